@@ -1,0 +1,157 @@
+//! Which channels a server offers, and what each keeps.
+
+use std::time::Duration;
+
+use super::history::HistoryBounds;
+use crate::error::BuildError;
+
+/// What a channel keeps and allows.
+///
+/// ```
+/// use std::time::Duration;
+/// use courtside::ChannelConfig;
+///
+/// let config = ChannelConfig::default()
+///     .history(500)
+///     .history_age(Duration::from_secs(3600));
+/// # let _ = config;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelConfig {
+    size: usize,
+    bytes: usize,
+    age: Duration,
+    client_publish: bool,
+}
+
+impl Default for ChannelConfig {
+    fn default() -> Self {
+        Self {
+            size: 100,
+            bytes: 1 << 20,
+            age: Duration::from_secs(600),
+            client_publish: false,
+        }
+    }
+}
+
+impl ChannelConfig {
+    /// How many publications are kept for late and returning subscribers.
+    /// Default: 100. Zero: none, each subscriber begins with what comes.
+    #[must_use]
+    pub fn history(mut self, publications: usize) -> Self {
+        self.size = publications;
+        self
+    }
+
+    /// How many bytes of publications are kept. Default: 1 MiB. Older ones are forgotten first.
+    #[must_use]
+    pub fn history_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// How long publications are kept. Default: 10 minutes.
+    #[must_use]
+    pub fn history_age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// Whether subscribed clients may publish. Default: no, only the server does.
+    #[must_use]
+    pub fn client_publish(mut self, allowed: bool) -> Self {
+        self.client_publish = allowed;
+        self
+    }
+
+    pub(crate) fn bounds(&self) -> HistoryBounds {
+        HistoryBounds {
+            size: self.size,
+            bytes: self.bytes,
+            age: self.age,
+        }
+    }
+
+    pub(crate) fn allows_client_publish(&self) -> bool {
+        self.client_publish
+    }
+}
+
+/// The channels that a server offers: names, and prefixes written with a `*` at the end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ChannelPatterns {
+    exact: Vec<(String, ChannelConfig)>,
+    /// Longest first, so that the most particular wins.
+    prefixes: Vec<(String, ChannelConfig)>,
+}
+
+/// How a name is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer {
+    pub(crate) config: ChannelConfig,
+    /// Whether the name itself is registered, and not only a prefix of it: such channels cannot be too many.
+    pub(crate) is_exact: bool,
+}
+
+impl ChannelPatterns {
+    pub(crate) fn add(&mut self, pattern: &str, config: ChannelConfig) -> Result<(), BuildError> {
+        let (list, key) = match pattern.strip_suffix('*') {
+            Some(prefix) => (&mut self.prefixes, prefix),
+            None => (&mut self.exact, pattern),
+        };
+        if key.contains('*') || pattern.is_empty() {
+            return Err(BuildError::BadPattern(pattern.to_owned()));
+        }
+        if list.iter().any(|(known, _)| known == key) {
+            return Err(BuildError::ChannelTaken(pattern.to_owned()));
+        }
+        list.push((key.to_owned(), config));
+        list.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
+        Ok(())
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Offer> {
+        let exact = self.exact.iter().find(|(known, _)| known == name);
+        let prefix = || {
+            self.prefixes
+                .iter()
+                .find(|(prefix, _)| name.starts_with(prefix))
+        };
+        exact.or_else(prefix).map(|(_, config)| Offer {
+            config: *config,
+            is_exact: exact.is_some(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_particular_pattern_wins() {
+        let mut patterns = ChannelPatterns::default();
+        for (pattern, history) in [("*", 1), ("match/*", 2), ("match/final", 3)] {
+            patterns
+                .add(pattern, ChannelConfig::default().history(history))
+                .unwrap();
+        }
+        let size = |name| patterns.find(name).unwrap().config.size;
+        assert_eq!(
+            (size("news"), size("match/7"), size("match/final")),
+            (1, 2, 3)
+        );
+        assert!(patterns.find("match/final").unwrap().is_exact);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let mut patterns = ChannelPatterns::default();
+        patterns.add("a", ChannelConfig::default()).unwrap();
+        for wrong in ["a", "", "a*b"] {
+            assert!(patterns.add(wrong, ChannelConfig::default()).is_err());
+        }
+        assert!(patterns.find("b").is_none());
+    }
+}

@@ -1,0 +1,100 @@
+//! Why connections end: one table of close codes, whose ranges say whether a client should come back.
+
+use std::fmt;
+
+/// A WebSocket close code.
+///
+/// WebSocket's own codes (RFC 6455, 7.4.1) keep their meaning.
+/// Courtside's codes carry a policy: 4000 to 4499 say come back, with jitter; 4500 to 4999 say do not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct CloseCode(pub u16);
+
+macro_rules! close_codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
+        impl CloseCode {
+            $($(#[$doc])* pub const $name: Self = Self($code);)*
+
+            /// Every code that a server sends, with its name in the protocol.
+            pub const TABLE: &'static [(Self, &'static str)] = &[$((Self::$name, $text),)*];
+        }
+    };
+}
+
+close_codes! {
+    /// The peer closed, or everything was said.
+    NORMAL = 1000, "normal";
+    /// The server stops or the page was left.
+    GOING_AWAY = 1001, "going_away";
+    /// The peer broke WebSocket's rules.
+    PROTOCOL_ERROR = 1002, "protocol_error";
+    /// A text message was not UTF-8.
+    INVALID_TEXT = 1007, "invalid_text";
+    /// A message was longer than [`Limits::message_bytes`](crate::Limits::message_bytes).
+    TOO_BIG = 1009, "too_big";
+    /// The server failed in a way that is no fault of the client.
+    INTERNAL = 1011, "internal";
+    /// The server is full: [`Limits::connections`](crate::Limits::connections).
+    TRY_LATER = 1013, "try_later";
+    /// Nothing was heard for too long.
+    HEARTBEAT = 4000, "heartbeat";
+    /// The client did not read fast enough, and what it missed no longer fits.
+    SLOW = 4001, "slow";
+    /// The server is going away; `goodbye` says when to come back.
+    DRAIN = 4002, "drain";
+    /// The session was resumed on another connection.
+    SUPERSEDED = 4500, "superseded";
+    /// The credential expired or was withdrawn.
+    UNAUTHORIZED = 4501, "unauthorized";
+    /// Too many frames that are no actions.
+    VIOLATION = 4502, "violation";
+    /// An application's decision.
+    KICKED = 4503, "kicked";
+}
+
+impl CloseCode {
+    /// Whether a client should come back after this code.
+    #[must_use]
+    pub fn comes_back(self) -> bool {
+        match self.0 {
+            4000..=4499 => true,
+            4500..=4999 => false,
+            // What would fail again the same way, or was wished.
+            1000 | 1002 | 1003 | 1007 | 1008 | 1009 => false,
+            _ => true,
+        }
+    }
+
+    /// The code's name in the protocol, or `unknown`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::TABLE
+            .iter()
+            .find(|(code, _)| *code == self)
+            .map_or("unknown", |(_, name)| name)
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.0, self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ranges_carry_the_policy() {
+        for (code, name) in CloseCode::TABLE {
+            if code.0 >= 4000 {
+                assert_eq!(code.comes_back(), code.0 < 4500, "{name}");
+            }
+        }
+        assert!(CloseCode::TRY_LATER.comes_back());
+        assert!(
+            !CloseCode::TOO_BIG.comes_back(),
+            "the same message would be too big again"
+        );
+    }
+}

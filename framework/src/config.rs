@@ -1,0 +1,236 @@
+//! Every time and every bound of a server, with its default and what happens when it is met.
+
+use std::time::Duration;
+
+use crate::error::BuildError;
+
+/// How a server behaves: times, and bounds on what a client can make it hold.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let mut config = courtside::Config::default();
+/// config.window = Duration::from_secs(120);
+/// config.limits.rooms = 4;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How long a session outlives its connection.
+    /// Default: 30 s.
+    /// Longer keeps seats and memory for clients that never come back; zero makes each disconnect final.
+    pub window: Duration,
+    /// When a connection counts as dead.
+    pub heartbeat: Heartbeat,
+    /// What is kept for a client that has not read or acknowledged it.
+    pub outbox: OutboxBounds,
+    /// What one client, and all of them together, may ask for.
+    pub limits: Limits,
+    /// How the server goes away.
+    pub drain: Drain,
+    /// How many threads run rooms and channels.
+    /// Default: one for each core.
+    /// Rooms are spread over them when they are created and stay there.
+    pub room_threads: usize,
+    /// How many messages from rooms and channels one worker thread may be behind.
+    /// Default: 4,096.
+    /// When it is met, the rooms and channels that have receivers on that thread pause until it has caught up.
+    pub hub_backlog: usize,
+    /// How many publications may be on their way to the channels at once.
+    /// Default: 4,096.
+    /// When it is met, [`Server::publish`](crate::Server::publish) waits, and a room that publishes pauses after its hook.
+    pub publish_backlog: usize,
+}
+
+/// When a connection counts as dead.
+///
+/// A client that is silent, or one that has stopped reading, is cut after `interval + timeout` at the latest.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Heartbeat {
+    /// After how much silence the server sends a WebSocket ping; also told to clients as `ping_ms`.
+    /// Default: 10 s.
+    pub interval: Duration,
+    /// How long the client then has to let itself be heard.
+    /// Default: 5 s.
+    pub timeout: Duration,
+}
+
+/// Bounds on a session's outbox: what is sent but not acknowledged, and what is not sent yet.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct OutboxBounds {
+    /// Bytes. Default: 1 MiB.
+    ///
+    /// Unsent frames beyond it: a connected client is closed with 4001, a disconnected one loses its outbox and is told
+    /// `overflow` at its next resume.
+    /// Sent frames beyond it: the oldest are forgotten, and a resume that would need them is told `overflow`.
+    /// A client that acknowledges at least each 64 KiB never meets it.
+    pub bytes: usize,
+    /// Frames. Default: 4,096. Works as `bytes`.
+    pub frames: usize,
+    /// How long a sent frame is kept for a client that does not acknowledge it.
+    /// Default: 90 s.
+    /// It must be longer than the window and the heartbeat together, or resumes within the window can fail.
+    pub age: Duration,
+}
+
+/// What one client, and all of them together, may ask for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections in all.
+    /// Default: 20,000 per server.
+    /// The next one is refused before the upgrade, with 503 and `Retry-After`.
+    pub connections: usize,
+    /// Bytes of one message, all its fragments together.
+    /// Default: 64 KiB.
+    /// A longer one closes the connection with 1009 as soon as its header says so.
+    pub message_bytes: usize,
+    /// Objects and arrays within each other in one message.
+    /// Default: 32.
+    /// Beyond it the action is answered with the error `too_deep`.
+    pub nesting: usize,
+    /// Rooms that one session may be in or on its way into.
+    /// Default: 16.
+    /// Beyond it `join` is answered with the error `too_many_rooms`.
+    pub rooms: usize,
+    /// Channels that one session may be subscribed to.
+    /// Default: 128.
+    /// Beyond it `subscribe` is answered with the error `too_many_subscriptions`.
+    pub subscriptions: usize,
+    /// Calls of one session that wait for their reply.
+    /// Default: 64.
+    /// Beyond it `call` is answered with the error `too_many_calls`.
+    pub calls: usize,
+    /// Actions of one session that rooms and channels have not taken yet.
+    /// Default: 256.
+    /// When it is met, the server stops reading from that client until they have.
+    pub actions_in_flight: usize,
+    /// Frames that are no actions which a client may send, above one that is forgiven each second.
+    /// Default: 20.
+    /// Beyond it the connection is closed with 4502.
+    pub violations: u32,
+    /// Rooms on the whole server.
+    /// Default: 10,000.
+    /// Beyond it a `join` that would create one is answered with the error `room_full`.
+    pub rooms_in_all: usize,
+    /// Channels on the whole server that exist only because a pattern such as `match/*` allows them.
+    /// Default: 100,000.
+    /// Beyond it a subscription to a new one is answered with the error `too_many_channels`.
+    pub channels_in_all: usize,
+}
+
+/// How the server goes away, on SIGTERM, SIGINT or [`Server::drain`](crate::Server::drain).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Drain {
+    /// The longest that it takes.
+    /// Default: 10 s.
+    /// What has not ended by then is cut.
+    pub timeout: Duration,
+    /// What clients are told to wait before they come back.
+    /// Default: 500 ms.
+    pub reconnect_after: Duration,
+    /// Over how much time beyond that they should spread at random.
+    /// Default: 2 s.
+    pub reconnect_jitter: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(30),
+            heartbeat: Heartbeat {
+                interval: Duration::from_secs(10),
+                timeout: Duration::from_secs(5),
+            },
+            outbox: OutboxBounds {
+                bytes: 1 << 20,
+                frames: 4096,
+                age: Duration::from_secs(90),
+            },
+            limits: Limits {
+                connections: 20_000,
+                message_bytes: 64 << 10,
+                nesting: 32,
+                rooms: 16,
+                subscriptions: 128,
+                calls: 64,
+                actions_in_flight: 256,
+                violations: 20,
+                rooms_in_all: 10_000,
+                channels_in_all: 100_000,
+            },
+            drain: Drain {
+                timeout: Duration::from_secs(10),
+                reconnect_after: Duration::from_millis(500),
+                reconnect_jitter: Duration::from_secs(2),
+            },
+            room_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            hub_backlog: 4096,
+            publish_backlog: 4096,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values that no server could run with.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        let wrong = [
+            (
+                self.heartbeat.interval.is_zero(),
+                "`heartbeat.interval` is zero",
+            ),
+            (
+                self.heartbeat.timeout.is_zero(),
+                "`heartbeat.timeout` is zero",
+            ),
+            (
+                self.limits.message_bytes == 0,
+                "`limits.message_bytes` is zero",
+            ),
+            (
+                self.limits.nesting == 0,
+                "`limits.nesting` is zero: every action is an object",
+            ),
+            (
+                self.limits.nesting > 64,
+                "`limits.nesting` is over 64, which the decoders do not allow",
+            ),
+            (
+                self.limits.actions_in_flight == 0,
+                "`limits.actions_in_flight` is zero",
+            ),
+            (self.room_threads == 0, "`room_threads` is zero"),
+            (self.hub_backlog == 0, "`hub_backlog` is zero"),
+            (self.publish_backlog == 0, "`publish_backlog` is zero"),
+            (
+                self.outbox.age < self.window + self.heartbeat.interval + self.heartbeat.timeout,
+                "`outbox.age` is shorter than `window` and the heartbeat together, so resumes within the window would fail",
+            ),
+        ];
+        match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
+            Some((_, what)) => Err(BuildError::BadConfig(what)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_run() {
+        assert_eq!(Config::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_replay_that_ends_before_the_window_is_refused() {
+        let mut config = Config::default();
+        config.window = Duration::from_secs(600);
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("outbox.age"), "{error}");
+    }
+}

@@ -1,0 +1,151 @@
+//! The names of things: newtypes, so that a room's id is never taken for a channel's name.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Identifies a session: one client's identity across all its connections.
+///
+/// It is no secret: the resume token is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// A new, random id.
+    pub(crate) fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    pub(crate) const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The id as a UUID.
+    #[must_use]
+    pub const fn as_uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Identifies a member within its room; never given twice in the same room.
+///
+/// On the wire it is a small integer, so it is cheap to use as a key in a state or as the sender of a chat line.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MemberId(pub(crate) u32);
+
+impl MemberId {
+    /// The id as a number, 1 for a room's first member.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! shared_name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text, as it stands on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(Self::from)
+            }
+        }
+    };
+}
+
+shared_name! {
+    /// Identifies a room on a server.
+    ///
+    /// Ids that the lobby makes are 12 letters and digits: short, as they stand in each of a room's frames.
+    RoomId
+}
+
+shared_name! {
+    /// A channel's name, such as `updates` or `match/1930-final`.
+    ChannelName
+}
+
+impl RoomId {
+    /// A new, random id: 60 bits in Crockford's base 32, which has no letters that look like digits.
+    pub(crate) fn random() -> Self {
+        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let mut bits = Uuid::new_v4().as_u128();
+        let id: String = (0..12)
+            .map(|_| {
+                let letter = ALPHABET[(bits & 31) as usize];
+                bits >>= 5;
+                char::from(letter)
+            })
+            .collect();
+        Self::from(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_id_is_short_and_new_each_time() {
+        let (a, b) = (RoomId::random(), RoomId::random());
+        assert_eq!(a.as_str().len(), 12);
+        assert_ne!(a, b);
+    }
+}

@@ -1,0 +1,43 @@
+//! How many bad frames a client may send.
+
+use std::time::Duration;
+
+/// A leaky bucket of violations: each adds one, each second takes one away.
+///
+/// One broken frame costs a client nothing but its error; a stream of them costs it the connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Violations {
+    level: u32,
+    drained: Duration,
+}
+
+impl Violations {
+    /// Adds one; true if that is one too many.
+    pub(crate) fn add(&mut self, now: Duration, most: u32) -> bool {
+        let seconds = now.saturating_sub(self.drained).as_secs();
+        if seconds > 0 {
+            self.level = self
+                .level
+                .saturating_sub(u32::try_from(seconds).unwrap_or(u32::MAX));
+            self.drained += Duration::from_secs(seconds);
+        }
+        self.level += 1;
+        self.level > most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_a_second_is_forgiven_and_a_stream_is_not() {
+        let mut violations = Violations::default();
+        for second in 0..100 {
+            assert!(!violations.add(Duration::from_secs(second), 3), "{second}");
+        }
+        let now = Duration::from_secs(200);
+        let verdicts: Vec<bool> = (0..4).map(|_| violations.add(now, 3)).collect();
+        assert_eq!(verdicts, [false, false, false, true]);
+    }
+}

@@ -1,0 +1,101 @@
+//! The fixed step of a room's simulation, and the rule by which a late room catches up.
+
+use std::time::Duration;
+
+/// One step of a room's simulation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Tick {
+    /// Counts the room's steps from 1.
+    pub number: u64,
+    /// The length of a step in seconds; the same for each step of a room.
+    pub dt: f32,
+}
+
+/// Tells how many steps are due, handed the time since the room began.
+///
+/// A room that was late makes up for it by several steps at once, but by no more than [`TickClock::MAX_CATCH_UP`]: what is
+/// beyond that is skipped, as a room that is too slow for its rate would otherwise never catch up.
+#[derive(Debug, Clone)]
+pub(crate) struct TickClock {
+    period: Duration,
+    /// When the next step is due, since the room began.
+    due: Duration,
+    number: u64,
+}
+
+impl TickClock {
+    /// The most steps that are made up for at once.
+    pub(crate) const MAX_CATCH_UP: u32 = 5;
+
+    /// `None` for a room that does not tick (a rate of 0).
+    pub(crate) fn new(hz: f64, now: Duration) -> Option<Self> {
+        let period = Duration::try_from_secs_f64(1.0 / hz).ok()?;
+        (!period.is_zero()).then(|| Self {
+            period,
+            due: now + period,
+            number: 0,
+        })
+    }
+
+    /// The steps that are due at `now`, oldest first.
+    pub(crate) fn due(&mut self, now: Duration) -> impl Iterator<Item = Tick> + use<> {
+        let mut steps = 0;
+        while self.due <= now && steps < Self::MAX_CATCH_UP {
+            self.due += self.period;
+            steps += 1;
+        }
+        if self.due <= now {
+            let late = (now - self.due).as_nanos() / self.period.as_nanos() + 1;
+            self.due += self.period * u32::try_from(late).unwrap_or(u32::MAX);
+        }
+        let first = self.number + 1;
+        self.number += u64::from(steps);
+        let dt = self.period.as_secs_f32();
+        (first..=self.number).map(move |number| Tick { number, dt })
+    }
+
+    /// The number of the last step.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn next_due(&self) -> Duration {
+        self.due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(clock: &mut TickClock, ms: u64) -> Vec<u64> {
+        clock
+            .due(Duration::from_millis(ms))
+            .map(|tick| tick.number)
+            .collect()
+    }
+
+    #[test]
+    fn steps_come_at_their_rate_however_the_clock_is_asked() {
+        let mut clock = TickClock::new(10.0, Duration::ZERO).unwrap();
+        assert!(numbers(&mut clock, 99).is_empty());
+        assert_eq!(numbers(&mut clock, 100), [1]);
+        assert!(numbers(&mut clock, 100).is_empty());
+        assert_eq!(numbers(&mut clock, 350), [2, 3]);
+    }
+
+    #[test]
+    fn a_room_that_was_frozen_skips_what_it_cannot_make_up_for() {
+        let mut clock = TickClock::new(10.0, Duration::ZERO).unwrap();
+        assert_eq!(numbers(&mut clock, 60_000), [1, 2, 3, 4, 5]);
+        assert!(numbers(&mut clock, 60_050).is_empty());
+        assert_eq!(numbers(&mut clock, 60_100), [6]);
+    }
+
+    #[test]
+    fn a_rate_of_zero_is_no_ticking() {
+        assert!(TickClock::new(0.0, Duration::ZERO).is_none());
+        assert!(TickClock::new(f64::NAN, Duration::ZERO).is_none());
+    }
+}

@@ -1,0 +1,464 @@
+//! Actions: what clients send.
+//!
+//! Reading an action finds its head (which action, which room, which id) and leaves the application's data encoded.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::codec::{Format, RawData, decode};
+use super::{json, msgpack};
+use crate::error::Refusal;
+use crate::ids::{ChannelName, RoomId};
+
+/// The greatest `id` that JSON's numbers carry without loss.
+const MAX_ID: u64 = (1 << 53) - 1;
+
+/// How a `join` that names a kind finds its room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinMode {
+    /// A room that fits, or a new one.
+    #[default]
+    Any,
+    /// Always a new room.
+    Create,
+    /// A room that fits, or a refusal.
+    Existing,
+}
+
+/// Which room a `join` is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum JoinTarget {
+    Room(RoomId),
+    Kind(String, JoinMode),
+}
+
+/// Where a subscriber stopped: recovery goes on after it.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub(crate) struct Since {
+    pub(crate) epoch: String,
+    pub(crate) offset: u64,
+}
+
+/// What a client asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Action {
+    Join {
+        target: JoinTarget,
+        options: RawData,
+    },
+    Leave {
+        room: RoomId,
+    },
+    Send {
+        room: RoomId,
+        name: String,
+        data: RawData,
+    },
+    Call {
+        name: String,
+        data: RawData,
+    },
+    Subscribe {
+        channel: ChannelName,
+        since: Option<Since>,
+    },
+    Unsubscribe {
+        channel: ChannelName,
+    },
+    Publish {
+        channel: ChannelName,
+        data: RawData,
+    },
+    Ping {
+        received: Option<u64>,
+    },
+}
+
+/// A frame that was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Inbound {
+    pub(crate) id: Option<u64>,
+    /// Whether the client counts this frame as one of its actions.
+    ///
+    /// It does so by a rule that needs no answer from the server: an object whose `action` is a string other than `ping`.
+    /// Otherwise an action with a wrong field would put the two counts apart, and a resume would do an action twice.
+    pub(crate) counts: bool,
+    pub(crate) action: Result<Action, Malformed>,
+}
+
+/// A frame that is no action the server can do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Malformed {
+    pub(crate) refusal: Refusal,
+    /// Whether it speaks for a broken or hostile client, rather than for one that asked for too much.
+    pub(crate) is_violation: bool,
+}
+
+/// What is wrong with a frame as an encoding.
+#[derive(Debug)]
+pub(super) struct Flaw(String);
+
+impl Flaw {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// The encoded values of the fields that are there.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Fields<'a> {
+    pub(super) action: Option<&'a [u8]>,
+    pub(super) id: Option<&'a [u8]>,
+    pub(super) room: Option<&'a [u8]>,
+    pub(super) kind: Option<&'a [u8]>,
+    pub(super) mode: Option<&'a [u8]>,
+    pub(super) options: Option<&'a [u8]>,
+    pub(super) type_: Option<&'a [u8]>,
+    pub(super) data: Option<&'a [u8]>,
+    pub(super) channel: Option<&'a [u8]>,
+    pub(super) since: Option<&'a [u8]>,
+    pub(super) presence: Option<&'a [u8]>,
+    pub(super) received: Option<&'a [u8]>,
+}
+
+/// Reads one message of a client.
+pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
+    let fields = match format {
+        Format::Json => json::fields(frame),
+        Format::MsgPack => msgpack::fields(frame),
+    };
+    let fields = match fields {
+        Ok(fields) => fields,
+        Err(Flaw(flaw)) => {
+            return Inbound {
+                id: None,
+                counts: false,
+                action: Err(not_an_action(&format!("this {flaw}"))),
+            };
+        }
+    };
+    let id = fields
+        .id
+        .and_then(|id| decode::<u64>(format, id).ok())
+        .filter(|id| *id <= MAX_ID);
+    let Some(name) = fields
+        .action
+        .and_then(|name| decode::<String>(format, name).ok())
+    else {
+        let flaw = match fields.action {
+            Some(_) => "its `action` is not a string",
+            None => "it has no `action`",
+        };
+        return Inbound {
+            id,
+            counts: false,
+            action: Err(not_an_action(flaw)),
+        };
+    };
+    let is_deep = match format {
+        Format::Json => json::is_deeper_than(frame, nesting),
+        Format::MsgPack => msgpack::is_deeper_than(frame, nesting),
+    };
+    let action = if is_deep {
+        Err(Malformed {
+            refusal: Refusal::new(
+                "too_deep",
+                format!("objects and arrays may stand {nesting} deep within each other, no deeper"),
+            ),
+            is_violation: true,
+        })
+    } else if id.is_none() && fields.id.is_some() {
+        Err(bad_field("id", "an integer from 0 to 2^53 - 1"))
+    } else {
+        let reader = FieldReader {
+            format,
+            frame,
+            fields,
+        };
+        reader.action(&name)
+    };
+    Inbound {
+        id,
+        counts: name != "ping",
+        action,
+    }
+}
+
+fn not_an_action(flaw: &str) -> Malformed {
+    Malformed {
+        refusal: Refusal::new(
+            "not_an_action",
+            format!(
+                "{flaw}. This server expects actions: objects in JSON (text) or MessagePack (binary), \
+                 for example {{\"action\":\"subscribe\",\"channel\":\"updates\"}}. \
+                 The actions are join, leave, send, call, subscribe, unsubscribe, publish and ping"
+            ),
+        ),
+        is_violation: true,
+    }
+}
+
+fn bad_field(field: &str, expected: &str) -> Malformed {
+    Malformed {
+        refusal: Refusal::new("bad_field", format!("`{field}` must be {expected}")),
+        is_violation: true,
+    }
+}
+
+struct FieldReader<'a> {
+    format: Format,
+    frame: &'a Bytes,
+    fields: Fields<'a>,
+}
+
+impl FieldReader<'_> {
+    fn action(&self, name: &str) -> Result<Action, Malformed> {
+        let fields = &self.fields;
+        Ok(match name {
+            "join" => Action::Join {
+                target: self.target()?,
+                options: self.raw(fields.options),
+            },
+            "leave" => Action::Leave { room: self.room()? },
+            "send" => Action::Send {
+                room: self.room()?,
+                name: self.text("type", fields.type_)?,
+                data: self.raw(fields.data),
+            },
+            "call" => Action::Call {
+                name: self.text("type", fields.type_)?,
+                data: self.raw(fields.data),
+            },
+            "subscribe" => {
+                self.optional::<bool>("presence", fields.presence, "true or false")?;
+                Action::Subscribe {
+                    channel: self.channel()?,
+                    since: self.optional(
+                        "since",
+                        fields.since,
+                        "an object with `epoch` and `offset`",
+                    )?,
+                }
+            }
+            "unsubscribe" => Action::Unsubscribe {
+                channel: self.channel()?,
+            },
+            "publish" => Action::Publish {
+                channel: self.channel()?,
+                data: self.raw(fields.data),
+            },
+            "ping" => Action::Ping {
+                received: self.optional("received", fields.received, "a count")?,
+            },
+            unknown => {
+                let name: String = unknown.chars().take(40).collect();
+                return Err(Malformed {
+                    refusal: Refusal::new(
+                        "unknown_action",
+                        format!(
+                            "there is no action `{name}`: the actions are join, leave, send, call, subscribe, unsubscribe, \
+                             publish and ping"
+                        ),
+                    ),
+                    is_violation: true,
+                });
+            }
+        })
+    }
+
+    fn target(&self) -> Result<JoinTarget, Malformed> {
+        match (self.fields.room, self.fields.kind) {
+            (Some(_), None) => Ok(JoinTarget::Room(self.room()?)),
+            (None, Some(kind)) => {
+                let mode = self.optional(
+                    "mode",
+                    self.fields.mode,
+                    "one of `any`, `create`, `existing`",
+                )?;
+                Ok(JoinTarget::Kind(
+                    self.text("kind", Some(kind))?,
+                    mode.unwrap_or_default(),
+                ))
+            }
+            _ => Err(bad_field(
+                "room",
+                "the id of a room, or absent where `kind` names what kind of room to join; `join` needs one of the two",
+            )),
+        }
+    }
+
+    fn room(&self) -> Result<RoomId, Malformed> {
+        self.text("room", self.fields.room).map(RoomId::from)
+    }
+
+    fn channel(&self) -> Result<ChannelName, Malformed> {
+        self.text("channel", self.fields.channel)
+            .map(ChannelName::from)
+    }
+
+    /// A required text. No name is longer than 256 bytes, so that none can be used to fill memory.
+    fn text(&self, field: &str, raw: Option<&[u8]>) -> Result<String, Malformed> {
+        raw.and_then(|raw| decode::<String>(self.format, raw).ok())
+            .filter(|text| !text.is_empty() && text.len() <= 256)
+            .ok_or_else(|| bad_field(field, "a string of 1 to 256 bytes"))
+    }
+
+    fn optional<T: DeserializeOwned>(
+        &self,
+        field: &str,
+        raw: Option<&[u8]>,
+        expected: &str,
+    ) -> Result<Option<T>, Malformed> {
+        match raw {
+            None => Ok(None),
+            Some(raw) => {
+                decode::<Option<T>>(self.format, raw).map_err(|_| bad_field(field, expected))
+            }
+        }
+    }
+
+    fn raw(&self, raw: Option<&[u8]>) -> RawData {
+        match raw {
+            None => RawData::null(self.format),
+            Some(raw) => RawData {
+                format: self.format,
+                bytes: self.frame.slice_ref(raw),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::encode_into;
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// Reads `action` in both formats, which must agree.
+    fn read_both(action: &Value) -> Inbound {
+        let [json, msgpack] = Format::ALL.map(|format| {
+            let mut bytes = Vec::new();
+            encode_into(format, action, &mut bytes).unwrap();
+            read(format, &bytes.into(), 32)
+        });
+        assert_eq!((json.id, json.counts), (msgpack.id, msgpack.counts));
+        match (&json.action, &msgpack.action) {
+            (Err(a), Err(b)) => assert_eq!(a.refusal.code(), b.refusal.code()),
+            (Ok(_), Ok(_)) => {}
+            (a, b) => panic!("JSON says {a:?}, MessagePack {b:?}"),
+        }
+        json
+    }
+
+    fn code(action: &Value) -> String {
+        read_both(action)
+            .action
+            .unwrap_err()
+            .refusal
+            .code()
+            .to_owned()
+    }
+
+    #[test]
+    fn the_smallest_client_is_understood() {
+        let inbound = read_both(&json!({"action": "subscribe", "channel": "updates"}));
+        assert_eq!(
+            inbound,
+            Inbound {
+                id: None,
+                counts: true,
+                action: Ok(Action::Subscribe {
+                    channel: "updates".into(),
+                    since: None
+                })
+            }
+        );
+    }
+
+    #[test]
+    fn data_stays_as_it_came() {
+        let inbound = read(
+            Format::Json,
+            &Bytes::from_static(
+                br#"{"action":"send","id":7,"room":"r","type":"steer","data":{"dx": 1.50}}"#,
+            ),
+            32,
+        );
+        assert_eq!(inbound.id, Some(7));
+        let Ok(Action::Send { name, data, .. }) = inbound.action else {
+            panic!("{:?}", inbound.action)
+        };
+        assert_eq!(name, "steer");
+        assert_eq!(&data.bytes[..], br#"{"dx": 1.50}"#);
+    }
+
+    #[test]
+    fn what_is_no_action_does_not_count_and_what_tries_to_be_one_does() {
+        for (frame, counts, expected) in [
+            (json!("Hello Server!"), false, "not_an_action"),
+            (json!({"hello": 1}), false, "not_an_action"),
+            (json!({"action": 5}), false, "not_an_action"),
+            (json!({"action": "dance"}), true, "unknown_action"),
+            (json!({"action": "join", "kind": 5}), true, "bad_field"),
+            (json!({"action": "join"}), true, "bad_field"),
+            (
+                json!({"action": "ping", "received": "x"}),
+                false,
+                "bad_field",
+            ),
+            (
+                json!({"action": "leave", "room": "r", "id": -1}),
+                true,
+                "bad_field",
+            ),
+            (
+                json!({"action": "leave", "room": "r", "id": 1_u64 << 53}),
+                true,
+                "bad_field",
+            ),
+            (
+                json!({"action": "subscribe", "channel": "c", "since": 4}),
+                true,
+                "bad_field",
+            ),
+        ] {
+            assert_eq!(code(&frame), expected, "{frame}");
+            assert_eq!(read_both(&frame).counts, counts, "{frame}");
+        }
+    }
+
+    #[test]
+    fn a_newcomer_is_told_what_the_server_expected() {
+        let inbound = read(Format::Json, &Bytes::from_static(b"Hello Server!"), 32);
+        let refusal = inbound.action.unwrap_err().refusal;
+        assert!(
+            refusal.message().contains("\"action\":\"subscribe\""),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn nesting_is_refused_with_the_id() {
+        let mut deep = json!(1);
+        for _ in 0..40 {
+            deep = json!([deep]);
+        }
+        let frame = json!({"action": "call", "id": 3, "type": "x", "data": deep});
+        assert_eq!(code(&frame), "too_deep");
+        assert_eq!(read_both(&frame).id, Some(3));
+    }
+
+    #[test]
+    fn garbage_is_an_error_in_both_formats() {
+        let garbage = Bytes::from(
+            (0..65_536_u32)
+                .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+                .collect::<Vec<_>>(),
+        );
+        for format in Format::ALL {
+            assert!(read(format, &garbage, 32).action.is_err());
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The two encodings, and the crossing from one to the other.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// An encoding of frames.
+///
+/// A session receives one of them, chosen when it begins; it may send both: a text frame is JSON, a binary frame MessagePack.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Format {
+    /// Text frames.
+    #[default]
+    Json,
+    /// Binary frames; objects are maps with the same keys as in JSON.
+    MsgPack,
+}
+
+impl Format {
+    /// Both formats, for tests that run in each.
+    pub const ALL: [Self; 2] = [Self::Json, Self::MsgPack];
+
+    /// What the query parameter `format` says.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "json" => Some(Self::Json),
+            "msgpack" => Some(Self::MsgPack),
+            _ => None,
+        }
+    }
+
+    /// The format's name in the protocol.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::MsgPack => "msgpack",
+        }
+    }
+
+    /// The WebSocket subprotocol that asks for this format.
+    #[must_use]
+    pub fn subprotocol(self) -> &'static str {
+        match self {
+            Self::Json => "courtside.v1.json",
+            Self::MsgPack => "courtside.v1.msgpack",
+        }
+    }
+}
+
+/// A value that could not be encoded or decoded; the text says why, in words of the encoding's library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CodecError(pub(crate) String);
+
+impl std::fmt::Display for CodecError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Appends `value` to `out`.
+///
+/// MessagePack is written with named fields and in serde's human-readable form, so that both formats carry one data model: a
+/// UUID is the same text in both.
+pub(crate) fn encode_into<T: Serialize + ?Sized>(
+    format: Format,
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    match format {
+        Format::Json => serde_json::to_writer(out, value).map_err(|e| CodecError(e.to_string())),
+        Format::MsgPack => {
+            let mut serializer = rmp_serde::Serializer::new(out)
+                .with_struct_map()
+                .with_human_readable();
+            value
+                .serialize(&mut serializer)
+                .map_err(|e| CodecError(e.to_string()))
+        }
+    }
+}
+
+/// Decodes the whole of `bytes`.
+pub(crate) fn decode<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Result<T, CodecError> {
+    match format {
+        Format::Json => serde_json::from_slice(bytes).map_err(|e| CodecError(e.to_string())),
+        Format::MsgPack => {
+            let mut deserializer =
+                rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+            T::deserialize(&mut deserializer).map_err(|e| CodecError(e.to_string()))
+        }
+    }
+}
+
+/// Appends to `out` what `bytes` say in `from`, in the format `to`.
+pub(crate) fn transcode_into(
+    from: Format,
+    to: Format,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    match (from, to) {
+        (Format::Json, Format::MsgPack) => {
+            let mut source = serde_json::Deserializer::from_slice(bytes);
+            let mut sink = rmp_serde::Serializer::new(out)
+                .with_struct_map()
+                .with_human_readable();
+            serde_transcode::transcode(&mut source, &mut sink)
+                .map_err(|e| CodecError(e.to_string()))
+        }
+        (Format::MsgPack, Format::Json) => {
+            let mut source = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+            let mut sink = serde_json::Serializer::new(out);
+            serde_transcode::transcode(&mut source, &mut sink)
+                .map_err(|e| CodecError(e.to_string()))
+        }
+        _ => {
+            out.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+}
+
+/// The application's part of a message, still encoded, in the format in which it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RawData {
+    pub(crate) format: Format,
+    pub(crate) bytes: Bytes,
+}
+
+impl RawData {
+    /// `null`: what an action without data has.
+    pub(crate) fn null(format: Format) -> Self {
+        let bytes = match format {
+            Format::Json => Bytes::from_static(b"null"),
+            Format::MsgPack => Bytes::from_static(&[0xc0]),
+        };
+        Self { format, bytes }
+    }
+
+    pub(crate) fn of<T: Serialize + ?Sized>(format: Format, value: &T) -> Result<Self, CodecError> {
+        let mut bytes = Vec::new();
+        encode_into(format, value, &mut bytes)?;
+        Ok(Self {
+            format,
+            bytes: bytes.into(),
+        })
+    }
+
+    pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+        decode(self.format, &self.bytes)
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        *self == Self::null(self.format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn both_formats_carry_one_model() {
+        let id = uuid::Uuid::from_u128(7);
+        for format in Format::ALL {
+            let raw = RawData::of(format, &(id, Some(1.5), None::<u8>)).unwrap();
+            assert_eq!(
+                raw.decode::<Value>().unwrap(),
+                json!([id.to_string(), 1.5, null])
+            );
+        }
+    }
+
+    #[test]
+    fn crossing_there_and_back_changes_nothing() {
+        let value = json!({"a": [1, -2, 3.5, u64::MAX], "é": {"deep": [null, true, "\u{1F3C0}"]}});
+        let json = RawData::of(Format::Json, &value).unwrap();
+        let mut msgpack = Vec::new();
+        transcode_into(Format::Json, Format::MsgPack, &json.bytes, &mut msgpack).unwrap();
+        assert_eq!(decode::<Value>(Format::MsgPack, &msgpack).unwrap(), value);
+        let mut back = Vec::new();
+        transcode_into(Format::MsgPack, Format::Json, &msgpack, &mut back).unwrap();
+        assert_eq!(decode::<Value>(Format::Json, &back).unwrap(), value);
+    }
+}

@@ -1,0 +1,368 @@
+//! Events: what servers send. One function per event, which writes its fields in the order of the protocol's table.
+//!
+//! Sequenced events are counted by both sides; the others may be dropped. Which is which is decided by the caller's choice
+//! of [`Delivery`](crate::session::outbox::Delivery), and tested against the table here.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{CodecError, Format, RawData, encode_into, transcode_into};
+use super::frame::{FrameWriter, msgpack_str};
+use crate::close::CloseCode;
+use crate::error::Refusal;
+use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
+
+type Written = Result<(), CodecError>;
+
+/// The version of the protocol that this crate speaks.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// Whether both sides count the event of this name. Clients count events that they do not know.
+#[cfg(any(test, feature = "client"))]
+pub(crate) fn is_sequenced(event: &str) -> bool {
+    !matches!(
+        event,
+        "welcome" | "pong" | "signal" | "state" | "patch" | "goodbye"
+    )
+}
+
+/// Why a token did not bring its session back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResumeFailure {
+    /// The window had ended.
+    Expired,
+    /// No session of this server ever had that token, or the counts that came with it are not of that session.
+    Unknown,
+    /// More was missed than the server keeps.
+    Overflow,
+}
+
+/// The first event on each connection.
+#[derive(Debug)]
+pub(crate) struct Welcome<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) resume: &'a str,
+    pub(crate) resumed: bool,
+    pub(crate) reason: Option<ResumeFailure>,
+    pub(crate) received: u64,
+    pub(crate) time: u64,
+    pub(crate) ping: Duration,
+    pub(crate) window: Duration,
+}
+
+impl Welcome<'_> {
+    pub(crate) fn write(&self, w: &mut FrameWriter) -> Written {
+        w.text("event", "welcome")?
+            .field("protocol", &PROTOCOL)?
+            .field("session", &self.session)?
+            .text("resume", self.resume)?
+            .field("resumed", &self.resumed)?;
+        if let Some(reason) = &self.reason {
+            w.field("reason", reason)?;
+        }
+        w.field("received", &self.received)?
+            .field("time", &self.time)?
+            .field("ping_ms", &millis(self.ping))?
+            .field("window_ms", &millis(self.window))?;
+        Ok(())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn id_field(w: &mut FrameWriter, id: Option<u64>) -> Written {
+    if let Some(id) = id {
+        w.field("id", &id)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn pong(w: &mut FrameWriter, id: Option<u64>, received: u64, time: u64) -> Written {
+    w.text("event", "pong")?;
+    id_field(w, id)?;
+    w.field("received", &received)?.field("time", &time)?;
+    Ok(())
+}
+
+pub(crate) fn joined(
+    w: &mut FrameWriter,
+    id: Option<u64>,
+    room: &RoomId,
+    kind: &str,
+    member: MemberId,
+) -> Written {
+    w.text("event", "joined")?;
+    id_field(w, id)?;
+    w.field("room", room)?
+        .text("kind", kind)?
+        .field("member", &member)?;
+    Ok(())
+}
+
+pub(crate) fn left(w: &mut FrameWriter, id: Option<u64>, room: &RoomId, reason: &str) -> Written {
+    w.text("event", "left")?;
+    id_field(w, id)?;
+    w.field("room", room)?.text("reason", reason)?;
+    Ok(())
+}
+
+/// `message`, or `signal`: the same but not sequenced.
+pub(crate) fn message<T: Serialize + ?Sized>(
+    w: &mut FrameWriter,
+    event: &str,
+    room: &RoomId,
+    name: &str,
+    data: Option<&T>,
+) -> Written {
+    w.text("event", event)?
+        .field("room", room)?
+        .text("type", name)?;
+    if let Some(data) = data {
+        w.field("data", data)?;
+    }
+    Ok(())
+}
+
+/// The whole state of a room; `write` appends its encoding.
+pub(crate) fn state(w: &mut FrameWriter, room: &RoomId, tick: u64, data: &[u8]) -> Written {
+    let format = w.format();
+    w.text("event", "state")?
+        .field("room", room)?
+        .field("tick", &tick)?
+        .raw("data", format, data)?;
+    Ok(())
+}
+
+/// One item of a channel's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Publication {
+    pub(crate) offset: u64,
+    pub(crate) data: RawData,
+}
+
+pub(crate) fn publication(
+    w: &mut FrameWriter,
+    channel: &ChannelName,
+    publication: &Publication,
+) -> Written {
+    w.text("event", "publication")?
+        .field("channel", channel)?
+        .field("offset", &publication.offset)?
+        .raw("data", publication.data.format, &publication.data.bytes)?;
+    Ok(())
+}
+
+/// The answer to `subscribe`.
+#[derive(Debug)]
+pub(crate) struct Subscribed<'a> {
+    pub(crate) channel: &'a ChannelName,
+    pub(crate) epoch: &'a str,
+    pub(crate) offset: u64,
+    pub(crate) recovered: bool,
+    pub(crate) publications: &'a [Publication],
+}
+
+impl Subscribed<'_> {
+    pub(crate) fn write(&self, w: &mut FrameWriter, id: Option<u64>) -> Written {
+        w.text("event", "subscribed")?;
+        id_field(w, id)?;
+        w.field("channel", self.channel)?
+            .text("epoch", self.epoch)?
+            .field("offset", &self.offset)?
+            .field("recovered", &self.recovered)?
+            .list("publications", self.publications, write_publication)?;
+        Ok(())
+    }
+}
+
+fn write_publication(item: &Publication, format: Format, out: &mut Vec<u8>) -> Written {
+    match format {
+        Format::Json => {
+            out.extend_from_slice(b"{\"offset\":");
+            encode_into(format, &item.offset, out)?;
+            out.extend_from_slice(b",\"data\":");
+            transcode_into(item.data.format, format, &item.data.bytes, out)?;
+            out.push(b'}');
+        }
+        Format::MsgPack => {
+            out.push(0x82);
+            msgpack_str(out, "offset");
+            encode_into(format, &item.offset, out)?;
+            msgpack_str(out, "data");
+            transcode_into(item.data.format, format, &item.data.bytes, out)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn unsubscribed(
+    w: &mut FrameWriter,
+    id: Option<u64>,
+    channel: &ChannelName,
+    reason: &str,
+) -> Written {
+    w.text("event", "unsubscribed")?;
+    id_field(w, id)?;
+    w.field("channel", channel)?.text("reason", reason)?;
+    Ok(())
+}
+
+pub(crate) fn published(
+    w: &mut FrameWriter,
+    id: u64,
+    channel: &ChannelName,
+    offset: u64,
+) -> Written {
+    w.text("event", "published")?
+        .field("id", &id)?
+        .field("channel", channel)?
+        .field("offset", &offset)?;
+    Ok(())
+}
+
+pub(crate) fn reply(w: &mut FrameWriter, id: u64, data: &RawData) -> Written {
+    w.text("event", "reply")?.field("id", &id)?;
+    if !data.is_null() {
+        w.raw("data", data.format, &data.bytes)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn error(
+    w: &mut FrameWriter,
+    id: Option<u64>,
+    room: Option<&RoomId>,
+    refusal: &Refusal,
+) -> Written {
+    w.text("event", "error")?;
+    id_field(w, id)?;
+    if let Some(room) = room {
+        w.field("room", room)?;
+    }
+    w.text("code", refusal.code())?
+        .text("message", refusal.message())?;
+    Ok(())
+}
+
+/// When a client that is sent away should come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Reconnect {
+    pub(crate) after_ms: u64,
+    pub(crate) jitter_ms: u64,
+}
+
+pub(crate) fn goodbye(
+    w: &mut FrameWriter,
+    code: CloseCode,
+    reason: &str,
+    reconnect: Option<Reconnect>,
+) -> Written {
+    w.text("event", "goodbye")?
+        .field("code", &code.0)?
+        .text("reason", reason)?;
+    if let Some(reconnect) = &reconnect {
+        w.field("reconnect", reconnect)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::decode;
+    use super::super::frame::{Encoded, Formats, payload};
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// What `write` says, which must be the same in both formats.
+    fn both(write: impl Fn(&mut FrameWriter) -> Written) -> Value {
+        let [json, msgpack] = Format::ALL.map(|format| {
+            let frame = Encoded::new(Formats::only(format), &write)
+                .unwrap()
+                .get(format);
+            decode::<Value>(format, payload(&frame)).unwrap()
+        });
+        assert_eq!(json, msgpack);
+        json
+    }
+
+    #[test]
+    fn events_say_what_the_protocol_says() {
+        let room = RoomId::from("r1");
+        assert_eq!(
+            both(|w| joined(w, Some(3), &room, "arena", MemberId(7))),
+            json!({"event": "joined", "id": 3, "room": "r1", "kind": "arena", "member": 7})
+        );
+        assert_eq!(
+            both(|w| error(w, None, None, &Refusal::new("no", "why"))),
+            json!({"event": "error", "code": "no", "message": "why"})
+        );
+        assert_eq!(
+            both(|w| goodbye(
+                w,
+                CloseCode::DRAIN,
+                "restart",
+                Some(Reconnect {
+                    after_ms: 1,
+                    jitter_ms: 2
+                })
+            )),
+            json!({"event": "goodbye", "code": 4002, "reason": "restart", "reconnect": {"after_ms": 1, "jitter_ms": 2}})
+        );
+    }
+
+    #[test]
+    fn publications_keep_their_data_whatever_format_it_came_in() {
+        let channel = ChannelName::from("updates");
+        for came in Format::ALL {
+            let item = Publication {
+                offset: 5,
+                data: RawData::of(came, &json!({"goal": [1, null]})).unwrap(),
+            };
+            let expected = json!({"goal": [1, null]});
+            assert_eq!(both(|w| publication(w, &channel, &item))["data"], expected);
+            let subscribed = Subscribed {
+                channel: &channel,
+                epoch: "e",
+                offset: 5,
+                recovered: true,
+                publications: &[item.clone(), item.clone()],
+            };
+            let event = both(|w| subscribed.write(w, None));
+            assert_eq!(
+                event["publications"][1],
+                json!({"offset": 5, "data": expected})
+            );
+        }
+    }
+
+    #[test]
+    fn a_reply_without_content_has_no_data() {
+        let reply = both(|w| reply(w, 9, &RawData::null(Format::Json)));
+        assert_eq!(reply, json!({"event": "reply", "id": 9}));
+    }
+
+    #[test]
+    fn the_table_of_sequenced_events_is_the_protocols() {
+        for event in ["welcome", "pong", "signal", "state", "patch", "goodbye"] {
+            assert!(!is_sequenced(event));
+        }
+        for event in [
+            "joined",
+            "left",
+            "message",
+            "subscribed",
+            "unsubscribed",
+            "publication",
+            "published",
+            "presence",
+            "reply",
+            "error",
+        ] {
+            assert!(is_sequenced(event));
+        }
+    }
+}

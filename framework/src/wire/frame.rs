@@ -1,0 +1,306 @@
+//! Ready-framed bytes: an event, encoded once per format, with its WebSocket header in front.
+//!
+//! A server's frames are not masked (RFC 6455, 5.1), so header and payload are the same bytes for each receiver.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::codec::{CodecError, Format, encode_into, transcode_into};
+
+/// The longest WebSocket header of a frame that is not masked.
+const HEADER: usize = 10;
+
+/// The formats that somebody needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Formats {
+    pub(crate) json: bool,
+    pub(crate) msgpack: bool,
+}
+
+impl Formats {
+    pub(crate) fn only(format: Format) -> Self {
+        Self {
+            json: format == Format::Json,
+            msgpack: format == Format::MsgPack,
+        }
+    }
+
+    fn contains(self, format: Format) -> bool {
+        match format {
+            Format::Json => self.json,
+            Format::MsgPack => self.msgpack,
+        }
+    }
+}
+
+/// One event's frame in each format that was asked for; a clone is a reference.
+///
+/// A format that nobody had when it was made is made from the other on demand, once.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded(Arc<[OnceLock<Bytes>; 2]>);
+
+impl Encoded {
+    /// Runs `write` once per format.
+    pub(crate) fn new(
+        formats: Formats,
+        write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
+    ) -> Result<Self, CodecError> {
+        let encoded = Self(Arc::default());
+        for format in Format::ALL {
+            if formats.contains(format) {
+                let mut writer = FrameWriter::new(format);
+                write(&mut writer)?;
+                let _first = encoded.0[format as usize].set(writer.finish());
+            }
+        }
+        Ok(encoded)
+    }
+
+    /// The frame in `format`; empty only if the event cannot be expressed in it at all.
+    pub(crate) fn get(&self, format: Format) -> Bytes {
+        self.0[format as usize]
+            .get_or_init(|| {
+                Format::ALL
+                    .into_iter()
+                    .find_map(|from| Some((from, self.0[from as usize].get()?)))
+                    .and_then(|(from, frame)| transcode_frame(from, format, frame))
+                    .unwrap_or_default()
+            })
+            .clone()
+    }
+}
+
+fn transcode_frame(from: Format, to: Format, frame: &Bytes) -> Option<Bytes> {
+    let mut out = vec![0; HEADER];
+    transcode_into(from, to, payload(frame), &mut out)
+        .inspect_err(
+            |error| tracing::error!(%error, "an event could not be put into {}", to.name()),
+        )
+        .ok()?;
+    Some(with_header(opcode(to), out))
+}
+
+/// The payload of a frame that this module made.
+pub(crate) fn payload(frame: &[u8]) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(127) => 10,
+        Some(126) => 4,
+        _ => 2,
+    };
+    frame.get(header..).unwrap_or_default()
+}
+
+const fn opcode(format: Format) -> u8 {
+    match format {
+        Format::Json => 0x1,
+        Format::MsgPack => 0x2,
+    }
+}
+
+/// A control frame: ping (9), pong (10) or close (8). Longer payloads than the 125 bytes that are allowed are cut.
+pub(crate) fn control(opcode: u8, payload: &[u8]) -> Bytes {
+    let payload = &payload[..payload.len().min(125)];
+    let mut frame = Vec::with_capacity(2 + payload.len());
+    frame.push(0x80 | opcode);
+    frame.push(payload.len() as u8);
+    frame.extend_from_slice(payload);
+    frame.into()
+}
+
+/// A close frame; the reason is cut to the 123 bytes that are allowed, at a character's border.
+pub(crate) fn close(code: u16, reason: &str) -> Bytes {
+    let mut end = reason.len().min(123);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut payload = Vec::with_capacity(2 + end);
+    payload.extend_from_slice(&code.to_be_bytes());
+    payload.extend_from_slice(&reason.as_bytes()[..end]);
+    control(0x8, &payload)
+}
+
+/// Puts the header in front of a payload that begins at `HEADER` bytes into `buffer`, without moving the payload.
+fn with_header(opcode: u8, mut buffer: Vec<u8>) -> Bytes {
+    let length = buffer.len() - HEADER;
+    let start = if length < 126 {
+        buffer[HEADER - 1] = length as u8;
+        HEADER - 2
+    } else if let Ok(short) = u16::try_from(length) {
+        buffer[HEADER - 3] = 126;
+        buffer[HEADER - 2..HEADER].copy_from_slice(&short.to_be_bytes());
+        HEADER - 4
+    } else {
+        buffer[HEADER - 9] = 127;
+        buffer[HEADER - 8..HEADER].copy_from_slice(&(length as u64).to_be_bytes());
+        HEADER - 10
+    };
+    buffer[start] = 0x80 | opcode;
+    Bytes::from(buffer).slice(start..)
+}
+
+/// Writes an event field by field.
+///
+/// An event has at most 15 fields, so that what opens it is one byte in both formats, filled in at the end.
+#[derive(Debug)]
+pub(crate) struct FrameWriter {
+    format: Format,
+    buffer: Vec<u8>,
+    fields: u8,
+}
+
+impl FrameWriter {
+    pub(crate) fn new(format: Format) -> Self {
+        let mut buffer = Vec::with_capacity(128);
+        buffer.resize(HEADER, 0);
+        buffer.push(0);
+        Self {
+            format,
+            buffer,
+            fields: 0,
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    fn key(&mut self, name: &str) {
+        self.fields += 1;
+        match self.format {
+            Format::Json => {
+                if self.fields > 1 {
+                    self.buffer.push(b',');
+                }
+                self.buffer.push(b'"');
+                self.buffer.extend_from_slice(name.as_bytes());
+                self.buffer.extend_from_slice(b"\":");
+            }
+            Format::MsgPack => msgpack_str(&mut self.buffer, name),
+        }
+    }
+
+    pub(crate) fn text(&mut self, name: &str, value: &str) -> Result<&mut Self, CodecError> {
+        self.field(name, value)
+    }
+
+    pub(crate) fn field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> Result<&mut Self, CodecError> {
+        self.key(name);
+        encode_into(self.format, value, &mut self.buffer)?;
+        Ok(self)
+    }
+
+    /// A field whose value is encoded already, in whatever format.
+    pub(crate) fn raw(
+        &mut self,
+        name: &str,
+        format: Format,
+        bytes: &[u8],
+    ) -> Result<&mut Self, CodecError> {
+        self.key(name);
+        transcode_into(format, self.format, bytes, &mut self.buffer)?;
+        Ok(self)
+    }
+
+    /// A field that is a list, each item of which `write` appends to the bytes that it is handed.
+    pub(crate) fn list<T>(
+        &mut self,
+        name: &str,
+        items: &[T],
+        write: impl Fn(&T, Format, &mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Result<&mut Self, CodecError> {
+        self.key(name);
+        match self.format {
+            Format::Json => {
+                self.buffer.push(b'[');
+                for (n, item) in items.iter().enumerate() {
+                    if n > 0 {
+                        self.buffer.push(b',');
+                    }
+                    write(item, Format::Json, &mut self.buffer)?;
+                }
+                self.buffer.push(b']');
+            }
+            Format::MsgPack => {
+                let length = u32::try_from(items.len())
+                    .map_err(|_| CodecError("a list is too long".to_owned()))?;
+                // A `Vec` takes everything.
+                let _marker = rmp::encode::write_array_len(&mut self.buffer, length);
+                for item in items {
+                    write(item, Format::MsgPack, &mut self.buffer)?;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    fn finish(mut self) -> Bytes {
+        match self.format {
+            Format::Json => {
+                self.buffer[HEADER] = b'{';
+                self.buffer.push(b'}');
+            }
+            Format::MsgPack => self.buffer[HEADER] = 0x80 | self.fields,
+        }
+        with_header(opcode(self.format), self.buffer)
+    }
+}
+
+/// Appends a string of any length to `out` in MessagePack.
+pub(crate) fn msgpack_str(out: &mut Vec<u8>, text: &str) {
+    // A `Vec` takes everything.
+    let _written = rmp::encode::write_str(out, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::decode;
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn encoded(formats: Formats, filler: usize) -> Encoded {
+        Encoded::new(formats, |writer| {
+            writer
+                .text("event", "message")?
+                .field("data", &"x".repeat(filler))?;
+            Ok(())
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn headers_of_all_three_lengths_are_right() {
+        for (filler, header) in [(1, 2), (300, 4), (70_000, 10)] {
+            let frame = encoded(Formats::only(Format::Json), filler).get(Format::Json);
+            let payload = payload(&frame);
+            assert_eq!(frame.len() - payload.len(), header);
+            assert_eq!(frame[0], 0x81);
+            let value: Value = decode(Format::Json, payload).unwrap();
+            assert_eq!(value["data"].as_str().unwrap().len(), filler);
+        }
+    }
+
+    #[test]
+    fn a_format_that_nobody_had_is_made_from_the_other() {
+        for (made, asked) in [
+            (Format::Json, Format::MsgPack),
+            (Format::MsgPack, Format::Json),
+        ] {
+            let frame = encoded(Formats::only(made), 3).get(asked);
+            let value: Value = decode(asked, payload(&frame)).unwrap();
+            assert_eq!(value, json!({"event": "message", "data": "xxx"}));
+        }
+    }
+
+    #[test]
+    fn a_close_reason_is_cut_to_what_a_control_frame_may_hold() {
+        let frame = close(4000, &"é".repeat(100));
+        assert_eq!(frame.len(), 2 + 2 + 122);
+        assert!(std::str::from_utf8(&frame[4..]).is_ok());
+    }
+}

@@ -1,0 +1,114 @@
+//! Finding an action's fields in JSON, without decoding what they hold.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::action::{Fields, Flaw};
+
+/// One slot per field, borrowed from the frame; serde skips what is unknown, without recursion.
+#[derive(Deserialize)]
+struct Slots<'a> {
+    #[serde(borrow)]
+    action: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    room: Option<&'a RawValue>,
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    mode: Option<&'a RawValue>,
+    #[serde(borrow)]
+    options: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    type_: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    channel: Option<&'a RawValue>,
+    #[serde(borrow)]
+    since: Option<&'a RawValue>,
+    #[serde(borrow)]
+    presence: Option<&'a RawValue>,
+    #[serde(borrow)]
+    received: Option<&'a RawValue>,
+}
+
+pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, Flaw> {
+    // Serde's derive would take an array for a struct, too.
+    if text.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Flaw::new("is not a JSON object"));
+    }
+    let slots: Slots<'_> = serde_json::from_slice(text)
+        .map_err(|error| Flaw::new(format!("is not valid JSON: {error}")))?;
+    Ok(Fields {
+        action: bytes(slots.action),
+        id: bytes(slots.id),
+        room: bytes(slots.room),
+        kind: bytes(slots.kind),
+        mode: bytes(slots.mode),
+        options: bytes(slots.options),
+        type_: bytes(slots.type_),
+        data: bytes(slots.data),
+        channel: bytes(slots.channel),
+        since: bytes(slots.since),
+        presence: bytes(slots.presence),
+        received: bytes(slots.received),
+    })
+}
+
+fn bytes(slot: Option<&RawValue>) -> Option<&[u8]> {
+    slot.map(|raw| raw.get().as_bytes())
+}
+
+/// Whether objects and arrays stand deeper within each other than `most`. Expects valid JSON.
+pub(super) fn is_deeper_than(text: &[u8], most: usize) -> bool {
+    let mut depth = 0_usize;
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > most {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => {
+                            bytes.next();
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_in_texts_are_no_nesting() {
+        assert!(!is_deeper_than(br#"{"a":"[[[\"[[[","b":[1]}"#, 2));
+        assert!(is_deeper_than(br#"{"a":"\\","b":[[1]]}"#, 2));
+    }
+
+    #[test]
+    fn a_hundred_thousand_levels_are_seen_without_a_deep_stack() {
+        let deep = format!(
+            r#"{{"action":"publish","data":{}{}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert!(fields(deep.as_bytes()).is_ok());
+        assert!(is_deeper_than(deep.as_bytes(), 32));
+    }
+}

@@ -1,0 +1,223 @@
+//! Finding an action's fields in MessagePack, without decoding what they hold.
+//!
+//! Source of the format: <https://github.com/msgpack/msgpack/blob/master/spec.md>.
+
+use rmp::Marker;
+
+use super::action::{Fields, Flaw};
+
+const TRUNCATED: &str = "is not valid MessagePack: it ends too early";
+
+/// The size of one value: how many bytes of its own follow the marker, and how many values stand within it.
+struct Extent {
+    bytes: usize,
+    values: u64,
+}
+
+/// Walks over values from the front; every length is checked against what is there before anything is believed.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(count)
+            .ok_or_else(|| Flaw::new(TRUNCATED))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn number(&mut self, width: usize) -> Result<usize, Flaw> {
+        let bytes = self.take(width)?;
+        Ok(bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | usize::from(*byte)))
+    }
+
+    /// Takes a marker and the length that belongs to it.
+    fn extent(&mut self) -> Result<Extent, Flaw> {
+        let plain = |bytes| Extent { bytes, values: 0 };
+        let items = |count: usize| Extent {
+            bytes: 0,
+            values: count as u64,
+        };
+        let pairs = |count: usize| Extent {
+            bytes: 0,
+            values: 2 * count as u64,
+        };
+        Ok(match Marker::from_u8(self.take(1)?[0]) {
+            Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => {
+                plain(0)
+            }
+            Marker::U8 | Marker::I8 => plain(1),
+            Marker::U16 | Marker::I16 => plain(2),
+            Marker::U32 | Marker::I32 | Marker::F32 => plain(4),
+            Marker::U64 | Marker::I64 | Marker::F64 => plain(8),
+            Marker::FixStr(length) => plain(usize::from(length)),
+            Marker::Str8 | Marker::Bin8 => plain(self.number(1)?),
+            Marker::Str16 | Marker::Bin16 => plain(self.number(2)?),
+            Marker::Str32 | Marker::Bin32 => plain(self.number(4)?),
+            Marker::FixExt1 => plain(2),
+            Marker::FixExt2 => plain(3),
+            Marker::FixExt4 => plain(5),
+            Marker::FixExt8 => plain(9),
+            Marker::FixExt16 => plain(17),
+            Marker::Ext8 => plain(self.number(1)? + 1),
+            Marker::Ext16 => plain(self.number(2)? + 1),
+            Marker::Ext32 => plain(self.number(4)? + 1),
+            Marker::FixArray(count) => items(usize::from(count)),
+            Marker::Array16 => items(self.number(2)?),
+            Marker::Array32 => items(self.number(4)?),
+            Marker::FixMap(count) => pairs(usize::from(count)),
+            Marker::Map16 => pairs(self.number(2)?),
+            Marker::Map32 => pairs(self.number(4)?),
+            Marker::Reserved => {
+                return Err(Flaw::new(
+                    "is not valid MessagePack: the byte 0xc1 means nothing",
+                ));
+            }
+        })
+    }
+
+    /// Takes one value, whatever stands within it.
+    fn value(&mut self) -> Result<&'a [u8], Flaw> {
+        let start = self.rest;
+        let mut open = 1_u64;
+        while open > 0 {
+            let extent = self.extent()?;
+            self.take(extent.bytes)?;
+            // Each value takes a byte at least, so a count beyond the bytes that are left is a lie.
+            if extent.values > self.rest.len() as u64 {
+                return Err(Flaw::new(TRUNCATED));
+            }
+            open = open - 1 + extent.values;
+        }
+        Ok(&start[..start.len() - self.rest.len()])
+    }
+
+    fn text(&mut self) -> Result<&'a str, Flaw> {
+        let length = match Marker::from_u8(self.take(1)?[0]) {
+            Marker::FixStr(length) => usize::from(length),
+            Marker::Str8 => self.number(1)?,
+            Marker::Str16 => self.number(2)?,
+            Marker::Str32 => self.number(4)?,
+            _ => return Err(Flaw::new("has a key that is not a string")),
+        };
+        std::str::from_utf8(self.take(length)?)
+            .map_err(|_| Flaw::new("has a key that is not UTF-8"))
+    }
+}
+
+pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
+    let mut reader = Reader { rest: bytes };
+    let count = match Marker::from_u8(reader.take(1)?[0]) {
+        Marker::FixMap(count) => usize::from(count),
+        Marker::Map16 => reader.number(2)?,
+        Marker::Map32 => reader.number(4)?,
+        _ => return Err(Flaw::new("is not a MessagePack map")),
+    };
+    let mut fields = Fields::default();
+    for _ in 0..count {
+        let key = reader.text()?;
+        let value = reader.value()?;
+        let slot = match key {
+            "action" => &mut fields.action,
+            "id" => &mut fields.id,
+            "room" => &mut fields.room,
+            "kind" => &mut fields.kind,
+            "mode" => &mut fields.mode,
+            "options" => &mut fields.options,
+            "type" => &mut fields.type_,
+            "data" => &mut fields.data,
+            "channel" => &mut fields.channel,
+            "since" => &mut fields.since,
+            "presence" => &mut fields.presence,
+            "received" => &mut fields.received,
+            _ => continue,
+        };
+        if slot.replace(value).is_some() {
+            return Err(Flaw::new(format!("has the key `{key}` twice")));
+        }
+    }
+    if reader.rest.is_empty() {
+        Ok(fields)
+    } else {
+        Err(Flaw::new("has bytes after its end"))
+    }
+}
+
+/// Whether maps and arrays stand deeper within each other than `most`. Expects a valid value.
+pub(super) fn is_deeper_than(bytes: &[u8], most: usize) -> bool {
+    let mut reader = Reader { rest: bytes };
+    // How many values are still to come at each open level; never longer than `most`.
+    let mut open: Vec<u64> = Vec::new();
+    while !reader.rest.is_empty() {
+        let Ok(extent) = reader.extent() else {
+            return false;
+        };
+        if reader.take(extent.bytes).is_err() {
+            return false;
+        }
+        if let Some(left) = open.last_mut() {
+            *left -= 1;
+        }
+        if extent.values > 0 {
+            if open.len() == most {
+                return true;
+            }
+            open.push(extent.values);
+        }
+        while open.last() == Some(&0) {
+            open.pop();
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(levels: usize) -> Vec<u8> {
+        let mut bytes = vec![0x82, 0xa6];
+        bytes.extend(b"action");
+        bytes.extend([0xa7]);
+        bytes.extend(b"publish");
+        bytes.extend([0xa4]);
+        bytes.extend(b"data");
+        bytes.extend(std::iter::repeat_n(0x91, levels));
+        bytes.push(0xc0);
+        bytes
+    }
+
+    #[test]
+    fn depth_counts_open_containers_and_not_siblings() {
+        assert!(!is_deeper_than(&nested(31), 32));
+        assert!(is_deeper_than(&nested(32), 32));
+        let siblings = [0x93, 0x91, 1, 0x91, 2, 0x91, 3];
+        assert!(!is_deeper_than(&siblings, 2));
+        assert!(is_deeper_than(&siblings, 1));
+    }
+
+    #[test]
+    fn a_hundred_thousand_levels_are_seen_without_a_deep_stack() {
+        let deep = nested(100_000);
+        assert!(fields(&deep).is_ok());
+        assert!(is_deeper_than(&deep, 32));
+    }
+
+    #[test]
+    fn lengths_that_lie_are_refused_without_being_believed() {
+        for lie in [
+            &[0xdf, 0xff, 0xff, 0xff, 0xff][..],
+            &[0x81, 0xa1, b'a', 0xdd, 0xff, 0xff, 0xff, 0xff, 1],
+            &[0x81, 0xdb, 0xff, 0xff, 0xff, 0xff, b'a'],
+            &[0x81],
+            &[],
+        ] {
+            assert!(fields(lie).is_err(), "{lie:x?}");
+        }
+    }
+}
