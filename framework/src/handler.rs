@@ -162,6 +162,16 @@ impl<R: Room> Handlers<R> {
             None => Err(unknown_type(name, self.by_name.keys().copied())),
         }
     }
+
+    /// Refuses a type that is not registered.
+    #[cfg(feature = "testing")]
+    pub(crate) fn check(&self, name: &str) -> Result<(), Refusal> {
+        if self.by_name.contains_key(name) {
+            Ok(())
+        } else {
+            Err(unknown_type(name, self.by_name.keys().copied()))
+        }
+    }
 }
 
 impl<R: Room> fmt::Debug for Handlers<R> {

@@ -314,11 +314,21 @@ impl Server {
     }
 
     /// Mounts the server in an actix-web `App`, beside whatever else that has. Use it within the factory of `HttpServer`.
-    pub fn routes(&self, path: &str) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
-        let (server, path) = (self.clone(), path.to_owned());
+    pub fn routes(&self, path: &str) -> impl FnOnce(&mut web::ServiceConfig) + 'static + use<> {
+        let server = self.clone();
+        self.mount(path, move || server.hub())
+    }
+
+    /// Mounts the server on the hub that `hub` gives.
+    pub(crate) fn mount<H: Fn() -> Rc<Hub> + Clone + 'static>(
+        &self,
+        path: &str,
+        hub: H,
+    ) -> impl FnOnce(&mut web::ServiceConfig) + use<H> {
+        let (door, path) = (self.door.clone(), path.to_owned());
         move |config| {
             let answer = move |request: HttpRequest, payload: web::Payload| {
-                let response = server.door.answer(&server.hub(), &request, payload);
+                let response = door.answer(&hub(), &request, payload);
                 // A request that is kept would keep the socket's guard, too.
                 drop(request);
                 std::future::ready(response)

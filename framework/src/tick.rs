@@ -58,11 +58,6 @@ impl TickClock {
         (first..=self.number).map(move |number| Tick { number, dt })
     }
 
-    /// The number of the last step.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
     pub(crate) fn next_due(&self) -> Duration {
         self.due
     }

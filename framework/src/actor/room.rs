@@ -28,7 +28,7 @@ use crate::ids::{RoomId, SessionId};
 use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
 use crate::room::context::{Beginning, Effect, Target};
-use crate::room::core::{Entrant, RoomCore, room_gone};
+use crate::room::core::{Entrant, RoomCore, options_of, room_gone};
 use crate::session::outbox::Delivery;
 use crate::wire::action::JoinTarget;
 use crate::wire::codec::RawData;
@@ -153,7 +153,7 @@ impl<R: Room> Actor for RoomActor<R> {
         };
         let phase = phase_of(&self.id);
         let created = catch_unwind(AssertUnwindSafe(|| {
-            RoomCore::create(beginning, &options, handlers, phase)
+            RoomCore::create(beginning, options_of::<R>(&options)?, handlers, phase)
         }));
         match created {
             Ok(Ok(core)) => {
@@ -211,10 +211,10 @@ impl<R: Room> RoomActor<R> {
             Stage::Unborn { .. } => return Err(room_gone()),
         };
         core.set_now(now);
-        let outcome = catch_unwind(AssertUnwindSafe(|| act(core))).map_err(|panic| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| act(core)));
+        if outcome.is_err() {
             core.crash();
-            panic
-        });
+        }
         let outcome = outcome.map_err(|panic| {
             self.log_panic(&*panic);
             Refusal::internal()
@@ -397,7 +397,9 @@ impl<R: Room> RoomActor<R> {
         if is_new {
             self.homes.insert(receiver.session, receiver.hub.clone());
         }
-        let joined = self.run(ctx, |core| core.join(entrant, &request.options, request.id));
+        let joined = self.run(ctx, |core| {
+            core.join(entrant, options_of::<R>(&request.options)?, request.id)
+        });
         let Err(refusal) = joined.and_then(|joined| joined) else {
             return;
         };

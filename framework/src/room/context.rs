@@ -28,13 +28,16 @@ use crate::wire::frame::{Encoded, Formats, FrameWriter};
 /// Work on the room that was put off: a timer's, or what follows a job.
 type Continuation<R> = Box<dyn FnOnce(&mut R, &mut RoomContext<R>)>;
 
+/// What a timer does again and again.
+type Repeated<R> = Box<dyn FnMut(&mut R, &mut RoomContext<R>)>;
+
 /// A job on its way, which ends in a continuation.
 pub(crate) type Job<R> = Pin<Box<dyn Future<Output = Continuation<R>>>>;
 
 /// What a timer runs.
 pub(crate) enum Alarm<R: Room> {
     Once(Continuation<R>),
-    Every(Duration, Box<dyn FnMut(&mut R, &mut RoomContext<R>)>),
+    Every(Duration, Repeated<R>),
 }
 
 /// Whom a frame is for.

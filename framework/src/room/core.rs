@@ -46,13 +46,13 @@ pub(crate) struct RoomCore<R: Room> {
 impl<R: Room> RoomCore<R> {
     pub(crate) fn create(
         beginning: Beginning,
-        options: &RawData,
+        options: R::Options,
         handlers: Arc<Handlers<R>>,
         phase: f64,
     ) -> Result<Self, Refusal> {
         let config = R::config();
         let mut ctx = RoomContext::new(beginning, &config);
-        let room = R::create(options_of::<R>(options)?, &mut ctx)?;
+        let room = R::create(options, &mut ctx)?;
         Ok(Self {
             room,
             ctx,
@@ -102,7 +102,7 @@ impl<R: Room> RoomCore<R> {
     pub(crate) fn join(
         &mut self,
         entrant: Entrant,
-        options: &RawData,
+        options: R::Options,
         id: Option<u64>,
     ) -> Result<MemberId, Refusal> {
         if self.is_over {
@@ -126,7 +126,6 @@ impl<R: Room> RoomCore<R> {
                 "all seats of this room are taken",
             ));
         }
-        let options = options_of::<R>(options)?;
         self.members_ever += 1;
         let member = MemberId(self.members_ever);
         let client = Client {
@@ -267,6 +266,21 @@ impl<R: Room> RoomCore<R> {
         }
         self.finish_hook();
         Ok(())
+    }
+
+    /// Runs a member's handler on a message that is decoded already.
+    #[cfg(feature = "testing")]
+    pub(crate) fn handle<M>(&mut self, member: MemberId, message: M) -> Result<M::Reply, Refusal>
+    where
+        M: crate::Message,
+        R: crate::Handle<M>,
+    {
+        let client = self.ctx.members.get(&member).cloned();
+        let client = client.ok_or_else(not_a_member)?;
+        self.handlers.check(M::NAME)?;
+        let outcome = self.room.handle(&client, message, &mut self.ctx);
+        self.finish_hook();
+        outcome
     }
 
     /// Lets time pass: timers, steps, the state, and the end of a room that nobody came to.
@@ -438,7 +452,8 @@ pub(crate) fn room_gone() -> Refusal {
     Refusal::new("room_gone", "this room has ended")
 }
 
-fn options_of<R: Room>(options: &RawData) -> Result<R::Options, Refusal> {
+/// What a client says when it creates or joins a room.
+pub(crate) fn options_of<R: Room>(options: &RawData) -> Result<R::Options, Refusal> {
     if options.is_null() {
         return Ok(R::Options::default());
     }
