@@ -68,6 +68,8 @@ extern crate self as courtside;
 mod actor;
 mod call;
 mod channel;
+#[cfg(feature = "client")]
+pub mod client;
 mod close;
 mod config;
 mod error;

@@ -55,9 +55,8 @@ fn nothing_looks_up() {
         if module == "lib" {
             continue;
         }
-        let own = floor(module).unwrap_or_else(|| {
-            panic!("{} stands on no floor: give it one here", inside.display())
-        });
+        let own = floor(module)
+            .unwrap_or_else(|| panic!("{} stands on no floor: give it one here", inside.display()));
         for line in code(&path).lines().map(str::trim) {
             let Some(used) = line.strip_prefix("use crate::") else {
                 continue;

@@ -222,7 +222,11 @@ impl<R: Room> RoomHarness<R> {
     /// The members, dropped ones included.
     #[must_use]
     pub fn members(&self) -> Vec<MemberId> {
-        self.core.ctx.members().map(|client| client.member()).collect()
+        self.core
+            .ctx
+            .members()
+            .map(|client| client.member())
+            .collect()
     }
 
     /// The messages and signals of type `M` that a member was sent since this was last asked, oldest first.

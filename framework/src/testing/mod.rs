@@ -1,8 +1,12 @@
-//! The testing kit: a room without a runtime, and a whole server in one thread on a paused clock.
+//! The testing kit: a room without a runtime, a whole server in one thread on a paused clock, and a network that breaks on demand.
 
+mod cable;
 mod harness;
+mod server;
 
+pub use cable::{Cable, CableControl, CableEnd, Direction};
 pub use harness::{Data, RoomHarness};
+pub use server::{TestServer, run};
 
 use crate::actor::link::Cut;
 
