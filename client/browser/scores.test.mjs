@@ -1,0 +1,56 @@
+// The scoreboard: a late visitor sees what happened, a visitor who was cut misses nothing and sees no goal twice.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { startBrowser, startExample } from './support.mjs';
+
+let scores;
+let browser;
+
+before(async () => {
+  [scores, browser] = await Promise.all([startExample('example-scores', '--speed', '60'), startBrowser()]);
+});
+
+after(async () => {
+  await browser?.stop();
+  await scores?.stop();
+});
+
+/** Subscribes beside the page's own code, through the same client, and notes each offset. */
+const watch = () => {
+  window.offsets = [];
+  return import('/courtside.js').then(({ connect }) => {
+    window.watcher = connect('/ws');
+    return window.watcher.subscribe('updates', (_, { offset }) => window.offsets.push(offset)).ready;
+  });
+};
+
+test('a visitor who was cut for three seconds gets each update once and in order', async () => {
+  const page = await browser.open(scores.url);
+  await page.evaluate(watch);
+  await page.waitForFunction(() => window.offsets.length > 2);
+  const before = await page.evaluate(() => {
+    window.watcher.cut(3000);
+    return window.offsets.at(-1);
+  });
+  await page.waitForFunction((offset) => window.watcher.state === 'open' && window.offsets.at(-1) > offset + 3, before);
+  const offsets = await page.evaluate(() => window.offsets);
+  const expected = offsets.map((_, n) => offsets[0] + n);
+  assert.deepEqual(offsets, expected);
+});
+
+test('a late visitor sees the goals that fell before', async () => {
+  const early = await browser.open(scores.url);
+  await early.waitForFunction(() => document.querySelectorAll('#ticker li').length > 5);
+  const late = await browser.open(scores.url);
+  await late.waitForFunction(() => document.querySelectorAll('#ticker li').length > 5);
+  assert.equal(await late.textContent('#name'), await early.textContent('#name'));
+});
+
+test("the page's own button cuts it, and it says so and comes back", async () => {
+  const page = await browser.open(scores.url);
+  await page.waitForSelector('#badge[data-state="open"]');
+  await page.click('#cut');
+  await page.waitForSelector('#badge:not([data-state="open"])');
+  await page.waitForSelector('#badge[data-state="open"]');
+});

@@ -1,0 +1,73 @@
+// What the browser tests share: an example server on a free port, and a browser.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+import { chromium } from 'playwright-core';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const CHROMIUM = '/usr/bin/chromium';
+
+/** One patience for everything that a test waits for, in milliseconds: a wait ends with its event, or the test has failed. */
+export const PATIENCE = 60_000;
+
+/** Starts an example on a free port; resolves with its address, once it has printed it. */
+export async function startExample(name, ...options) {
+  const program = join(ROOT, 'target', 'debug', name);
+  if (!existsSync(program)) throw new Error(`${program} is missing: cargo build --bin ${name}`);
+  const child = spawn(program, ['--bind', '127.0.0.1:0', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout });
+  const url = await new Promise((resolve, reject) => {
+    lines.on('line', (line) => {
+      const address = line.match(/http:\/\/\S+/)?.[0];
+      if (address) resolve(address.replace(/\/$/, ''));
+    });
+    child.on('exit', (code) => reject(new Error(`${name} ended with ${code} before it said its address`)));
+  });
+  const stop = () =>
+    new Promise((resolve) => {
+      child.removeAllListeners('exit');
+      child.on('exit', resolve);
+      child.kill('SIGTERM');
+    });
+  return { url, stop };
+}
+
+/** Starts a browser with nothing remembered. `open` gives a page whose script errors fail the test. */
+export async function startBrowser() {
+  if (!existsSync(CHROMIUM)) throw new Error(`${CHROMIUM} is missing: apt-get install chromium`);
+  const profile = await mkdtemp(join(tmpdir(), 'courtside-browser-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM,
+    headless: true,
+    viewport: { width: 1280, height: 800 },
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  context.setDefaultTimeout(PATIENCE);
+  const errors = [];
+  const open = async (url) => {
+    const page = await context.newPage();
+    page.on('pageerror', (error) => errors.push(error));
+    if (url) await page.goto(url);
+    return page;
+  };
+  const stop = async () => {
+    await context.close();
+    await rm(profile, { recursive: true, force: true });
+    if (errors.length > 0) throw errors[0];
+  };
+  return { open, stop };
+}
