@@ -83,6 +83,10 @@ pub struct Limits {
     /// Default: 20,000 per server.
     /// The next one is refused before the upgrade, with 503 and `Retry-After`.
     pub connections: usize,
+    /// Sessions in all, those included whose connection is lost and whose window has not ended.
+    /// Default: 40,000.
+    /// A connection that would need another is closed with 1013, try again later.
+    pub sessions: usize,
     /// Bytes of one message, all its fragments together.
     /// Default: 64 KiB.
     /// A longer one closes the connection with 1009 as soon as its header says so.
@@ -152,6 +156,7 @@ impl Default for Config {
             },
             limits: Limits {
                 connections: 20_000,
+                sessions: 40_000,
                 message_bytes: 64 << 10,
                 nesting: 32,
                 rooms: 16,

@@ -34,6 +34,10 @@ struct Channel {
 }
 
 impl Channel {
+    fn is_needed(&self) -> bool {
+        self.is_exact || !self.subscribers.is_empty() || !self.history.is_empty()
+    }
+
     fn formats(&self) -> Formats {
         let mut formats = Formats::default();
         for receiver in self.subscribers.values() {
@@ -90,24 +94,25 @@ impl ChannelShard {
         offer: Offer,
         since: Option<&Since>,
         id: Option<u64>,
+        attempt: u64,
     ) -> Outgoing {
         let now = self.shared.now();
+        // What is sent at once must fit the subscriber's outbox, beside other things.
+        let budget = self.shared.config.outbox.bytes / 4;
         let mut outgoing = Outgoing::default();
         let session = receiver.session;
         let Some(channel) = self.channel(name, offer) else {
-            let refusal = Refusal::new(
-                "too_many_channels",
-                "this server has as many channels as it can: try again later",
-            );
-            let exit = HubItem::Exit {
+            let refusal = too_many_channels();
+            let refused = HubItem::SubscribeRefused {
                 session,
-                topic: Topic::Channel(name.clone()),
+                channel: name.clone(),
+                attempt,
                 frame: encode(receiver.format, |w| event::error(w, id, None, &refusal)),
             };
-            outgoing.push(&receiver.hub, exit);
+            outgoing.push(&receiver.hub, refused);
             return outgoing;
         };
-        let recovery = channel.history.recover(since, now);
+        let recovery = channel.history.recover(since, now, budget);
         let subscribed = Subscribed {
             channel: name,
             epoch: channel.history.epoch(),
@@ -138,20 +143,27 @@ impl ChannelShard {
             .channels
             .get_mut(name)
             .and_then(|channel| channel.subscribers.remove(&session));
-        let Some(subscriber) = subscriber else {
-            return outgoing;
-        };
-        let frame = answer.and_then(|(receiver, id)| {
+        let frame = answer.as_ref().and_then(|(receiver, id)| {
             encode(receiver.format, |w| {
-                event::unsubscribed(w, id, name, "left")
+                event::unsubscribed(w, *id, name, "left")
             })
         });
-        let exit = HubItem::Exit {
-            session,
-            topic: Topic::Channel(name.clone()),
-            frame,
-        };
-        outgoing.push(&subscriber.hub, exit);
+        // Whoever asked is answered, also where its subscription was refused meanwhile.
+        let hub = subscriber
+            .or_else(|| answer.map(|(receiver, _)| receiver))
+            .map(|receiver| receiver.hub);
+        if let Some(hub) = hub {
+            let exit = HubItem::Exit {
+                session,
+                topic: Topic::Channel(name.clone()),
+                frame,
+            };
+            outgoing.push(&hub, exit);
+        }
+        if self.channels.get(name).is_some_and(|c| !c.is_needed()) {
+            self.channels.remove(name);
+            self.shared.channels_made.fetch_sub(1, Ordering::Relaxed);
+        }
         outgoing
     }
 
@@ -163,7 +175,14 @@ impl ChannelShard {
             return outgoing;
         };
         let Some(channel) = self.channel(name, offer) else {
-            tracing::warn!(channel = %name, "a publication was dropped: there are too many channels");
+            tracing::warn!(channel = %name, "a publication was refused: there are too many channels");
+            if let PublishAnswer::Client(receiver, id) = answer {
+                let refusal = too_many_channels();
+                let frame = encode(receiver.format, |w| {
+                    event::error(w, Some(id), None, &refusal)
+                });
+                outgoing.direct(&receiver, frame);
+            }
             return outgoing;
         };
         let publication = channel.history.add(data, now);
@@ -191,14 +210,7 @@ impl ChannelShard {
             PublishAnswer::Nobody => {}
             PublishAnswer::Client(receiver, id) => {
                 let frame = encode(receiver.format, |w| event::published(w, id, name, offset));
-                if let Some(frame) = frame {
-                    let item = HubItem::Direct {
-                        session: receiver.session,
-                        frame,
-                        delivery: Delivery::Sequenced,
-                    };
-                    outgoing.push(&receiver.hub, item);
-                }
+                outgoing.direct(&receiver, frame);
             }
             PublishAnswer::Server(reply) => {
                 // Whoever asked may have stopped waiting.
@@ -239,14 +251,20 @@ impl ChannelShard {
         let made = &self.shared.channels_made;
         self.channels.retain(|_, channel| {
             channel.history.expire(now);
-            let is_needed =
-                channel.is_exact || !channel.subscribers.is_empty() || !channel.history.is_empty();
+            let is_needed = channel.is_needed();
             if !is_needed {
                 made.fetch_sub(1, Ordering::Relaxed);
             }
             is_needed
         });
     }
+}
+
+fn too_many_channels() -> Refusal {
+    Refusal::new(
+        "too_many_channels",
+        "this server has as many channels as it can: try again later",
+    )
 }
 
 fn encode(
@@ -277,8 +295,9 @@ impl Handler<ChannelMessage> for ChannelShard {
                 offer,
                 since,
                 id,
+                attempt,
                 _permit,
-            } => self.subscribe(receiver, &channel, offer, since.as_ref(), id),
+            } => self.subscribe(receiver, &channel, offer, since.as_ref(), id, attempt),
             ChannelMessage::Unsubscribe {
                 session,
                 channel,

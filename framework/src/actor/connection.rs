@@ -26,7 +26,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 
-use super::hub::{Hub, Opening};
+use super::hub::{FAREWELL, Hub, Opening};
 use super::link::{Cut, Link, Manner, Written};
 use super::messages::{Permit, SessionMessage};
 use crate::close::CloseCode;
@@ -322,7 +322,6 @@ impl StreamHandler<Result<Message, ProtocolError>> for Connection {
     fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Ctx) {
         self.link.heard(self.hub.now());
         match item {
-            Ok(Message::Ping(payload)) => self.link.send_control(frame::control(0xA, &payload)),
             Ok(Message::Pong(_) | Message::Nop) => {}
             Ok(Message::Close(reason)) => {
                 self.close(reason.map(|r| (u16::from(r.code), r.description)));
@@ -330,6 +329,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Connection {
             }
             // After a close frame was sent, only the peer's own is of interest.
             Ok(_) if self.link.is_ending() => {}
+            Ok(Message::Ping(payload)) => self.link.send_control(frame::control(0xA, &payload)),
             Ok(Message::Text(text)) => self.take(Format::Json, text.into_bytes(), ctx),
             Ok(Message::Binary(bytes)) => self.take(Format::MsgPack, bytes, ctx),
             Ok(Message::Continuation(item)) => self.put_together(item, ctx),
@@ -366,7 +366,8 @@ impl Connection {
             CloseCode::INVALID_TEXT => "a text was not UTF-8".to_owned(),
             _ => "a frame broke the rules of WebSocket".to_owned(),
         };
-        let deadline = self.hub.closing_deadline();
+        // Its own close frame is not looked for among what it still sends, so patience is short.
+        let deadline = self.hub.now() + FAREWELL;
         self.link.end(code, &reason, None, Manner::Now, deadline);
         self.discards.set(true);
         ctx.stop();
@@ -526,13 +527,14 @@ impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Stream for Writer<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            // First what comes in: a client that always has something waiting for it must be heard, too.
+            self.alarm.writer.register(cx.waker());
+            let ran = self.run_actor();
             match self.link.poll_write(cx) {
                 Poll::Ready(Written::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Poll::Ready(Written::End) => return Poll::Ready(None),
                 Poll::Pending => {}
             }
-            self.alarm.writer.register(cx.waker());
-            let ran = self.run_actor();
             if self.actor.is_none() && !self.link.is_ending() {
                 return Poll::Ready(None);
             }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::hub::{Hub, HubAddress};
-use super::messages::{Baggage, HubMessage, Knock, SessionMessage};
+use super::messages::{Baggage, HubMessage, Knock, SessionMessage, Topic};
 use super::pipe::{LinkId, Pipe};
 use super::session::SessionActor;
 use crate::ids::SessionId;
@@ -25,6 +25,8 @@ pub(crate) struct Arrivals {
     links: HashMap<LinkId, Claims>,
     /// Where frames wait for sessions that are still on another worker.
     pipes: HashMap<SessionId, Rc<Pipe>>,
+    /// What such a session has meanwhile left: it still believes to be there.
+    exits: HashMap<SessionId, Vec<Topic>>,
 }
 
 impl Arrivals {
@@ -38,6 +40,13 @@ impl Arrivals {
 
     pub(crate) fn forget_link(&mut self, link: LinkId) {
         self.links.remove(&link);
+    }
+
+    /// Notes that a room or channel has let go of a session that is not here yet.
+    pub(crate) fn note_exit(&mut self, session: SessionId, topic: Topic) {
+        if self.pipes.contains_key(&session) {
+            self.exits.entry(session).or_default().push(topic);
+        }
     }
 
     pub(crate) fn pipe_of(&self, session: SessionId) -> Option<Rc<Pipe>> {
@@ -94,6 +103,15 @@ impl Hub {
     /// The new hub: the session is here.
     pub(super) fn arrive(self: &Rc<Self>, mut baggage: Baggage) {
         let held = self.arrivals.borrow_mut().pipes.remove(&baggage.id);
+        let exits = self.arrivals.borrow_mut().exits.remove(&baggage.id);
+        for topic in exits.unwrap_or_default() {
+            match topic {
+                Topic::Room(room) => baggage.rooms.retain(|(known, _)| *known != room),
+                Topic::Channel(channel) => {
+                    baggage.subscriptions.retain(|(known, _)| *known != channel);
+                }
+            }
+        }
         let bounds = self.shared.config.outbox;
         let pipe = held.unwrap_or_else(|| Pipe::new(baggage.format, Outbox::new(bounds)));
         let mut outbox = std::mem::replace(&mut baggage.outbox, Outbox::new(bounds));

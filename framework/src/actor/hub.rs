@@ -35,8 +35,8 @@ use crate::wire::frame::{self, Encoded};
 /// How often connections are looked at: the precision of heartbeats.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// How long a connection that is cut for silence or slowness gets to carry its goodbye.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long a connection that is cut for silence, slowness or a fault gets to carry its goodbye.
+pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 
 /// How another thread reaches a hub.
 #[derive(Clone)]
@@ -97,7 +97,6 @@ pub(crate) struct Hub {
     links: RefCell<HashMap<LinkId, Rc<Link>>>,
     topics: RefCell<HashMap<Topic, Vec<TopicMember>>>,
     links_ever: Cell<LinkId>,
-    is_draining: Cell<bool>,
 }
 
 impl fmt::Debug for Hub {
@@ -136,7 +135,6 @@ impl Hub {
             links: RefCell::default(),
             topics: RefCell::default(),
             links_ever: Cell::new(0),
-            is_draining: Cell::new(false),
         });
         context.run(HubActor { hub: hub.clone() });
         hub
@@ -222,6 +220,19 @@ impl Hub {
         claims: Claims,
         reason: Option<ResumeFailure>,
     ) {
+        if self.shared.sessions() >= self.shared.config.limits.sessions {
+            link.end(
+                CloseCode::TRY_LATER,
+                "this server has as many sessions as it can",
+                Some(Reconnect {
+                    after_ms: 5000,
+                    jitter_ms: 10_000,
+                }),
+                Manner::Now,
+                self.closing_deadline(),
+            );
+            return;
+        }
         let id = SessionId::random();
         let pipe = self.new_pipe(link.format);
         let seed = SessionSeed::new(id, claims, &self.shared);
@@ -263,9 +274,8 @@ impl Hub {
             return;
         }
         let home = self.shared.home(session);
-        if let Some(hub) = home.and_then(|worker| self.shared.hub(worker))
-            && hub.worker != self.address.worker
-        {
+        // Also where that is this hub: then the session is on its way here, and the frame waits behind it.
+        if let Some(hub) = home.and_then(|worker| self.shared.hub(worker)) {
             hub.send(HubMessage::Batch {
                 items: vec![HubItem::Direct {
                     session,
@@ -291,6 +301,7 @@ impl Hub {
         if let Some(pipe) = pipe {
             let mut topics = self.topics.borrow_mut();
             let members = topics.entry(topic).or_default();
+            members.retain(|member| member.session != session);
             members.push(TopicMember { session, pipe });
         }
     }
@@ -361,11 +372,29 @@ impl Hub {
                 if let Some(frame) = frame {
                     self.direct(session, frame, Delivery::Sequenced);
                 }
+                if !self.sessions.borrow().contains_key(&session) {
+                    self.arrivals.borrow_mut().note_exit(session, topic);
+                    return;
+                }
                 let message = match topic {
                     Topic::Room(room) => SessionMessage::Left { room },
-                    Topic::Channel(channel) => SessionMessage::SubscriptionEnded { channel },
+                    Topic::Channel(_) => SessionMessage::Unsubscribed,
                 };
                 self.tell(session, message);
+            }
+            HubItem::SubscribeRefused {
+                session,
+                channel,
+                attempt,
+                frame,
+            } => {
+                self.tell(
+                    session,
+                    SessionMessage::SubscribeRefused { channel, attempt },
+                );
+                if let Some(frame) = frame {
+                    self.direct(session, frame, Delivery::Sequenced);
+                }
             }
             HubItem::Adopt {
                 session,
@@ -484,7 +513,6 @@ impl Handler<DrainHub> for HubActor {
 
     fn handle(&mut self, message: DrainHub, _: &mut Self::Context) -> Self::Result {
         let hub = self.hub.clone();
-        hub.is_draining.set(true);
         let deadline = hub.now() + message.timeout;
         for link in hub.links.borrow().values() {
             link.end(

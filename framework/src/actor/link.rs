@@ -20,6 +20,9 @@ use crate::wire::codec::Format;
 use crate::wire::event::{self, Reconnect};
 use crate::wire::frame::{self, Encoded, Formats};
 
+/// How long a peer may take to answer a close frame.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// Breaks a connection from outside, whatever its actor is doing.
 pub(crate) type Cut = Rc<dyn Fn()>;
 
@@ -55,6 +58,8 @@ struct Ending {
     pipe_first: bool,
     /// Nobody waits for the peer's own close frame any more.
     is_over: bool,
+    /// The close frame was handed to the socket, so what is left to wait for is the peer's.
+    is_said: bool,
     deadline: Duration,
 }
 
@@ -175,6 +180,7 @@ impl Link {
             frames: frames.into_iter(),
             pipe_first: manner == Manner::AfterPending,
             is_over: false,
+            is_said: false,
             deadline,
         });
     }
@@ -188,6 +194,7 @@ impl Link {
             frames: vec![frame].into_iter(),
             pipe_first: false,
             is_over: true,
+            is_said: false,
             deadline,
         });
         self.wake();
@@ -212,6 +219,12 @@ impl Link {
 
     /// Cuts the connection if its ending takes too long.
     pub(crate) fn cut_if_overdue(&self, now: Duration) {
+        if let Some(ending) = &mut *self.ending.borrow_mut()
+            && ending.is_said
+        {
+            ending.deadline = ending.deadline.min(now + ANSWER);
+            ending.is_said = false;
+        }
         let overdue = match &mut *self.ending.borrow_mut() {
             Some(ending) if now >= ending.deadline => {
                 ending.is_over = true;
@@ -249,8 +262,11 @@ impl Link {
         }
         if let Some(ending) = &mut *ending {
             if let Some(frame) = ending.frames.next() {
+                // Nothing may follow a close frame.
+                ending.pipe_first = false;
                 return Poll::Ready(Written::Frame(frame));
             }
+            ending.is_said = true;
             if ending.is_over {
                 return Poll::Ready(Written::End);
             }

@@ -16,6 +16,7 @@ use crate::ids::RoomId;
 use crate::lobby::info::RoomInfo;
 use crate::lobby::matching::Directory;
 use crate::wire::action::{JoinMode, JoinTarget};
+use crate::wire::codec::RawData;
 
 /// The directory of rooms, and the matchmaker.
 pub(crate) struct Lobby {
@@ -72,8 +73,7 @@ impl Lobby {
             ));
         };
         let config = registered.config();
-        // What cannot be read is refused by the room, which knows what it expects.
-        let wish = request.options.decode::<Value>().unwrap_or_default();
+        let wish = wish_of(&request.options, &config.match_on);
         if mode != JoinMode::Create
             && let Some((_, room)) = self.directory.seat_by_kind(kind, &config.match_on, &wish)
         {
@@ -127,6 +127,21 @@ impl Lobby {
             // Whoever asked may have stopped waiting.
             let _gone = done.send(());
         }
+    }
+}
+
+/// The part of a client's options that its room is matched on. The rest is the room's to read, and not kept here.
+fn wish_of(options: &RawData, match_on: &[String]) -> Value {
+    if match_on.is_empty() {
+        return Value::Null;
+    }
+    // What cannot be read is refused by the room, which knows what it expects.
+    match options.decode::<Value>() {
+        Ok(Value::Object(mut fields)) => {
+            fields.retain(|field, _| match_on.contains(field));
+            Value::Object(fields)
+        }
+        _ => Value::Null,
     }
 }
 

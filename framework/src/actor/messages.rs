@@ -65,9 +65,13 @@ pub(crate) enum SessionMessage {
     Left {
         room: RoomId,
     },
-    SubscriptionEnded {
+    /// A `subscribe` was refused; `attempt` tells it from a later one to the same channel.
+    SubscribeRefused {
         channel: ChannelName,
+        attempt: u64,
     },
+    /// An `unsubscribe` was done.
+    Unsubscribed,
     /// The outbox passed its bound.
     Overflowed,
     /// A connection of another worker wants this session.
@@ -140,6 +144,12 @@ pub(crate) enum HubItem {
         channel: ChannelName,
         frame: Encoded,
     },
+    SubscribeRefused {
+        session: SessionId,
+        channel: ChannelName,
+        attempt: u64,
+        frame: Option<Encoded>,
+    },
     /// The session is no receiver of the topic any more; `frame` tells it so.
     Exit {
         session: SessionId,
@@ -169,7 +179,7 @@ pub(crate) struct Baggage {
     pub(crate) received: u64,
     pub(crate) outbox: Outbox,
     pub(crate) rooms: Vec<(RoomId, RoomAddress)>,
-    pub(crate) subscriptions: Vec<ChannelName>,
+    pub(crate) subscriptions: Vec<(ChannelName, u64)>,
     pub(crate) violations: Violations,
     pub(crate) flow: super::session::Flow,
     /// The connection that it comes for.
@@ -254,6 +264,7 @@ pub(crate) enum ChannelMessage {
         offer: Offer,
         since: Option<Since>,
         id: Option<u64>,
+        attempt: u64,
         _permit: Permit,
     },
     Unsubscribe {

@@ -24,7 +24,7 @@ use super::messages::{
 use super::shared::Shared;
 use crate::error::Refusal;
 use crate::handler::Handlers;
-use crate::ids::{RoomId, SessionId};
+use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
 use crate::room::context::{Beginning, Effect, Target};
@@ -43,7 +43,7 @@ const ATTEMPTS: u8 = 8;
 
 /// A registered kind of room, its type erased.
 pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
-    fn config(&self) -> RoomConfig;
+    fn config(&self) -> &RoomConfig;
 
     /// Begins a room, on the given thread or, without one, on this.
     fn start(
@@ -58,6 +58,7 @@ pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
 /// The kind of room that `R` is.
 pub(crate) struct KindOf<R: Room> {
     name: Arc<str>,
+    config: RoomConfig,
     handlers: Arc<Handlers<R>>,
 }
 
@@ -65,6 +66,7 @@ impl<R: Room> KindOf<R> {
     pub(crate) fn new(name: &str, handlers: Handlers<R>) -> Self {
         Self {
             name: name.into(),
+            config: R::config(),
             handlers: Arc::new(handlers),
         }
     }
@@ -77,8 +79,8 @@ impl<R: Room> fmt::Debug for KindOf<R> {
 }
 
 impl<R: Room> RoomKind for KindOf<R> {
-    fn config(&self) -> RoomConfig {
-        R::config()
+    fn config(&self) -> &RoomConfig {
+        &self.config
     }
 
     fn start(
@@ -110,6 +112,15 @@ impl<R: Room> RoomKind for KindOf<R> {
         match thread {
             Some(thread) => RoomActor::start_in_arbiter(thread, make).recipient(),
             None => RoomActor::create(make).recipient(),
+        }
+    }
+}
+
+impl<R: Room> Drop for RoomActor<R> {
+    /// An actor that ends otherwise than by its own decision must not stay in the lobby's directory.
+    fn drop(&mut self) {
+        if matches!(self.stage, Stage::Alive(_)) {
+            self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
         }
     }
 }
@@ -231,9 +242,15 @@ impl<R: Room> RoomActor<R> {
         let is_over = core.is_over();
         let next_due = core.next_due();
         let mut outgoing = Outgoing::default();
+        let mut publications = Vec::new();
         for effect in effects {
-            self.apply(effect, &mut outgoing, ctx);
+            if let Effect::Publish { channel, data } = effect {
+                publications.push((channel, data));
+            } else {
+                self.apply(effect, &mut outgoing, ctx);
+            }
         }
+        self.publish(publications, ctx);
         let behind = outgoing.send();
         if is_over {
             self.end();
@@ -244,6 +261,39 @@ impl<R: Room> RoomActor<R> {
         for full in behind {
             let permit = async move { drop(full.acquire_owned().await) };
             ctx.wait(permit.into_actor(self));
+        }
+    }
+
+    /// Publishes in order. What the channels cannot take yet waits, and the room with it.
+    fn publish(&self, publications: Vec<(ChannelName, RawData)>, ctx: &mut Context<Self>) {
+        let mut publications = publications.into_iter();
+        let send = |shared: &Shared, (channel, data): (ChannelName, RawData), permit| {
+            let message = ChannelMessage::Publish {
+                channel: channel.clone(),
+                data,
+                answer: PublishAnswer::Nobody,
+                _permit: permit,
+            };
+            shared.send_to_channel(&channel, message);
+        };
+        while publications.len() > 0 {
+            let Ok(permit) = self.shared.publishing.clone().try_acquire_owned() else {
+                break;
+            };
+            if let Some(publication) = publications.next() {
+                send(&self.shared, publication, permit);
+            }
+        }
+        if publications.len() > 0 {
+            let shared = self.shared.clone();
+            let later = async move {
+                for publication in publications {
+                    if let Ok(permit) = shared.publishing.clone().acquire_owned().await {
+                        send(&shared, publication, permit);
+                    }
+                }
+            };
+            ctx.wait(later.into_actor(self));
         }
     }
 
@@ -307,36 +357,6 @@ impl<R: Room> RoomActor<R> {
                 }
                 self.tell_lobby(LobbyMessage::Release(self.id.clone()));
             }
-            Effect::Publish { channel, data } => {
-                let publishing = &self.shared.publishing;
-                match publishing.clone().try_acquire_owned() {
-                    Ok(permit) => {
-                        let message = ChannelMessage::Publish {
-                            channel: channel.clone(),
-                            data,
-                            answer: PublishAnswer::Nobody,
-                            _permit: permit,
-                        };
-                        self.shared.send_to_channel(&channel, message);
-                    }
-                    Err(_) => {
-                        // Kept in order behind those that are under way; the room does nothing until it has been taken.
-                        let (shared, publishing) = (self.shared.clone(), publishing.clone());
-                        let later = async move {
-                            if let Ok(permit) = publishing.acquire_owned().await {
-                                let message = ChannelMessage::Publish {
-                                    channel: channel.clone(),
-                                    data,
-                                    answer: PublishAnswer::Nobody,
-                                    _permit: permit,
-                                };
-                                shared.send_to_channel(&channel, message);
-                            }
-                        };
-                        ctx.wait(later.into_actor(self));
-                    }
-                }
-            }
             Effect::Spawn(job) => {
                 let job = AssertUnwindSafe(job).catch_unwind().into_actor(self);
                 ctx.spawn(job.map(|outcome, actor, ctx| {
@@ -351,7 +371,8 @@ impl<R: Room> RoomActor<R> {
                 let listing = core.listing().clone();
                 self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
             }
-            Effect::Dispose => {}
+            // Publications are sent together, to keep their order; the core has seen to the end itself.
+            Effect::Publish { .. } | Effect::Dispose => {}
         }
     }
 
@@ -533,6 +554,18 @@ impl Outgoing {
         match known {
             Some((_, items)) => items.push(item),
             None => self.0.push((hub.clone(), vec![item])),
+        }
+    }
+
+    /// An event for one session, if there is one to send.
+    pub(crate) fn direct(&mut self, receiver: &Receiver, frame: Option<Encoded>) {
+        if let Some(frame) = frame {
+            let item = HubItem::Direct {
+                session: receiver.session,
+                frame,
+                delivery: Delivery::Sequenced,
+            };
+            self.push(&receiver.hub, item);
         }
     }
 

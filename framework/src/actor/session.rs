@@ -1,11 +1,12 @@
 //! The session's actor: it counts and routes what its client sends, and decides what becomes of it when connections come and go.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -24,9 +25,9 @@ use crate::handler::unknown_type;
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
-use crate::room::core::not_a_member;
+use crate::room::core::{not_a_member, room_gone};
 use crate::session::limits::Violations;
-use crate::session::outbox::{Delivery, Pushed};
+use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
 use crate::session::resume::Tokens;
 use crate::wire::action::{Action, Inbound};
 use crate::wire::codec::{CodecError, Format, RawData};
@@ -85,7 +86,11 @@ pub(crate) struct SessionActor {
     rooms: HashMap<RoomId, RoomAddress>,
     /// Joins that have not been answered yet.
     joining: usize,
-    subscriptions: HashSet<ChannelName>,
+    /// With the attempt that made each: a refusal of an earlier one says nothing about a later one.
+    subscriptions: HashMap<ChannelName, u64>,
+    attempts: u64,
+    /// Unsubscribes that have not been done yet: until then publications still come here.
+    unsubscribing: usize,
     violations: Violations,
     flow: Flow,
     window: Option<SpawnHandle>,
@@ -115,7 +120,9 @@ impl SessionActor {
             link: None,
             rooms: HashMap::new(),
             joining: 0,
-            subscriptions: HashSet::new(),
+            subscriptions: HashMap::new(),
+            attempts: 0,
+            unsubscribing: 0,
             violations: Violations::default(),
             flow: seed.flow,
             window: None,
@@ -139,6 +146,13 @@ impl SessionActor {
             link: None,
             rooms: baggage.rooms.into_iter().collect(),
             joining: 0,
+            attempts: baggage
+                .subscriptions
+                .iter()
+                .map(|(_, attempt)| *attempt)
+                .max()
+                .unwrap_or(0),
+            unsubscribing: 0,
             subscriptions: baggage.subscriptions.into_iter().collect(),
             violations: baggage.violations,
             flow: baggage.flow,
@@ -159,7 +173,7 @@ impl SessionActor {
                 actor.wait_for_return(&mut context);
             }
             Some(link) => {
-                actor.tokens.rotate(baggage.knock.token);
+                actor.tokens.rotate();
                 actor.welcome(&link, &context, true, None);
                 actor.tell_rooms(RoomMessage::Resumed);
             }
@@ -326,18 +340,18 @@ impl SessionActor {
                 Ok(())
             }
             Action::Leave { room } => {
-                let address = self.rooms.get(&room).ok_or_else(not_a_member)?;
-                address.do_send(RoomMessage::Leave {
-                    from: self.receiver(),
+                let from = self.receiver();
+                self.room(&room)?.do_send(RoomMessage::Leave {
+                    from,
                     id,
                     _permit: permit,
                 });
                 Ok(())
             }
             Action::Send { room, name, data } => {
-                let address = self.rooms.get(&room).ok_or_else(not_a_member)?;
-                address.do_send(RoomMessage::Action {
-                    from: self.receiver(),
+                let from = self.receiver();
+                self.room(&room)?.do_send(RoomMessage::Action {
+                    from,
                     id,
                     name,
                     data,
@@ -348,7 +362,7 @@ impl SessionActor {
             Action::Call { name, data } => self.call(id, &name, data),
             Action::Subscribe { channel, since } => {
                 let offer = self.offer(&channel)?;
-                if self.subscriptions.contains(&channel) {
+                if self.subscriptions.contains_key(&channel) {
                     return Err(Refusal::new(
                         "already_subscribed",
                         "this session is subscribed to this channel already",
@@ -363,25 +377,28 @@ impl SessionActor {
                         ),
                     ));
                 }
-                self.subscriptions.insert(channel.clone());
+                self.attempts += 1;
+                self.subscriptions.insert(channel.clone(), self.attempts);
                 let message = ChannelMessage::Subscribe {
                     receiver: self.receiver(),
                     channel: channel.clone(),
                     offer,
                     since,
                     id,
+                    attempt: self.attempts,
                     _permit: permit,
                 };
                 self.hub.shared.send_to_channel(&channel, message);
                 Ok(())
             }
             Action::Unsubscribe { channel } => {
-                if !self.subscriptions.remove(&channel) {
+                if self.subscriptions.remove(&channel).is_none() {
                     return Err(Refusal::new(
                         "not_subscribed",
                         "this session is not subscribed to this channel",
                     ));
                 }
+                self.unsubscribing += 1;
                 let message = ChannelMessage::Unsubscribe {
                     session: self.id,
                     channel: channel.clone(),
@@ -426,6 +443,14 @@ impl SessionActor {
                 Ok(())
             }
         }
+    }
+
+    fn room(&mut self, room: &RoomId) -> Result<&RoomAddress, Refusal> {
+        if self.rooms.get(room).is_some_and(|room| !room.connected()) {
+            self.rooms.remove(room);
+            return Err(room_gone());
+        }
+        self.rooms.get(room).ok_or_else(not_a_member)
     }
 
     fn check_room_limit(&self) -> Result<(), Refusal> {
@@ -485,7 +510,13 @@ impl SessionActor {
             });
             let frame = match (&outcome, id) {
                 (Ok(data), Some(id)) => {
-                    Encoded::new(Formats::only(format), |w| event::reply(w, id, data))
+                    let reply = Encoded::new(Formats::only(format), |w| event::reply(w, id, data));
+                    reply.or_else(|error| {
+                        tracing::error!(call = name, %error, "a reply cannot be encoded");
+                        Encoded::new(Formats::only(format), |w| {
+                            event::error(w, Some(id), None, &Refusal::internal())
+                        })
+                    })
                 }
                 (Ok(_), None) => return,
                 (Err(refusal), id) => Encoded::new(Formats::only(format), |w| {
@@ -494,7 +525,7 @@ impl SessionActor {
             };
             match frame {
                 Ok(frame) => hub.direct(session, frame, Delivery::Sequenced),
-                Err(error) => tracing::error!(call = name, %error, "a reply cannot be encoded"),
+                Err(error) => tracing::error!(call = name, %error, "an error cannot be encoded"),
             }
             drop(permit);
         });
@@ -507,7 +538,7 @@ impl SessionActor {
         let Some(link) = self.hub.link(knock.link) else {
             return;
         };
-        if let Err(reason) = self.admit(&knock) {
+        if let Err(reason) = self.admit(ctx, &knock) {
             self.hub.refuse(&knock, reason);
             return;
         }
@@ -515,32 +546,37 @@ impl SessionActor {
         if let Some(window) = self.window.take() {
             ctx.cancel_future(window);
         }
-        self.tokens.rotate(knock.token);
+        self.tokens.rotate();
         self.welcome(&link, ctx, true, None);
         self.tell_rooms(RoomMessage::Resumed);
     }
 
     /// Whether the token brings this session back; if so its older connection is sent away, and what the client has not
     /// counted waits to be sent.
-    fn admit(&mut self, knock: &Knock) -> Result<(), ResumeFailure> {
+    fn admit(&mut self, ctx: &mut Context<Self>, knock: &Knock) -> Result<(), ResumeFailure> {
         if !self.tokens.accepts(&knock.token) {
             return Err(ResumeFailure::Unknown);
         }
-        let (overflowed, resumed) = self.pipe.with_outbox(|outbox| {
-            (
-                outbox.has_overflowed(),
-                // Frames that were written to the older connection may be lost: the client's count tells.
-                outbox.resume(knock.received),
-            )
-        });
-        if overflowed || !resumed {
-            return Err(ResumeFailure::Overflow);
+        // Frames that were written to the older connection may be lost: the client's count tells.
+        let resumed = self
+            .pipe
+            .with_outbox(|outbox| outbox.resume(knock.received));
+        if resumed == Resumed::NeverSent {
+            return Err(ResumeFailure::Unknown);
         }
         self.end_link(
             CloseCode::SUPERSEDED,
             "the session was resumed on another connection",
             Manner::Now,
         );
+        if resumed == Resumed::Forgotten {
+            // Nobody can take this session up any more.
+            self.overflow(ctx);
+            if self.window.is_none() {
+                self.wait_for_return(ctx);
+            }
+            return Err(ResumeFailure::Overflow);
+        }
         self.pipe.disconnect();
         Ok(())
     }
@@ -581,7 +617,7 @@ impl SessionActor {
         for (_, room) in self.rooms.drain() {
             room.do_send(RoomMessage::Gone(self.id, reason));
         }
-        for channel in self.subscriptions.drain() {
+        for (channel, _) in self.subscriptions.drain() {
             let message = ChannelMessage::Unsubscribe {
                 session: self.id,
                 channel: channel.clone(),
@@ -601,8 +637,7 @@ impl SessionActor {
 
     /// The client missed more than is kept. What is left is a stub, which says so to a resume within the window.
     fn overflow(&mut self, ctx: &mut Context<Self>) {
-        self.pipe
-            .with_outbox(crate::session::outbox::Outbox::overflow);
+        self.pipe.with_outbox(Outbox::overflow);
         self.leave_all(LeaveReason::Overflow);
         if self.link.is_some() {
             self.end_link(
@@ -624,7 +659,7 @@ impl SessionActor {
             self.attach(ctx, knock);
             return;
         }
-        if let Err(reason) = self.admit(&knock) {
+        if let Err(reason) = self.admit(ctx, &knock) {
             to.send(HubMessage::TakeOverRefused { knock, reason });
             return;
         }
@@ -639,7 +674,7 @@ impl SessionActor {
         });
         let rooms: Vec<RoomAddress> = self.rooms.values().cloned().collect();
         rooms.iter().for_each(|room| self.rehome_room(room));
-        for channel in &self.subscriptions {
+        for channel in self.subscriptions.keys() {
             if let Some(moving) = &mut self.moving {
                 moving.awaited += 1;
                 let message = ChannelMessage::Rehome {
@@ -668,16 +703,16 @@ impl SessionActor {
     }
 
     fn ship_if_ready(&mut self, ctx: &mut Context<Self>) {
-        if self.joining > 0 {
+        if self.joining + self.unsubscribing > 0 {
             return;
         }
         let Some(moving) = self.moving.take_if(|moving| moving.awaited == 0) else {
             return;
         };
         let bounds = self.hub.shared.config.outbox;
-        let outbox = self.pipe.with_outbox(|outbox| {
-            std::mem::replace(outbox, crate::session::outbox::Outbox::new(bounds))
-        });
+        let outbox = self
+            .pipe
+            .with_outbox(|outbox| std::mem::replace(outbox, Outbox::new(bounds)));
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.shared.set_home(self.id, moving.to.worker);
         moving.to.send(HubMessage::Arrive(Box::new(Baggage {
@@ -739,8 +774,14 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Left { room } => {
                 self.rooms.remove(&room);
             }
-            SessionMessage::SubscriptionEnded { channel } => {
-                self.subscriptions.remove(&channel);
+            SessionMessage::SubscribeRefused { channel, attempt } => {
+                if self.subscriptions.get(&channel) == Some(&attempt) {
+                    self.subscriptions.remove(&channel);
+                }
+            }
+            SessionMessage::Unsubscribed => {
+                self.unsubscribing = self.unsubscribing.saturating_sub(1);
+                self.ship_if_ready(ctx);
             }
             SessionMessage::Overflowed => self.overflow(ctx),
             SessionMessage::Rehomed => {
@@ -778,7 +819,11 @@ fn in_the_model(data: &RawData) -> Result<RawData, Refusal> {
         )
     };
     match data.format {
-        Format::Json => data.decode::<Value>().map(|_| data.clone()),
+        // A copy: the bytes that came are part of a buffer, which a channel's history must not keep alive.
+        Format::Json => data.decode::<Value>().map(|_| RawData {
+            format: Format::Json,
+            bytes: Bytes::copy_from_slice(&data.bytes),
+        }),
         Format::MsgPack => data
             .decode::<Value>()
             .and_then(|value| RawData::of(Format::Json, &value)),

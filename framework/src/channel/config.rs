@@ -28,7 +28,7 @@ impl Default for ChannelConfig {
     fn default() -> Self {
         Self {
             size: 100,
-            bytes: 1 << 20,
+            bytes: 256 << 10,
             age: Duration::from_secs(600),
             client_publish: false,
         }
@@ -44,7 +44,8 @@ impl ChannelConfig {
         self
     }
 
-    /// How many bytes of publications are kept. Default: 1 MiB. Older ones are forgotten first.
+    /// How many bytes of publications are kept. Default: 256 KiB. Older ones are forgotten first.
+    /// A subscriber is sent a quarter of [`OutboxBounds::bytes`](crate::OutboxBounds::bytes) at most, the newest.
     #[must_use]
     pub fn history_bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
@@ -58,7 +59,7 @@ impl ChannelConfig {
         self
     }
 
-    /// Whether subscribed clients may publish. Default: no, only the server does.
+    /// Whether clients may publish, subscribed or not. Default: no, only the server does.
     #[must_use]
     pub fn client_publish(mut self, allowed: bool) -> Self {
         self.client_publish = allowed;

@@ -79,14 +79,30 @@ impl History {
         }
     }
 
-    pub(crate) fn recover(&mut self, since: Option<&Since>, now: Duration) -> Recovery {
+    /// What a subscriber gets that stopped at `since`: as much of the newest as fits `budget` bytes.
+    pub(crate) fn recover(
+        &mut self,
+        since: Option<&Since>,
+        now: Duration,
+        budget: usize,
+    ) -> Recovery {
         self.expire(now);
+        let mut bytes = 0;
+        let fitting = self
+            .items
+            .iter()
+            .rev()
+            .take_while(|(_, publication)| {
+                bytes += publication.data.bytes.len();
+                bytes <= budget
+            })
+            .count();
         let missed = since
             .filter(|since| since.epoch == self.epoch && since.offset <= self.offset)
             .map(|since| self.offset - since.offset)
             .and_then(|missed| usize::try_from(missed).ok())
-            .filter(|missed| *missed <= self.items.len());
-        let first = missed.map_or(0, |missed| self.items.len() - missed);
+            .filter(|missed| *missed <= fitting);
+        let first = self.items.len() - missed.unwrap_or(fitting);
         Recovery {
             recovered: missed.is_some(),
             publications: self
@@ -137,7 +153,7 @@ mod tests {
             epoch: epoch.to_owned(),
             offset,
         };
-        let recovery = history.recover(Some(&since), Duration::ZERO);
+        let recovery = history.recover(Some(&since), Duration::ZERO, 1000);
         let offsets = recovery.publications.iter().map(|p| p.offset).collect();
         (recovery.recovered, offsets)
     }
@@ -168,9 +184,23 @@ mod tests {
     fn a_late_visitor_gets_the_history() {
         let mut history = history(3);
         publish(&mut history, 2);
-        let recovery = history.recover(None, Duration::ZERO);
+        let recovery = history.recover(None, Duration::ZERO, 1000);
         assert!(!recovery.recovered);
         assert_eq!(recovery.publications.len(), 2);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_budget_is_not_sent_and_not_called_recovered() {
+        let mut history = history(10);
+        publish(&mut history, 8);
+        let since = Since {
+            epoch: "e1".to_owned(),
+            offset: 0,
+        };
+        let recovery = history.recover(Some(&since), Duration::ZERO, 3);
+        assert!(!recovery.recovered);
+        let offsets: Vec<_> = recovery.publications.iter().map(|p| p.offset).collect();
+        assert_eq!(offsets, [6, 7, 8]);
     }
 
     #[test]

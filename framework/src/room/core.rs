@@ -3,6 +3,7 @@
 //! Handed the time and the events, it calls the user's hooks and leaves their effects in the context, in order.
 //! Panics of hooks pass through: whoever drives the core catches them and calls [`RoomCore::crash`].
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub(crate) struct RoomCore<R: Room> {
     last_state: [Vec<u8>; 2],
     empty_since: Option<Duration>,
     is_over: bool,
+    /// Whether the room has shown a state when it was last asked, so that nobody has to ask to know when to send it.
+    has_state: Cell<bool>,
 }
 
 impl<R: Room> RoomCore<R> {
@@ -53,7 +56,7 @@ impl<R: Room> RoomCore<R> {
         let config = R::config();
         let mut ctx = RoomContext::new(beginning, &config);
         let room = R::create(options, &mut ctx)?;
-        Ok(Self {
+        let mut core = Self {
             room,
             ctx,
             handlers,
@@ -65,7 +68,10 @@ impl<R: Room> RoomCore<R> {
             last_state: Default::default(),
             empty_since: Some(Duration::ZERO),
             is_over: false,
-        })
+            has_state: Cell::new(true),
+        };
+        core.finish_hook();
+        Ok(core)
     }
 
     pub(crate) fn room(&self) -> &R {
@@ -253,9 +259,14 @@ impl<R: Room> RoomCore<R> {
         let room = self.ctx.id().clone();
         match (outcome, id) {
             (Ok(data), Some(id)) => {
-                self.ctx.emit(to, Delivery::Sequenced, name, |w| {
+                let is_sent = self.ctx.emit(to, Delivery::Sequenced, name, |w| {
                     event::reply(w, id, &data)
                 });
+                if !is_sent {
+                    self.ctx.emit(to, Delivery::Sequenced, name, |w| {
+                        event::error(w, Some(id), Some(&room), &Refusal::internal())
+                    });
+                }
             }
             (Ok(_), None) => {}
             (Err(refusal), id) => {
@@ -294,6 +305,7 @@ impl<R: Room> RoomCore<R> {
             match alarm {
                 Alarm::Once(then) => then(&mut self.room, &mut self.ctx),
                 Alarm::Every(period, mut then) => {
+                    self.ctx.timers.begin(id);
                     then(&mut self.room, &mut self.ctx);
                     let missed = (now - due).as_nanos() / period.as_nanos() + 1;
                     let next = due + period * u32::try_from(missed).unwrap_or(u32::MAX);
@@ -303,13 +315,19 @@ impl<R: Room> RoomCore<R> {
                 }
             }
             self.finish_hook();
+            if self.is_over {
+                return;
+            }
         }
         if let Some(clock) = &mut self.ticks {
             for tick in clock.due(now) {
                 self.ctx.tick = tick.number;
                 self.room.tick(tick, &mut self.ctx);
+                self.finish_hook();
+                if self.is_over {
+                    return;
+                }
             }
-            self.finish_hook();
         }
         if let Some(clock) = &mut self.syncs
             && clock.due(now).count() > 0
@@ -332,7 +350,7 @@ impl<R: Room> RoomCore<R> {
         let sync = self
             .syncs
             .as_ref()
-            .filter(|_| !self.ctx.members.is_empty() && !self.room.state().is_none());
+            .filter(|_| !self.ctx.members.is_empty() && self.has_state.get());
         [
             self.ctx.timers.next_due(),
             self.ticks.as_ref().map(TickClock::next_due),
@@ -379,7 +397,18 @@ impl<R: Room> RoomCore<R> {
     /// Ends the room after a panic: no more hooks, and what the last one had sent is not sent.
     pub(crate) fn crash(&mut self) {
         self.is_over = true;
-        self.ctx.effects.clear();
+        let mut strangers = Vec::new();
+        self.ctx.effects.retain(|effect| {
+            if let Effect::Enter { session, .. } = effect {
+                strangers.push(*session);
+            }
+            // Who was let go before must hear so.
+            matches!(effect, Effect::Exit { .. })
+        });
+        // Who was not told `joined` is not told `left`.
+        self.ctx
+            .members
+            .retain(|_, client| !strangers.contains(&client.session));
         self.exit_all(LeaveReason::Crashed);
     }
 
@@ -392,6 +421,7 @@ impl<R: Room> RoomCore<R> {
 
     fn encode_state(&self, formats: Formats) -> Option<[Vec<u8>; 2]> {
         let state = self.room.state();
+        self.has_state.set(!state.is_none());
         let mut encoded: [Vec<u8>; 2] = Default::default();
         for format in Format::ALL {
             if formats.contains(format) {

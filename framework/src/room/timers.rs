@@ -12,6 +12,8 @@ pub struct TimerId(u64);
 pub(crate) struct Timers<T> {
     by_time: BTreeMap<(Duration, TimerId), T>,
     set: u64,
+    /// The repeating timer that is running now, unless it was cancelled meanwhile.
+    running: Option<TimerId>,
 }
 
 impl<T> Timers<T> {
@@ -19,6 +21,7 @@ impl<T> Timers<T> {
         Self {
             by_time: BTreeMap::new(),
             set: 0,
+            running: None,
         }
     }
 
@@ -29,12 +32,23 @@ impl<T> Timers<T> {
         id
     }
 
-    /// Puts back a timer that repeats, under the id that it had.
+    /// A timer that repeats is about to run.
+    pub(crate) fn begin(&mut self, id: TimerId) {
+        self.running = Some(id);
+    }
+
+    /// Puts back a timer that repeats, under the id that it had, unless it was cancelled while it ran.
     pub(crate) fn put_back(&mut self, due: Duration, id: TimerId, what: T) {
-        self.by_time.insert((due, id), what);
+        if self.running.take() == Some(id) {
+            self.by_time.insert((due, id), what);
+        }
     }
 
     pub(crate) fn cancel(&mut self, id: TimerId) -> bool {
+        if self.running == Some(id) {
+            self.running = None;
+            return true;
+        }
         let key = self.by_time.keys().find(|(_, known)| *known == id).copied();
         key.is_some_and(|key| self.by_time.remove(&key).is_some())
     }

@@ -53,12 +53,29 @@ struct Pending {
     delivery: Delivery,
 }
 
+/// What `resume` found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Resumed {
+    /// What the client misses waits to be sent.
+    Yes,
+    /// It misses what is no longer there.
+    Forgotten,
+    /// It claims to have what was never sent.
+    NeverSent,
+}
+
 /// The outbox of one session. Plain data, so that it can be handed to another thread.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     bounds: OutboxBounds,
+    /// Pongs and pings, which go before everything.
+    controls: VecDeque<Bytes>,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
+    /// How much of what is pending a resume has put back, in frames and bytes: it was within the replay's bounds, and does
+    /// not count against those of what waits.
+    returned: (usize, usize),
     replay: VecDeque<Bytes>,
     replay_bytes: usize,
     /// How many sequenced frames were pulled, ever, less those that a resume took back.
@@ -71,14 +88,16 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Behind by more than this, a client gets no droppable signals.
     const DROPPABLE_BELOW: usize = 16 << 10;
-    /// How many control frames (pongs, pings) wait at most; further ones are dropped, as RFC 6455 (5.5.3) allows.
-    const CONTROL_FRAMES: usize = 4;
+    /// How many control frames wait at most; older ones are dropped, as RFC 6455 (5.5.3) allows.
+    const CONTROL_FRAMES: usize = 16;
 
     pub(crate) fn new(bounds: OutboxBounds) -> Self {
         Self {
             bounds,
+            controls: VecDeque::new(),
             pending: VecDeque::new(),
             pending_bytes: 0,
+            returned: (0, 0),
             replay: VecDeque::new(),
             replay_bytes: 0,
             sent: 0,
@@ -114,7 +133,10 @@ impl Outbox {
     }
 
     fn check_bounds(&mut self) -> Pushed {
-        if self.pending_bytes > self.bounds.bytes || self.pending.len() > self.bounds.frames {
+        let (frames, bytes) = self.returned;
+        if self.pending_bytes - bytes > self.bounds.bytes
+            || self.pending.len() - frames > self.bounds.frames
+        {
             self.overflow();
             return Pushed::Overflow;
         }
@@ -123,15 +145,10 @@ impl Outbox {
 
     /// A WebSocket control frame, which goes before what waits.
     pub(crate) fn push_control(&mut self, frame: Bytes) {
-        let waiting = self
-            .pending
-            .iter()
-            .take(Self::CONTROL_FRAMES)
-            .take_while(|pending| pending.delivery == Delivery::Plain)
-            .count();
-        if waiting < Self::CONTROL_FRAMES {
-            self.push_front(frame);
+        if self.controls.len() == Self::CONTROL_FRAMES {
+            self.controls.pop_front();
         }
+        self.controls.push_back(frame);
     }
 
     /// A frame that goes before everything: the `welcome`.
@@ -145,8 +162,15 @@ impl Outbox {
 
     /// The next frame to write.
     pub(crate) fn pull(&mut self) -> Option<Bytes> {
+        if let Some(control) = self.controls.pop_front() {
+            return Some(control);
+        }
         let Pending { frame, delivery } = self.pending.pop_front()?;
         self.pending_bytes -= frame.len();
+        if delivery == Delivery::Sequenced && self.returned.0 > 0 {
+            // What was put back stands before all other counted frames.
+            self.returned = (self.returned.0 - 1, self.returned.1 - frame.len());
+        }
         if self.pending.is_empty() && self.pending.capacity() > 64 {
             // A burst must not hold memory for ever.
             self.pending = VecDeque::new();
@@ -163,7 +187,7 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.controls.is_empty()
     }
 
     fn forget_oldest(&mut self) {
@@ -193,18 +217,27 @@ impl Outbox {
 
     /// The connection is gone: what was meant for it alone goes with it.
     pub(crate) fn disconnect(&mut self) {
+        self.controls = VecDeque::new();
         self.pending
             .retain(|pending| pending.delivery == Delivery::Sequenced);
         self.pending_bytes = self.pending.iter().map(|p| p.frame.len()).sum();
     }
 
-    /// The client is back and has counted `received`: puts what it missed in front.
-    /// False, and nothing changes, if it misses what is no longer there or claims what was never sent.
-    pub(crate) fn resume(&mut self, received: u64) -> bool {
-        if self.overflowed || received < self.forgotten() || !self.acknowledge(received) {
-            return false;
+    /// The client is back and has counted `received`: puts what it missed in front. Otherwise nothing changes.
+    pub(crate) fn resume(&mut self, received: u64) -> Resumed {
+        if self.overflowed || received < self.forgotten() {
+            return Resumed::Forgotten;
+        }
+        if !self.acknowledge(received) {
+            return Resumed::NeverSent;
         }
         self.sent -= self.replay.len() as u64;
+        for (_, sent) in &mut self.marks {
+            // What is sent again is young again.
+            *sent = (*sent).min(self.sent);
+        }
+        self.returned.0 += self.replay.len();
+        self.returned.1 += self.replay_bytes;
         self.pending_bytes += self.replay_bytes;
         self.replay_bytes = 0;
         while let Some(frame) = self.replay.pop_back() {
@@ -214,7 +247,7 @@ impl Outbox {
             });
         }
         self.replay = VecDeque::new();
-        true
+        Resumed::Yes
     }
 
     /// Forgets what was sent more than `bounds.age` ago. Called from time to time; how often decides how exact it is.
@@ -233,6 +266,8 @@ impl Outbox {
     /// Frees everything, for good.
     pub(crate) fn overflow(&mut self) {
         self.overflowed = true;
+        self.returned = (0, 0);
+        self.controls = VecDeque::new();
         self.pending = VecDeque::new();
         self.replay = VecDeque::new();
         self.pending_bytes = 0;
@@ -335,7 +370,7 @@ mod tests {
         assert_eq!(push(&mut outbox, 3), Pushed::Overflow);
         assert_eq!(push(&mut outbox, 4), Pushed::Unchanged);
         assert!(outbox.is_empty() && outbox.has_overflowed());
-        assert!(!outbox.resume(0));
+        assert_eq!(outbox.resume(0), Resumed::Forgotten);
     }
 
     #[test]
@@ -345,8 +380,8 @@ mod tests {
             assert_eq!(push(&mut outbox, n), Pushed::Queued);
             assert_eq!(outbox.pull(), Some(frame(n)));
         }
-        assert!(!outbox.resume(96));
-        assert!(outbox.resume(97));
+        assert_eq!(outbox.resume(96), Resumed::Forgotten);
+        assert_eq!(outbox.resume(97), Resumed::Yes);
         assert_eq!(drain(&mut outbox), [frame(97), frame(98), frame(99)]);
     }
 
@@ -355,7 +390,7 @@ mod tests {
         let mut outbox = Outbox::new(bounds(1000, 10));
         assert_eq!(push(&mut outbox, 0), Pushed::Queued);
         assert!(!outbox.acknowledge(1));
-        assert!(!outbox.resume(1));
+        assert_eq!(outbox.resume(1), Resumed::NeverSent);
         outbox.pull();
         assert!(outbox.acknowledge(1));
     }
@@ -377,7 +412,41 @@ mod tests {
             now += Duration::from_millis(250);
         }
         assert!(outbox.replay.is_empty());
-        assert!(!outbox.resume(0) && outbox.resume(1));
+        assert_eq!(outbox.resume(0), Resumed::Forgotten);
+        assert_eq!(outbox.resume(1), Resumed::Yes);
+    }
+
+    #[test]
+    fn what_is_sent_again_after_a_resume_is_not_old() {
+        let mut outbox = Outbox::new(bounds(1000, 10));
+        let age = outbox.bounds.age;
+        assert_eq!(push(&mut outbox, 0), Pushed::Queued);
+        outbox.pull();
+        outbox.age(age / 2);
+        outbox.age(age);
+        assert_eq!(outbox.resume(0), Resumed::Yes);
+        outbox.pull();
+        outbox.age(age * 3 / 2);
+        assert_eq!(outbox.resume(0), Resumed::Yes, "it was sent a moment ago");
+    }
+
+    #[test]
+    fn a_resume_with_a_full_replay_leaves_room_for_what_comes() {
+        let mut outbox = Outbox::new(bounds(1000, 3));
+        for n in 0..3 {
+            assert_eq!(push(&mut outbox, n), Pushed::Queued);
+            outbox.pull();
+        }
+        for n in 3..6 {
+            assert_eq!(push(&mut outbox, n), Pushed::Queued);
+        }
+        assert_eq!(outbox.resume(0), Resumed::Yes);
+        // Three were put back and three wait already: that is full, and no more than that.
+        assert_eq!(outbox.pull(), Some(frame(0)));
+        outbox.disconnect();
+        assert_eq!(outbox.resume(0), Resumed::Yes);
+        assert_eq!(drain(&mut outbox).len(), 6);
+        assert_eq!(push(&mut outbox, 6), Pushed::Queued);
     }
 
     #[test]
@@ -391,13 +460,15 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_go_first_and_do_not_pile_up() {
+    fn control_frames_go_first_in_order_and_do_not_pile_up() {
         let mut outbox = Outbox::new(bounds(1000, 10));
         assert_eq!(push(&mut outbox, 1), Pushed::Queued);
-        for _ in 0..100 {
-            outbox.push_control(Bytes::from_static(b"pong"));
+        for n in 0..100 {
+            outbox.push_control(frame(n));
         }
-        assert_eq!(drain(&mut outbox).len(), Outbox::CONTROL_FRAMES + 1);
+        let mut expected: Vec<Bytes> = (84..100).map(frame).collect();
+        expected.push(frame(1));
+        assert_eq!(drain(&mut outbox), expected);
     }
 
     #[derive(Clone, Debug)]
@@ -429,12 +500,12 @@ mod tests {
                         while wire.len() > lost { got.extend(wire.pop_front()); }
                     }
                     Step::Lose => { connected = false; wire.clear(); outbox.disconnect(); }
-                    Step::Resume => { wire.clear(); outbox.disconnect(); prop_assert!(outbox.resume(got.len() as u64)); connected = true; }
+                    Step::Resume => { wire.clear(); outbox.disconnect(); prop_assert_eq!(outbox.resume(got.len() as u64), Resumed::Yes); connected = true; }
                     Step::Acknowledge if connected => prop_assert!(outbox.acknowledge(got.len() as u64)),
                     _ => {}
                 }
             }
-            prop_assert!(outbox.resume(got.len() as u64));
+            prop_assert_eq!(outbox.resume(got.len() as u64), Resumed::Yes);
             got.extend(drain(&mut outbox));
             let expected: Vec<Bytes> = (0..made).map(frame).collect();
             prop_assert_eq!(got, expected);

@@ -1,5 +1,6 @@
 //! Resume tokens: the secret by which a client comes back to its session.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use uuid::Uuid;
@@ -64,34 +65,40 @@ impl ResumeToken {
     }
 }
 
-/// The tokens of one session that are good now: the newest, and the one before it until the newest is known to have arrived.
+/// The tokens of one session that are good now: the newest, and those before it until the newest is known to have arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     current: ResumeToken,
-    previous: Option<ResumeToken>,
+    earlier: VecDeque<ResumeToken>,
 }
 
 impl Tokens {
+    /// How many earlier tokens stay good for a client whose welcomes are lost; the oldest ends first.
+    const UNCONFIRMED: usize = 8;
+
     pub(crate) fn new(session: SessionId, run: u32) -> Self {
         Self {
             current: fresh(session, run),
-            previous: None,
+            earlier: VecDeque::new(),
         }
     }
 
     /// Makes a new token, for a `welcome`.
     ///
-    /// The one that the client showed to get here stays good until [`Tokens::confirm`]: the welcome may never arrive.
-    /// Any other ends here: at most two are ever good.
-    pub(crate) fn rotate(&mut self, shown: ResumeToken) -> ResumeToken {
-        self.previous = Some(shown);
+    /// The ones before it stay good until [`Tokens::confirm`]: the welcome may never arrive, and attempts that began earlier
+    /// may arrive later.
+    pub(crate) fn rotate(&mut self) -> ResumeToken {
+        if self.earlier.len() == Self::UNCONFIRMED {
+            self.earlier.pop_front();
+        }
+        self.earlier.push_back(self.current);
         self.current = fresh(self.current.session, self.current.run);
         self.current
     }
 
     /// A frame arrived on the connection that got the newest token: the one before it ends.
     pub(crate) fn confirm(&mut self) {
-        self.previous = None;
+        self.earlier.clear();
     }
 
     pub(crate) fn current(&self) -> ResumeToken {
@@ -99,7 +106,7 @@ impl Tokens {
     }
 
     pub(crate) fn accepts(&self, token: &ResumeToken) -> bool {
-        *token == self.current || self.previous.as_ref() == Some(token)
+        *token == self.current || self.earlier.contains(token)
     }
 }
 
@@ -129,14 +136,23 @@ mod tests {
     fn a_lost_welcome_strands_nobody() {
         let mut tokens = Tokens::new(SessionId::random(), 0);
         let first = tokens.current();
-        let second = tokens.rotate(first);
-        // The welcome with `second` is lost; the client comes again with `first`, as often as it takes.
+        let second = tokens.rotate();
+        // The welcome with `second` is lost, or late; the client comes again with `first`.
         assert!(tokens.accepts(&first));
-        let third = tokens.rotate(first);
-        assert!(tokens.accepts(&first) && tokens.accepts(&third));
-        assert!(!tokens.accepts(&second), "it was never seen by anybody");
+        let third = tokens.rotate();
+        assert!(tokens.accepts(&first) && tokens.accepts(&second) && tokens.accepts(&third));
         tokens.confirm();
-        assert!(!tokens.accepts(&first) && tokens.accepts(&third));
+        assert!(!tokens.accepts(&first) && !tokens.accepts(&second) && tokens.accepts(&third));
+    }
+
+    #[test]
+    fn no_more_than_a_few_tokens_are_ever_good() {
+        let mut tokens = Tokens::new(SessionId::random(), 0);
+        let first = tokens.current();
+        for _ in 0..=Tokens::UNCONFIRMED {
+            tokens.rotate();
+        }
+        assert!(!tokens.accepts(&first));
     }
 
     #[test]

@@ -122,6 +122,10 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
     for _ in 0..count {
         let key = reader.text()?;
         let value = reader.value()?;
+        if value == [0xc0] {
+            // Encoders commonly write an absent value as nil; in JSON null is absent here, too.
+            continue;
+        }
         let slot = match key {
             "action" => &mut fields.action,
             "id" => &mut fields.id,
