@@ -3,12 +3,16 @@
 extern crate self as courtside;
 
 mod channel;
+#[cfg(feature = "client")]
+pub mod client;
 mod close;
 mod config;
 mod error;
 mod ids;
 mod lobby;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tick;
 mod wire;
 

@@ -1,0 +1,177 @@
+//! What the client tells the application.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::client::error::CallError;
+use crate::close::CloseCode;
+use crate::error::Refusal;
+use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
+use crate::wire::event::ResumeFailure;
+
+/// A place in a channel: recovery goes on after it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Position {
+    /// Which life of the channel the offset belongs to; offsets of different epochs have nothing to do with each other.
+    pub epoch: String,
+    /// The last publication that was seen; 0 for none.
+    pub offset: u64,
+}
+
+/// Something that happened, as [`Client::next`](crate::client::Client::next) hands it on.
+///
+/// What comes from the server comes in the server's order; sequenced events come exactly once, however often the connection
+/// was lost in between, as long as the session lives.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message to the members of a room.
+    Message {
+        /// The room.
+        room: RoomId,
+        /// The message's type.
+        name: String,
+        /// What it says; null if nothing.
+        data: Value,
+    },
+    /// A message that may be dropped or overtaken by a newer one.
+    Signal {
+        /// The room.
+        room: RoomId,
+        /// The message's type.
+        name: String,
+        /// What it says; null if nothing.
+        data: Value,
+    },
+    /// The whole state of a room.
+    State {
+        /// The room.
+        room: RoomId,
+        /// The step of the room's simulation at which it was so.
+        tick: u64,
+        /// The state. Shared with the client, which keeps the newest; a clone is a reference.
+        data: Arc<Value>,
+    },
+    /// A publication in a channel.
+    Publication {
+        /// The channel.
+        channel: ChannelName,
+        /// Its number in the channel.
+        offset: u64,
+        /// What was published.
+        data: Value,
+    },
+    /// Who came to and left a channel, for subscribers that asked for it.
+    Presence {
+        /// The channel.
+        channel: ChannelName,
+        /// Who came.
+        joined: Value,
+        /// Who left.
+        left: Value,
+    },
+    /// The client subscribed to a channel again by itself, after its session was lost.
+    Resubscribed {
+        /// The channel.
+        channel: ChannelName,
+        /// Whether everything that was published in between follows.
+        /// If not, some of it is lost; what the server still had follows.
+        recovered: bool,
+    },
+    /// The server ended a subscription, or refused to renew it after a lost session.
+    Unsubscribed {
+        /// The channel.
+        channel: ChannelName,
+        /// Why.
+        reason: String,
+    },
+    /// The client is no longer in a room, for another reason than its own wish.
+    Left {
+        /// The room.
+        room: RoomId,
+        /// The server's reason, such as `kicked` or `disposed`; `session_lost` where the whole session ended.
+        reason: String,
+    },
+    /// The server has welcomed the client: the first event of each connection.
+    Connected {
+        /// The session.
+        session: SessionId,
+        /// Whether the session of the connection before goes on.
+        resumed: bool,
+        /// Why it does not; `None` if it does, or if there was none.
+        reason: Option<ResumeFailure>,
+        /// How many actions that nobody waits for were given up with the old session: the server may have done them or not.
+        lost_actions: usize,
+    },
+    /// The connection was lost; the client comes back by itself.
+    Disconnected {
+        /// The close code; `None` where the connection ended without one.
+        code: Option<CloseCode>,
+        /// Why, for people.
+        reason: String,
+        /// After how long the client tries to come back.
+        retry_in: Duration,
+    },
+    /// The client will not come back; the last event.
+    Closed {
+        /// The close code; `None` where the last attempt to come back failed before there was a WebSocket.
+        code: Option<CloseCode>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The server refused an action that nobody waits for, or it sent what it must not.
+    Error {
+        /// The server's words; code `bad_event` or `miscount` where it broke the protocol.
+        refusal: Refusal,
+        /// The room that it is about, if it is about one.
+        room: Option<RoomId>,
+    },
+}
+
+impl Event {
+    /// The application's data, where the event has some.
+    #[must_use]
+    pub fn data(&self) -> Option<&Value> {
+        match self {
+            Self::Message { data, .. }
+            | Self::Signal { data, .. }
+            | Self::Publication { data, .. } => Some(data),
+            Self::State { data, .. } => Some(data),
+            _ => None,
+        }
+    }
+
+    /// Decodes the application's data.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Decode`] if it is of another type, or if this event has none and `T` does not accept null.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        let data = self.data().unwrap_or(&Value::Null);
+        T::deserialize(data).map_err(|error| CallError::Decode(error.to_string()))
+    }
+}
+
+/// The answer to a `subscribe`. What the channel's history held follows as [`Event::Publication`]s.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Subscribed {
+    /// Where the channel stood.
+    pub position: Position,
+    /// Whether everything after the position that was asked for follows; false if none was.
+    pub recovered: bool,
+}
+
+/// The answer to a request.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Answer {
+    Joined(RoomId, MemberId),
+    Subscribed(Subscribed),
+    Published(u64),
+    Reply(Value),
+    /// It was done, and there is nothing to say about it.
+    Done,
+}

@@ -1,0 +1,282 @@
+//! The opening handshake (RFC 6455, 4.1), from the client's side.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::client::error::ConnectError;
+use crate::client::random::Random;
+use crate::error::Refusal;
+
+/// The longest answer that is read, head or body.
+const LONGEST: usize = 16 << 10;
+
+/// A request for a WebSocket.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) authority: String,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// What the server said to it.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) head: Head,
+    /// What came after the head: the first frames.
+    pub(crate) rest: BytesMut,
+}
+
+/// The head of an HTTP answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+}
+
+impl Head {
+    /// The value of a header, whatever the case of its name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    fn parse(head: &[u8]) -> Result<Self, ConnectError> {
+        let wrong = || ConnectError::Protocol("what it answered is not HTTP".to_owned());
+        let head = std::str::from_utf8(head).map_err(|_| wrong())?;
+        let mut lines = head.split("\r\n");
+        let mut status_line = lines.next().unwrap_or_default().split(' ');
+        if !status_line
+            .next()
+            .is_some_and(|version| version.starts_with("HTTP/1."))
+        {
+            return Err(wrong());
+        }
+        let status = status_line
+            .next()
+            .and_then(|s| s.parse().ok())
+            .ok_or_else(wrong)?;
+        let headers = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        Ok(Self { status, headers })
+    }
+}
+
+/// Asks for a WebSocket.
+pub(crate) async fn shake<Io>(
+    io: &mut Io,
+    request: &Request,
+    random: &mut Random,
+) -> Result<Accepted, ConnectError>
+where
+    Io: AsyncRead + AsyncWrite + Unpin + ?Sized,
+{
+    let key = key(random);
+    io.write_all(write(request, &key)?.as_bytes()).await?;
+    io.flush().await?;
+    let mut answer = BytesMut::new();
+    let end = loop {
+        if let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") {
+            break end;
+        }
+        if answer.len() > LONGEST {
+            return Err(ConnectError::Protocol("its answer does not end".to_owned()));
+        }
+        if io.read_buf(&mut answer).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    };
+    let head = Head::parse(&answer[..end])?;
+    let mut rest = answer.split_off(end + 4);
+    if head.status != 101 {
+        read_body(io, &head, &mut rest).await;
+        return Err(refused(&head, &rest));
+    }
+    let accept = actix_http::ws::hash_key(key.as_bytes());
+    let is_websocket = head
+        .header("upgrade")
+        .is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
+    if !is_websocket || head.header("sec-websocket-accept").map(str::as_bytes) != Some(&accept[..])
+    {
+        let what = "its handshake does not fit the key it was sent".to_owned();
+        return Err(ConnectError::Protocol(what));
+    }
+    Ok(Accepted { head, rest })
+}
+
+fn write(request: &Request, key: &str) -> Result<String, ConnectError> {
+    let Request {
+        path, authority, ..
+    } = request;
+    let mut text = format!(
+        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+    );
+    for (name, value) in &request.headers {
+        let is_token = |b: u8| b.is_ascii_graphic() && b != b':';
+        if name.is_empty()
+            || !name.bytes().all(is_token)
+            || value.bytes().any(|b| b.is_ascii_control())
+        {
+            let what =
+                format!("the header `{name}` has a name or a value that no request may have");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what).into());
+        }
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    Ok(text)
+}
+
+/// 16 random bytes in base 64. Chosen in base 64 right away: 21 digits, one that ends on four zero bits, and the padding.
+fn key(random: &mut Random) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut digit = |step: usize| char::from(DIGITS[(random.next() % 64) as usize / step * step]);
+    let mut key: String = (0..21).map(|_| digit(1)).collect();
+    key.push(digit(16));
+    key.push_str("==");
+    key
+}
+
+/// Reads what there is of a refusal's body. That it may be cut short is no error: it is for people.
+async fn read_body<Io: AsyncRead + Unpin + ?Sized>(io: &mut Io, head: &Head, body: &mut BytesMut) {
+    let length = head
+        .header("content-length")
+        .and_then(|length| length.parse().ok());
+    let length = length.unwrap_or(LONGEST).min(LONGEST);
+    while body.len() < length {
+        match io.read_buf(body).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
+    body.truncate(length);
+}
+
+fn refused(head: &Head, body: &[u8]) -> ConnectError {
+    #[derive(Deserialize)]
+    struct Body {
+        code: String,
+        message: String,
+    }
+    let refusal = match serde_json::from_slice(body) {
+        Ok(Body { code, message }) => Refusal::new(code, message),
+        Err(_) => {
+            let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
+            Refusal::new(format!("http_{}", head.status), text)
+        }
+    };
+    let retry_after = head
+        .header("retry-after")
+        .and_then(|seconds| seconds.parse().ok());
+    ConnectError::Refused {
+        status: head.status,
+        refusal,
+        retry_after: retry_after.map(Duration::from_secs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    fn request(headers: &[(&str, &str)]) -> Request {
+        let headers = headers
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        Request {
+            path: "/ws".to_owned(),
+            authority: "h".to_owned(),
+            headers: headers.collect(),
+        }
+    }
+
+    /// What the client makes of an answer, in which `KEY` stands for the right accept value.
+    async fn answered(answer: &str) -> Result<Accepted, ConnectError> {
+        let (mut client, mut server) = duplex(1024);
+        let answering = async {
+            let mut asked = BytesMut::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                server.read_buf(&mut asked).await.unwrap();
+            }
+            let asked = String::from_utf8(asked.to_vec()).unwrap();
+            let (_, key) = asked.split_once("Sec-WebSocket-Key: ").unwrap();
+            let accept = actix_http::ws::hash_key(key.split("\r\n").next().unwrap().as_bytes());
+            let answer = answer.replace("KEY", std::str::from_utf8(&accept).unwrap());
+            server.write_all(answer.as_bytes()).await.unwrap();
+            drop(server);
+        };
+        let request = request(&[]);
+        let mut random = Random::new(Some(1));
+        tokio::join!(shake(&mut client, &request, &mut random), answering).0
+    }
+
+    #[tokio::test]
+    async fn the_right_answer_opens_and_keeps_what_follows() {
+        let answer = "HTTP/1.1 101 Switching\r\nupgrade: WebSocket\r\nSec-Websocket-Accept: KEY\r\n\r\nfirst";
+        let accepted = answered(answer).await.unwrap();
+        assert_eq!(&accepted.rest[..], b"first");
+        assert_eq!(accepted.head.header("Upgrade"), Some("WebSocket"));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_accept_value_is_refused() {
+        let answer = "HTTP/1.1 101 OK\r\nupgrade: websocket\r\nsec-websocket-accept: wrong\r\n\r\n";
+        assert!(matches!(
+            answered(answer).await,
+            Err(ConnectError::Protocol(_))
+        ));
+        assert!(matches!(
+            answered("220 smtp\r\n\r\n").await,
+            Err(ConnectError::Protocol(_))
+        ));
+        assert!(matches!(
+            answered("HTTP/1.1 101").await,
+            Err(ConnectError::Io(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_readable() {
+        let answer = "HTTP/1.1 503 Busy\r\nretry-after: 7\r\n\r\n{\"code\":\"too_many_connections\",\"message\":\"full\"}";
+        let error = answered(answer).await.unwrap_err();
+        let text = "the server refused the connection with HTTP 503: full (too_many_connections)";
+        assert_eq!(error.to_string(), text);
+        let ConnectError::Refused { retry_after, .. } = error else {
+            panic!()
+        };
+        assert_eq!(retry_after, Some(Duration::from_secs(7)));
+
+        let answer = "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnope and more";
+        let error = answered(answer).await.unwrap_err().to_string();
+        assert!(error.ends_with("nope (http_404)"), "{error}");
+    }
+
+    #[test]
+    fn headers_cannot_smuggle_lines() {
+        for (name, value) in [("a", "b\r\nc: d"), ("a\r\nb", "c"), ("", "x"), ("a b", "c")] {
+            assert!(write(&request(&[(name, value)]), "k").is_err());
+        }
+        assert!(write(&request(&[("Origin", "https://example.org")]), "k").is_ok());
+    }
+
+    #[test]
+    fn a_key_is_sixteen_bytes_in_base_64() {
+        let mut random = Random::new(Some(3));
+        for _ in 0..100 {
+            let key = key(&mut random);
+            assert!(key.len() == 24 && key.ends_with("=="), "{key}");
+            assert!("AQgw".contains(&key[21..22]), "{key}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A client for bots, tests and load: the same sessions, rooms and channels, from the other end.
+//!
+//! A [`Client`] keeps its session across connections: it comes back by itself, sends again what the server has not counted,
+//! and hands on each event once. What it does when, is decided by its rules, which are plain data; a task on the
+//! current thread moves the bytes.
+//!
+//! ```no_run
+//! # async fn play() -> Result<(), Box<dyn std::error::Error>> {
+//! use courtside::client::{Client, Event, Options};
+//! use serde_json::json;
+//!
+//! let client = Client::connect("ws://127.0.0.1:4000/ws", Options::default()).await?;
+//! let arena = client.join("arena", &json!({})).await?;
+//! arena.send_raw("steer", &json!({"dx": 1.0, "dy": 0.0}))?;
+//! while let Some(event) = client.next().await {
+//!     if let Event::State { data, .. } = event {
+//!         println!("{data}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where it runs
+//!
+//! The client spawns a task with `tokio::task::spawn_local`, so it needs a `LocalSet` around it: every thread of an actix
+//! system is one; elsewhere use `tokio::task::LocalSet`.
+//! It reads no clock but tokio's, so that it runs on a paused one.
+//!
+//! # Reading is up to the application
+//!
+//! Events wait in a bounded queue. An application that does not call [`Client::next`] will, once the queue is full, also wait in
+//! vain for the answers of its requests, as the client stops reading: read events in one place and ask in another.
+
+mod action;
+mod connect;
+mod driver;
+mod error;
+mod event;
+mod handle;
+mod handshake;
+mod heard;
+mod options;
+pub(crate) mod random;
+pub mod raw;
+mod room;
+mod rules;
+mod shared;
+mod transport;
+mod value;
+
+pub use connect::{Connect, Io};
+pub use error::{CallError, ConnectError, SendError};
+pub use event::{Event, Position, Subscribed};
+pub use handle::Client;
+pub use options::Options;
+pub use room::JoinedRoom;

@@ -1,0 +1,290 @@
+//! What a client's handles and its driver share: the rules, the queue of events, and what each wants of the other.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use crate::client::action::Outgoing;
+use crate::client::error::{CallError, ConnectError, SendError};
+use crate::client::event::{Answer, Event};
+use crate::client::heard::Farewell;
+use crate::client::options::Options;
+use crate::client::random::Random;
+use crate::client::rules::{Effect, Next, Rules};
+
+type Answered = Result<Answer, CallError>;
+
+/// What the application wants of the driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wish {
+    Nothing,
+    /// Drop the connection now.
+    Cut,
+    /// Say what is queued, close, and do not come back.
+    Close,
+}
+
+/// Shared by handles and driver on one thread. Nothing is borrowed across an await.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    rules: RefCell<Rules>,
+    random: RefCell<Random>,
+    events: RefCell<VecDeque<Event>>,
+    asked: RefCell<HashMap<u64, oneshot::Sender<Answered>>>,
+    /// Why the first attempt failed, for [`Client::connect`](crate::client::Client::connect).
+    failure: RefCell<Option<ConnectError>>,
+    started: Instant,
+    wish: Cell<Wish>,
+    reads: Cell<bool>,
+    was_welcomed: Cell<bool>,
+    has_ended: Cell<bool>,
+    /// Wakes the driver: something is to be written, read, or ended.
+    pub(crate) driver: Notify,
+    /// Wakes the handles: there is an event, or none will come any more.
+    pub(crate) handles: Notify,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = self.rules(|rules| rules.session());
+        f.debug_struct("Client")
+            .field("session", &session)
+            .field("is_connected", &self.rules(|rules| rules.is_online()))
+            .field("has_ended", &self.has_ended.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            rules: RefCell::new(Rules::new(&options)),
+            random: RefCell::new(Random::new(options.seed)),
+            options,
+            events: RefCell::default(),
+            asked: RefCell::default(),
+            failure: RefCell::default(),
+            started: Instant::now(),
+            wish: Cell::new(Wish::Nothing),
+            reads: Cell::new(true),
+            was_welcomed: Cell::new(false),
+            has_ended: Cell::new(false),
+            driver: Notify::new(),
+            handles: Notify::new(),
+        }
+    }
+
+    /// The time since the client began, by tokio's clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The moment of a time since the client began; far away for one that never comes.
+    pub(crate) fn moment(&self, time: Duration) -> Instant {
+        const FAR: Duration = Duration::from_secs(3600);
+        self.started + time.min(self.now() + FAR)
+    }
+
+    pub(crate) fn rules<R>(&self, ask: impl FnOnce(&Rules) -> R) -> R {
+        ask(&self.rules.borrow())
+    }
+
+    pub(crate) fn rules_mut<R>(&self, ask: impl FnOnce(&mut Rules) -> R) -> R {
+        ask(&mut self.rules.borrow_mut())
+    }
+
+    pub(crate) fn random<R>(&self, ask: impl FnOnce(&mut Random) -> R) -> R {
+        ask(&mut self.random.borrow_mut())
+    }
+
+    // What handles do.
+
+    /// Queues an action that nobody waits for.
+    pub(crate) fn act<T: Serialize + ?Sized>(
+        &self,
+        action: Outgoing<'_, T>,
+    ) -> Result<(), SendError> {
+        if self.is_closing() {
+            return Err(SendError::Closed);
+        }
+        self.rules_mut(|rules| rules.act(action, false))?;
+        self.driver.notify_one();
+        Ok(())
+    }
+
+    /// Queues an action and waits for its answer.
+    pub(crate) async fn ask<T: Serialize + ?Sized>(&self, action: Outgoing<'_, T>) -> Answered {
+        if self.is_closing() {
+            return Err(SendError::Closed.into());
+        }
+        let id = self.rules_mut(|rules| rules.act(action, true))?;
+        let (answer, answered) = oneshot::channel();
+        self.asked.borrow_mut().extend(id.map(|id| (id, answer)));
+        self.driver.notify_one();
+        answered.await.unwrap_or(Err(CallError::Closed))
+    }
+
+    /// The next event; `None` once the client has ended and all were taken.
+    pub(crate) async fn next(&self) -> Option<Event> {
+        loop {
+            let woken = self.handles.notified();
+            if let Some(event) = self.take() {
+                return Some(event);
+            }
+            if self.has_ended.get() {
+                return None;
+            }
+            woken.await;
+        }
+    }
+
+    /// The next event, if there is one now.
+    pub(crate) fn take(&self) -> Option<Event> {
+        let (event, was_full) = {
+            let mut events = self.events.borrow_mut();
+            let was_full = events.len() >= self.most_events();
+            (events.pop_front()?, was_full)
+        };
+        if was_full {
+            self.driver.notify_one();
+        }
+        Some(event)
+    }
+
+    pub(crate) fn wish(&self, wish: Wish) {
+        // A client that is to close stays so.
+        if self.wish.get() != Wish::Close {
+            self.wish.set(wish);
+        }
+        self.driver.notify_one();
+    }
+
+    pub(crate) fn set_reads(&self, reads: bool) {
+        self.reads.set(reads);
+        self.driver.notify_one();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.wish.get() == Wish::Close || self.has_ended.get()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.get()
+    }
+
+    /// Waits until `is_so` says yes, which is asked after each event and at the end.
+    pub(crate) async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        loop {
+            let woken = self.handles.notified();
+            if is_so(self) {
+                return;
+            }
+            woken.await;
+        }
+    }
+
+    pub(crate) fn was_welcomed(&self) -> bool {
+        self.was_welcomed.get()
+    }
+
+    pub(crate) fn take_failure(&self) -> Option<ConnectError> {
+        self.failure.borrow_mut().take()
+    }
+
+    // What the driver does.
+
+    /// Takes what the application wants; a wish to close stays.
+    pub(crate) fn wished(&self) -> Wish {
+        let wish = self.wish.get();
+        if wish == Wish::Cut {
+            self.wish.set(Wish::Nothing);
+        }
+        wish
+    }
+
+    /// Whether the application wants, and has room for, more.
+    pub(crate) fn wants_more(&self) -> bool {
+        self.reads.get() && self.events.borrow().len() < self.most_events()
+    }
+
+    fn most_events(&self) -> usize {
+        self.options.events.max(1)
+    }
+
+    /// Applies what the rules decided; the break, if there is one.
+    pub(crate) fn apply(&self, effects: Vec<Effect>) -> Option<Effect> {
+        let mut broken = None;
+        for effect in effects {
+            match effect {
+                Effect::Tell(event) => {
+                    if matches!(event, Event::Connected { .. }) {
+                        self.was_welcomed.set(true);
+                    }
+                    self.events.borrow_mut().push_back(event);
+                }
+                Effect::Answer(id, answer) => {
+                    let waiting = self.asked.borrow_mut().remove(&id);
+                    // Whoever asked may have given up since.
+                    let _sent = waiting.map(|waiting| waiting.send(answer));
+                }
+                Effect::Break(..) => broken = Some(effect),
+            }
+        }
+        self.handles.notify_waiters();
+        broken
+    }
+
+    /// What becomes of the client after a connection, or an attempt at one, has ended: how long to wait, or `None`.
+    pub(crate) fn ended(&self, farewell: Farewell) -> Option<Duration> {
+        if self.wish.get() == Wish::Close {
+            return None;
+        }
+        let was_online = self.rules(|rules| rules.is_online());
+        let random = self.random(Random::fraction);
+        let next = self.rules_mut(|rules| rules.disconnected(self.now(), farewell.clone(), random));
+        if !self.was_welcomed() {
+            let Farewell { code, reason } = farewell;
+            self.failed(ConnectError::Closed { code, reason });
+            return None;
+        }
+        let (event, pause) = match next {
+            Next::ComeBack(retry_in) => {
+                let Farewell { code, reason } = farewell;
+                let event = Event::Disconnected {
+                    code,
+                    reason,
+                    retry_in,
+                };
+                (was_online.then_some(event), Some(retry_in))
+            }
+            Next::StayAway(Farewell { code, reason }) => {
+                (Some(Event::Closed { code, reason }), None)
+            }
+        };
+        self.apply(event.map(Effect::Tell).into_iter().collect());
+        pause
+    }
+
+    /// There is no point in another attempt.
+    pub(crate) fn closed(&self, reason: String) {
+        self.apply(vec![Effect::Tell(Event::Closed { code: None, reason })]);
+    }
+
+    /// The first attempt failed.
+    pub(crate) fn failed(&self, error: ConnectError) {
+        *self.failure.borrow_mut() = Some(error);
+    }
+
+    /// The driver ends: nobody will be answered any more.
+    pub(crate) fn finish(&self) {
+        self.has_ended.set(true);
+        self.rules_mut(Rules::give_up);
+        self.asked.borrow_mut().clear();
+        self.handles.notify_waiters();
+    }
+}

@@ -1,0 +1,158 @@
+//! Decoding any frame into JSON's model, whatever MessagePack can say beyond it.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::wire::codec::{CodecError, Format, decode};
+
+/// What stands in front of a key that was an integer in MessagePack: an index into a state's table of keys.
+pub(crate) const INDEX: char = '\0';
+
+/// Decodes a whole frame.
+pub(crate) fn value(format: Format, bytes: &[u8]) -> Result<Value, CodecError> {
+    match format {
+        Format::Json => decode(format, bytes),
+        Format::MsgPack => decode::<Loose>(format, bytes).map(|loose| loose.0),
+    }
+}
+
+/// A value whose keys may be integers and whose strings may be bytes.
+struct Loose(Value);
+
+impl<'de> Deserialize<'de> for Loose {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue).map(Self)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        // What JSON cannot say, NaN and the infinities, is null there, too.
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_bytes<E>(self, value: &[u8]) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        // The length that the frame claims is not believed beyond what costs nothing.
+        let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(64));
+        while let Some(Loose(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(Key(key)) = entries.next_key()? {
+            let Loose(value) = entries.next_value()?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyKey).map(Self)
+    }
+}
+
+struct AnyKey;
+
+impl Visitor<'_> for AnyKey {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key: a string or an index")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<String, E> {
+        Ok(key.to_owned())
+    }
+
+    fn visit_u64<E>(self, index: u64) -> Result<String, E> {
+        Ok(format!("{INDEX}{index}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::codec::RawData;
+
+    #[test]
+    fn both_formats_decode_to_one_value() {
+        let said = json!({"a": [1, -2, 0.5, null, true, "é"], "b": {"c": u64::MAX, "d": i64::MIN}});
+        for format in Format::ALL {
+            let raw = RawData::of(format, &said).unwrap();
+            assert_eq!(value(format, &raw.bytes).unwrap(), said);
+        }
+    }
+
+    #[test]
+    fn what_only_messagepack_can_say_is_taken_too() {
+        // {5: 0.5f32, "b": bin [1, 2], "n": NaN}
+        let bytes = [
+            0x83, 5, 0xca, 0x3f, 0, 0, 0, 0xa1, b'b', 0xc4, 2, 1, 2, 0xa1, b'n', 0xca, 0x7f, 0xc0,
+            0, 0,
+        ];
+        let expected = json!({"\u{0}5": 0.5, "b": [1, 2], "n": null});
+        assert_eq!(value(Format::MsgPack, &bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn lengths_that_lie_are_errors() {
+        for lie in [&[0xdd, 0xff, 0xff, 0xff, 0xff][..], &[0x81], &[0xc1], &[]] {
+            assert!(value(Format::MsgPack, lie).is_err(), "{lie:x?}");
+        }
+    }
+}

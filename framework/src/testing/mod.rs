@@ -1,0 +1,5 @@
+//! What tests of a game or a server need: a network that breaks on demand.
+
+mod cable;
+
+pub use cable::{Cable, CableControl, CableEnd, Direction};
