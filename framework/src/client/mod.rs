@@ -49,6 +49,9 @@ mod shared;
 mod transport;
 mod value;
 
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
 pub use connect::{Connect, Io};
 pub use error::{CallError, ConnectError, SendError};
 pub use event::{Event, Position, Subscribed};
