@@ -49,7 +49,8 @@ mod shared;
 mod transport;
 mod value;
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 pub use connect::{Connect, Io};

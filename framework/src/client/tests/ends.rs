@@ -212,8 +212,10 @@ fn a_server_that_breaks_the_protocol_is_left_and_come_back_to() {
 fn a_message_beyond_the_bound_ends_the_connection() {
     paused(async {
         let mut network = Network::new();
-        let mut options = Options::default();
-        options.message_bytes = 500;
+        let options = Options {
+            message_bytes: 500,
+            ..Options::default()
+        };
         let (client, mut peer) = network.open(options).await;
         let part = |n| match n {
             0 => ws::Item::FirstText("x".repeat(200).into()),
