@@ -228,8 +228,10 @@ mod tests {
 
     #[test]
     fn a_replay_that_ends_before_the_window_is_refused() {
-        let mut config = Config::default();
-        config.window = Duration::from_secs(600);
+        let config = Config {
+            window: Duration::from_secs(600),
+            ..Config::default()
+        };
         let error = config.check().unwrap_err().to_string();
         assert!(error.contains("outbox.age"), "{error}");
     }

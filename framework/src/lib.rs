@@ -1,27 +1,121 @@
-//! courtside
+//! Real-time games and live updates on actix: whoever writes a room or a channel gets, without more work, a server whose clients
+//! never lose, repeat or reorder a message when the network drops them.
+//!
+//! # The paved path
+//!
+//! A *room* is a struct that implements [`Room`]: its hooks run one at a time, and a [`RoomContext`] is their means to act.
+//! Each type of message that clients send has one handler, [`Handle`], and one line in [`Room::handlers`].
+//! A [`Server`] is built from kinds of rooms, channels and calls, and is mounted in an actix-web `App` or run by itself.
+//!
+//! ```no_run
+//! use courtside::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize, Message)]                 // on the wire: type "say"
+//! struct Say { text: String }
+//!
+//! #[derive(Serialize, Message)]                   // on the wire: type "line"
+//! struct Line { from: MemberId, text: String }
+//!
+//! struct Chat;
+//!
+//! impl Room for Chat {
+//!     type Options = ();
+//!     fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> { Ok(Chat) }
+//!     fn handlers(handlers: &mut Handlers<Self>) { handlers.on::<Say>(); }
+//! }
+//!
+//! impl Handle<Say> for Chat {
+//!     fn handle(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+//!         ctx.broadcast(&Line { from: from.member(), text: say.text });
+//!         Ok(())
+//!     }
+//! }
+//!
+//! #[actix_web::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let listener = courtside::listen("127.0.0.1:4000")?;
+//!     let server = Server::builder().room::<Chat>().build()?;
+//!     server.run(listener, "/ws", |_| {}).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Words
+//!
+//! A **connection** is one WebSocket; it comes and goes. A **session** is one client's identity and what it is still owed, across
+//! connections. A **room** is a stateful authority; a **member** is a session in it; a [`Client`] is what the room sees of a
+//! member. A **channel** is a named stream of **publications** with history. The **lobby** knows the rooms and finds one for
+//! those who want in. An **action** is what clients send, an **event** what servers send. A **refusal** is an error that is told
+//! to the client.
+//!
+//! # The house, floor by floor
+//!
+//! Each floor uses only those below; a test holds that.
+//!
+//! 0. words: `ids`, `tick`, `close`, `error`, `config`
+//! 1. `wire`: actions and events, in JSON and MessagePack
+//! 2. rules, pure and handed the time: `session`, `channel`, `lobby`
+//! 3. what users implement: `room`, `handler`
+//! 4. `actor`: the shells that carry messages and run timers
+//! 5. `server`, `call`, `http`, and the features `client` and `testing`
 #![forbid(unsafe_code)]
+
+// So that `#[derive(Message)]`, which names the crate, works within it, too.
+#[allow(unused_extern_crates)]
 extern crate self as courtside;
 
+mod actor;
+mod call;
 mod channel;
 #[cfg(feature = "client")]
 pub mod client;
 mod close;
 mod config;
 mod error;
+mod handler;
+mod http;
 mod ids;
 mod lobby;
+mod room;
+mod server;
 mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tick;
 mod wire;
 
+pub use call::Call;
 pub use channel::config::ChannelConfig;
 pub use close::CloseCode;
 pub use config::{Config, Drain, Heartbeat, Limits, OutboxBounds};
+pub use courtside_derive::Message;
 pub use error::{BuildError, Refusal};
+pub use handler::{Handle, Handlers, Message};
+pub use http::socket::watch_socket;
 pub use ids::{ChannelName, MemberId, RoomId, SessionId};
+pub use lobby::info::RoomInfo;
+pub use room::Room;
+pub use room::client::{Claims, Client};
+pub use room::config::{LeaveReason, RoomConfig};
+pub use room::context::RoomContext;
+pub use room::state::State;
+pub use room::timers::TimerId;
+pub use server::{PublishError, Server, ServerBuilder, listen};
 pub use tick::Tick;
 pub use wire::action::JoinMode;
 pub use wire::codec::Format;
 pub use wire::event::ResumeFailure;
+
+/// The README's first program must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
+/// What a file that implements a room needs.
+pub mod prelude {
+    pub use crate::{
+        Call, ChannelConfig, Client, Config, Handle, Handlers, LeaveReason, MemberId, Message,
+        Refusal, Room, RoomConfig, RoomContext, RoomId, Server, State, Tick,
+    };
+}

@@ -29,11 +29,14 @@ impl TickClock {
     pub(crate) const MAX_CATCH_UP: u32 = 5;
 
     /// `None` for a room that does not tick (a rate of 0).
-    pub(crate) fn new(hz: f64, now: Duration) -> Option<Self> {
+    ///
+    /// `phase`, from 0 to 1, is the part of a period by which the first step comes late: rooms that began together must not
+    /// all step together.
+    pub(crate) fn new(hz: f64, phase: f64) -> Option<Self> {
         let period = Duration::try_from_secs_f64(1.0 / hz).ok()?;
         (!period.is_zero()).then(|| Self {
             period,
-            due: now + period,
+            due: period.mul_f64(1.0 + phase.clamp(0.0, 1.0)),
             number: 0,
         })
     }
@@ -55,11 +58,6 @@ impl TickClock {
         (first..=self.number).map(move |number| Tick { number, dt })
     }
 
-    /// The number of the last step.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
     pub(crate) fn next_due(&self) -> Duration {
         self.due
     }
@@ -78,7 +76,7 @@ mod tests {
 
     #[test]
     fn steps_come_at_their_rate_however_the_clock_is_asked() {
-        let mut clock = TickClock::new(10.0, Duration::ZERO).unwrap();
+        let mut clock = TickClock::new(10.0, 0.0).unwrap();
         assert!(numbers(&mut clock, 99).is_empty());
         assert_eq!(numbers(&mut clock, 100), [1]);
         assert!(numbers(&mut clock, 100).is_empty());
@@ -87,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_room_that_was_frozen_skips_what_it_cannot_make_up_for() {
-        let mut clock = TickClock::new(10.0, Duration::ZERO).unwrap();
+        let mut clock = TickClock::new(10.0, 0.0).unwrap();
         assert_eq!(numbers(&mut clock, 60_000), [1, 2, 3, 4, 5]);
         assert!(numbers(&mut clock, 60_050).is_empty());
         assert_eq!(numbers(&mut clock, 60_100), [6]);
@@ -95,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_rate_of_zero_is_no_ticking() {
-        assert!(TickClock::new(0.0, Duration::ZERO).is_none());
-        assert!(TickClock::new(f64::NAN, Duration::ZERO).is_none());
+        assert!(TickClock::new(0.0, 0.0).is_none());
+        assert!(TickClock::new(f64::NAN, 0.0).is_none());
     }
 }

@@ -47,6 +47,7 @@ mod room;
 mod rules;
 mod shared;
 mod transport;
+mod typed;
 mod value;
 
 #[cfg(test)]

@@ -1,6 +1,13 @@
-//! What tests of a game or a server need: a network that breaks on demand.
+//! The testing kit: a room without a runtime, a whole server in one thread on a paused clock, and a network that breaks on demand.
 
 mod cable;
+mod harness;
 mod pipe;
 
 pub use cable::{Cable, CableControl, CableEnd, Direction};
+pub use harness::{Data, RoomHarness};
+
+use crate::actor::link::Cut;
+
+/// How a connection without a socket is cut from outside.
+pub(crate) struct CutHandle(pub(crate) Cut);

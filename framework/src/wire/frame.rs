@@ -27,7 +27,7 @@ impl Formats {
         }
     }
 
-    fn contains(self, format: Format) -> bool {
+    pub(crate) fn contains(self, format: Format) -> bool {
         match format {
             Format::Json => self.json,
             Format::MsgPack => self.msgpack,

@@ -266,3 +266,51 @@ fn an_action_beyond_the_bound_is_refused_and_the_bound_holds_offline_too() {
         }
     });
 }
+
+#[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug, crate::Message)]
+#[message(reply = Vec<u8>)]
+struct TopScores {
+    limit: u8,
+}
+
+#[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug, crate::Message)]
+struct Jump;
+
+#[test]
+fn types_stand_for_names() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let arena = join(&client, &mut peer).await;
+        arena.send(&Jump).unwrap();
+        let jump = json!({"action": "send", "room": "r1", "type": "jump"});
+        assert_eq!(peer.action().await, jump);
+        for in_room in [false, true] {
+            let top = TopScores { limit: 2 };
+            let asking = async {
+                match in_room {
+                    true => arena.call(&top).await,
+                    false => client.call(&top).await,
+                }
+            };
+            let serving = async {
+                let action = peer.action().await;
+                assert_eq!(action["type"], "top_scores");
+                assert_eq!(action["data"], json!({"limit": 2}));
+                peer.send(json!({"event": "reply", "id": action["id"], "data": [9, 8]}))
+                    .await;
+            };
+            assert_eq!(tokio::join!(asking, serving).0, Ok(vec![9, 8]));
+        }
+        peer.send(
+            json!({"event": "message", "room": "r1", "type": "top_scores", "data": {"limit": 5}}),
+        )
+        .await;
+        peer.send(json!({"event": "signal", "room": "r1", "type": "jump"}))
+            .await;
+        let event = client.next().await.unwrap();
+        assert_eq!(event.message::<Jump>(), None);
+        assert_eq!(event.message(), Some(TopScores { limit: 5 }));
+        assert_eq!(client.next().await.unwrap().message(), Some(Jump));
+    });
+}

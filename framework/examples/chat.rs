@@ -1,0 +1,68 @@
+//! The room of the getting-started guide: `cargo run -p courtside --example chat`, then open two pages and talk.
+#![allow(missing_docs, clippy::print_stdout)]
+
+use courtside::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize, Message)]
+struct Say {
+    text: String,
+}
+
+#[derive(Serialize, Message)]
+struct Line {
+    from: MemberId,
+    text: String,
+}
+
+#[derive(Default)]
+struct Chat {
+    lines: u32,
+}
+
+impl Room for Chat {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Say>();
+    }
+
+    fn state(&self) -> State<'_> {
+        State::of(self.lines)
+    }
+}
+
+impl Handle<Say> for Chat {
+    fn handle(
+        &mut self,
+        from: &Client,
+        say: Say,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        if say.text.trim().is_empty() {
+            return Err(Refusal::new("empty", "say something"));
+        }
+        self.lines += 1;
+        ctx.broadcast(&Line {
+            from: from.member(),
+            text: say.text,
+        });
+        Ok(())
+    }
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listener = courtside::listen("127.0.0.1:4200")?;
+    let server = Server::builder()
+        .room::<Chat>()
+        .channel("updates", ChannelConfig::default())
+        .build()?;
+    println!("ws://127.0.0.1:4200/ws");
+    server.run(listener, "/ws", |_| {}).await?;
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! The shards: each is the owner of a part of the channels, by the hash of their names.
+//!
+//! One owner per channel makes the order of its publications, and makes beginning and forgetting a channel free of races.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, WrapFuture};
+
+use super::hub::HubAddress;
+use super::messages::{ChannelMessage, HubItem, PublishAnswer, Receiver, Topic};
+use super::room::{Outgoing, distinct};
+use super::shared::Shared;
+use crate::channel::config::Offer;
+use crate::channel::history::History;
+use crate::error::Refusal;
+use crate::ids::{ChannelName, SessionId};
+use crate::session::outbox::Delivery;
+use crate::wire::action::Since;
+use crate::wire::codec::{CodecError, Format, RawData};
+use crate::wire::event::{self, Subscribed};
+use crate::wire::frame::{Encoded, Formats, FrameWriter};
+
+/// How often channels that nobody needs are looked for.
+const SWEEP: Duration = Duration::from_secs(30);
+
+struct Channel {
+    history: History,
+    /// Whether it exists by its own name, and not only by a pattern.
+    is_exact: bool,
+    subscribers: HashMap<SessionId, Receiver>,
+}
+
+impl Channel {
+    fn formats(&self) -> Formats {
+        let mut formats = Formats::default();
+        for receiver in self.subscribers.values() {
+            match receiver.format {
+                Format::Json => formats.json = true,
+                Format::MsgPack => formats.msgpack = true,
+            }
+            if formats.json && formats.msgpack {
+                break;
+            }
+        }
+        formats
+    }
+}
+
+/// Owns the channels whose names hash to it.
+pub(crate) struct ChannelShard {
+    shared: Arc<Shared>,
+    channels: HashMap<ChannelName, Channel>,
+}
+
+impl ChannelShard {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            channels: HashMap::new(),
+        }
+    }
+
+    /// The channel of this name, begun if need be. `None` if there are too many.
+    fn channel(&mut self, name: &ChannelName, offer: Offer) -> Option<&mut Channel> {
+        let limit = self.shared.config.limits.channels_in_all;
+        let made = &self.shared.channels_made;
+        if !self.channels.contains_key(name) {
+            if !offer.is_exact && made.fetch_add(1, Ordering::Relaxed) >= limit {
+                made.fetch_sub(1, Ordering::Relaxed);
+                return None;
+            }
+            let epoch = format!("{:x}", uuid::Uuid::new_v4().as_u64_pair().0);
+            let channel = Channel {
+                history: History::new(epoch, offer.config.bounds()),
+                is_exact: offer.is_exact,
+                subscribers: HashMap::new(),
+            };
+            self.channels.insert(name.clone(), channel);
+        }
+        self.channels.get_mut(name)
+    }
+
+    fn subscribe(
+        &mut self,
+        receiver: Receiver,
+        name: &ChannelName,
+        offer: Offer,
+        since: Option<&Since>,
+        id: Option<u64>,
+    ) -> Outgoing {
+        let now = self.shared.now();
+        let mut outgoing = Outgoing::default();
+        let session = receiver.session;
+        let Some(channel) = self.channel(name, offer) else {
+            let refusal = Refusal::new(
+                "too_many_channels",
+                "this server has as many channels as it can: try again later",
+            );
+            let exit = HubItem::Exit {
+                session,
+                topic: Topic::Channel(name.clone()),
+                frame: encode(receiver.format, |w| event::error(w, id, None, &refusal)),
+            };
+            outgoing.push(&receiver.hub, exit);
+            return outgoing;
+        };
+        let recovery = channel.history.recover(since, now);
+        let subscribed = Subscribed {
+            channel: name,
+            epoch: channel.history.epoch(),
+            offset: channel.history.offset(),
+            recovered: recovery.recovered,
+            publications: &recovery.publications,
+        };
+        if let Some(frame) = encode(receiver.format, |w| subscribed.write(w, id)) {
+            let item = HubItem::Subscribed {
+                session,
+                channel: name.clone(),
+                frame,
+            };
+            outgoing.push(&receiver.hub, item);
+            channel.subscribers.insert(session, receiver);
+        }
+        outgoing
+    }
+
+    fn unsubscribe(
+        &mut self,
+        session: SessionId,
+        name: &ChannelName,
+        answer: Option<(Receiver, Option<u64>)>,
+    ) -> Outgoing {
+        let mut outgoing = Outgoing::default();
+        let subscriber = self
+            .channels
+            .get_mut(name)
+            .and_then(|channel| channel.subscribers.remove(&session));
+        let Some(subscriber) = subscriber else {
+            return outgoing;
+        };
+        let frame = answer.and_then(|(receiver, id)| {
+            encode(receiver.format, |w| {
+                event::unsubscribed(w, id, name, "left")
+            })
+        });
+        let exit = HubItem::Exit {
+            session,
+            topic: Topic::Channel(name.clone()),
+            frame,
+        };
+        outgoing.push(&subscriber.hub, exit);
+        outgoing
+    }
+
+    fn publish(&mut self, name: &ChannelName, data: RawData, answer: PublishAnswer) -> Outgoing {
+        let now = self.shared.now();
+        let mut outgoing = Outgoing::default();
+        let Some(offer) = self.shared.channels.find(name.as_str()) else {
+            tracing::warn!(channel = %name, "a publication to a channel that is not offered was dropped: register it with `ServerBuilder::channel`");
+            return outgoing;
+        };
+        let Some(channel) = self.channel(name, offer) else {
+            tracing::warn!(channel = %name, "a publication was dropped: there are too many channels");
+            return outgoing;
+        };
+        let publication = channel.history.add(data, now);
+        let offset = publication.offset;
+        let frame = Encoded::new(channel.formats(), |w| {
+            event::publication(w, name, &publication)
+        });
+        match frame {
+            Ok(frame) => {
+                for hub in distinct(channel.subscribers.values().map(|receiver| &receiver.hub)) {
+                    let item = HubItem::Publish {
+                        topic: Topic::Channel(name.clone()),
+                        except: None,
+                        frame: frame.clone(),
+                        delivery: Delivery::Sequenced,
+                    };
+                    outgoing.push(hub, item);
+                }
+            }
+            Err(error) => {
+                tracing::error!(channel = %name, %error, "a publication cannot be encoded");
+            }
+        }
+        match answer {
+            PublishAnswer::Nobody => {}
+            PublishAnswer::Client(receiver, id) => {
+                let frame = encode(receiver.format, |w| event::published(w, id, name, offset));
+                if let Some(frame) = frame {
+                    let item = HubItem::Direct {
+                        session: receiver.session,
+                        frame,
+                        delivery: Delivery::Sequenced,
+                    };
+                    outgoing.push(&receiver.hub, item);
+                }
+            }
+            PublishAnswer::Server(reply) => {
+                // Whoever asked may have stopped waiting.
+                let _gone = reply.send(offset);
+            }
+        }
+        outgoing
+    }
+
+    fn rehome(
+        &mut self,
+        session: SessionId,
+        name: &ChannelName,
+        from: &HubAddress,
+        to: HubAddress,
+    ) -> Outgoing {
+        let topic = Topic::Channel(name.clone());
+        let subscriber = self
+            .channels
+            .get_mut(name)
+            .and_then(|channel| channel.subscribers.get_mut(&session));
+        if let Some(receiver) = subscriber {
+            // First the new hub, then the old one: the session is packed when the old one has heard.
+            to.send_batch(vec![HubItem::Adopt {
+                session,
+                format: receiver.format,
+                topic: topic.clone(),
+            }]);
+            receiver.hub = to;
+        }
+        let mut outgoing = Outgoing::default();
+        outgoing.push(from, HubItem::Rehomed { session, topic });
+        outgoing
+    }
+
+    fn forget_unneeded(&mut self) {
+        let now = self.shared.now();
+        let made = &self.shared.channels_made;
+        self.channels.retain(|_, channel| {
+            channel.history.expire(now);
+            let is_needed =
+                channel.is_exact || !channel.subscribers.is_empty() || !channel.history.is_empty();
+            if !is_needed {
+                made.fetch_sub(1, Ordering::Relaxed);
+            }
+            is_needed
+        });
+    }
+}
+
+fn encode(
+    format: Format,
+    write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
+) -> Option<Encoded> {
+    Encoded::new(Formats::only(format), write)
+        .inspect_err(|error| tracing::error!(%error, "an event cannot be encoded"))
+        .ok()
+}
+
+impl Actor for ChannelShard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(SWEEP, |shard, _| shard.forget_unneeded());
+    }
+}
+
+impl Handler<ChannelMessage> for ChannelShard {
+    type Result = ();
+
+    fn handle(&mut self, message: ChannelMessage, ctx: &mut Self::Context) {
+        let outgoing = match message {
+            ChannelMessage::Subscribe {
+                receiver,
+                channel,
+                offer,
+                since,
+                id,
+                _permit,
+            } => self.subscribe(receiver, &channel, offer, since.as_ref(), id),
+            ChannelMessage::Unsubscribe {
+                session,
+                channel,
+                answer,
+                _permit,
+            } => self.unsubscribe(session, &channel, answer),
+            ChannelMessage::Publish {
+                channel,
+                data,
+                answer,
+                _permit,
+            } => self.publish(&channel, data, answer),
+            ChannelMessage::Rehome {
+                session,
+                channel,
+                from,
+                to,
+            } => self.rehome(session, &channel, &from, to),
+        };
+        // Hubs that cannot keep up: the shard waits with them.
+        for full in outgoing.send() {
+            let permit = async move { drop(full.acquire_owned().await) };
+            ctx.wait(permit.into_actor(self));
+        }
+    }
+}

@@ -1,0 +1,553 @@
+//! The connection's actor: one WebSocket, from its handshake to its last frame.
+//!
+//! This is the only file that knows `actix-web-actors`, which its maintainers call deprecated; nothing outside of it would
+//! change if another crate decoded the frames.
+//!
+//! Inbound, bytes pass a [`Guard`] that reads frame headers and stops at the first that breaks a rule, before anything is
+//! buffered for it; then the library's decoder; then [`Connection`], which puts fragments together and hands messages to the
+//! session. Outbound, [`Writer`] is the response's body: it pulls ready-framed bytes from the session's pipe. The actor itself
+//! writes nothing, because the order between two ways out would be undefined.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
+use actix_http::ws::{Codec, Item, hash_key};
+use actix_web::error::PayloadError;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, StatusCode, Version};
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use futures_util::task::AtomicWaker;
+
+use super::hub::{Hub, Opening};
+use super::link::{Cut, Link, Manner, Written};
+use super::messages::{Permit, SessionMessage};
+use crate::close::CloseCode;
+use crate::error::Refusal;
+use crate::wire::action;
+use crate::wire::codec::Format;
+use crate::wire::frame;
+
+/// A request that is a WebSocket handshake by RFC 6455, 4.2.1.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    accept: [u8; 28],
+    /// The subprotocol that both sides know.
+    pub(crate) format: Option<Format>,
+}
+
+impl Handshake {
+    /// Checks everything that the RFC asks of the client.
+    pub(crate) fn read(request: &HttpRequest) -> Result<Self, (StatusCode, Refusal)> {
+        let headers = request.headers();
+        let refuse = |message: &'static str| {
+            Err((
+                StatusCode::BAD_REQUEST,
+                Refusal::new("bad_handshake", message),
+            ))
+        };
+        if request.method() != Method::GET || request.version() != Version::HTTP_11 {
+            return refuse("a WebSocket begins with a GET request in HTTP/1.1");
+        }
+        if !has_token(headers, header::UPGRADE, "websocket")
+            || !has_token(headers, header::CONNECTION, "upgrade")
+        {
+            return Err((
+                StatusCode::UPGRADE_REQUIRED,
+                Refusal::new(
+                    "upgrade_required",
+                    "this address speaks WebSocket: open it with `new WebSocket(url)`",
+                ),
+            ));
+        }
+        if headers
+            .get(header::SEC_WEBSOCKET_VERSION)
+            .is_none_or(|version| version != "13")
+        {
+            return refuse("this server speaks version 13 of WebSocket");
+        }
+        let key = headers.get(header::SEC_WEBSOCKET_KEY);
+        match key.filter(|key| is_key(key.as_bytes())) {
+            Some(key) => Ok(Self {
+                accept: hash_key(key.as_bytes()),
+                format: subprotocol(headers),
+            }),
+            None => refuse("`Sec-WebSocket-Key` is not 16 bytes in base64"),
+        }
+    }
+}
+
+fn tokens(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(name)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
+fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|known| known.eq_ignore_ascii_case(token))
+}
+
+fn subprotocol(headers: &HeaderMap) -> Option<Format> {
+    tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(|offered| {
+        Format::ALL
+            .into_iter()
+            .find(|format| format.subprotocol() == offered)
+    })
+}
+
+/// 16 bytes are 22 characters of base64 and two of padding; the last of the 22 carries only two bits.
+fn is_key(key: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'+' || *byte == b'/';
+    key.len() == 24
+        && key.ends_with(b"==")
+        && key[..22].iter().all(is_base64)
+        && b"AQgw".contains(&key[21])
+}
+
+/// Answers the handshake and runs the connection in the response's body.
+pub(crate) fn open(
+    hub: &Rc<Hub>,
+    handshake: &Handshake,
+    opening: Opening,
+    payload: web::Payload,
+    cut: Option<Cut>,
+) -> HttpResponse {
+    let link = hub.open(opening, cut);
+    let incoming = Incoming {
+        payload: Rc::new(RefCell::new(payload)),
+        discards: Rc::default(),
+    };
+    let limit = hub.shared.config.limits.message_bytes;
+    let guard = Guard::new(incoming.clone(), limit as u64);
+    let fault = guard.fault.clone();
+    let connection = Connection {
+        hub: hub.clone(),
+        link: link.clone(),
+        discards: incoming.discards.clone(),
+        fault,
+        fragments: None,
+    };
+    let codec = Codec::new().max_size(limit);
+    let alarm = Arc::new(Alarm::default());
+    let writer = Writer {
+        actor: Some(Box::pin(WebsocketContext::with_codec(
+            connection, guard, codec,
+        ))),
+        link,
+        hub: hub.clone(),
+        incoming,
+        waker: Waker::from(alarm.clone()),
+        alarm,
+    };
+    let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS);
+    response.upgrade("websocket");
+    if let Ok(accept) = header::HeaderValue::from_bytes(&handshake.accept) {
+        response.insert_header((header::SEC_WEBSOCKET_ACCEPT, accept));
+    }
+    if let Some(format) = handshake.format {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, format.subprotocol()));
+    }
+    response.streaming(writer)
+}
+
+/// What the client sends: read by the guard, and by the writer once nobody wants it any more.
+#[derive(Clone)]
+struct Incoming {
+    payload: Rc<RefCell<web::Payload>>,
+    /// A fault was found: the rest is read and thrown away until the peer has seen the close frame. Closing at once would
+    /// reset the connection, and the frame could be lost on its way.
+    discards: Rc<Cell<bool>>,
+}
+
+impl Incoming {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        Pin::new(&mut *self.payload.borrow_mut()).poll_next(cx)
+    }
+}
+
+/// Reads frame headers as the bytes pass, and stops at the first that breaks a rule.
+///
+/// The decoder would notice only when the whole frame is buffered, and a header may announce as much as it likes.
+struct Guard {
+    incoming: Incoming,
+    /// The most that one frame may carry.
+    limit: u64,
+    header: [u8; 14],
+    header_len: usize,
+    /// Payload bytes of the current frame that are still to come.
+    payload_left: u64,
+    fault: Rc<Cell<Option<CloseCode>>>,
+}
+
+impl Guard {
+    fn new(incoming: Incoming, limit: u64) -> Self {
+        Self {
+            incoming,
+            limit,
+            header: [0; 14],
+            header_len: 0,
+            payload_left: 0,
+            fault: Rc::default(),
+        }
+    }
+
+    /// How many bytes of `chunk` are fit to be passed on; fewer than all of them if there is a fault behind.
+    fn inspect(&mut self, chunk: &[u8]) -> usize {
+        let mut position = 0;
+        // Where the header began that is being read, if it began in this chunk.
+        let mut frame_start = 0;
+        while position < chunk.len() {
+            if self.payload_left > 0 {
+                let rest = (chunk.len() - position) as u64;
+                let skipped = self.payload_left.min(rest);
+                self.payload_left -= skipped;
+                position += skipped as usize;
+                frame_start = position;
+                continue;
+            }
+            self.header[self.header_len] = chunk[position];
+            self.header_len += 1;
+            position += 1;
+            match self.read_header() {
+                Ok(None) => {}
+                Ok(Some(length)) => {
+                    self.payload_left = length;
+                    self.header_len = 0;
+                    if length == 0 {
+                        frame_start = position;
+                    }
+                }
+                Err(code) => {
+                    self.fault.set(Some(code));
+                    return frame_start;
+                }
+            }
+        }
+        position
+    }
+
+    /// The payload's length, once the header is complete. Rules: RFC 6455, 5.2 and 5.5.
+    fn read_header(&self) -> Result<Option<u64>, CloseCode> {
+        let header = &self.header[..self.header_len];
+        let is_control = header[0] & 0x08 != 0;
+        if header[0] & 0x70 != 0 || !matches!(header[0] & 0x0f, 0..=2 | 8..=10) {
+            return Err(CloseCode::PROTOCOL_ERROR);
+        }
+        if is_control && header[0] & 0x80 == 0 {
+            return Err(CloseCode::PROTOCOL_ERROR);
+        }
+        let Some(second) = header.get(1) else {
+            return Ok(None);
+        };
+        let short = second & 0x7f;
+        let is_close = header[0] & 0x0f == 8;
+        if second & 0x80 == 0 || (is_control && short > 125) || (is_close && short == 1) {
+            return Err(CloseCode::PROTOCOL_ERROR);
+        }
+        let length_bytes = match short {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let Some(long) = header.get(2..2 + length_bytes) else {
+            return Ok(None);
+        };
+        let long = long
+            .iter()
+            .fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
+        let length = if length_bytes == 0 {
+            u64::from(short)
+        } else {
+            long
+        };
+        if length > self.limit {
+            return Err(CloseCode::TOO_BIG);
+        }
+        let complete = header.len() == 2 + length_bytes + 4;
+        Ok(complete.then_some(length))
+    }
+}
+
+impl Stream for Guard {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.fault.get().is_some() {
+            return Poll::Ready(None);
+        }
+        match self.incoming.poll(cx) {
+            Poll::Ready(Some(Ok(mut chunk))) => {
+                let fit = self.inspect(&chunk);
+                chunk.truncate(fit);
+                Poll::Ready(Some(Ok(chunk)))
+            }
+            // A broken connection and one that ended are the same to us.
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// A message of which some fragments are here.
+struct Fragments {
+    format: Format,
+    bytes: BytesMut,
+}
+
+/// The actor of one WebSocket.
+pub(crate) struct Connection {
+    hub: Rc<Hub>,
+    link: Rc<Link>,
+    discards: Rc<Cell<bool>>,
+    fault: Rc<Cell<Option<CloseCode>>>,
+    fragments: Option<Fragments>,
+}
+
+type Ctx = WebsocketContext<Connection>;
+
+impl Actor for Connection {
+    type Context = Ctx;
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for Connection {
+    fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Ctx) {
+        self.link.heard(self.hub.now());
+        match item {
+            Ok(Message::Ping(payload)) => self.link.send_control(frame::control(0xA, &payload)),
+            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Close(reason)) => {
+                self.close(reason.map(|r| (u16::from(r.code), r.description)));
+                ctx.stop();
+            }
+            // After a close frame was sent, only the peer's own is of interest.
+            Ok(_) if self.link.is_ending() => {}
+            Ok(Message::Text(text)) => self.take(Format::Json, text.into_bytes(), ctx),
+            Ok(Message::Binary(bytes)) => self.take(Format::MsgPack, bytes, ctx),
+            Ok(Message::Continuation(item)) => self.put_together(item, ctx),
+            // An error comes again at each poll, so the actor must stop.
+            Err(error) => {
+                let code = match error {
+                    ProtocolError::Overflow => CloseCode::TOO_BIG,
+                    // The guard lets no other through: this is a text that is not UTF-8.
+                    ProtocolError::Io(_) => CloseCode::INVALID_TEXT,
+                    _ => CloseCode::PROTOCOL_ERROR,
+                };
+                self.fail(code, ctx);
+            }
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Ctx) {
+        match self.fault.get() {
+            Some(code) => self.fail(code, ctx),
+            None => {
+                self.link.peer_is_done();
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// The client broke a rule of WebSocket.
+    fn fail(&mut self, code: CloseCode, ctx: &mut Ctx) {
+        let limit = self.hub.shared.config.limits.message_bytes;
+        let reason = match code {
+            CloseCode::TOO_BIG => format!("a message may have {limit} bytes"),
+            CloseCode::INVALID_TEXT => "a text was not UTF-8".to_owned(),
+            _ => "a frame broke the rules of WebSocket".to_owned(),
+        };
+        let deadline = self.hub.closing_deadline();
+        self.link.end(code, &reason, None, Manner::Now, deadline);
+        self.discards.set(true);
+        ctx.stop();
+    }
+
+    /// The peer says goodbye: it is answered with the same code, where that is one that may be sent (RFC 6455, 7.4).
+    fn close(&mut self, reason: Option<(u16, Option<String>)>) {
+        let deadline = self.hub.closing_deadline();
+        let echo = match reason {
+            None => frame::control(0x8, b""),
+            Some((1000..=1003 | 1007..=1014 | 3000..=4999, Some(text)))
+                if text.contains(char::REPLACEMENT_CHARACTER) =>
+            {
+                frame::close(CloseCode::INVALID_TEXT.0, "")
+            }
+            Some((code @ (1000..=1003 | 1007..=1014 | 3000..=4999), _)) => frame::close(code, ""),
+            Some(_) => frame::close(CloseCode::PROTOCOL_ERROR.0, ""),
+        };
+        self.link.echo_close(echo, deadline);
+    }
+
+    fn put_together(&mut self, item: Item, ctx: &mut Ctx) {
+        let (format, bytes, is_last) = match item {
+            Item::FirstText(bytes) => (Some(Format::Json), bytes, false),
+            Item::FirstBinary(bytes) => (Some(Format::MsgPack), bytes, false),
+            Item::Continue(bytes) => (None, bytes, false),
+            Item::Last(bytes) => (None, bytes, true),
+        };
+        if let Some(format) = format {
+            self.fragments = Some(Fragments {
+                format,
+                bytes: BytesMut::new(),
+            });
+        }
+        let Some(fragments) = &mut self.fragments else {
+            return self.fail(CloseCode::PROTOCOL_ERROR, ctx);
+        };
+        if fragments.bytes.len() + bytes.len() > self.hub.shared.config.limits.message_bytes {
+            return self.fail(CloseCode::TOO_BIG, ctx);
+        }
+        fragments.bytes.extend_from_slice(&bytes);
+        if is_last && let Some(Fragments { format, bytes }) = self.fragments.take() {
+            if format == Format::Json && std::str::from_utf8(&bytes).is_err() {
+                return self.fail(CloseCode::INVALID_TEXT, ctx);
+            }
+            self.take(format, bytes.freeze(), ctx);
+        }
+    }
+
+    /// Hands a message to the session, when there is one and it has room for another action. Until then nothing more is read
+    /// from this client, and the network tells it so.
+    fn take(&mut self, format: Format, message: Bytes, ctx: &mut Ctx) {
+        let Some(attachment) = self.link.attachment() else {
+            let attached = self.link.clone().until_attached();
+            let then = attached
+                .into_actor(self)
+                .map(move |(), actor, ctx| actor.take(format, message, ctx));
+            ctx.wait(then);
+            return;
+        };
+        match attachment.actions.clone().try_acquire_owned() {
+            Ok(permit) => self.hand_over(format, &message, permit),
+            Err(_) => {
+                self.link.hold_back(true);
+                let permit = attachment.actions.acquire_owned();
+                let then = permit.into_actor(self).map(move |permit, actor, _| {
+                    actor.link.hold_back(false);
+                    if let Ok(permit) = permit {
+                        actor.hand_over(format, &message, permit);
+                    }
+                });
+                ctx.wait(then);
+            }
+        }
+    }
+
+    fn hand_over(&self, format: Format, message: &Bytes, permit: Permit) {
+        let Some(attachment) = self.link.attachment().filter(|_| !self.link.is_ending()) else {
+            return;
+        };
+        let nesting = self.hub.shared.config.limits.nesting;
+        attachment.session.do_send(SessionMessage::Received {
+            link: self.link.id,
+            inbound: action::read(format, message, nesting),
+            permit,
+        });
+    }
+}
+
+/// Tells the writer whether the actor has something to do, so that a broadcast does not poll actors in vain.
+#[derive(Debug)]
+struct Alarm {
+    rings: AtomicBool,
+    writer: AtomicWaker,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self {
+            // The first poll starts the actor.
+            rings: AtomicBool::new(true),
+            writer: AtomicWaker::new(),
+        }
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rings.store(true, Ordering::Release);
+        self.writer.wake();
+    }
+}
+
+/// The response's body: what the link has to say, and the actor's heartbeat.
+struct Writer<S> {
+    actor: Option<Pin<Box<S>>>,
+    link: Rc<Link>,
+    hub: Rc<Hub>,
+    incoming: Incoming,
+    alarm: Arc<Alarm>,
+    waker: Waker,
+}
+
+impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Writer<S> {
+    /// Runs the actor if it asked for it. True if it did anything.
+    fn run_actor(&mut self) -> bool {
+        if !self.alarm.rings.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        let Some(actor) = &mut self.actor else {
+            return false;
+        };
+        let mut cx = Context::from_waker(&self.waker);
+        if let Poll::Ready(None) = actor.as_mut().poll_next(&mut cx) {
+            self.actor = None;
+        }
+        true
+    }
+
+    /// Reads and forgets what a client sends after a fault.
+    fn discard(&self, cx: &mut Context<'_>) {
+        while let Poll::Ready(chunk) = self.incoming.poll(cx) {
+            if !matches!(chunk, Some(Ok(_))) {
+                self.link.peer_is_done();
+                return;
+            }
+        }
+    }
+}
+
+impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Stream for Writer<S> {
+    type Item = Result<Bytes, actix_web::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match self.link.poll_write(cx) {
+                Poll::Ready(Written::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Poll::Ready(Written::End) => return Poll::Ready(None),
+                Poll::Pending => {}
+            }
+            self.alarm.writer.register(cx.waker());
+            let ran = self.run_actor();
+            if self.actor.is_none() && !self.link.is_ending() {
+                return Poll::Ready(None);
+            }
+            if self.incoming.discards.get() {
+                self.discard(cx);
+            }
+            if !ran {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<S> Drop for Writer<S> {
+    fn drop(&mut self) {
+        self.hub.closed(&self.link);
+    }
+}

@@ -1,0 +1,506 @@
+//! The hub: one per HTTP worker thread. It knows the connections and sessions that live there, and who receives what.
+//!
+//! A broadcast reaches a worker as one message; the hub puts a reference to the frame into each receiver's pipe and wakes the
+//! writers. From the outside it also watches every connection, since a connection's own actor stands still when its peer
+//! stops reading.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use tokio::sync::Semaphore;
+
+use super::handover::Arrivals;
+use super::link::{Cut, Link, Manner};
+use super::messages::{HubItem, HubMessage, Knock, RoomMessage, SessionMessage, Topic};
+use super::pipe::{LinkId, Pipe};
+use super::session::{SessionActor, SessionSeed};
+use super::shared::{Shared, WorkerIndex};
+use crate::close::CloseCode;
+use crate::ids::SessionId;
+use crate::room::client::Claims;
+use crate::room::config::LeaveReason;
+use crate::session::heartbeat::Verdict;
+use crate::session::outbox::{Delivery, Outbox, Pushed};
+use crate::session::resume::ResumeToken;
+use crate::wire::codec::Format;
+use crate::wire::event::{Reconnect, ResumeFailure};
+use crate::wire::frame::{self, Encoded};
+
+/// How often connections are looked at: the precision of heartbeats.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// How long a connection that is cut for silence or slowness gets to carry its goodbye.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How another thread reaches a hub.
+#[derive(Clone)]
+pub(crate) struct HubAddress {
+    pub(crate) worker: WorkerIndex,
+    address: Addr<HubActor>,
+    /// Batches on their way to the hub.
+    backlog: Arc<Semaphore>,
+}
+
+impl fmt::Debug for HubAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HubAddress({})", self.worker)
+    }
+}
+
+impl HubAddress {
+    pub(crate) fn send(&self, message: HubMessage) {
+        self.address.do_send(message);
+    }
+
+    /// Sends a batch. If the hub is too far behind, returns what to wait for before sending another.
+    pub(crate) fn send_batch(&self, items: Vec<HubItem>) -> Option<Arc<Semaphore>> {
+        let permit = self.backlog.clone().try_acquire_owned().ok();
+        let full = permit.is_none().then(|| self.backlog.clone());
+        self.address.do_send(HubMessage::Batch {
+            items,
+            _permit: permit,
+        });
+        full
+    }
+
+    /// Ends all connections of the worker; resolves when they have ended.
+    pub(crate) async fn drain(&self, message: DrainHub) {
+        // An error says that the worker is gone, and its connections with it.
+        let _gone = self.address.send(message).await;
+    }
+}
+
+/// A session of this worker.
+pub(crate) struct Local {
+    pub(crate) address: Addr<SessionActor>,
+    pub(crate) pipe: Rc<Pipe>,
+}
+
+/// A receiver of a topic.
+struct TopicMember {
+    session: SessionId,
+    pipe: Rc<Pipe>,
+}
+
+/// What the hub knows. Shared, on its thread, with the sessions and connections that live there.
+pub(crate) struct Hub {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) address: HubAddress,
+    pub(crate) sessions: RefCell<HashMap<SessionId, Local>>,
+    pub(crate) arrivals: RefCell<Arrivals>,
+    links: RefCell<HashMap<LinkId, Rc<Link>>>,
+    topics: RefCell<HashMap<Topic, Vec<TopicMember>>>,
+    links_ever: Cell<LinkId>,
+    is_draining: Cell<bool>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("worker", &self.address.worker)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a connection asks for when it opens.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) format: Format,
+    pub(crate) claims: Claims,
+    pub(crate) resume: Option<String>,
+    pub(crate) received: u64,
+}
+
+impl Hub {
+    /// Starts a hub on the current thread.
+    pub(crate) fn start(shared: Arc<Shared>) -> Rc<Self> {
+        let context = Context::<HubActor>::new();
+        let addr = actix::AsyncContext::address(&context);
+        let backlog = Arc::new(Semaphore::new(shared.config.hub_backlog));
+        let address = shared.add_hub(|worker| HubAddress {
+            worker,
+            address: addr,
+            backlog,
+        });
+        let hub = Rc::new(Self {
+            shared,
+            address,
+            sessions: RefCell::default(),
+            arrivals: RefCell::default(),
+            links: RefCell::default(),
+            topics: RefCell::default(),
+            links_ever: Cell::new(0),
+            is_draining: Cell::new(false),
+        });
+        context.run(HubActor { hub: hub.clone() });
+        hub
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.shared.now()
+    }
+
+    pub(crate) fn new_pipe(&self, format: Format) -> Rc<Pipe> {
+        Pipe::new(format, Outbox::new(self.shared.config.outbox))
+    }
+
+    /// Takes in a connection and brings it to its session: a new one, one of this worker, or one that has to move here.
+    pub(crate) fn open(self: &Rc<Self>, opening: Opening, cut: Option<Cut>) -> Rc<Link> {
+        let id = self.links_ever.get() + 1;
+        self.links_ever.set(id);
+        let link = Link::new(id, self.new_pipe(opening.format), self.now(), cut);
+        self.links.borrow_mut().insert(id, link.clone());
+        let shown = opening.resume.as_deref();
+        match shown.map(ResumeToken::parse) {
+            None => self.begin_session(&link, opening.claims, None),
+            Some(None) => {
+                self.begin_session(&link, opening.claims, Some(ResumeFailure::Unknown));
+            }
+            Some(Some(token)) => {
+                let knock = Knock {
+                    link: id,
+                    token,
+                    received: opening.received,
+                };
+                self.arrivals.borrow_mut().expect_link(id, opening.claims);
+                self.knock(knock);
+            }
+        }
+        link
+    }
+
+    /// Brings a resume to where its session lives.
+    fn knock(self: &Rc<Self>, knock: Knock) {
+        let session = knock.token.session;
+        if let Some(local) = self.sessions.borrow().get(&session) {
+            local.address.do_send(SessionMessage::Attach(knock));
+            return;
+        }
+        let home = self.shared.home(session).filter(|_| {
+            // A session that was never of this run cannot be elsewhere.
+            knock.token.run == self.shared.run
+        });
+        match home.and_then(|worker| self.shared.hub(worker)) {
+            // Also where that is this hub: then the session is on its way here.
+            Some(hub) => hub.send(HubMessage::TakeOver {
+                knock,
+                to: self.address.clone(),
+            }),
+            None => {
+                let reason = self.absence(&knock.token);
+                self.refuse(&knock, reason);
+            }
+        }
+    }
+
+    /// Why there is no session for this token.
+    pub(crate) fn absence(&self, token: &ResumeToken) -> ResumeFailure {
+        if token.run == self.shared.run {
+            ResumeFailure::Expired
+        } else {
+            ResumeFailure::Unknown
+        }
+    }
+
+    /// The token brought nothing back: the connection gets a new session.
+    pub(crate) fn refuse(self: &Rc<Self>, knock: &Knock, reason: ResumeFailure) {
+        let claims = self.arrivals.borrow_mut().claims_of(knock.link);
+        if let Some(link) = self.link(knock.link) {
+            self.begin_session(&link, claims.unwrap_or_default(), Some(reason));
+        }
+    }
+
+    fn begin_session(
+        self: &Rc<Self>,
+        link: &Rc<Link>,
+        claims: Claims,
+        reason: Option<ResumeFailure>,
+    ) {
+        let id = SessionId::random();
+        let pipe = self.new_pipe(link.format);
+        let seed = SessionSeed::new(id, claims, &self.shared);
+        self.shared.set_home(id, self.address.worker);
+        SessionActor::start_new(self, seed, pipe, link, reason);
+    }
+
+    pub(crate) fn link(&self, id: LinkId) -> Option<Rc<Link>> {
+        self.links.borrow().get(&id).cloned()
+    }
+
+    /// A connection that belongs to nobody any more keeps a pipe of its own, which stays empty.
+    pub(crate) fn unplug(&self, link: &Link) {
+        link.unplug(self.new_pipe(link.format));
+    }
+
+    /// The connection is gone.
+    pub(crate) fn closed(&self, link: &Link) {
+        self.links.borrow_mut().remove(&link.id);
+        self.arrivals.borrow_mut().forget_link(link.id);
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(attachment) = link.attachment() {
+            attachment
+                .session
+                .do_send(SessionMessage::Detached { link: link.id });
+        }
+    }
+
+    /// Sends to one session, wherever it lives by now.
+    pub(crate) fn direct(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
+        if let Some(local) = self.sessions.borrow().get(&session) {
+            if local.pipe.push(&frame, &delivery) == Pushed::Overflow {
+                local.address.do_send(SessionMessage::Overflowed);
+            }
+            return;
+        }
+        if let Some(pipe) = self.arrivals.borrow().pipe_of(session) {
+            let _merged_later = pipe.push(&frame, &delivery);
+            return;
+        }
+        let home = self.shared.home(session);
+        if let Some(hub) = home.and_then(|worker| self.shared.hub(worker))
+            && hub.worker != self.address.worker
+        {
+            hub.send(HubMessage::Batch {
+                items: vec![HubItem::Direct {
+                    session,
+                    frame,
+                    delivery,
+                }],
+                _permit: None,
+            });
+        }
+    }
+
+    fn tell(&self, session: SessionId, message: SessionMessage) {
+        if let Some(local) = self.sessions.borrow().get(&session) {
+            local.address.do_send(message);
+        }
+    }
+
+    fn enter_topic(&self, topic: Topic, session: SessionId) {
+        let pipe = match self.sessions.borrow().get(&session) {
+            Some(local) => Some(local.pipe.clone()),
+            None => self.arrivals.borrow().pipe_of(session),
+        };
+        if let Some(pipe) = pipe {
+            let mut topics = self.topics.borrow_mut();
+            let members = topics.entry(topic).or_default();
+            members.push(TopicMember { session, pipe });
+        }
+    }
+
+    fn leave_topic(&self, topic: &Topic, session: SessionId) {
+        let mut topics = self.topics.borrow_mut();
+        if let Some(members) = topics.get_mut(topic) {
+            if let Some(n) = members.iter().position(|member| member.session == session) {
+                members.swap_remove(n);
+            }
+            if members.is_empty() {
+                topics.remove(topic);
+            }
+        }
+    }
+
+    fn apply(&self, item: HubItem) {
+        match item {
+            HubItem::Publish {
+                topic,
+                except,
+                frame,
+                delivery,
+            } => self.publish(&topic, except, &frame, &delivery),
+            HubItem::Direct {
+                session,
+                frame,
+                delivery,
+            } => self.direct(session, frame, delivery),
+            HubItem::JoinedRoom {
+                session,
+                room,
+                address,
+                frame,
+            } => {
+                if !self.sessions.borrow().contains_key(&session) {
+                    // It ended while it was on its way in.
+                    address.do_send(RoomMessage::Gone(session, LeaveReason::Expired));
+                    return;
+                }
+                self.enter_topic(Topic::Room(room.clone()), session);
+                self.tell(session, SessionMessage::Joined { room, address });
+                self.direct(session, frame, Delivery::Sequenced);
+            }
+            HubItem::JoinRefused { session, frame } => {
+                self.tell(session, SessionMessage::JoinRefused);
+                self.direct(session, frame, Delivery::Sequenced);
+            }
+            HubItem::Subscribed {
+                session,
+                channel,
+                frame,
+            } => {
+                self.enter_topic(Topic::Channel(channel), session);
+                self.direct(session, frame, Delivery::Sequenced);
+            }
+            HubItem::Exit {
+                session,
+                topic,
+                frame,
+            } => {
+                self.leave_topic(&topic, session);
+                if let (Topic::Room(room), Some(local)) =
+                    (&topic, self.sessions.borrow().get(&session))
+                {
+                    local.pipe.with_outbox(|outbox| outbox.clear_room(room));
+                }
+                if let Some(frame) = frame {
+                    self.direct(session, frame, Delivery::Sequenced);
+                }
+                let message = match topic {
+                    Topic::Room(room) => SessionMessage::Left { room },
+                    Topic::Channel(channel) => SessionMessage::SubscriptionEnded { channel },
+                };
+                self.tell(session, message);
+            }
+            HubItem::Adopt {
+                session,
+                format,
+                topic,
+            } => {
+                self.hold_frames_for(session, format);
+                self.enter_topic(topic, session);
+            }
+            HubItem::Rehomed { session, topic } => {
+                self.leave_topic(&topic, session);
+                self.tell(session, SessionMessage::Rehomed);
+            }
+        }
+    }
+
+    fn publish(
+        &self,
+        topic: &Topic,
+        except: Option<SessionId>,
+        frame: &Encoded,
+        delivery: &Delivery,
+    ) {
+        let topics = self.topics.borrow();
+        for member in topics.get(topic).into_iter().flatten() {
+            if except != Some(member.session)
+                && member.pipe.push(frame, delivery) == Pushed::Overflow
+            {
+                self.tell(member.session, SessionMessage::Overflowed);
+            }
+        }
+    }
+
+    /// Looks at every connection and session.
+    fn sweep(&self) {
+        let now = self.now();
+        let links: Vec<_> = self.links.borrow().values().cloned().collect();
+        for link in links {
+            if link.is_ending() {
+                link.cut_if_overdue(now);
+                continue;
+            }
+            let (code, reason) = match link.check(now, &self.shared.config.heartbeat) {
+                Verdict::Fine => continue,
+                Verdict::Ping => {
+                    link.send_control(frame::control(0x9, b""));
+                    continue;
+                }
+                Verdict::Silent => (CloseCode::HEARTBEAT, "nothing was heard for too long"),
+                Verdict::Stalled => (CloseCode::SLOW, "nothing was read for too long"),
+            };
+            tracing::debug!(link = link.id, %code, "cut");
+            let come_back = Some(self.at_once());
+            link.end(code, reason, come_back, Manner::Now, now + FAREWELL);
+        }
+        for local in self.sessions.borrow().values() {
+            local.pipe.with_outbox(|outbox| outbox.age(now));
+        }
+    }
+
+    /// Come back without waiting, but not all at the same moment.
+    pub(crate) fn at_once(&self) -> Reconnect {
+        Reconnect {
+            after_ms: 0,
+            jitter_ms: 1000,
+        }
+    }
+
+    /// When an ordinary ending has taken too long.
+    pub(crate) fn closing_deadline(&self) -> Duration {
+        self.now() + self.shared.config.heartbeat.timeout
+    }
+}
+
+/// The hub's mailbox and clock.
+#[derive(Debug)]
+pub(crate) struct HubActor {
+    hub: Rc<Hub>,
+}
+
+impl Actor for HubActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(SWEEP, |actor, _| actor.hub.sweep());
+    }
+}
+
+impl Handler<HubMessage> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, message: HubMessage, _: &mut Self::Context) {
+        match message {
+            HubMessage::Batch { items, _permit } => {
+                for item in items {
+                    self.hub.apply(item);
+                }
+            }
+            HubMessage::TakeOver { knock, to } => self.hub.take_over(knock, to),
+            HubMessage::TakeOverRefused { knock, reason } => self.hub.refused(&knock, reason),
+            HubMessage::Arrive(baggage) => self.hub.arrive(*baggage),
+        }
+    }
+}
+
+/// Ends all connections of a worker.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct DrainHub {
+    pub(crate) reconnect: Reconnect,
+    pub(crate) timeout: Duration,
+}
+
+impl Handler<DrainHub> for HubActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, message: DrainHub, _: &mut Self::Context) -> Self::Result {
+        let hub = self.hub.clone();
+        hub.is_draining.set(true);
+        let deadline = hub.now() + message.timeout;
+        for link in hub.links.borrow().values() {
+            link.end(
+                CloseCode::DRAIN,
+                "this server is going away",
+                Some(message.reconnect),
+                Manner::AfterPending,
+                deadline,
+            );
+        }
+        Box::pin(async move {
+            // The sweep cuts what has not ended by the deadline, so this ends, too.
+            let mut interval = tokio::time::interval(Duration::from_millis(20));
+            while !hub.links.borrow().is_empty() && hub.now() < deadline + SWEEP * 2 {
+                interval.tick().await;
+            }
+        })
+    }
+}

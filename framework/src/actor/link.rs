@@ -1,0 +1,261 @@
+//! One connection, as its worker sees it from outside: what it writes, whether it lives, and how it is ended.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use actix::Addr;
+use bytes::Bytes;
+use tokio::sync::{Notify, Semaphore};
+
+use super::pipe::{LinkId, Pipe};
+use super::session::SessionActor;
+use crate::close::CloseCode;
+use crate::config::Heartbeat;
+use crate::session::heartbeat::{Pulse, Verdict};
+use crate::wire::codec::Format;
+use crate::wire::event::{self, Reconnect};
+use crate::wire::frame::{self, Encoded, Formats};
+
+/// Breaks a connection from outside, whatever its actor is doing.
+pub(crate) type Cut = Rc<dyn Fn()>;
+
+/// Whose frames a connection carries.
+#[derive(Clone)]
+pub(crate) struct Attachment {
+    pub(crate) session: Addr<SessionActor>,
+    /// The session's actions that nobody has taken yet.
+    pub(crate) actions: Arc<Semaphore>,
+}
+
+/// Shared by the connection's actor, its writer, its session and its hub, on one thread.
+pub(crate) struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) format: Format,
+    /// What the writer pulls from: the connection's own until it has a session, then the session's.
+    pipe: RefCell<Rc<Pipe>>,
+    attachment: RefCell<Option<Attachment>>,
+    attached: Notify,
+    pulse: Cell<Pulse>,
+    /// The client is not read from, because rooms have not taken what it sent: its silence means nothing.
+    is_held_back: Cell<bool>,
+    ending: RefCell<Option<Ending>>,
+    /// Wakes the writer where the pipe does not.
+    writer: Cell<Option<Waker>>,
+    cut: Option<Cut>,
+}
+
+/// The way out: the frames that are still to be written, and when patience ends.
+struct Ending {
+    frames: std::vec::IntoIter<Bytes>,
+    /// Write what waits in the pipe first.
+    pipe_first: bool,
+    /// Nobody waits for the peer's own close frame any more.
+    is_over: bool,
+    deadline: Duration,
+}
+
+/// How a connection is ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Manner {
+    /// After what waits for it: for an ending that is no fault of the connection.
+    AfterPending,
+    /// At once: what waits would not be read, or is not wanted.
+    Now,
+}
+
+/// What the writer finds.
+pub(crate) enum Written {
+    Frame(Bytes),
+    /// Nothing more will ever come.
+    End,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    pub(crate) fn new(id: LinkId, pipe: Rc<Pipe>, now: Duration, cut: Option<Cut>) -> Rc<Self> {
+        pipe.connect(id);
+        Rc::new(Self {
+            id,
+            format: pipe.format(),
+            pipe: RefCell::new(pipe),
+            attachment: RefCell::new(None),
+            attached: Notify::new(),
+            pulse: Cell::new(Pulse::new(now)),
+            is_held_back: Cell::new(false),
+            ending: RefCell::new(None),
+            writer: Cell::new(None),
+            cut,
+        })
+    }
+
+    /// From now on the connection is this session's.
+    pub(crate) fn attach(&self, attachment: Attachment, pipe: Rc<Pipe>) {
+        pipe.connect(self.id);
+        self.pipe.replace(pipe);
+        self.attachment.replace(Some(attachment));
+        self.attached.notify_waiters();
+        self.wake();
+    }
+
+    /// From now on the connection is nobody's, and writes nothing but its ending.
+    pub(crate) fn unplug(&self, empty: Rc<Pipe>) {
+        self.attachment.replace(None);
+        self.pipe.replace(empty);
+    }
+
+    pub(crate) fn attachment(&self) -> Option<Attachment> {
+        self.attachment.borrow().clone()
+    }
+
+    /// Resolves when the connection has got a session.
+    pub(crate) async fn until_attached(self: Rc<Self>) {
+        loop {
+            let attached = self.attached.notified();
+            if self.attachment.borrow().is_some() {
+                return;
+            }
+            attached.await;
+        }
+    }
+
+    pub(crate) fn heard(&self, now: Duration) {
+        let mut pulse = self.pulse.get();
+        pulse.heard(now);
+        self.pulse.set(pulse);
+    }
+
+    pub(crate) fn hold_back(&self, is_held_back: bool) {
+        self.is_held_back.set(is_held_back);
+    }
+
+    /// What is to be done about this connection now.
+    pub(crate) fn check(&self, now: Duration, config: &Heartbeat) -> Verdict {
+        if self.is_held_back.get() {
+            self.heard(now);
+        }
+        let mut pulse = self.pulse.get();
+        let verdict = pulse.check(now, !self.pipe.borrow().is_empty(), config);
+        self.pulse.set(pulse);
+        verdict
+    }
+
+    pub(crate) fn send_control(&self, frame: Bytes) {
+        self.pipe.borrow().push_control(frame);
+    }
+
+    /// Says goodbye and closes. The first reason counts.
+    pub(crate) fn end(
+        &self,
+        code: CloseCode,
+        reason: &str,
+        reconnect: Option<Reconnect>,
+        manner: Manner,
+        deadline: Duration,
+    ) {
+        let goodbye = Encoded::new(Formats::only(self.format), |w| {
+            event::goodbye(w, code, reason, reconnect)
+        });
+        let goodbye = goodbye.ok().map(|frame| frame.get(self.format));
+        let frames: Vec<Bytes> = goodbye
+            .into_iter()
+            .chain([frame::close(code.0, reason)])
+            .collect();
+        self.begin_ending(Ending {
+            frames: frames.into_iter(),
+            pipe_first: manner == Manner::AfterPending,
+            is_over: false,
+            deadline,
+        });
+    }
+
+    /// Answers the peer's close frame with `frame`; then the connection is over.
+    pub(crate) fn echo_close(&self, frame: Bytes, deadline: Duration) {
+        if let Some(ending) = &mut *self.ending.borrow_mut() {
+            ending.is_over = true;
+        }
+        self.begin_ending(Ending {
+            frames: vec![frame].into_iter(),
+            pipe_first: false,
+            is_over: true,
+            deadline,
+        });
+        self.wake();
+    }
+
+    fn begin_ending(&self, ending: Ending) {
+        self.ending.borrow_mut().get_or_insert(ending);
+        self.wake();
+    }
+
+    /// The peer will send nothing more: what is left is written, then the connection is over.
+    pub(crate) fn peer_is_done(&self) {
+        if let Some(ending) = &mut *self.ending.borrow_mut() {
+            ending.is_over = true;
+        }
+        self.wake();
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.borrow().is_some()
+    }
+
+    /// Cuts the connection if its ending takes too long.
+    pub(crate) fn cut_if_overdue(&self, now: Duration) {
+        let overdue = match &mut *self.ending.borrow_mut() {
+            Some(ending) if now >= ending.deadline => {
+                ending.is_over = true;
+                ending.frames = Vec::new().into_iter();
+                ending.pipe_first = false;
+                true
+            }
+            _ => false,
+        };
+        if overdue {
+            if let Some(cut) = &self.cut {
+                cut();
+            }
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.pipe.borrow().wake();
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+
+    /// The next frame to write, or a promise to wake the caller when there is one.
+    pub(crate) fn poll_write(&self, cx: &Context<'_>) -> Poll<Written> {
+        let mut ending = self.ending.borrow_mut();
+        if ending.as_ref().is_none_or(|ending| ending.pipe_first)
+            && let Some(frame) = self.pipe.borrow().pull(cx)
+        {
+            let mut pulse = self.pulse.get();
+            pulse.took();
+            self.pulse.set(pulse);
+            return Poll::Ready(Written::Frame(frame));
+        }
+        if let Some(ending) = &mut *ending {
+            if let Some(frame) = ending.frames.next() {
+                return Poll::Ready(Written::Frame(frame));
+            }
+            if ending.is_over {
+                return Poll::Ready(Written::End);
+            }
+        }
+        self.writer.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+}

@@ -1,0 +1,286 @@
+//! What the actors say to each other.
+//!
+//! Order matters everywhere: each sender uses `do_send`, which keeps it, and every message that a peer can cause carries a
+//! permit of a bounded count, so that no mailbox grows without end.
+
+use actix::{Message, Recipient};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::hub::HubAddress;
+use super::pipe::LinkId;
+use crate::channel::config::Offer;
+use crate::ids::{ChannelName, RoomId, SessionId};
+use crate::lobby::info::RoomInfo;
+use crate::room::client::Claims;
+use crate::room::config::LeaveReason;
+use crate::room::context::Listing;
+use crate::session::limits::Violations;
+use crate::session::outbox::{Delivery, Outbox};
+use crate::session::resume::{ResumeToken, Tokens};
+use crate::wire::action::{Inbound, JoinTarget, Since};
+use crate::wire::codec::{Format, RawData};
+use crate::wire::event::ResumeFailure;
+use crate::wire::frame::Encoded;
+
+/// Where a room is reached, whatever its type.
+pub(crate) type RoomAddress = Recipient<RoomMessage>;
+
+/// One of the bounded number of actions that a session may have under way; dropped when it has been taken.
+pub(crate) type Permit = OwnedSemaphorePermit;
+
+/// A session, and how it is reached: what rooms and channels keep of a receiver.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    pub(crate) session: SessionId,
+    pub(crate) hub: HubAddress,
+    pub(crate) format: Format,
+}
+
+/// Something with receivers: what a hub keeps lists for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Topic {
+    Room(RoomId),
+    Channel(ChannelName),
+}
+
+/// For a session's actor: from its connection, its hub, and other workers' hubs.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum SessionMessage {
+    Received {
+        link: LinkId,
+        inbound: Inbound,
+        permit: Permit,
+    },
+    /// A connection of this worker wants this session.
+    Attach(Knock),
+    Detached {
+        link: LinkId,
+    },
+    Joined {
+        room: RoomId,
+        address: RoomAddress,
+    },
+    JoinRefused,
+    Left {
+        room: RoomId,
+    },
+    SubscriptionEnded {
+        channel: ChannelName,
+    },
+    /// The outbox passed its bound.
+    Overflowed,
+    /// A connection of another worker wants this session.
+    TakeOver {
+        knock: Knock,
+        to: HubAddress,
+    },
+    /// A room or channel now sends to the session's new worker.
+    Rehomed,
+    /// The last message after a session has ended here: what came before it was answered or sent on.
+    Stop,
+}
+
+/// A connection that shows a resume token.
+#[derive(Clone, Debug)]
+pub(crate) struct Knock {
+    pub(crate) link: LinkId,
+    pub(crate) token: ResumeToken,
+    /// What the client has counted.
+    pub(crate) received: u64,
+}
+
+/// For a worker's hub.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum HubMessage {
+    /// Everything that one hook caused, in order.
+    Batch {
+        items: Vec<HubItem>,
+        _permit: Option<Permit>,
+    },
+    TakeOver {
+        knock: Knock,
+        to: HubAddress,
+    },
+    TakeOverRefused {
+        knock: Knock,
+        reason: ResumeFailure,
+    },
+    Arrive(Box<Baggage>),
+}
+
+/// Something that a room or channel tells a hub.
+#[derive(Debug)]
+pub(crate) enum HubItem {
+    /// To all receivers of the topic on this worker, or all but one.
+    Publish {
+        topic: Topic,
+        except: Option<SessionId>,
+        frame: Encoded,
+        delivery: Delivery,
+    },
+    Direct {
+        session: SessionId,
+        frame: Encoded,
+        delivery: Delivery,
+    },
+    JoinedRoom {
+        session: SessionId,
+        room: RoomId,
+        address: RoomAddress,
+        frame: Encoded,
+    },
+    JoinRefused {
+        session: SessionId,
+        frame: Encoded,
+    },
+    Subscribed {
+        session: SessionId,
+        channel: ChannelName,
+        frame: Encoded,
+    },
+    /// The session is no receiver of the topic any more; `frame` tells it so.
+    Exit {
+        session: SessionId,
+        topic: Topic,
+        frame: Option<Encoded>,
+    },
+    /// A receiver that moves here: the topic's next frames come here.
+    Adopt {
+        session: SessionId,
+        format: Format,
+        topic: Topic,
+    },
+    /// A receiver that has moved away: the topic sent its last frame here.
+    Rehomed {
+        session: SessionId,
+        topic: Topic,
+    },
+}
+
+/// A session on its way to another worker: all that it is.
+#[derive(Debug)]
+pub(crate) struct Baggage {
+    pub(crate) id: SessionId,
+    pub(crate) format: Format,
+    pub(crate) claims: Claims,
+    pub(crate) tokens: Tokens,
+    pub(crate) received: u64,
+    pub(crate) outbox: Outbox,
+    pub(crate) rooms: Vec<(RoomId, RoomAddress)>,
+    pub(crate) subscriptions: Vec<ChannelName>,
+    pub(crate) violations: Violations,
+    pub(crate) flow: super::session::Flow,
+    /// The connection that it comes for.
+    pub(crate) knock: Knock,
+    /// Those who knocked meanwhile.
+    pub(crate) waiting: Vec<(Knock, HubAddress)>,
+}
+
+/// A session that wants into a room.
+#[derive(Debug)]
+pub(crate) struct JoinRequest {
+    pub(crate) receiver: Receiver,
+    pub(crate) claims: Claims,
+    pub(crate) target: JoinTarget,
+    pub(crate) options: RawData,
+    pub(crate) id: Option<u64>,
+    /// How many rooms have refused it because they were full or gone.
+    pub(crate) attempts: u8,
+    pub(crate) _permit: Permit,
+}
+
+/// For a room, whatever its type.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum RoomMessage {
+    Join(JoinRequest),
+    Action {
+        from: Receiver,
+        id: Option<u64>,
+        name: String,
+        data: RawData,
+        _permit: Permit,
+    },
+    Leave {
+        from: Receiver,
+        id: Option<u64>,
+        _permit: Permit,
+    },
+    Dropped(SessionId),
+    Resumed(SessionId),
+    /// The session has ended.
+    Gone(SessionId, LeaveReason),
+    Rehome {
+        session: SessionId,
+        from: HubAddress,
+        to: HubAddress,
+    },
+    /// The server goes away.
+    Dispose,
+    /// The lobby has forgotten the room, so nobody new will come.
+    Forgotten,
+}
+
+/// For the lobby.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum LobbyMessage {
+    Join(JoinRequest),
+    /// The room could not take it: look for another.
+    Retry(JoinRequest),
+    /// A seat is free again.
+    Release(RoomId),
+    Relist(RoomId, Listing),
+    Ended(RoomId),
+    List {
+        kind: Option<String>,
+        reply: oneshot::Sender<Vec<RoomInfo>>,
+    },
+    /// Ends all rooms; `done` resolves when they have ended.
+    Drain {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// For the shard in which a channel lives.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum ChannelMessage {
+    Subscribe {
+        receiver: Receiver,
+        channel: ChannelName,
+        offer: Offer,
+        since: Option<Since>,
+        id: Option<u64>,
+        _permit: Permit,
+    },
+    Unsubscribe {
+        session: SessionId,
+        channel: ChannelName,
+        /// The action to answer; `None` if the session has ended and nobody is told.
+        answer: Option<(Receiver, Option<u64>)>,
+        _permit: Option<Permit>,
+    },
+    Publish {
+        channel: ChannelName,
+        data: RawData,
+        answer: PublishAnswer,
+        _permit: Permit,
+    },
+    Rehome {
+        session: SessionId,
+        channel: ChannelName,
+        from: HubAddress,
+        to: HubAddress,
+    },
+}
+
+/// Who wants to know the offset of a publication.
+#[derive(Debug)]
+pub(crate) enum PublishAnswer {
+    Nobody,
+    Client(Receiver, u64),
+    Server(oneshot::Sender<u64>),
+}

@@ -1,0 +1,15 @@
+//! The actors: thin shells that carry messages, run timers and apply the effects of the rules below.
+//!
+//! Who lives where, and who talks to whom, stands in `docs/architecture.md`.
+
+pub(crate) mod channel;
+pub(crate) mod connection;
+pub(crate) mod handover;
+pub(crate) mod hub;
+pub(crate) mod link;
+pub(crate) mod lobby;
+pub(crate) mod messages;
+pub(crate) mod pipe;
+pub(crate) mod room;
+pub(crate) mod session;
+pub(crate) mod shared;

@@ -1,0 +1,108 @@
+//! A session's outbox together with whoever writes it out: shared by all that live on one worker thread.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+
+use crate::session::outbox::{Delivery, Outbox, Pushed};
+use crate::wire::codec::Format;
+use crate::wire::frame::Encoded;
+
+/// Which connection of a worker. Never used again.
+pub(crate) type LinkId = u64;
+
+/// Fan-out pushes into it, the connection's writer pulls from it, the session decides about it.
+pub(crate) struct Pipe {
+    format: Format,
+    outbox: RefCell<Outbox>,
+    /// Whoever waits for something to write.
+    writer: Cell<Option<Waker>>,
+    /// The connection at the other end, if there is one.
+    reader: Cell<Option<LinkId>>,
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe")
+            .field("format", &self.format)
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipe {
+    pub(crate) fn new(format: Format, outbox: Outbox) -> Rc<Self> {
+        Rc::new(Self {
+            format,
+            outbox: RefCell::new(outbox),
+            writer: Cell::new(None),
+            reader: Cell::new(None),
+        })
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// What is not counted is only for those who are connected.
+    pub(crate) fn push(&self, frame: &Encoded, delivery: &Delivery) -> Pushed {
+        if self.reader.get().is_none() && *delivery != Delivery::Sequenced {
+            return Pushed::Unchanged;
+        }
+        let pushed = self
+            .outbox
+            .borrow_mut()
+            .push(frame.get(self.format), delivery.clone());
+        if pushed == Pushed::Queued {
+            self.wake();
+        }
+        pushed
+    }
+
+    pub(crate) fn push_control(&self, frame: Bytes) {
+        self.outbox.borrow_mut().push_control(frame);
+        self.wake();
+    }
+
+    pub(crate) fn push_front(&self, frame: Bytes) {
+        self.outbox.borrow_mut().push_front(frame);
+        self.wake();
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+
+    /// The next frame, or a promise to wake the caller when there is one.
+    pub(crate) fn pull(&self, cx: &Context<'_>) -> Option<Bytes> {
+        let frame = self.outbox.borrow_mut().pull();
+        if frame.is_none() {
+            self.writer.set(Some(cx.waker().clone()));
+        }
+        frame
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outbox.borrow().is_empty()
+    }
+
+    pub(crate) fn connect(&self, link: LinkId) {
+        self.reader.set(Some(link));
+    }
+
+    pub(crate) fn disconnect(&self) {
+        self.reader.set(None);
+        self.writer.set(None);
+        self.outbox.borrow_mut().disconnect();
+    }
+
+    /// For the session, which alone decides what an outbox forgets.
+    pub(crate) fn with_outbox<T>(&self, act: impl FnOnce(&mut Outbox) -> T) -> T {
+        act(&mut self.outbox.borrow_mut())
+    }
+}

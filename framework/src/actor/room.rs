@@ -1,0 +1,546 @@
+//! The room's actor: runs the hooks of one room on its thread, and carries out what they want done.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler,
+    SpawnHandle, WrapFuture,
+};
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::hub::HubAddress;
+use super::messages::{
+    ChannelMessage, HubItem, JoinRequest, LobbyMessage, PublishAnswer, Receiver, RoomAddress,
+    RoomMessage, Topic,
+};
+use super::shared::Shared;
+use crate::error::Refusal;
+use crate::handler::Handlers;
+use crate::ids::{RoomId, SessionId};
+use crate::room::Room;
+use crate::room::config::{LeaveReason, RoomConfig};
+use crate::room::context::{Beginning, Effect, Target};
+use crate::room::core::{Entrant, RoomCore, options_of, room_gone};
+use crate::session::outbox::Delivery;
+use crate::wire::action::JoinTarget;
+use crate::wire::codec::RawData;
+use crate::wire::event;
+use crate::wire::frame::{Encoded, Formats};
+
+/// How long the actor of a room that has ended still answers those who did not know.
+const AFTERLIFE: Duration = Duration::from_secs(10);
+
+/// How many rooms a join tries before it is refused.
+const ATTEMPTS: u8 = 8;
+
+/// A registered kind of room, its type erased.
+pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
+    fn config(&self) -> RoomConfig;
+
+    /// Begins a room, on the given thread or, without one, on this.
+    fn start(
+        &self,
+        thread: Option<&ArbiterHandle>,
+        shared: Arc<Shared>,
+        id: RoomId,
+        options: RawData,
+    ) -> RoomAddress;
+}
+
+/// The kind of room that `R` is.
+pub(crate) struct KindOf<R: Room> {
+    name: Arc<str>,
+    handlers: Arc<Handlers<R>>,
+}
+
+impl<R: Room> KindOf<R> {
+    pub(crate) fn new(name: &str, handlers: Handlers<R>) -> Self {
+        Self {
+            name: name.into(),
+            handlers: Arc::new(handlers),
+        }
+    }
+}
+
+impl<R: Room> fmt::Debug for KindOf<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KindOf({})", self.name)
+    }
+}
+
+impl<R: Room> RoomKind for KindOf<R> {
+    fn config(&self) -> RoomConfig {
+        R::config()
+    }
+
+    fn start(
+        &self,
+        thread: Option<&ArbiterHandle>,
+        shared: Arc<Shared>,
+        id: RoomId,
+        options: RawData,
+    ) -> RoomAddress {
+        let handlers = self.handlers.clone();
+        let beginning = Beginning {
+            id: id.clone(),
+            kind: self.name.clone(),
+            time: shared.time(),
+            data: shared.data.clone(),
+        };
+        let make = move |_: &mut Context<RoomActor<R>>| RoomActor {
+            id,
+            shared,
+            stage: Stage::Unborn {
+                beginning,
+                options,
+                handlers,
+            },
+            homes: HashMap::new(),
+            began: Instant::now(),
+            alarm: None,
+        };
+        match thread {
+            Some(thread) => RoomActor::start_in_arbiter(thread, make).recipient(),
+            None => RoomActor::create(make).recipient(),
+        }
+    }
+}
+
+enum Stage<R: Room> {
+    /// Until the actor runs on the room's thread.
+    Unborn {
+        beginning: Beginning,
+        options: RawData,
+        handlers: Arc<Handlers<R>>,
+    },
+    Alive(Box<RoomCore<R>>),
+    /// It was refused or has ended: whoever comes is told why.
+    Over(Refusal),
+}
+
+/// The actor around one room.
+pub(crate) struct RoomActor<R: Room> {
+    id: RoomId,
+    shared: Arc<Shared>,
+    stage: Stage<R>,
+    /// Where the members' sessions live.
+    homes: HashMap<SessionId, HubAddress>,
+    began: Instant,
+    /// The timer that is set, and for when.
+    alarm: Option<(Duration, SpawnHandle)>,
+}
+
+impl<R: Room> Actor for RoomActor<R> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let over = Stage::Over(room_gone());
+        let Stage::Unborn {
+            beginning,
+            options,
+            handlers,
+        } = std::mem::replace(&mut self.stage, over)
+        else {
+            return;
+        };
+        let phase = phase_of(&self.id);
+        let created = catch_unwind(AssertUnwindSafe(|| {
+            RoomCore::create(beginning, options_of::<R>(&options)?, handlers, phase)
+        }));
+        match created {
+            Ok(Ok(core)) => {
+                self.stage = Stage::Alive(Box::new(core));
+                self.carry_out(ctx);
+            }
+            Ok(Err(refusal)) => {
+                self.stage = Stage::Over(refusal);
+                self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
+            }
+            Err(panic) => {
+                self.log_panic(&*panic);
+                self.stage = Stage::Over(Refusal::internal());
+                self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
+            }
+        }
+    }
+}
+
+/// From 0 to 1, by the room's id, so that rooms which begin together do not step together.
+fn phase_of(id: &RoomId) -> f64 {
+    let hash = id.as_str().bytes().fold(5381_u32, |hash, byte| {
+        hash.wrapping_mul(33) ^ u32::from(byte)
+    });
+    f64::from(hash % 1000) / 1000.0
+}
+
+impl<R: Room> RoomActor<R> {
+    fn tell_lobby(&self, message: LobbyMessage) {
+        if let Some(lobby) = self.shared.lobby.get() {
+            lobby.do_send(message);
+        }
+    }
+
+    fn log_panic(&self, panic: &(dyn Any + Send)) {
+        self.shared.crashed_rooms.fetch_add(1, Ordering::Relaxed);
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        tracing::error!(room = %self.id, kind = %R::kind(), panic = text, "a hook panicked, which ends its room");
+    }
+
+    /// Lets something happen in the room, if it is alive, and carries out what follows.
+    fn run<T>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        act: impl FnOnce(&mut RoomCore<R>) -> T,
+    ) -> Result<T, Refusal> {
+        let now = self.began.elapsed();
+        let core = match &mut self.stage {
+            Stage::Alive(core) => core,
+            Stage::Over(refusal) => return Err(refusal.clone()),
+            Stage::Unborn { .. } => return Err(room_gone()),
+        };
+        core.set_now(now);
+        let outcome = catch_unwind(AssertUnwindSafe(|| act(core)));
+        if outcome.is_err() {
+            core.crash();
+        }
+        let outcome = outcome.map_err(|panic| {
+            self.log_panic(&*panic);
+            Refusal::internal()
+        });
+        self.carry_out(ctx);
+        outcome
+    }
+
+    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        let Stage::Alive(core) = &mut self.stage else {
+            return;
+        };
+        let effects = core.take_effects();
+        let is_over = core.is_over();
+        let next_due = core.next_due();
+        let mut outgoing = Outgoing::default();
+        for effect in effects {
+            self.apply(effect, &mut outgoing, ctx);
+        }
+        let behind = outgoing.send();
+        if is_over {
+            self.end();
+        } else {
+            self.set_alarm(next_due, ctx);
+        }
+        // Hubs that cannot keep up, and publications that are not taken: the room waits with them.
+        for full in behind {
+            let permit = async move { drop(full.acquire_owned().await) };
+            ctx.wait(permit.into_actor(self));
+        }
+    }
+
+    fn apply(&mut self, effect: Effect<R>, outgoing: &mut Outgoing, ctx: &mut Context<Self>) {
+        let Stage::Alive(core) = &mut self.stage else {
+            return;
+        };
+        match effect {
+            Effect::Send {
+                to: Target::Only(session),
+                frame,
+                delivery,
+            } => {
+                if let Some(hub) = self.homes.get(&session) {
+                    let item = HubItem::Direct {
+                        session,
+                        frame,
+                        delivery,
+                    };
+                    outgoing.push(hub, item);
+                }
+            }
+            Effect::Send {
+                to,
+                frame,
+                delivery,
+            } => {
+                let except = match to {
+                    Target::Except(session) => Some(session),
+                    _ => None,
+                };
+                for hub in distinct(self.homes.values()) {
+                    let item = HubItem::Publish {
+                        topic: Topic::Room(self.id.clone()),
+                        except,
+                        frame: frame.clone(),
+                        delivery: delivery.clone(),
+                    };
+                    outgoing.push(hub, item);
+                }
+            }
+            Effect::Enter { session, frame } => {
+                if let Some(hub) = self.homes.get(&session) {
+                    let item = HubItem::JoinedRoom {
+                        session,
+                        room: self.id.clone(),
+                        address: ctx.address().recipient(),
+                        frame,
+                    };
+                    outgoing.push(hub, item);
+                }
+            }
+            Effect::Exit { client, frame } => {
+                if let Some(hub) = self.homes.remove(&client.session) {
+                    let item = HubItem::Exit {
+                        session: client.session,
+                        topic: Topic::Room(self.id.clone()),
+                        frame: Some(frame),
+                    };
+                    outgoing.push(&hub, item);
+                }
+                self.tell_lobby(LobbyMessage::Release(self.id.clone()));
+            }
+            Effect::Publish { channel, data } => {
+                let publishing = &self.shared.publishing;
+                match publishing.clone().try_acquire_owned() {
+                    Ok(permit) => {
+                        let message = ChannelMessage::Publish {
+                            channel: channel.clone(),
+                            data,
+                            answer: PublishAnswer::Nobody,
+                            _permit: permit,
+                        };
+                        self.shared.send_to_channel(&channel, message);
+                    }
+                    Err(_) => {
+                        // Kept in order behind those that are under way; the room does nothing until it has been taken.
+                        let (shared, publishing) = (self.shared.clone(), publishing.clone());
+                        let later = async move {
+                            if let Ok(permit) = publishing.acquire_owned().await {
+                                let message = ChannelMessage::Publish {
+                                    channel: channel.clone(),
+                                    data,
+                                    answer: PublishAnswer::Nobody,
+                                    _permit: permit,
+                                };
+                                shared.send_to_channel(&channel, message);
+                            }
+                        };
+                        ctx.wait(later.into_actor(self));
+                    }
+                }
+            }
+            Effect::Spawn(job) => {
+                let job = AssertUnwindSafe(job).catch_unwind().into_actor(self);
+                ctx.spawn(job.map(|outcome, actor, ctx| {
+                    // A room that has ended wants no results.
+                    let _ended = actor.run(ctx, |core| match outcome {
+                        Ok(then) => core.finish_job(then),
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    });
+                }));
+            }
+            Effect::Relist => {
+                let listing = core.listing().clone();
+                self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
+            }
+            Effect::Dispose => {}
+        }
+    }
+
+    /// Wakes the room when something is due. A timer that fires early does no harm, so only an earlier need sets a new one.
+    fn set_alarm(&mut self, next_due: Option<Duration>, ctx: &mut Context<Self>) {
+        let Some(due) = next_due else {
+            return;
+        };
+        if let Some((set, handle)) = self.alarm {
+            if set <= due {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let delay = due.saturating_sub(self.began.elapsed());
+        let handle = ctx.run_later(delay, |actor, ctx| {
+            actor.alarm = None;
+            let now = actor.began.elapsed();
+            let _ended = actor.run(ctx, |core| core.advance(now));
+        });
+        self.alarm = Some((due, handle));
+    }
+
+    fn end(&mut self) {
+        let over = Stage::Over(room_gone());
+        let ended = std::mem::replace(&mut self.stage, over);
+        // The user's values are dropped here; a panic in that is theirs, and the room has ended anyway.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(ended))) {
+            self.log_panic(&*panic);
+        }
+        tracing::debug!(room = %self.id, "ended");
+        self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
+    }
+
+    fn join(&mut self, ctx: &mut Context<Self>, request: JoinRequest) {
+        let receiver = request.receiver.clone();
+        let entrant = Entrant {
+            session: receiver.session,
+            format: receiver.format,
+            claims: request.claims.clone(),
+        };
+        let is_new = !self.homes.contains_key(&receiver.session);
+        if is_new {
+            self.homes.insert(receiver.session, receiver.hub.clone());
+        }
+        let joined = self.run(ctx, |core| {
+            core.join(entrant, options_of::<R>(&request.options)?, request.id)
+        });
+        let Err(refusal) = joined.and_then(|joined| joined) else {
+            return;
+        };
+        if is_new {
+            self.homes.remove(&receiver.session);
+        }
+        self.tell_lobby(LobbyMessage::Release(self.id.clone()));
+        let can_retry = matches!(request.target, JoinTarget::Kind(..))
+            && request.attempts < ATTEMPTS
+            && matches!(refusal.code(), "room_full" | "room_locked" | "room_gone");
+        if can_retry {
+            self.tell_lobby(LobbyMessage::Retry(request));
+        } else {
+            refuse_join(&receiver, request.id, &refusal);
+        }
+    }
+
+    /// Answers somebody who is no member, or whose room is gone.
+    fn refuse(&self, from: &Receiver, id: Option<u64>, refusal: &Refusal) {
+        let frame = Encoded::new(Formats::only(from.format), |w| {
+            event::error(w, id, Some(&self.id), refusal)
+        });
+        if let Ok(frame) = frame {
+            from.hub.send_batch(vec![HubItem::Direct {
+                session: from.session,
+                frame,
+                delivery: Delivery::Sequenced,
+            }]);
+        }
+    }
+
+    fn rehome(&mut self, session: SessionId, from: &HubAddress, to: HubAddress) {
+        let topic = Topic::Room(self.id.clone());
+        if let Stage::Alive(core) = &self.stage
+            && let Some(client) = core.member_of(session).and_then(|m| core.ctx.member(m))
+        {
+            // First the new hub, then the old one: the session is packed when the old one has heard.
+            to.send_batch(vec![HubItem::Adopt {
+                session,
+                format: client.format,
+                topic: topic.clone(),
+            }]);
+            self.homes.insert(session, to);
+        }
+        from.send_batch(vec![HubItem::Rehomed { session, topic }]);
+    }
+}
+
+impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
+    type Result = ();
+
+    fn handle(&mut self, message: RoomMessage, ctx: &mut Self::Context) {
+        // What is refused here is of no interest to anybody: the room has ended.
+        let _ended = match message {
+            RoomMessage::Join(request) => {
+                self.join(ctx, request);
+                Ok(())
+            }
+            RoomMessage::Action {
+                from,
+                id,
+                name,
+                data,
+                _permit,
+            } => {
+                let session = from.session;
+                let handled = self
+                    .run(ctx, |core| core.receive(session, id, &name, &data))
+                    .and_then(|handled| handled);
+                handled.inspect_err(|refusal| self.refuse(&from, id, refusal))
+            }
+            RoomMessage::Leave { from, id, _permit } => {
+                let session = from.session;
+                let left = self
+                    .run(ctx, |core| core.leave(session, LeaveReason::Left, id))
+                    .and_then(|left| left);
+                left.inspect_err(|refusal| self.refuse(&from, id, refusal))
+            }
+            RoomMessage::Dropped(session) => self.run(ctx, |core| core.dropped(session)),
+            RoomMessage::Resumed(session) => self.run(ctx, |core| core.resumed(session)),
+            RoomMessage::Gone(session, reason) => self
+                .run(ctx, |core| core.leave(session, reason, None))
+                .and_then(|left| left),
+            RoomMessage::Rehome { session, from, to } => {
+                self.rehome(session, &from, to);
+                Ok(())
+            }
+            RoomMessage::Dispose => self.run(ctx, RoomCore::dispose),
+            RoomMessage::Forgotten => {
+                ctx.run_later(AFTERLIFE, |_, ctx| ctx.stop());
+                Ok(())
+            }
+        };
+    }
+}
+
+/// Tells a session that it did not get into a room.
+pub(crate) fn refuse_join(receiver: &Receiver, id: Option<u64>, refusal: &Refusal) {
+    let frame = Encoded::new(Formats::only(receiver.format), |w| {
+        event::error(w, id, None, refusal)
+    });
+    if let Ok(frame) = frame {
+        receiver.hub.send_batch(vec![HubItem::JoinRefused {
+            session: receiver.session,
+            frame,
+        }]);
+    }
+}
+
+/// The hubs among `homes`, each once. A server has as many hubs as threads, so a list is the fastest set.
+pub(crate) fn distinct<'a>(homes: impl Iterator<Item = &'a HubAddress>) -> Vec<&'a HubAddress> {
+    let mut hubs: Vec<&HubAddress> = Vec::new();
+    for home in homes {
+        if hubs.iter().all(|hub| hub.worker != home.worker) {
+            hubs.push(home);
+        }
+    }
+    hubs
+}
+
+/// What one hook sends, by hub: one message for each.
+#[derive(Default)]
+pub(crate) struct Outgoing(Vec<(HubAddress, Vec<HubItem>)>);
+
+impl Outgoing {
+    pub(crate) fn push(&mut self, hub: &HubAddress, item: HubItem) {
+        let known = self
+            .0
+            .iter_mut()
+            .find(|(known, _)| known.worker == hub.worker);
+        match known {
+            Some((_, items)) => items.push(item),
+            None => self.0.push((hub.clone(), vec![item])),
+        }
+    }
+
+    /// Sends it all; returns what to wait for before sending more, for each hub that is too far behind.
+    pub(crate) fn send(self) -> Vec<Arc<Semaphore>> {
+        self.0
+            .into_iter()
+            .filter_map(|(hub, items)| hub.send_batch(items))
+            .collect()
+    }
+}

@@ -1,0 +1,176 @@
+//! What all threads of a server share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use actix::Addr;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::channel::ChannelShard;
+use super::hub::HubAddress;
+use super::lobby::Lobby;
+use super::messages::ChannelMessage;
+use crate::channel::config::ChannelPatterns;
+use crate::config::Config;
+use crate::error::Refusal;
+use crate::handler::AppData;
+use crate::ids::{ChannelName, SessionId};
+use crate::room::client::Claims;
+use crate::wire::codec::RawData;
+
+/// A call of the server's own, on its way.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<RawData, Refusal>>>>;
+
+/// A server's handler, its types erased.
+pub(crate) type ServerHandler =
+    Box<dyn Fn(Caller, RawData) -> Result<Answer, Refusal> + Send + Sync>;
+
+/// Who calls one of the server's handlers.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) session: SessionId,
+    pub(crate) claims: Claims,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Which worker a session lives on.
+pub(crate) type WorkerIndex = usize;
+
+/// Built once per server.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// Tells this run of the server from earlier ones, in resume tokens.
+    pub(crate) run: u32,
+    pub(crate) data: AppData,
+    pub(crate) channels: ChannelPatterns,
+    pub(crate) calls: HashMap<String, ServerHandler>,
+    /// Set once, when the server is built.
+    pub(crate) lobby: OnceLock<Addr<Lobby>>,
+    pub(crate) shards: OnceLock<Vec<Addr<ChannelShard>>>,
+    /// Publications on their way to the shards.
+    pub(crate) publishing: Arc<Semaphore>,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) channels_made: AtomicUsize,
+    pub(crate) is_draining: AtomicBool,
+    pub(crate) crashed_rooms: AtomicU64,
+    /// Each worker's hub, in the order in which they began.
+    hubs: Mutex<Vec<HubAddress>>,
+    /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
+    homes: Mutex<HashMap<SessionId, WorkerIndex>>,
+    began: Instant,
+    /// Unix milliseconds at `began`.
+    began_at: u64,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("run", &self.run)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nothing that is done under these locks can leave what they guard half done, so a panic elsewhere spoils nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        data: AppData,
+        channels: ChannelPatterns,
+        calls: HashMap<String, ServerHandler>,
+    ) -> Self {
+        let began_at = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| {
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            });
+        Self {
+            run: uuid::Uuid::new_v4().as_fields().0,
+            data,
+            channels,
+            calls,
+            lobby: OnceLock::new(),
+            shards: OnceLock::new(),
+            publishing: Arc::new(Semaphore::new(config.publish_backlog)),
+            connections: AtomicUsize::new(0),
+            channels_made: AtomicUsize::new(0),
+            is_draining: AtomicBool::new(false),
+            crashed_rooms: AtomicU64::new(0),
+            hubs: Mutex::default(),
+            homes: Mutex::default(),
+            began: Instant::now(),
+            began_at,
+            config,
+        }
+    }
+
+    /// The time since the server began: the `now` that rules are handed.
+    pub(crate) fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.began)
+    }
+
+    /// The server's clock, in Unix milliseconds. It never goes back.
+    pub(crate) fn time(&self) -> u64 {
+        self.began_at + u64::try_from(self.now().as_millis()).unwrap_or_default()
+    }
+
+    pub(crate) fn add_hub(&self, address: impl FnOnce(WorkerIndex) -> HubAddress) -> HubAddress {
+        let mut hubs = lock(&self.hubs);
+        let hub = address(hubs.len());
+        hubs.push(hub.clone());
+        hub
+    }
+
+    pub(crate) fn hubs(&self) -> Vec<HubAddress> {
+        lock(&self.hubs).clone()
+    }
+
+    pub(crate) fn hub(&self, worker: WorkerIndex) -> Option<HubAddress> {
+        lock(&self.hubs).get(worker).cloned()
+    }
+
+    pub(crate) fn set_home(&self, session: SessionId, worker: WorkerIndex) {
+        lock(&self.homes).insert(session, worker);
+    }
+
+    pub(crate) fn forget_home(&self, session: SessionId) {
+        lock(&self.homes).remove(&session);
+    }
+
+    pub(crate) fn home(&self, session: SessionId) -> Option<WorkerIndex> {
+        lock(&self.homes).get(&session).copied()
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        lock(&self.homes).len()
+    }
+
+    /// Sends to the shard in which a channel lives.
+    pub(crate) fn send_to_channel(&self, channel: &ChannelName, message: ChannelMessage) {
+        if let Some(shard) = self.shard_of(channel) {
+            shard.do_send(message);
+        }
+    }
+
+    /// The same name always leads to the same shard, so that a channel has one owner.
+    fn shard_of(&self, channel: &ChannelName) -> Option<&Addr<ChannelShard>> {
+        let shards = self.shards.get()?;
+        // FNV-1a: <http://www.isthe.com/chongo/tech/comp/fnv/>.
+        let hash = channel
+            .as_str()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+            });
+        shards.get((hash % shards.len().max(1) as u64) as usize)
+    }
+}

@@ -1,0 +1,102 @@
+//! Calls: requests to the server itself, apart from any room.
+
+use std::any::Any;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::actor::shared::{Answer, Caller, ServerHandler};
+use crate::error::Refusal;
+use crate::handler::encode_reply;
+use crate::ids::SessionId;
+use crate::server::Server;
+use crate::wire::codec::RawData;
+
+/// A call of a client, for one of the server's handlers.
+///
+/// A handler is an async function; it runs on the thread of the client's session, and must not block it.
+/// Calls of one client run beside each other: their replies may overtake.
+///
+/// ```
+/// use courtside::{Call, Refusal};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize)]
+/// struct Top { limit: usize }
+///
+/// #[derive(Serialize)]
+/// struct Row { name: String, points: u32 }
+///
+/// async fn top(call: Call<Top>) -> Result<Vec<Row>, Refusal> {
+///     if call.message.limit > 100 {
+///         return Err(Refusal::new("too_many", "at most 100 rows"));
+///     }
+///     Ok(Vec::new())
+/// }
+/// let builder = courtside::Server::builder().handle("leaderboard.top", top);
+/// # let _ = builder;
+/// ```
+pub struct Call<M> {
+    /// What the client sent under `data`.
+    pub message: M,
+    caller: Caller,
+}
+
+impl<M: fmt::Debug> fmt::Debug for Call<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("message", &self.message)
+            .field("session", &self.caller.session)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> Call<M> {
+    /// Who calls.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.caller.session
+    }
+
+    /// What [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) said of the caller, if that is a `T`.
+    #[must_use]
+    pub fn claims<T: Any>(&self) -> Option<&T> {
+        self.caller.claims.get()
+    }
+
+    /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data), if it gave a `T`.
+    #[must_use]
+    pub fn data<T: Any>(&self) -> Option<&T> {
+        self.caller.shared.data.get()
+    }
+
+    /// The server, to publish or to look at its rooms.
+    #[must_use]
+    pub fn server(&self) -> Server {
+        Server::of(self.caller.shared.clone())
+    }
+}
+
+/// Hides the types of a handler.
+pub(crate) fn erase<M, R, F, Fut>(name: &str, handler: F) -> ServerHandler
+where
+    M: DeserializeOwned + 'static,
+    R: Serialize + 'static,
+    F: Fn(Call<M>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, Refusal>> + 'static,
+{
+    let name = name.to_owned();
+    Box::new(move |caller: Caller, data: RawData| {
+        let message = data.decode::<M>().map_err(|error| {
+            Refusal::new(
+                "bad_payload",
+                format!("the data of `{name}` does not fit: {error}"),
+            )
+        })?;
+        let reply = handler(Call { message, caller });
+        let name = name.clone();
+        let answer: Answer = Box::pin(async move { encode_reply(&name, &data, &reply.await?) });
+        Ok(answer)
+    })
+}

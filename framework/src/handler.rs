@@ -1,0 +1,237 @@
+//! Typed messages, and the one handler that each has.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Refusal;
+use crate::room::Room;
+use crate::room::client::Client;
+use crate::room::context::RoomContext;
+use crate::wire::codec::RawData;
+
+/// A message of the application: what stands under `type` and `data` on the wire.
+///
+/// Derive it. The name is the struct's in `snake_case`, or what `#[message(name = "…")]` says; a unit struct has no `data`.
+/// What a client gets as the reply, if it asks for one, is `()` or what `#[message(reply = Type)]` says.
+///
+/// ```
+/// use courtside::Message;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize, Message)]
+/// struct Steer { dx: f32, dy: f32 }
+/// assert_eq!(Steer::NAME, "steer");
+///
+/// #[derive(Deserialize, Message)]
+/// #[message(name = "leaderboard.top", reply = Vec<String>)]
+/// struct Top { limit: usize }
+/// assert_eq!(Top::NAME, "leaderboard.top");
+///
+/// #[derive(Serialize, Message)]
+/// struct GameOver;
+/// assert!(!GameOver::HAS_DATA);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a courtside message",
+    label = "this type has no name on the wire",
+    note = "derive it: `#[derive(Message)]`, with serde's `Deserialize` for what clients send and `Serialize` for what they are sent"
+)]
+pub trait Message {
+    /// The name under `type`.
+    const NAME: &'static str;
+    /// Whether there is anything under `data`.
+    const HAS_DATA: bool = true;
+    /// What the handler answers.
+    type Reply;
+}
+
+/// A room's handler of one type of message.
+///
+/// It runs alone, with the room to itself; messages of one client come in the order in which they were sent.
+/// Register it in [`Room::handlers`].
+///
+/// ```
+/// use courtside::prelude::*;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize, Message)]
+/// struct Say { text: String }
+///
+/// #[derive(Serialize, Message)]
+/// struct Line { from: MemberId, text: String }
+///
+/// struct Chat;
+///
+/// impl Room for Chat {
+///     type Options = ();
+///     fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> { Ok(Chat) }
+///     fn handlers(handlers: &mut Handlers<Self>) { handlers.on::<Say>(); }
+/// }
+///
+/// impl Handle<Say> for Chat {
+///     fn handle(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+///         if say.text.is_empty() {
+///             return Err(Refusal::new("empty", "say something"));
+///         }
+///         ctx.broadcast(&Line { from: from.member(), text: say.text });
+///         Ok(())
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the room `{Self}` has no handler for the message `{M}`",
+    label = "`{M}` is registered, but not handled",
+    note = "write `impl Handle<{M}> for {Self}`"
+)]
+pub trait Handle<M: Message>: Room {
+    /// Does what the message asks for, or refuses it: a refusal reaches the client as an `error` with the action's `id`.
+    fn handle(
+        &mut self,
+        from: &Client,
+        message: M,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<M::Reply, Refusal>;
+}
+
+/// Whether the client asked for a reply.
+type Replies = bool;
+type Erased<R> = Box<
+    dyn Fn(&mut R, &Client, &RawData, Replies, &mut RoomContext<R>) -> Result<RawData, Refusal>
+        + Send
+        + Sync,
+>;
+
+/// The message types that a room takes: filled by [`Room::handlers`], once per server.
+pub struct Handlers<R: Room> {
+    by_name: HashMap<&'static str, Erased<R>>,
+    repeated: Option<&'static str>,
+}
+
+impl<R: Room> Handlers<R> {
+    pub(crate) fn collect() -> Self {
+        let mut handlers = Self {
+            by_name: HashMap::new(),
+            repeated: None,
+        };
+        R::handlers(&mut handlers);
+        handlers
+    }
+
+    /// Registers the handler of `M`. Two messages with one name are found when the server is built.
+    pub fn on<M>(&mut self) -> &mut Self
+    where
+        M: Message + DeserializeOwned + 'static,
+        M::Reply: Serialize,
+        R: Handle<M>,
+    {
+        let handler: Erased<R> = Box::new(|room, from, data, replies, ctx| {
+            let message = decode::<M>(data)?;
+            let reply = room.handle(from, message, ctx)?;
+            if replies {
+                encode_reply(M::NAME, data, &reply)
+            } else {
+                Ok(RawData::null(data.format))
+            }
+        });
+        if self.by_name.insert(M::NAME, handler).is_some() {
+            self.repeated = Some(M::NAME);
+        }
+        self
+    }
+
+    pub(crate) fn repeated(&self) -> Option<&'static str> {
+        self.repeated
+    }
+
+    pub(crate) fn handle(
+        &self,
+        room: &mut R,
+        from: &Client,
+        name: &str,
+        data: &RawData,
+        replies: Replies,
+        ctx: &mut RoomContext<R>,
+    ) -> Result<RawData, Refusal> {
+        match self.by_name.get(name) {
+            Some(handler) => handler(room, from, data, replies, ctx),
+            None => Err(unknown_type(name, self.by_name.keys().copied())),
+        }
+    }
+
+    /// Refuses a type that is not registered.
+    #[cfg(feature = "testing")]
+    pub(crate) fn check(&self, name: &str) -> Result<(), Refusal> {
+        if self.by_name.contains_key(name) {
+            Ok(())
+        } else {
+            Err(unknown_type(name, self.by_name.keys().copied()))
+        }
+    }
+}
+
+impl<R: Room> fmt::Debug for Handlers<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_name.keys()).finish()
+    }
+}
+
+/// Tells what there is, so that a typing error is found without a look into the server's code.
+pub(crate) fn unknown_type<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Refusal {
+    let mut known: Vec<_> = known.collect();
+    known.sort_unstable();
+    let name: String = name.chars().take(60).collect();
+    let known = if known.is_empty() {
+        "none is handled here".to_owned()
+    } else {
+        format!("handled here: {}", known.join(", "))
+    };
+    Refusal::new(
+        "unknown_type",
+        format!("there is no type `{name}`; {known}"),
+    )
+}
+
+pub(crate) fn decode<M: Message + DeserializeOwned>(data: &RawData) -> Result<M, Refusal> {
+    data.decode().map_err(|error| {
+        Refusal::new(
+            "bad_payload",
+            format!("the data of `{}` does not fit: {error}", M::NAME),
+        )
+    })
+}
+
+pub(crate) fn encode_reply<T: Serialize>(
+    name: &str,
+    asked: &RawData,
+    reply: &T,
+) -> Result<RawData, Refusal> {
+    RawData::of(asked.format, reply).map_err(|error| {
+        tracing::error!(message = name, %error, "a reply cannot be encoded");
+        Refusal::internal()
+    })
+}
+
+/// What the application gave the server for its rooms and handlers: one value of each type, shared by all threads.
+#[derive(Clone, Default)]
+pub(crate) struct AppData(Arc<HashMap<TypeId, Box<dyn Any + Send + Sync>>>);
+
+impl AppData {
+    pub(crate) fn new(values: HashMap<TypeId, Box<dyn Any + Send + Sync>>) -> Self {
+        Self(Arc::new(values))
+    }
+
+    pub(crate) fn get<T: Any>(&self) -> Option<&T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for AppData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AppData({} types)", self.0.len())
+    }
+}

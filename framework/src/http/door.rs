@@ -1,0 +1,177 @@
+//! The door: what is checked before a request becomes a connection.
+//!
+//! A refusal here is an HTTP answer with a JSON body, `{ "code", "message" }`; a browser's script sees only that its socket
+//! failed, so each refusal is logged, too, with what to do.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::socket::cut_of;
+use crate::actor::connection::{self, Handshake};
+use crate::actor::hub::{Hub, Opening};
+use crate::error::Refusal;
+use crate::room::client::Claims;
+use crate::wire::codec::Format;
+
+/// Looks at a request and its credential, and says who the client is.
+pub(crate) type Authenticate =
+    Box<dyn Fn(&HttpRequest, Option<&str>) -> Result<Claims, Refusal> + Send + Sync>;
+
+/// Who may come in.
+#[derive(Default)]
+pub(crate) struct Door {
+    pub(crate) origins: Vec<String>,
+    pub(crate) authenticate: Option<Authenticate>,
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door")
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The query of the protocol's opening.
+#[derive(Debug, Deserialize)]
+struct Query {
+    format: Option<String>,
+    resume: Option<String>,
+    received: Option<String>,
+    access_token: Option<String>,
+}
+
+type Refused = (StatusCode, Refusal);
+
+impl Door {
+    /// Answers a request for a connection.
+    pub(crate) fn answer(
+        &self,
+        hub: &Rc<Hub>,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> HttpResponse {
+        match self.admit(hub, request) {
+            Ok((handshake, opening)) => {
+                connection::open(hub, &handshake, opening, payload, cut_of(request))
+            }
+            Err((status, refusal)) => {
+                let mut response = HttpResponse::build(status);
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    response.insert_header((header::RETRY_AFTER, "5"));
+                }
+                if status == StatusCode::UPGRADE_REQUIRED {
+                    response.insert_header((header::UPGRADE, "websocket"));
+                    response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+                }
+                response.json(json!({ "code": refusal.code(), "message": refusal.message() }))
+            }
+        }
+    }
+
+    fn admit(&self, hub: &Hub, request: &HttpRequest) -> Result<(Handshake, Opening), Refused> {
+        let handshake = Handshake::read(request)?;
+        self.check_origin(request)?;
+        let bad_query =
+            |message: &'static str| (StatusCode::BAD_REQUEST, Refusal::new("bad_query", message));
+        let query = web::Query::<Query>::from_query(request.query_string())
+            .map_err(|_| bad_query("the query cannot be read"))?
+            .into_inner();
+        let asked = match query.format.as_deref() {
+            None => Format::default(),
+            Some(name) => Format::from_name(name)
+                .ok_or_else(|| bad_query("`format` is `json` or `msgpack`"))?,
+        };
+        let received = match query.received.as_deref() {
+            None => 0,
+            Some(count) => count
+                .parse()
+                .map_err(|_| bad_query("`received` is a count"))?,
+        };
+        let claims = match &self.authenticate {
+            None => Claims::default(),
+            Some(authenticate) => {
+                let credential = bearer(request).or(query.access_token.as_deref());
+                authenticate(request, credential)
+                    .map_err(|refusal| (StatusCode::UNAUTHORIZED, refusal))?
+            }
+        };
+        take_place(hub)?;
+        let opening = Opening {
+            format: handshake.format.unwrap_or(asked),
+            claims,
+            resume: query.resume,
+            received,
+        };
+        Ok((handshake, opening))
+    }
+
+    /// Browsers tell which page a script came from, and let any page open a socket to any server; so the server must look.
+    fn check_origin(&self, request: &HttpRequest) -> Result<(), Refused> {
+        let Some(origin) = request.headers().get(header::ORIGIN) else {
+            return Ok(());
+        };
+        let origin = origin.to_str().unwrap_or_default();
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default();
+        let is_own = origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
+        let is_listed = self
+            .origins
+            .iter()
+            .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
+        if is_own || is_listed {
+            return Ok(());
+        }
+        tracing::warn!(
+            origin,
+            host,
+            "a page of another origin was refused; to allow it: `Server::builder().allow_origin({origin:?})`"
+        );
+        Err((
+            StatusCode::FORBIDDEN,
+            Refusal::new(
+                "origin_not_allowed",
+                "pages of this origin may not connect here",
+            ),
+        ))
+    }
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let (scheme, credential) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| credential.trim())
+}
+
+/// Counts the connection; it is counted down when its writer is dropped.
+fn take_place(hub: &Hub) -> Result<(), Refused> {
+    let unavailable = |code: &'static str, message: &'static str| {
+        Err((StatusCode::SERVICE_UNAVAILABLE, Refusal::new(code, message)))
+    };
+    if hub.shared.is_draining.load(Ordering::Relaxed) {
+        return unavailable("draining", "this server is going away");
+    }
+    let connections = &hub.shared.connections;
+    if connections.fetch_add(1, Ordering::Relaxed) >= hub.shared.config.limits.connections {
+        connections.fetch_sub(1, Ordering::Relaxed);
+        return unavailable("full", "this server has as many connections as it can");
+    }
+    Ok(())
+}

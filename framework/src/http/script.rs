@@ -1,0 +1,30 @@
+//! The TypeScript client, bundled, for pages that have no build step.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+
+/// Made by `npm run build` in `client/`, and kept equal to it by the tests.
+const SCRIPT: &str = include_str!("../../assets/courtside.js");
+
+/// Answers with the script, or with 304 if the browser has this version.
+pub(crate) async fn serve(request: HttpRequest) -> HttpResponse {
+    let tag = format!("\"{}-{:x}\"", env!("CARGO_PKG_VERSION"), SCRIPT.len());
+    let is_known = request
+        .headers()
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|known| known == tag.as_str());
+    let mut response = if is_known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    response
+        .insert_header((header::ETAG, tag))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .content_type("text/javascript; charset=utf-8");
+    if is_known {
+        response.finish()
+    } else {
+        response.body(SCRIPT)
+    }
+}

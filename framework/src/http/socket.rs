@@ -1,0 +1,102 @@
+//! The socket under a connection: how it is set up, and how it is cut from outside.
+//!
+//! A peer that stops reading freezes everything above its socket, its actor included, and a polite close would wait for it
+//! for ever. Shutting the socket down from outside works: the HTTP layer sees an error and lets go.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream;
+use socket2::SockRef;
+
+use crate::actor::link::Cut;
+
+/// What the kernel may hold for a client that does not read. Its own choice would go up to 4 MB.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// After how long without an acknowledgement the kernel itself gives a connection up: the last resort.
+const USER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Breaks one connection; kept among the connection's extensions, so that it is dropped before the socket is closed.
+pub(crate) struct SocketGuard {
+    cut: Cut,
+    /// Set to `None` when the connection ends: the number may then belong to another.
+    socket: Rc<Cell<Option<RawFd>>>,
+}
+
+impl fmt::Debug for SocketGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SocketGuard({:?})", self.socket.get())
+    }
+}
+
+impl Drop for SocketGuard {
+    fn drop(&mut self) {
+        self.socket.set(None);
+    }
+}
+
+impl SocketGuard {
+    fn new(socket: RawFd) -> Self {
+        let socket = Rc::new(Cell::new(Some(socket)));
+        let watched = socket.clone();
+        let cut = Rc::new(move || {
+            if let Some(socket) = watched.take() {
+                // An error says that the connection is broken already.
+                let _broken = nix::sys::socket::shutdown(socket, nix::sys::socket::Shutdown::Both);
+            }
+        });
+        Self { cut, socket }
+    }
+}
+
+/// Prepares a connection's socket and remembers it, so that the server can cut a client that has stopped reading.
+///
+/// Give it to `HttpServer::on_connect`, before `bind`, where the server does not run by itself:
+///
+/// ```no_run
+/// # use actix_web::{App, HttpServer};
+/// # async fn run(server: courtside::Server) -> std::io::Result<()> {
+/// HttpServer::new(move || App::new().configure(server.routes("/ws")))
+///     .on_connect(courtside::watch_socket)
+///     .client_disconnect_timeout(std::time::Duration::ZERO)
+///     .bind("127.0.0.1:4000")?
+///     .run()
+///     .await
+/// # }
+/// ```
+///
+/// Without it, a client that stops reading holds its socket until the kernel gives it up, which takes minutes.
+/// It does nothing for connections that are not plain TCP.
+pub fn watch_socket(io: &dyn Any, extensions: &mut Extensions) {
+    let Some(stream) = io.downcast_ref::<TcpStream>() else {
+        return;
+    };
+    let socket = SockRef::from(stream);
+    let prepared = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_send_buffer_size(SEND_BUFFER));
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+    let prepared = prepared.and_then(|()| socket.set_tcp_user_timeout(Some(USER_TIMEOUT)));
+    if let Err(error) = prepared {
+        tracing::debug!(%error, "a socket could not be prepared");
+    }
+    extensions.insert(SocketGuard::new(stream.as_raw_fd()));
+}
+
+/// The way to cut the connection of this request, if it is known.
+pub(crate) fn cut_of(request: &HttpRequest) -> Option<Cut> {
+    #[cfg(feature = "testing")]
+    if let Some(cut) = request.conn_data::<crate::testing::CutHandle>() {
+        return Some(cut.0.clone());
+    }
+    request
+        .conn_data::<SocketGuard>()
+        .map(|guard| guard.cut.clone())
+}

@@ -1,0 +1,78 @@
+//! What rooms and handlers see of a session.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ids::{MemberId, SessionId};
+use crate::wire::codec::Format;
+
+/// What the application found out about a client before it let it in: any type, made by
+/// [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate).
+#[derive(Clone, Default)]
+pub struct Claims(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Claims {
+    /// Claims of any type.
+    pub fn new<T: Any + Send + Sync>(claims: T) -> Self {
+        Self(Some(Arc::new(claims)))
+    }
+
+    /// The claims, if they are a `T`.
+    #[must_use]
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.as_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Claims(…)"
+        } else {
+            "Claims(none)"
+        })
+    }
+}
+
+/// A member, as its room sees it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) member: MemberId,
+    pub(crate) session: SessionId,
+    pub(crate) format: Format,
+    pub(crate) claims: Claims,
+    pub(crate) connected: bool,
+}
+
+impl Client {
+    /// Who it is in this room.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        self.member
+    }
+
+    /// Who it is on this server.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// False between `dropped` and `resumed`. What is sent meanwhile waits for it.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// What [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) said of it, if that is a `T`.
+    #[must_use]
+    pub fn claims<T: Any>(&self) -> Option<&T> {
+        self.claims.get()
+    }
+}
+
+impl From<&Client> for MemberId {
+    fn from(client: &Client) -> Self {
+        client.member
+    }
+}

@@ -1,0 +1,147 @@
+//! A kind of room: its rates and bounds, and why members leave.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The rates and bounds of a kind of room.
+///
+/// ```
+/// use courtside::RoomConfig;
+///
+/// let config = RoomConfig::default().capacity(8).tick_hz(30.0).sync_hz(20.0).match_on(["map"]);
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug)]
+pub struct RoomConfig {
+    pub(crate) capacity: usize,
+    pub(crate) tick_hz: f64,
+    pub(crate) sync_hz: f64,
+    pub(crate) empty_grace: Duration,
+    pub(crate) match_on: Vec<String>,
+    pub(crate) jobs: usize,
+}
+
+impl Default for RoomConfig {
+    fn default() -> Self {
+        Self {
+            capacity: 64,
+            tick_hz: 0.0,
+            sync_hz: 20.0,
+            empty_grace: Duration::from_secs(10),
+            match_on: Vec::new(),
+            jobs: 256,
+        }
+    }
+}
+
+impl RoomConfig {
+    /// How many members, dropped ones included. Default: 64. Beyond it the lobby opens another room, or refuses `room_full`.
+    #[must_use]
+    pub fn capacity(mut self, members: usize) -> Self {
+        self.capacity = members;
+        self
+    }
+
+    /// Steps of the simulation each second. Default: 0, no ticking.
+    #[must_use]
+    pub fn tick_hz(mut self, hz: f64) -> Self {
+        self.tick_hz = hz;
+        self
+    }
+
+    /// How often each second a changed state is sent. Default: 20. Zero: only to those who join or resume.
+    #[must_use]
+    pub fn sync_hz(mut self, hz: f64) -> Self {
+        self.sync_hz = hz;
+        self
+    }
+
+    /// How long an empty room stays. Default: 10 s. A room that is created counts as empty until somebody has joined.
+    #[must_use]
+    pub fn empty_grace(mut self, grace: Duration) -> Self {
+        self.empty_grace = grace;
+        self
+    }
+
+    /// Which fields of a client's options must equal the room's metadata or, where that does not have the field, the options
+    /// that the room was created with. Default: none, any room of the kind fits.
+    #[must_use]
+    pub fn match_on<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.match_on = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How many async jobs may run at once. Default: 256. Beyond it [`RoomContext::spawn`](crate::RoomContext::spawn) refuses.
+    #[must_use]
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = jobs;
+        self
+    }
+}
+
+/// Why a member is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum LeaveReason {
+    /// It asked to leave.
+    Left,
+    /// The room kicked it.
+    Kicked,
+    /// Its session ended: it did not come back in time, or closed for good.
+    Expired,
+    /// It did not read fast enough, and what it missed no longer fits.
+    Overflow,
+    /// The room ended.
+    Disposed,
+    /// A hook of the room panicked.
+    Crashed,
+}
+
+impl LeaveReason {
+    /// The reason in the protocol.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Kicked => "kicked",
+            Self::Expired => "expired",
+            Self::Overflow => "overflow",
+            Self::Disposed => "disposed",
+            Self::Crashed => "crashed",
+        }
+    }
+}
+
+impl fmt::Display for LeaveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// `game::rooms::BigArena` becomes `big_arena`.
+pub(crate) fn kind_of_type<T>() -> String {
+    let path = std::any::type_name::<T>();
+    let path = path.split('<').next().unwrap_or(path);
+    let name = path.rsplit("::").next().unwrap_or(path);
+    let mut kind = String::with_capacity(name.len() + 4);
+    for (n, c) in name.chars().enumerate() {
+        if c.is_uppercase() && n > 0 {
+            kind.push('_');
+        }
+        kind.extend(c.to_lowercase());
+    }
+    kind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct BigArena;
+
+    #[test]
+    fn a_kind_is_named_after_its_type() {
+        assert_eq!(kind_of_type::<BigArena>(), "big_arena");
+        assert_eq!(kind_of_type::<Option<BigArena>>(), "option");
+    }
+}

@@ -1,0 +1,455 @@
+//! What a room's hooks are given: who is there, what time it is, and the means to act.
+//!
+//! A context does nothing itself: it collects effects in order, which the room's actor carries out after the hook, or a test
+//! looks at.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Room;
+use super::client::Client;
+use super::config::RoomConfig;
+use super::timers::{TimerId, Timers};
+use crate::error::Refusal;
+use crate::handler::{AppData, Message};
+use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
+use crate::session::outbox::{Delivery, Slot};
+use crate::wire::codec::{CodecError, Format, RawData};
+use crate::wire::event;
+use crate::wire::frame::{Encoded, Formats, FrameWriter};
+
+/// Work on the room that was put off: a timer's, or what follows a job.
+type Continuation<R> = Box<dyn FnOnce(&mut R, &mut RoomContext<R>)>;
+
+/// What a timer does again and again.
+type Repeated<R> = Box<dyn FnMut(&mut R, &mut RoomContext<R>)>;
+
+/// A job on its way, which ends in a continuation.
+pub(crate) type Job<R> = Pin<Box<dyn Future<Output = Continuation<R>>>>;
+
+/// What a timer runs.
+pub(crate) enum Alarm<R: Room> {
+    Once(Continuation<R>),
+    Every(Duration, Repeated<R>),
+}
+
+/// Whom a frame is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Audience {
+    All,
+    Except(MemberId),
+    Only(MemberId),
+}
+
+/// Whom a frame goes to, as the room's actor needs to know it: by then the member may have left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    All,
+    Except(SessionId),
+    Only(SessionId),
+}
+
+/// What a hook wants done, in the order in which it said so.
+pub(crate) enum Effect<R: Room> {
+    Send {
+        to: Target,
+        frame: Encoded,
+        delivery: Delivery,
+    },
+    /// The session is a member: `frame` is its `joined`.
+    Enter {
+        session: SessionId,
+        frame: Encoded,
+    },
+    /// The member is out: `frame` is its `left`.
+    Exit {
+        client: Client,
+        frame: Encoded,
+    },
+    Publish {
+        channel: ChannelName,
+        data: RawData,
+    },
+    Spawn(Job<R>),
+    /// What the lobby shows of the room has changed.
+    Relist,
+    Dispose,
+}
+
+impl<R: Room> fmt::Debug for Effect<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { to, delivery, .. } => write!(f, "Send({to:?}, {delivery:?})"),
+            Self::Enter { session, .. } => write!(f, "Enter({session})"),
+            Self::Exit { client, .. } => write!(f, "Exit({})", client.member),
+            Self::Publish { channel, .. } => write!(f, "Publish({channel})"),
+            Self::Spawn(_) => f.write_str("Spawn"),
+            Self::Relist => f.write_str("Relist"),
+            Self::Dispose => f.write_str("Dispose"),
+        }
+    }
+}
+
+/// What others may know of a room.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) is_locked: bool,
+    pub(crate) is_private: bool,
+    pub(crate) metadata: serde_json::Value,
+}
+
+/// A room's means to act, handed to each of its hooks.
+///
+/// What it sends is encoded at once, and delivered after the hook in the order in which it was said.
+pub struct RoomContext<R: Room> {
+    id: RoomId,
+    kind: Arc<str>,
+    pub(super) now: Duration,
+    /// Unix time in milliseconds when `now` was zero.
+    began: u64,
+    pub(super) tick: u64,
+    pub(super) members: BTreeMap<MemberId, Client>,
+    pub(super) effects: Vec<Effect<R>>,
+    pub(super) timers: Timers<Alarm<R>>,
+    pub(super) jobs: usize,
+    max_jobs: usize,
+    pub(super) listing: Listing,
+    /// Who is to be removed after the hook.
+    pub(super) kicked: Vec<MemberId>,
+    data: AppData,
+}
+
+impl<R: Room> fmt::Debug for RoomContext<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoomContext")
+            .field("id", &self.id)
+            .field("now", &self.now)
+            .field("members", &self.members.len())
+            .field("effects", &self.effects)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a room is begun with.
+#[derive(Clone, Debug)]
+pub(crate) struct Beginning {
+    pub(crate) id: RoomId,
+    pub(crate) kind: Arc<str>,
+    /// Unix milliseconds.
+    pub(crate) time: u64,
+    pub(crate) data: AppData,
+}
+
+impl<R: Room> RoomContext<R> {
+    pub(super) fn new(beginning: Beginning, config: &RoomConfig) -> Self {
+        Self {
+            id: beginning.id,
+            kind: beginning.kind,
+            now: Duration::ZERO,
+            began: beginning.time,
+            tick: 0,
+            members: BTreeMap::new(),
+            effects: Vec::new(),
+            timers: Timers::new(),
+            jobs: 0,
+            max_jobs: config.jobs,
+            listing: Listing::default(),
+            kicked: Vec::new(),
+            data: beginning.data,
+        }
+    }
+
+    /// The room's id, by which clients can join it.
+    #[must_use]
+    pub fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// The room's kind.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The time since the room began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// The server's clock, in Unix milliseconds: the one that clients are told by `pong`.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        self.began
+            .saturating_add(u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The number of the last step of the simulation.
+    #[must_use]
+    pub fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    /// The members, dropped ones included, in the order in which they joined.
+    pub fn members(&self) -> impl Iterator<Item = &Client> {
+        self.members.values()
+    }
+
+    /// How many members there are, dropped ones included.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// One member, if it is in the room.
+    #[must_use]
+    pub fn member(&self, member: MemberId) -> Option<&Client> {
+        self.members.get(&member)
+    }
+
+    /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data), if it gave a `T`.
+    #[must_use]
+    pub fn data<T: Any>(&self) -> Option<&T> {
+        self.data.get()
+    }
+
+    /// Sends to all members. Nobody loses it, however long they were gone within the window.
+    pub fn broadcast<M: Message + Serialize>(&mut self, message: &M) {
+        self.message(Audience::All, message, Delivery::Sequenced);
+    }
+
+    /// Sends to all members but one.
+    pub fn broadcast_except<M: Message + Serialize>(
+        &mut self,
+        member: impl Into<MemberId>,
+        message: &M,
+    ) {
+        self.message(
+            Audience::Except(member.into()),
+            message,
+            Delivery::Sequenced,
+        );
+    }
+
+    /// Sends to one member.
+    pub fn send<M: Message + Serialize>(&mut self, member: impl Into<MemberId>, message: &M) {
+        self.message(Audience::Only(member.into()), message, Delivery::Sequenced);
+    }
+
+    /// Sends to all members a message that those who are behind or disconnected do without.
+    pub fn signal<M: Message + Serialize>(&mut self, message: &M) {
+        self.message(Audience::All, message, Delivery::Droppable);
+    }
+
+    /// Sends to one member a message that it does without if it is behind or disconnected.
+    pub fn signal_to<M: Message + Serialize>(&mut self, member: impl Into<MemberId>, message: &M) {
+        self.message(Audience::Only(member.into()), message, Delivery::Droppable);
+    }
+
+    /// Sends to all members a message that replaces the one with the same key, where that still waits to be sent.
+    pub fn latest<M: Message + Serialize>(&mut self, key: impl Into<String>, message: &M) {
+        let delivery = self.latest_by(key);
+        self.message(Audience::All, message, delivery);
+    }
+
+    /// As [`latest`](Self::latest), for one member.
+    pub fn latest_to<M: Message + Serialize>(
+        &mut self,
+        member: impl Into<MemberId>,
+        key: impl Into<String>,
+        message: &M,
+    ) {
+        let delivery = self.latest_by(key);
+        self.message(Audience::Only(member.into()), message, delivery);
+    }
+
+    fn latest_by(&self, key: impl Into<String>) -> Delivery {
+        Delivery::Latest(Arc::new(Slot {
+            room: self.id.clone(),
+            key: Some(key.into()),
+        }))
+    }
+
+    fn message<M: Message + Serialize>(&mut self, to: Audience, message: &M, delivery: Delivery) {
+        let event = match delivery {
+            Delivery::Sequenced => "message",
+            _ => "signal",
+        };
+        let data = M::HAS_DATA.then_some(message);
+        let room = self.id.clone();
+        self.emit(to, delivery, M::NAME, |w| {
+            event::message(w, event, &room, M::NAME, data)
+        });
+    }
+
+    pub(super) fn emit(
+        &mut self,
+        to: Audience,
+        delivery: Delivery,
+        what: &str,
+        write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
+    ) {
+        let formats = self.formats(to);
+        if formats == Formats::default() {
+            return;
+        }
+        let session_of = |member| self.members.get(&member).map(|client| client.session);
+        let to = match to {
+            Audience::All => Target::All,
+            Audience::Except(member) => session_of(member).map_or(Target::All, Target::Except),
+            Audience::Only(member) => match session_of(member) {
+                Some(session) => Target::Only(session),
+                None => return,
+            },
+        };
+        match Encoded::new(formats, write) {
+            Ok(frame) => self.effects.push(Effect::Send {
+                to,
+                frame,
+                delivery,
+            }),
+            Err(error) => {
+                tracing::error!(room = %self.id, message = what, %error, "a message cannot be encoded and was not sent");
+            }
+        }
+    }
+
+    pub(super) fn formats(&self, to: Audience) -> Formats {
+        let mut formats = Formats::default();
+        let mut add = |client: &Client| match client.format {
+            Format::Json => formats.json = true,
+            Format::MsgPack => formats.msgpack = true,
+        };
+        match to {
+            Audience::Only(member) => {
+                if let Some(client) = self.members.get(&member) {
+                    add(client);
+                }
+            }
+            Audience::All => self.members.values().for_each(&mut add),
+            Audience::Except(member) => self
+                .members
+                .values()
+                .filter(|client| client.member != member)
+                .for_each(&mut add),
+        }
+        formats
+    }
+
+    /// Removes a member, after this hook. It is told `left`; [`Room::left`] is called with [`LeaveReason::Kicked`](crate::LeaveReason::Kicked).
+    /// The connection stays: the client may be in other rooms. `why` is for the log.
+    pub fn kick(&mut self, member: impl Into<MemberId>, why: &str) {
+        let member = member.into();
+        tracing::info!(room = %self.id, %member, why, "kicked");
+        self.kicked.push(member);
+    }
+
+    /// Lets nobody in any more, until [`unlock`](Self::unlock).
+    pub fn lock(&mut self) {
+        self.listing.is_locked = true;
+        self.effects.push(Effect::Relist);
+    }
+
+    /// Lets clients in again.
+    pub fn unlock(&mut self) {
+        self.listing.is_locked = false;
+        self.effects.push(Effect::Relist);
+    }
+
+    /// A private room is not listed and not matched; who knows its id can join it.
+    pub fn set_private(&mut self, is_private: bool) {
+        self.listing.is_private = is_private;
+        self.effects.push(Effect::Relist);
+    }
+
+    /// What the lobby shows of the room, and what [`RoomConfig::match_on`] looks at first.
+    pub fn set_metadata(&mut self, metadata: &impl Serialize) {
+        match serde_json::to_value(metadata) {
+            Ok(metadata) => {
+                self.listing.metadata = metadata;
+                self.effects.push(Effect::Relist);
+            }
+            Err(error) => {
+                tracing::error!(room = %self.id, %error, "metadata cannot be encoded and was not set");
+            }
+        }
+    }
+
+    /// Ends the room after this hook: [`Room::disposed`] is called and all members are told `left`.
+    pub fn dispose(&mut self) {
+        self.effects.push(Effect::Dispose);
+    }
+
+    /// Runs `then` once, after `delay`.
+    pub fn after(
+        &mut self,
+        delay: Duration,
+        then: impl FnOnce(&mut R, &mut Self) + 'static,
+    ) -> TimerId {
+        self.timers
+            .set(self.now + delay, Alarm::Once(Box::new(then)))
+    }
+
+    /// Runs `then` each `period`, first after one period. A room that was late skips the times that it missed.
+    pub fn every(
+        &mut self,
+        period: Duration,
+        then: impl FnMut(&mut R, &mut Self) + 'static,
+    ) -> TimerId {
+        let period = period.max(Duration::from_millis(1));
+        self.timers
+            .set(self.now + period, Alarm::Every(period, Box::new(then)))
+    }
+
+    /// Stops a timer. False if it had run or was cancelled before.
+    pub fn cancel(&mut self, timer: TimerId) -> bool {
+        self.timers.cancel(timer)
+    }
+
+    /// Runs `job` beside the room, on the room's thread, and then `then` with its output as if it were a hook.
+    /// The job must not block: a thread runs many rooms.
+    ///
+    /// # Errors
+    ///
+    /// With code `busy` if [`RoomConfig::jobs`] are under way.
+    pub fn spawn<F>(
+        &mut self,
+        job: F,
+        then: impl FnOnce(&mut R, F::Output, &mut Self) + 'static,
+    ) -> Result<(), Refusal>
+    where
+        F: Future + 'static,
+    {
+        if self.jobs >= self.max_jobs {
+            return Err(Refusal::new(
+                "busy",
+                "this room has too much under way: try again",
+            ));
+        }
+        self.jobs += 1;
+        self.effects.push(Effect::Spawn(Box::pin(async move {
+            let output = job.await;
+            let then: Continuation<R> = Box::new(move |room, ctx| then(room, output, ctx));
+            then
+        })));
+        Ok(())
+    }
+
+    /// Publishes to a channel of this server.
+    pub fn publish(&mut self, channel: impl Into<ChannelName>, data: &impl Serialize) {
+        let channel = channel.into();
+        match RawData::of(Format::Json, data) {
+            Ok(data) => self.effects.push(Effect::Publish { channel, data }),
+            Err(error) => {
+                tracing::error!(room = %self.id, %channel, %error, "a publication cannot be encoded and was not made");
+            }
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! What happens in a room, without the actor: members come and go, messages are handled, time passes.
+//!
+//! Handed the time and the events, it calls the user's hooks and leaves their effects in the context, in order.
+//! Panics of hooks pass through: whoever drives the core catches them and calls [`RoomCore::crash`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Room;
+use super::client::{Claims, Client};
+use super::config::{LeaveReason, RoomConfig};
+use super::context::{Alarm, Audience, Beginning, Effect, Listing, RoomContext};
+use crate::error::Refusal;
+use crate::handler::Handlers;
+use crate::ids::{MemberId, SessionId};
+use crate::session::outbox::{Delivery, Slot};
+use crate::tick::TickClock;
+use crate::wire::codec::{Format, RawData};
+use crate::wire::event;
+use crate::wire::frame::{Encoded, Formats};
+
+/// Somebody who wants in.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrant {
+    pub(crate) session: SessionId,
+    pub(crate) format: Format,
+    pub(crate) claims: Claims,
+}
+
+pub(crate) struct RoomCore<R: Room> {
+    room: R,
+    pub(crate) ctx: RoomContext<R>,
+    handlers: Arc<Handlers<R>>,
+    config: RoomConfig,
+    by_session: HashMap<SessionId, MemberId>,
+    members_ever: u32,
+    ticks: Option<TickClock>,
+    syncs: Option<TickClock>,
+    /// The state as it was last sent to all, per format: what has not changed is not sent again.
+    last_state: [Vec<u8>; 2],
+    empty_since: Option<Duration>,
+    is_over: bool,
+}
+
+impl<R: Room> RoomCore<R> {
+    pub(crate) fn create(
+        beginning: Beginning,
+        options: R::Options,
+        handlers: Arc<Handlers<R>>,
+        phase: f64,
+    ) -> Result<Self, Refusal> {
+        let config = R::config();
+        let mut ctx = RoomContext::new(beginning, &config);
+        let room = R::create(options, &mut ctx)?;
+        Ok(Self {
+            room,
+            ctx,
+            handlers,
+            ticks: TickClock::new(config.tick_hz, phase),
+            syncs: TickClock::new(config.sync_hz, phase),
+            config,
+            by_session: HashMap::new(),
+            members_ever: 0,
+            last_state: Default::default(),
+            empty_since: Some(Duration::ZERO),
+            is_over: false,
+        })
+    }
+
+    pub(crate) fn room(&self) -> &R {
+        &self.room
+    }
+
+    pub(crate) fn listing(&self) -> &Listing {
+        &self.ctx.listing
+    }
+
+    /// Whether the room has ended: all members are out, no hook is called any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect<R>> {
+        std::mem::take(&mut self.ctx.effects)
+    }
+
+    pub(crate) fn set_now(&mut self, now: Duration) {
+        self.ctx.now = self.ctx.now.max(now);
+    }
+
+    pub(crate) fn member_of(&self, session: SessionId) -> Option<MemberId> {
+        self.by_session.get(&session).copied()
+    }
+
+    fn client_of(&self, session: SessionId) -> Option<Client> {
+        let member = self.member_of(session)?;
+        self.ctx.members.get(&member).cloned()
+    }
+
+    /// `id` is that of the action to answer.
+    pub(crate) fn join(
+        &mut self,
+        entrant: Entrant,
+        options: R::Options,
+        id: Option<u64>,
+    ) -> Result<MemberId, Refusal> {
+        if self.is_over {
+            return Err(room_gone());
+        }
+        if self.by_session.contains_key(&entrant.session) {
+            return Err(Refusal::new(
+                "already_member",
+                "this session is in this room already",
+            ));
+        }
+        if self.ctx.listing.is_locked {
+            return Err(Refusal::new(
+                "room_locked",
+                "this room takes no new members now",
+            ));
+        }
+        if self.ctx.members.len() >= self.config.capacity {
+            return Err(Refusal::new(
+                "room_full",
+                "all seats of this room are taken",
+            ));
+        }
+        self.members_ever += 1;
+        let member = MemberId(self.members_ever);
+        let client = Client {
+            member,
+            session: entrant.session,
+            format: entrant.format,
+            claims: entrant.claims,
+            connected: true,
+        };
+        let (room, kind) = (self.ctx.id().clone(), self.ctx.kind().to_owned());
+        let frame = Encoded::new(Formats::only(client.format), |w| {
+            event::joined(w, id, &room, &kind, member)
+        })
+        .map_err(|_| Refusal::internal())?;
+        let mark = self.ctx.effects.len();
+        let session = client.session;
+        self.ctx.effects.push(Effect::Enter { session, frame });
+        self.ctx.members.insert(member, client.clone());
+        self.by_session.insert(client.session, member);
+        self.empty_since = None;
+        if let Err(refusal) = self.room.joined(&client, options, &mut self.ctx) {
+            self.take_back(mark);
+            self.remove(&client);
+            return Err(refusal);
+        }
+        self.send_state(Audience::Only(member));
+        self.finish_hook();
+        Ok(member)
+    }
+
+    /// A refused join leaves no trace: forgets the effects since `mark`.
+    fn take_back(&mut self, mark: usize) {
+        for effect in self.ctx.effects.drain(mark..) {
+            if matches!(effect, Effect::Spawn(_)) {
+                self.ctx.jobs -= 1;
+            }
+        }
+        self.ctx.effects.push(Effect::Relist);
+        self.ctx.kicked.clear();
+    }
+
+    fn remove(&mut self, client: &Client) {
+        self.ctx.members.remove(&client.member);
+        self.by_session.remove(&client.session);
+        if self.ctx.members.is_empty() {
+            self.empty_since = Some(self.ctx.now);
+        }
+    }
+
+    pub(crate) fn dropped(&mut self, session: SessionId) {
+        if let Some(client) = self.connection_of(session, false) {
+            self.room.dropped(&client, &mut self.ctx);
+            self.finish_hook();
+        }
+    }
+
+    pub(crate) fn resumed(&mut self, session: SessionId) {
+        if let Some(client) = self.connection_of(session, true) {
+            self.room.resumed(&client, &mut self.ctx);
+        }
+        // Also for a client that moved from one connection to another without a gap that the room was told of.
+        if let Some(member) = self.member_of(session) {
+            self.send_state(Audience::Only(member));
+        }
+        self.finish_hook();
+    }
+
+    /// Notes whether a member is connected; the client if that is news.
+    fn connection_of(&mut self, session: SessionId, connected: bool) -> Option<Client> {
+        let member = self.member_of(session)?;
+        let client = self.ctx.members.get_mut(&member)?;
+        (client.connected != connected).then(|| {
+            client.connected = connected;
+            client.clone()
+        })
+    }
+
+    /// A member goes: by its own wish (then with the `id` of its action), or because its session ended.
+    pub(crate) fn leave(
+        &mut self,
+        session: SessionId,
+        reason: LeaveReason,
+        id: Option<u64>,
+    ) -> Result<(), Refusal> {
+        let client = self.client_of(session).ok_or_else(not_a_member)?;
+        self.exit(&client, reason, id);
+        self.room.left(&client, reason, &mut self.ctx);
+        self.finish_hook();
+        Ok(())
+    }
+
+    fn exit(&mut self, client: &Client, reason: LeaveReason, id: Option<u64>) {
+        self.remove(client);
+        let room = self.ctx.id().clone();
+        let frame = Encoded::new(Formats::only(client.format), |w| {
+            event::left(w, id, &room, reason.name())
+        });
+        if let Ok(frame) = frame {
+            self.ctx.effects.push(Effect::Exit {
+                client: client.clone(),
+                frame,
+            });
+        }
+    }
+
+    /// A message for the room. What it is answered with, where an answer is due, is an effect; the refusal that is returned
+    /// is for senders who are no members.
+    pub(crate) fn receive(
+        &mut self,
+        session: SessionId,
+        id: Option<u64>,
+        name: &str,
+        data: &RawData,
+    ) -> Result<(), Refusal> {
+        let client = self.client_of(session).ok_or_else(not_a_member)?;
+        let outcome = self.handlers.handle(
+            &mut self.room,
+            &client,
+            name,
+            data,
+            id.is_some(),
+            &mut self.ctx,
+        );
+        let to = Audience::Only(client.member);
+        let room = self.ctx.id().clone();
+        match (outcome, id) {
+            (Ok(data), Some(id)) => {
+                self.ctx.emit(to, Delivery::Sequenced, name, |w| {
+                    event::reply(w, id, &data)
+                });
+            }
+            (Ok(_), None) => {}
+            (Err(refusal), id) => {
+                self.ctx.emit(to, Delivery::Sequenced, name, |w| {
+                    event::error(w, id, Some(&room), &refusal)
+                });
+            }
+        }
+        self.finish_hook();
+        Ok(())
+    }
+
+    /// Runs a member's handler on a message that is decoded already.
+    #[cfg(feature = "testing")]
+    pub(crate) fn handle<M>(&mut self, member: MemberId, message: M) -> Result<M::Reply, Refusal>
+    where
+        M: crate::Message,
+        R: crate::Handle<M>,
+    {
+        let client = self.ctx.members.get(&member).cloned();
+        let client = client.ok_or_else(not_a_member)?;
+        self.handlers.check(M::NAME)?;
+        let outcome = self.room.handle(&client, message, &mut self.ctx);
+        self.finish_hook();
+        outcome
+    }
+
+    /// Lets time pass: timers, steps, the state, and the end of a room that nobody came to.
+    pub(crate) fn advance(&mut self, now: Duration) {
+        self.set_now(now);
+        if self.is_over {
+            return;
+        }
+        let now = self.ctx.now;
+        while let Some((due, id, alarm)) = self.ctx.timers.pop_due(now) {
+            match alarm {
+                Alarm::Once(then) => then(&mut self.room, &mut self.ctx),
+                Alarm::Every(period, mut then) => {
+                    then(&mut self.room, &mut self.ctx);
+                    let missed = (now - due).as_nanos() / period.as_nanos() + 1;
+                    let next = due + period * u32::try_from(missed).unwrap_or(u32::MAX);
+                    self.ctx
+                        .timers
+                        .put_back(next, id, Alarm::Every(period, then));
+                }
+            }
+            self.finish_hook();
+        }
+        if let Some(clock) = &mut self.ticks {
+            for tick in clock.due(now) {
+                self.ctx.tick = tick.number;
+                self.room.tick(tick, &mut self.ctx);
+            }
+            self.finish_hook();
+        }
+        if let Some(clock) = &mut self.syncs
+            && clock.due(now).count() > 0
+        {
+            self.sync();
+        }
+        if self
+            .empty_since
+            .is_some_and(|since| now.saturating_sub(since) >= self.config.empty_grace)
+        {
+            self.dispose();
+        }
+    }
+
+    /// When [`advance`](Self::advance) has something to do next.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        if self.is_over {
+            return None;
+        }
+        let sync = self
+            .syncs
+            .as_ref()
+            .filter(|_| !self.ctx.members.is_empty() && !self.room.state().is_none());
+        [
+            self.ctx.timers.next_due(),
+            self.ticks.as_ref().map(TickClock::next_due),
+            sync.map(TickClock::next_due),
+            self.empty_since
+                .map(|since| since + self.config.empty_grace),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What follows an async job.
+    pub(crate) fn finish_job(&mut self, then: impl FnOnce(&mut R, &mut RoomContext<R>)) {
+        self.ctx.jobs = self.ctx.jobs.saturating_sub(1);
+        if !self.is_over {
+            then(&mut self.room, &mut self.ctx);
+            self.finish_hook();
+        }
+    }
+
+    fn finish_hook(&mut self) {
+        while let Some(member) = self.ctx.kicked.pop() {
+            if let Some(client) = self.ctx.members.get(&member).cloned() {
+                self.exit(&client, LeaveReason::Kicked, None);
+                self.room.left(&client, LeaveReason::Kicked, &mut self.ctx);
+            }
+        }
+        let asked = |effect: &Effect<R>| matches!(effect, Effect::Dispose);
+        if !self.is_over && self.ctx.effects.iter().any(asked) {
+            self.dispose();
+        }
+    }
+
+    /// Ends the room.
+    pub(crate) fn dispose(&mut self) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        self.room.disposed(&mut self.ctx);
+        self.exit_all(LeaveReason::Disposed);
+    }
+
+    /// Ends the room after a panic: no more hooks, and what the last one had sent is not sent.
+    pub(crate) fn crash(&mut self) {
+        self.is_over = true;
+        self.ctx.effects.clear();
+        self.exit_all(LeaveReason::Crashed);
+    }
+
+    fn exit_all(&mut self, reason: LeaveReason) {
+        let clients: Vec<Client> = self.ctx.members.values().cloned().collect();
+        for client in clients {
+            self.exit(&client, reason, None);
+        }
+    }
+
+    fn encode_state(&self, formats: Formats) -> Option<[Vec<u8>; 2]> {
+        let state = self.room.state();
+        let mut encoded: [Vec<u8>; 2] = Default::default();
+        for format in Format::ALL {
+            if formats.contains(format) {
+                match state.encode(format)? {
+                    Ok(bytes) => encoded[format as usize] = bytes,
+                    Err(error) => {
+                        tracing::error!(room = %self.ctx.id(), %error, "the state cannot be encoded and was not sent");
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(encoded)
+    }
+
+    /// Sends the state to all, if it has changed since it was last sent to all.
+    fn sync(&mut self) {
+        let formats = self.ctx.formats(Audience::All);
+        if formats == Formats::default() {
+            return;
+        }
+        if let Some(encoded) = self.encode_state(formats)
+            && encoded != self.last_state
+        {
+            self.emit_state(Audience::All, &encoded);
+            self.last_state = encoded;
+        }
+    }
+
+    fn send_state(&mut self, to: Audience) {
+        if let Some(encoded) = self.encode_state(self.ctx.formats(to)) {
+            self.emit_state(to, &encoded);
+        }
+    }
+
+    fn emit_state(&mut self, to: Audience, encoded: &[Vec<u8>; 2]) {
+        let room = self.ctx.id().clone();
+        let tick = self.ctx.tick;
+        let delivery = Delivery::Latest(Arc::new(Slot {
+            room: room.clone(),
+            key: None,
+        }));
+        self.ctx.emit(to, delivery, "state", |w| {
+            let data = &encoded[w.format() as usize];
+            event::state(w, &room, tick, data)
+        });
+    }
+}
+
+pub(crate) fn not_a_member() -> Refusal {
+    Refusal::new(
+        "not_a_member",
+        "this session is not in this room: join it first, and wait for `joined`",
+    )
+}
+
+pub(crate) fn room_gone() -> Refusal {
+    Refusal::new("room_gone", "this room has ended")
+}
+
+/// What a client says when it creates or joins a room.
+pub(crate) fn options_of<R: Room>(options: &RawData) -> Result<R::Options, Refusal> {
+    if options.is_null() {
+        return Ok(R::Options::default());
+    }
+    options.decode().map_err(|error| {
+        Refusal::new(
+            "bad_payload",
+            format!("the options of `{}` do not fit: {error}", R::kind()),
+        )
+    })
+}

@@ -1,0 +1,105 @@
+//! Rooms: what users implement, apart from the actor that runs it.
+
+pub(crate) mod client;
+pub(crate) mod config;
+pub(crate) mod context;
+pub(crate) mod core;
+pub(crate) mod state;
+pub(crate) mod timers;
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::Refusal;
+use crate::handler::Handlers;
+use crate::tick::Tick;
+use client::Client;
+use config::{LeaveReason, RoomConfig};
+use context::RoomContext;
+use state::State;
+
+/// A place where clients meet, with a state that only it changes.
+///
+/// A room is a struct; its hooks run one at a time, on one thread, with `&mut self`: no locks, and an order that is the order
+/// of what happened.
+/// Hooks are synchronous: work that waits is a job ([`RoomContext::spawn`]) that posts its result back.
+/// A hook that panics ends its room, and no other.
+///
+/// # A member's life
+///
+/// [`joined`](Self::joined), then any number of [`dropped`](Self::dropped) and [`resumed`](Self::resumed) while its
+/// connection comes and goes, and [`left`](Self::left) once, when it has left, was kicked, or did not come back in time.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a room",
+    note = "write `impl Room for {Self}` with `type Options` and `fn create`"
+)]
+pub trait Room: Sized + 'static {
+    /// What a client may say when it creates or joins the room; [`Default`] when it says nothing.
+    type Options: DeserializeOwned + Default;
+
+    /// Makes the room, with the options of the client that caused it.
+    /// A refusal reaches that client as an `error`, and no room begins.
+    fn create(options: Self::Options, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal>;
+
+    /// The name of this kind of room, unique on a server. Default: the type's name in `snake_case`.
+    #[must_use]
+    fn kind() -> Cow<'static, str> {
+        Cow::Owned(config::kind_of_type::<Self>())
+    }
+
+    /// Rates and bounds. Read once per room.
+    #[must_use]
+    fn config() -> RoomConfig {
+        RoomConfig::default()
+    }
+
+    /// Registers the message types that the room takes: one line each. Default: none.
+    fn handlers(handlers: &mut Handlers<Self>) {
+        let _none = handlers;
+    }
+
+    /// What members see: sent whole to each who joins or resumes, and at the room's sync rate when it has changed.
+    /// Default: nothing.
+    fn state(&self) -> State<'_> {
+        State::none()
+    }
+
+    /// A client has joined; it is told `joined` before anything that this hook sends.
+    /// A refusal reaches it as an `error` instead, and what the hook has sent is not sent. Default: everybody is welcome.
+    fn joined(
+        &mut self,
+        client: &Client,
+        options: Self::Options,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        let _unused = (client, options, ctx);
+        Ok(())
+    }
+
+    /// A member's connection is lost. Its seat is held, and what it is sent waits, until it is back or the window ends.
+    fn dropped(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
+        let _unused = (client, ctx);
+    }
+
+    /// A dropped member is back; the state is sent to it after this hook.
+    fn resumed(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
+        let _unused = (client, ctx);
+    }
+
+    /// A member is gone for good. Nothing can be sent to it any more.
+    fn left(&mut self, client: &Client, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
+        let _unused = (client, reason, ctx);
+    }
+
+    /// One fixed step of the simulation, at [`RoomConfig::tick_hz`].
+    fn tick(&mut self, tick: Tick, ctx: &mut RoomContext<Self>) {
+        let _unused = (tick, ctx);
+    }
+
+    /// The room ends: nobody came for the grace time, it asked for it, or the server goes away.
+    /// Members are told `left` after this hook, so what it sends still reaches them.
+    fn disposed(&mut self, ctx: &mut RoomContext<Self>) {
+        let _unused = ctx;
+    }
+}

@@ -1,0 +1,483 @@
+//! A room without a runtime: call its hooks, let its time pass, and look at what it sent.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::Refusal;
+use crate::handler::{AppData, Handle, Handlers, Message};
+use crate::ids::{MemberId, RoomId, SessionId};
+use crate::room::Room;
+use crate::room::client::Claims;
+use crate::room::config::LeaveReason;
+use crate::room::context::{Beginning, Effect, Job, Target};
+use crate::room::core::{Entrant, RoomCore};
+use crate::wire::codec::{Format, decode};
+use crate::wire::frame::{Encoded, payload};
+
+/// A room under test, with members that are only names.
+///
+/// Nothing runs by itself: time passes in [`advance`](Self::advance), jobs in [`run_jobs`](Self::run_jobs). So a test is a plain
+/// function that gives the same result each time.
+///
+/// ```
+/// use courtside::prelude::*;
+/// use courtside::testing::RoomHarness;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize, Message)]
+/// struct Say { text: String }
+///
+/// #[derive(Serialize, Deserialize, Message, Debug, PartialEq)]
+/// struct Line { from: MemberId, text: String }
+///
+/// struct Chat;
+///
+/// impl Room for Chat {
+///     type Options = ();
+///     fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> { Ok(Chat) }
+///     fn handlers(handlers: &mut Handlers<Self>) { handlers.on::<Say>(); }
+/// }
+///
+/// impl Handle<Say> for Chat {
+///     fn handle(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+///         ctx.broadcast(&Line { from: from.member(), text: say.text });
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Refusal> {
+/// let mut chat = RoomHarness::<Chat>::new(())?;
+/// let (ann, bob) = (chat.join(())?, chat.join(())?);
+/// chat.send(ann, Say { text: "hello".into() })?;
+/// assert_eq!(chat.sent_to::<Line>(bob), [Line { from: ann, text: "hello".into() }]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct RoomHarness<R: Room> {
+    core: RoomCore<R>,
+    now: Duration,
+    /// Those whom the room's frames would reach.
+    present: BTreeMap<SessionId, MemberId>,
+    received: HashMap<MemberId, Vec<Value>>,
+    publications: Vec<(String, Value)>,
+    jobs: Vec<Job<R>>,
+}
+
+impl<R: Room> fmt::Debug for RoomHarness<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoomHarness")
+            .field("now", &self.now)
+            .field("context", &self.core.ctx)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Room> RoomHarness<R> {
+    /// Creates the room.
+    ///
+    /// # Errors
+    ///
+    /// If [`Room::create`] refuses.
+    pub fn new(options: R::Options) -> Result<Self, Refusal> {
+        Self::with_data(options, Data::default())
+    }
+
+    /// Creates the room, with what [`RoomContext::data`](crate::RoomContext::data) is to find.
+    ///
+    /// # Errors
+    ///
+    /// If [`Room::create`] refuses.
+    pub fn with_data(options: R::Options, data: Data) -> Result<Self, Refusal> {
+        let beginning = Beginning {
+            id: RoomId::from("test"),
+            kind: R::kind().into(),
+            time: 1_700_000_000_000,
+            data: AppData::new(data.0),
+        };
+        let core = RoomCore::create(beginning, options, Arc::new(Handlers::collect()), 0.0)?;
+        let mut harness = Self {
+            core,
+            now: Duration::ZERO,
+            present: BTreeMap::new(),
+            received: HashMap::new(),
+            publications: Vec::new(),
+            jobs: Vec::new(),
+        };
+        harness.collect();
+        Ok(harness)
+    }
+
+    /// A client joins.
+    ///
+    /// # Errors
+    ///
+    /// If the room refuses it, is full or locked.
+    pub fn join(&mut self, options: R::Options) -> Result<MemberId, Refusal> {
+        self.join_as(Claims::default(), options)
+    }
+
+    /// A client with claims joins.
+    ///
+    /// # Errors
+    ///
+    /// If the room refuses it, is full or locked.
+    pub fn join_as(&mut self, claims: Claims, options: R::Options) -> Result<MemberId, Refusal> {
+        let entrant = Entrant {
+            session: SessionId::random(),
+            format: Format::Json,
+            claims,
+        };
+        let member = self.core.join(entrant, options, None);
+        self.collect();
+        member
+    }
+
+    /// A member sends a message; its handler runs.
+    ///
+    /// # Errors
+    ///
+    /// If the handler refuses, there is no such member, or the message is not registered in [`Room::handlers`].
+    pub fn send<M>(&mut self, member: MemberId, message: M) -> Result<M::Reply, Refusal>
+    where
+        M: Message,
+        R: Handle<M>,
+    {
+        let outcome = self.core.handle(member, message);
+        self.collect();
+        outcome
+    }
+
+    /// A member's connection is lost.
+    pub fn lose(&mut self, member: MemberId) {
+        self.with_session(member, |core, session| core.dropped(session));
+    }
+
+    /// A member whose connection was lost is back.
+    pub fn resume(&mut self, member: MemberId) {
+        self.with_session(member, |core, session| core.resumed(session));
+    }
+
+    /// A member leaves.
+    pub fn leave(&mut self, member: MemberId) {
+        self.with_session(member, |core, session| {
+            // A member that is there can always leave.
+            let _left = core.leave(session, LeaveReason::Left, None);
+        });
+    }
+
+    fn with_session(&mut self, member: MemberId, act: impl FnOnce(&mut RoomCore<R>, SessionId)) {
+        if let Some(session) = self.core.ctx.member(member).map(|client| client.session) {
+            act(&mut self.core, session);
+            self.collect();
+        }
+    }
+
+    /// Lets time pass: timers, ticks and the state's sending happen when they are due, in order.
+    pub fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.core.next_due().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.core.advance(self.now);
+            self.collect();
+        }
+        self.now = end;
+        self.core.set_now(end);
+    }
+
+    /// Polls each async job once, and runs what follows those that are done. Returns how many were.
+    pub fn run_jobs(&mut self) -> usize {
+        let mut done = 0;
+        let mut cx = Context::from_waker(Waker::noop());
+        for mut job in std::mem::take(&mut self.jobs) {
+            match job.as_mut().poll(&mut cx) {
+                Poll::Ready(then) => {
+                    done += 1;
+                    self.core.finish_job(then);
+                    self.collect();
+                }
+                Poll::Pending => self.jobs.push(job),
+            }
+        }
+        done
+    }
+
+    /// The room, as it is now.
+    #[must_use]
+    pub fn room(&self) -> &R {
+        self.core.room()
+    }
+
+    /// Whether the room has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.core.is_over()
+    }
+
+    /// The members, dropped ones included.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberId> {
+        self.core
+            .ctx
+            .members()
+            .map(|client| client.member())
+            .collect()
+    }
+
+    /// The messages and signals of type `M` that a member was sent since this was last asked, oldest first.
+    ///
+    /// # Panics
+    ///
+    /// If one of them does not decode as `M`: then server and client would not understand each other.
+    #[allow(clippy::expect_used)]
+    pub fn sent_to<M: Message + DeserializeOwned>(&mut self, member: MemberId) -> Vec<M> {
+        self.take(member, |event| {
+            matches!(event["event"].as_str(), Some("message" | "signal"))
+                && event["type"] == M::NAME
+        })
+        .into_iter()
+        .map(|mut event| {
+            serde_json::from_value(event["data"].take())
+                .expect("what was sent under this name does not decode as this type")
+        })
+        .collect()
+    }
+
+    /// The newest state that a member was sent since this was last asked.
+    pub fn state_of(&mut self, member: MemberId) -> Option<Value> {
+        let mut states = self.take(member, |event| event["event"] == "state");
+        states.pop().map(|mut event| event["data"].take())
+    }
+
+    /// Why a member is gone, if it was told so.
+    pub fn left(&mut self, member: MemberId) -> Option<String> {
+        let mut left = self.take(member, |event| event["event"] == "left");
+        left.pop()?["reason"].as_str().map(str::to_owned)
+    }
+
+    /// What the room has published since this was last asked, with the channels.
+    pub fn published(&mut self) -> Vec<(String, Value)> {
+        std::mem::take(&mut self.publications)
+    }
+
+    fn take(&mut self, member: MemberId, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let events = self.received.entry(member).or_default();
+        let (taken, left) = std::mem::take(events).into_iter().partition(wanted);
+        *events = left;
+        taken
+    }
+
+    /// Notes what the last hook wanted done, in order.
+    fn collect(&mut self) {
+        for effect in self.core.take_effects() {
+            match effect {
+                Effect::Enter { session, frame } => {
+                    if let Some(member) = self.core.member_of(session) {
+                        self.present.insert(session, member);
+                        self.note(member, &frame);
+                    }
+                }
+                Effect::Exit { client, frame } => {
+                    if self.present.remove(&client.session).is_some() {
+                        self.note(client.member, &frame);
+                    }
+                }
+                Effect::Send { to, frame, .. } => {
+                    let reached: Vec<MemberId> = self
+                        .present
+                        .iter()
+                        .filter(|(session, _)| match to {
+                            Target::All => true,
+                            Target::Except(except) => **session != except,
+                            Target::Only(only) => **session == only,
+                        })
+                        .map(|(_, member)| *member)
+                        .collect();
+                    for member in reached {
+                        self.note(member, &frame);
+                    }
+                }
+                Effect::Publish { channel, data } => {
+                    if let Ok(data) = data.decode() {
+                        self.publications.push((channel.to_string(), data));
+                    }
+                }
+                Effect::Spawn(job) => self.jobs.push(job),
+                Effect::Relist | Effect::Dispose => {}
+            }
+        }
+    }
+
+    fn note(&mut self, member: MemberId, frame: &Encoded) {
+        let frame = frame.get(Format::Json);
+        if let Ok(event) = decode(Format::Json, payload(&frame)) {
+            self.received.entry(member).or_default().push(event);
+        }
+    }
+}
+
+/// What a room under test finds by [`RoomContext::data`](crate::RoomContext::data).
+#[derive(Default)]
+pub struct Data(HashMap<std::any::TypeId, Box<dyn std::any::Any + Send + Sync>>);
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Data({} types)", self.0.len())
+    }
+}
+
+impl Data {
+    /// Adds a value, by its type.
+    #[must_use]
+    pub fn with<T: std::any::Any + Send + Sync>(mut self, value: T) -> Self {
+        self.0.insert(std::any::TypeId::of::<T>(), Box::new(value));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Deserialize, Message)]
+    struct Poke;
+
+    #[derive(Serialize, Deserialize, Message, Debug, PartialEq)]
+    struct Note(String);
+
+    #[derive(Default)]
+    struct Log {
+        ticks: u64,
+        notes: Vec<String>,
+    }
+
+    impl Room for Log {
+        type Options = bool;
+
+        fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+            ctx.every(Duration::from_secs(1), |room, ctx| {
+                room.notes.push(format!("timer {:?}", ctx.now()));
+            });
+            Ok(Self::default())
+        }
+
+        fn config() -> RoomConfig {
+            RoomConfig::default()
+                .capacity(2)
+                .tick_hz(10.0)
+                .empty_grace(Duration::from_secs(5))
+        }
+
+        fn handlers(handlers: &mut Handlers<Self>) {
+            handlers.on::<Poke>();
+        }
+
+        fn state(&self) -> State<'_> {
+            State::of(self.notes.len())
+        }
+
+        fn joined(
+            &mut self,
+            client: &Client,
+            is_welcome: bool,
+            ctx: &mut RoomContext<Self>,
+        ) -> Result<(), Refusal> {
+            ctx.broadcast(&Note(format!("{} is here", client.member())));
+            if is_welcome {
+                Ok(())
+            } else {
+                Err(Refusal::new("no", "not you"))
+            }
+        }
+
+        fn left(&mut self, client: &Client, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
+            ctx.broadcast(&Note(format!("{} {reason}", client.member())));
+        }
+
+        fn tick(&mut self, tick: Tick, _: &mut RoomContext<Self>) {
+            self.ticks = tick.number;
+        }
+    }
+
+    impl Handle<Poke> for Log {
+        fn handle(
+            &mut self,
+            from: &Client,
+            _: Poke,
+            ctx: &mut RoomContext<Self>,
+        ) -> Result<(), Refusal> {
+            ctx.send(from, &Note("bye".to_owned()));
+            ctx.kick(from, "poked");
+            ctx.spawn(async { 42 }, |room, answer, _| {
+                room.notes.push(format!("job {answer}"));
+            })
+        }
+    }
+
+    fn notes(harness: &mut RoomHarness<Log>, member: MemberId) -> Vec<String> {
+        let notes = harness.sent_to::<Note>(member);
+        notes.into_iter().map(|note| note.0).collect()
+    }
+
+    #[test]
+    fn a_refused_join_leaves_no_trace() {
+        let mut room = RoomHarness::<Log>::new(true).unwrap();
+        let ann = room.join(true).unwrap();
+        assert_eq!(room.join(false).unwrap_err().code(), "no");
+        assert_eq!(notes(&mut room, ann), ["1 is here"]);
+        assert_eq!(room.members(), [ann]);
+        room.join(true).unwrap();
+        assert_eq!(room.join(true).unwrap_err().code(), "room_full");
+    }
+
+    #[test]
+    fn who_is_kicked_gets_what_was_said_before_and_nothing_after() {
+        let mut room = RoomHarness::<Log>::new(true).unwrap();
+        let (ann, bob) = (room.join(true).unwrap(), room.join(true).unwrap());
+        room.sent_to::<Note>(bob);
+        room.send(ann, Poke).unwrap();
+        assert_eq!(notes(&mut room, ann), ["1 is here", "2 is here", "bye"]);
+        assert_eq!(room.left(ann).as_deref(), Some("kicked"));
+        assert_eq!(notes(&mut room, bob), ["1 kicked"]);
+        assert_eq!(room.send(ann, Poke).unwrap_err().code(), "not_a_member");
+    }
+
+    #[test]
+    fn time_runs_ticks_timers_and_jobs_and_sends_what_changed() {
+        let mut room = RoomHarness::<Log>::new(true).unwrap();
+        let (ann, bob) = (room.join(true).unwrap(), room.join(true).unwrap());
+        assert_eq!(room.state_of(bob), Some(0.into()));
+        room.advance(Duration::from_millis(950));
+        assert_eq!(room.room().ticks, 9);
+        assert_eq!(room.state_of(bob), Some(0.into()), "the first to all");
+        room.advance(Duration::from_millis(1100));
+        assert_eq!(room.room().notes, ["timer 1s", "timer 2s"]);
+        assert_eq!(room.state_of(bob), Some(2.into()));
+        room.advance(Duration::from_millis(900));
+        assert_eq!(room.state_of(bob), None, "nothing changed");
+        room.send(ann, Poke).unwrap();
+        assert_eq!(room.run_jobs(), 1);
+        assert_eq!(room.room().notes[2], "job 42");
+    }
+
+    #[test]
+    fn an_empty_room_ends_after_its_grace_and_a_dropped_member_holds_it() {
+        let mut room = RoomHarness::<Log>::new(true).unwrap();
+        let ann = room.join(true).unwrap();
+        room.lose(ann);
+        room.advance(Duration::from_secs(60));
+        assert!(!room.is_over());
+        room.leave(ann);
+        room.advance(Duration::from_millis(4_900));
+        assert!(!room.is_over());
+        room.advance(Duration::from_millis(200));
+        assert!(room.is_over());
+    }
+}

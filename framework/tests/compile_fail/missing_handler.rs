@@ -1,0 +1,23 @@
+use courtside::prelude::*;
+use serde::Deserialize;
+
+#[derive(Deserialize, Message)]
+struct Steer {
+    dx: f32,
+}
+
+struct Arena;
+
+impl Room for Arena {
+    type Options = ();
+
+    fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Arena)
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Steer>();
+    }
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use courtside::prelude::*;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Score(u32);
+
+struct Arena;
+
+impl Room for Arena {
+    type Options = ();
+
+    fn create(_: (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        ctx.broadcast(&Score(1));
+        Ok(Arena)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use courtside::Server;
+
+struct Arena;
+
+fn main() {
+    let _ = Server::builder().room::<Arena>();
+}

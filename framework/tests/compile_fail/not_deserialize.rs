@@ -1,0 +1,28 @@
+use courtside::prelude::*;
+
+#[derive(Message)]
+struct Steer {
+    dx: f32,
+}
+
+struct Arena;
+
+impl Room for Arena {
+    type Options = ();
+
+    fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Arena)
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Steer>();
+    }
+}
+
+impl Handle<Steer> for Arena {
+    fn handle(&mut self, _: &Client, _: Steer, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+fn main() {}
