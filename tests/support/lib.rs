@@ -1,1 +1,125 @@
 //! What the suites share.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use courtside::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Random numbers that are the same for the same seed: SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// Numbers of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end.max(1)
+    }
+}
+
+/// What a member tells the relay: a number, each one more than the last.
+#[derive(Serialize, Deserialize, Message, Debug)]
+#[message(reply = u64)]
+pub struct Note(pub u64);
+
+/// What the relay tells the other members.
+#[derive(Serialize, Deserialize, Message, Debug)]
+pub struct Echo {
+    /// Whose note it is.
+    pub from: MemberId,
+    /// Its number.
+    pub n: u64,
+}
+
+/// What the relay tells all members at each step: a number, each one more than the last.
+#[derive(Serialize, Deserialize, Message, Debug)]
+pub struct Beat(pub u64);
+
+/// A room that expects its members' notes to come once and in order, and tells them on.
+#[derive(Debug)]
+pub struct Relay {
+    expected: HashMap<MemberId, u64>,
+}
+
+/// What the relays of a server found wrong.
+#[derive(Debug, Default)]
+pub struct Faults(pub Mutex<Vec<String>>);
+
+impl Room for Relay {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self {
+            expected: HashMap::new(),
+        })
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default()
+            .capacity(10)
+            .tick_hz(5.0)
+            .sync_hz(10.0)
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Note>();
+    }
+
+    fn state(&self) -> State<'_> {
+        State::of(self.expected.values().sum::<u64>())
+    }
+
+    fn joined(
+        &mut self,
+        client: &Client,
+        (): (),
+        _: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        self.expected.insert(client.member(), 0);
+        Ok(())
+    }
+
+    fn tick(&mut self, tick: Tick, ctx: &mut RoomContext<Self>) {
+        ctx.broadcast(&Beat(tick.number));
+    }
+}
+
+impl Handle<Note> for Relay {
+    fn handle(
+        &mut self,
+        from: &Client,
+        Note(n): Note,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<u64, Refusal> {
+        let expected = self.expected.entry(from.member()).or_default();
+        if n != *expected
+            && let Some(faults) = ctx.data::<std::sync::Arc<Faults>>()
+            && let Ok(mut faults) = faults.0.lock()
+        {
+            faults.push(format!(
+                "room {}: member {} sent {n}, expected {expected}",
+                ctx.id(),
+                from.member()
+            ));
+        }
+        *expected = n + 1;
+        ctx.broadcast_except(
+            from,
+            &Echo {
+                from: from.member(),
+                n,
+            },
+        );
+        Ok(n)
+    }
+}

@@ -71,6 +71,14 @@ impl CableEnd {
             alarm: None,
         }
     }
+
+    /// The hand on the cable, for whoever holds the server's end only.
+    pub(crate) fn control_of_server_end(&self) -> CableControl {
+        CableControl {
+            to_server: self.incoming.clone(),
+            to_client: self.outgoing.clone(),
+        }
+    }
 }
 
 impl fmt::Debug for CableEnd {

@@ -3,9 +3,11 @@
 mod cable;
 mod harness;
 mod pipe;
+mod server;
 
 pub use cable::{Cable, CableControl, CableEnd, Direction};
 pub use harness::{Data, RoomHarness};
+pub use server::{TestServer, run};
 
 use crate::actor::link::Cut;
 

@@ -1,0 +1,50 @@
+/** The time and timers that a client uses. Tests hand in their own. */
+export interface Clock {
+  /** Milliseconds since any fixed moment. It should not jump when somebody sets the computer's clock. */
+  now(): number;
+  /** Calls back once, after `ms` milliseconds. */
+  setTimeout(callback: () => void, ms: number): unknown;
+  /** Takes back what `setTimeout` returned; anything else does nothing. */
+  clearTimeout(timer: unknown): void;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+};
+
+interface Sample {
+  readonly roundTrip: number;
+  readonly offset: number;
+}
+
+const SAMPLES = 8;
+const STEP_TOLERANCE_MS = 50;
+
+/** Knows the server's clock: the offset of the sample with the shortest round trip among the last eight. */
+export class ServerClock {
+  private samples: Sample[] = [];
+
+  /** The server said `serverTime` at some moment between `sentAt` and `receivedAt` of the local clock. */
+  sample(sentAt: number, receivedAt: number, serverTime: number): void {
+    const roundTrip = receivedAt - sentAt;
+    const offset = serverTime - (sentAt + roundTrip / 2);
+    const best = this.best();
+    // Each sample is right to half its round trip. Two that contradict each other mean that a clock was stepped
+    // or the computer slept: the earlier ones describe a time that is over.
+    if (best && Math.abs(offset - best.offset) > (roundTrip + best.roundTrip) / 2 + STEP_TOLERANCE_MS) this.samples = [];
+    this.samples.push({ roundTrip, offset });
+    if (this.samples.length > SAMPLES) this.samples.shift();
+  }
+
+  /** The server's Unix milliseconds at the local moment `now`, or undefined before the first sample. */
+  at(now: number): number | undefined {
+    const best = this.best();
+    return best && now + best.offset;
+  }
+
+  private best(): Sample | undefined {
+    return this.samples.reduce<Sample | undefined>((best, next) => (best && best.roundTrip <= next.roundTrip ? best : next), undefined);
+  }
+}

@@ -1,0 +1,15 @@
+// The client of Courtside, from the page's point of view.
+//
+// A frame's way in: connection.ts reads it, link.ts keeps the welcome and the goodbye, session.ts counts it, client.ts
+// hands it to a room, a channel or a waiting request. An action's way out: client.ts encodes it, session.ts keeps it until
+// the server has confirmed it, link.ts writes it once there is a welcomed connection.
+
+export { connect, type Client, type ClientEvents, type Loss } from './client';
+export type { Gap, PublicationInfo, Subscription } from './channel';
+export type { Clock } from './clock';
+export { CourtsideError, type OwnErrorCode } from './errors';
+export type { Off } from './events';
+export type { ClientState, Retry } from './link';
+export type { ConnectOptions, Socket, SocketClass } from './options';
+export { CLOSE_CODES, type CloseCode, type Format, type JoinMode, type Position } from './protocol';
+export type { AnyRoom, Content, Room, RoomTypes } from './room';

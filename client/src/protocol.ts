@@ -1,0 +1,120 @@
+// The words of the wire protocol, version 1: what a client may send, what a server may say, and what each close code means.
+// Everything that both ends must agree on stands in this file; the rest of the client is written in its terms.
+
+/** The encoding of a session: text frames of JSON or binary frames of MessagePack, with the same field names. */
+export type Format = 'json' | 'msgpack';
+
+/** A place in a channel: the offset of a publication within an epoch. A new epoch means that the stream began anew. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** How a join by kind finds its room: `any` joins one or creates it, `create` always creates, `existing` never does. */
+export type JoinMode = 'any' | 'create' | 'existing';
+
+/** An action that is counted by the server. An `id` asks for exactly one answer. */
+export type Action = (
+  | { action: 'join'; room: string; options?: unknown }
+  | { action: 'join'; kind: string; mode?: JoinMode; options?: unknown }
+  | { action: 'leave'; room: string }
+  | { action: 'send'; room: string; type: string; data?: unknown }
+  | { action: 'call'; type: string; data?: unknown }
+  | { action: 'subscribe'; channel: string; since?: Position }
+  | { action: 'unsubscribe'; channel: string }
+  | { action: 'publish'; channel: string; data: unknown }
+) & { id?: number };
+
+/** The only action that is not counted: it acknowledges, measures the round trip and proves that the server lives. */
+export interface Ping {
+  action: 'ping';
+  received: number;
+  id: number;
+}
+
+export interface Welcome {
+  event: 'welcome';
+  protocol: number;
+  session: string;
+  resume: string;
+  resumed: boolean;
+  reason?: string;
+  received: number;
+  time: number;
+  ping_ms: number;
+  window_ms: number;
+}
+
+export interface Pong {
+  event: 'pong';
+  received: number;
+  time: number;
+  id?: number;
+}
+
+export interface Goodbye {
+  event: 'goodbye';
+  code: number;
+  reason: string;
+  reconnect?: { after_ms: number; jitter_ms: number };
+}
+
+export interface Publication {
+  offset: number;
+  data: unknown;
+}
+
+/** An event that the session's rules hand on to rooms, channels and waiting requests. */
+export type SessionEvent =
+  | { event: 'joined'; id?: number; room: string; kind: string; member: number }
+  | { event: 'left'; id?: number; room: string; reason: string }
+  | { event: 'message' | 'signal'; room: string; type: string; data?: unknown }
+  | { event: 'state'; room: string; tick: number; data: unknown }
+  | { event: 'patch'; room: string; tick: number; base: number; data: unknown }
+  | { event: 'subscribed'; id?: number; channel: string; epoch: string; offset: number; recovered: boolean; publications?: Publication[] }
+  | { event: 'unsubscribed'; id?: number; channel: string; reason: string }
+  | { event: 'publication'; channel: string; offset: number; data: unknown }
+  | { event: 'published'; id?: number; channel: string; offset: number }
+  | { event: 'reply'; id?: number; data?: unknown }
+  | { event: 'error'; id?: number; code: string; message: string; room?: string };
+
+export type ServerEvent = Welcome | Pong | Goodbye | SessionEvent;
+
+const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch']);
+
+/** Whether an event takes part in the count of received events. One that this client does not know does. */
+export function isSequenced(event: string): boolean {
+  return !UNCOUNTED.has(event);
+}
+
+/** What a close code means to a client, and whether it should come back by itself. */
+export interface CloseCode {
+  readonly code: number;
+  readonly name: string;
+  readonly comesBack: boolean;
+  /** A sentence for a person: what happened and what to do. */
+  readonly meaning: string;
+}
+
+/** The codes that have a meaning of their own here. Any other code follows the rule of {@link closePolicy}. */
+export const CLOSE_CODES: readonly CloseCode[] = [
+  { code: 1008, name: 'policy', comesBack: false, meaning: 'The server refused this connection by its policy: see the server’s log.' },
+  { code: 1009, name: 'too_big', comesBack: false, meaning: 'The server refused a message as too big: send smaller ones, or raise the server’s limit.' },
+  { code: 4000, name: 'heartbeat', comesBack: true, meaning: 'The server heard nothing for too long.' },
+  { code: 4001, name: 'slow', comesBack: true, meaning: 'This client did not read fast enough, and what it missed no longer fits.' },
+  { code: 4002, name: 'drain', comesBack: true, meaning: 'This server is going away.' },
+  { code: 4500, name: 'superseded', comesBack: false, meaning: 'The session goes on over another connection, so this one ended.' },
+  { code: 4501, name: 'unauthorized', comesBack: false, meaning: 'The credential expired or was withdrawn: sign in again and call connect() anew.' },
+  { code: 4502, name: 'violation', comesBack: false, meaning: 'The server saw too many frames that are no actions, or too many actions: send less often.' },
+  { code: 4503, name: 'kicked', comesBack: false, meaning: 'The application ended this connection.' },
+];
+
+/** 4000–4499 and WebSocket's own codes: come back, with jitter. 4500–4999: do not. The table's rows come first. */
+export function closePolicy(code: number): CloseCode {
+  const known = CLOSE_CODES.find((row) => row.code === code);
+  if (known) return known;
+  const comesBack = code < 4500;
+  const ended = code === 1006 ? 'The connection broke.' : `The connection ended (code ${code}).`;
+  const meaning = comesBack ? ended : `The server ended this connection for good (code ${code}).`;
+  return { code, name: 'unnamed', comesBack, meaning };
+}

@@ -1,0 +1,48 @@
+import type { Clock } from './clock';
+import { CourtsideError } from './errors';
+
+interface Sent {
+  readonly at: number;
+  readonly waiting: { resolve: (roundTrip: number) => void; reject: (error: CourtsideError) => void } | undefined;
+}
+
+/** A server that answers no pings and yet lives keeps at most this many of them in mind. */
+const REMEMBERED = 64;
+
+/** The pings of one connection that were not answered yet, and the round trip of the last one that was. */
+export class Pulse {
+  /** In milliseconds. */
+  roundTrip: number | undefined;
+  private readonly pings = new Map<number, Sent>();
+
+  constructor(private readonly clock: Clock) {}
+
+  sent(id: number, waiting: Sent['waiting']): void {
+    this.pings.set(id, { at: this.clock.now(), waiting });
+    if (this.pings.size <= REMEMBERED) return;
+    const [oldest, { waiting: forgotten }] = this.pings.entries().next().value as [number, Sent];
+    this.pings.delete(oldest);
+    forgotten?.reject(new CourtsideError('not_connected', `The server answered none of the last ${REMEMBERED} pings.`));
+  }
+
+  /** Between which local moments the server wrote this pong, or undefined where no ping asked for it. */
+  answered(id: number | undefined): { sentAt: number; receivedAt: number } | undefined {
+    const sent = id === undefined ? undefined : this.pings.get(id);
+    if (!sent) return undefined;
+    this.pings.delete(id as number);
+    const receivedAt = this.clock.now();
+    this.roundTrip = receivedAt - sent.at;
+    sent.waiting?.resolve(this.roundTrip);
+    return { sentAt: sent.at, receivedAt };
+  }
+
+  /** The connection is gone, and its pings with it. */
+  dropped(): void {
+    for (const { waiting } of this.pings.values()) waiting?.reject(this.notConnected());
+    this.pings.clear();
+  }
+
+  notConnected(): CourtsideError {
+    return new CourtsideError('not_connected', 'There is no connection now: wait for the client’s open event and ping again.');
+  }
+}

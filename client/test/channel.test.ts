@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Gap, PublicationInfo } from '../src/index';
+import { FORMATS, outcome, reconnect, settle, stage, turn } from './support/stage';
+
+for (const format of FORMATS) {
+  test(`history comes first, then what is new, in ${format}`, async () => {
+    const on = stage({ format });
+    on.server.publish('news', 'old');
+    const heard: [string, PublicationInfo][] = [];
+    const subscription = on.client.subscribe<string>('news', (item, info) => heard.push([item, info]));
+    await settle(on);
+    await subscription.ready;
+    on.server.publish('news', 'new');
+    await settle(on);
+    assert.deepEqual(heard, [
+      ['old', { channel: 'news', epoch: 'one', offset: 1, past: true }],
+      ['new', { channel: 'news', epoch: 'one', offset: 2, past: false }],
+    ]);
+    assert.deepEqual(subscription.position, { epoch: 'one', offset: 2 });
+  });
+}
+
+test('publishing says the offset', async () => {
+  const on = stage();
+  const first = on.client.publish('news', 'a');
+  const second = on.client.publish('news', 'b');
+  await settle(on);
+  assert.deepEqual([await first, await second], [1, 2]);
+});
+
+test('a new session goes on after the last offset, and hands on none twice', async () => {
+  const on = stage();
+  const heard: unknown[] = [];
+  const gaps: Gap[] = [];
+  on.client.subscribe('news', (item) => heard.push(item)).onGap((gap) => gaps.push(gap));
+  await settle(on);
+  on.server.publish('news', 1);
+  on.server.publish('news', 2);
+  await settle(on);
+  on.server.forgetSessions();
+  on.socket().end();
+  on.server.publish('news', 3);
+  await reconnect(on);
+  on.server.publish('news', 4);
+  await settle(on);
+  assert.deepEqual(heard, [1, 2, 3, 4]);
+  assert.deepEqual(gaps, []);
+  assert.deepEqual(on.server.log.at(-1)?.since, { epoch: 'one', offset: 2 });
+});
+
+test('a history that reaches back too little is a gap, and says how wide', async () => {
+  const on = stage();
+  on.server.retained = 2;
+  const heard: unknown[] = [];
+  const gaps: Gap[] = [];
+  on.client.subscribe('news', (item) => heard.push(item)).onGap((gap) => gaps.push(gap));
+  await settle(on);
+  on.server.publish('news', 1);
+  await settle(on);
+  on.server.forgetSessions();
+  on.socket().end();
+  for (const n of [2, 3, 4, 5]) on.server.publish('news', n);
+  await reconnect(on);
+  assert.deepEqual(heard, [1, 4, 5]);
+  assert.deepEqual(gaps, [{ from: { epoch: 'one', offset: 1 }, missed: 2 }]);
+});
+
+test('a stream that began anew is a gap of unknown width, and its offsets are new', async () => {
+  const on = stage();
+  const heard: unknown[] = [];
+  const gaps: Gap[] = [];
+  on.client.subscribe('news', (item) => heard.push(item)).onGap((gap) => gaps.push(gap));
+  await settle(on);
+  for (const n of [1, 2, 3]) on.server.publish('news', n);
+  await settle(on);
+  on.socket().end();
+  on.server.forgetSessions();
+  on.server.restartStream('news');
+  on.server.publish('news', 'first again');
+  await reconnect(on);
+  on.server.publish('news', 'second again');
+  await settle(on);
+  assert.deepEqual(heard, [1, 2, 3, 'first again', 'second again']);
+  assert.deepEqual(gaps, [{ from: { epoch: 'one', offset: 3 }, missed: undefined }]);
+});
+
+test('what was not recovered but was seen is not handed on again', async () => {
+  const on = stage();
+  const heard: unknown[] = [];
+  const gaps: Gap[] = [];
+  on.client.subscribe('news', (item) => heard.push(item)).onGap((gap) => gaps.push(gap));
+  await settle(on);
+  const answer = { event: 'subscribed', channel: 'news', epoch: 'one', recovered: false };
+  for (const n of [1, 2]) on.server.publish('news', n);
+  await settle(on);
+  on.server.silent.add(undefined as never); // The model stays silent: the test answers in its place.
+  on.server.forgetSessions();
+  on.socket().end();
+  await reconnect(on);
+  const { id } = on.server.log.at(-1) ?? {};
+  on.server.tell(on.server.session, { ...answer, id, offset: 3, publications: [{ offset: 1, data: 1 }, { offset: 2, data: 2 }, { offset: 3, data: 3 }] });
+  await settle(on);
+  assert.deepEqual(heard, [1, 2, 3]);
+  assert.deepEqual(gaps, [], 'nothing is missing between what was seen and what came');
+});
+
+test('a page that knows a position begins after it', async () => {
+  const on = stage();
+  for (const n of [1, 2, 3]) on.server.publish('news', n);
+  const heard: unknown[] = [];
+  on.client.subscribe('news', (item) => heard.push(item), { since: { epoch: 'one', offset: 2 } });
+  await settle(on);
+  assert.deepEqual(heard, [3]);
+});
+
+test('listeners of one channel share one subscription', async () => {
+  const on = stage();
+  const heard: string[] = [];
+  const first = on.client.subscribe('news', (n) => heard.push(`first ${n}`));
+  await settle(on);
+  on.server.publish('news', 1);
+  await settle(on);
+  const second = on.client.subscribe('news', (n) => heard.push(`second ${n}`));
+  on.server.publish('news', 2);
+  await settle(on);
+  first.unsubscribe();
+  first.unsubscribe();
+  on.server.publish('news', 3);
+  await settle(on);
+  assert.deepEqual(heard, ['first 1', 'first 2', 'second 2', 'second 3']);
+  assert.deepEqual(on.server.log.map((act) => act.action), ['subscribe']);
+  second.unsubscribe();
+  await settle(on);
+  assert.equal(on.server.log.at(-1)?.action, 'unsubscribe');
+});
+
+test('a subscription right after its end hears nothing of the one before', async () => {
+  const on = stage();
+  const heard: string[] = [];
+  on.client.subscribe('news', () => heard.push('old')).unsubscribe();
+  const subscription = on.client.subscribe('news', () => heard.push('old'));
+  await settle(on);
+  subscription.unsubscribe();
+  const fresh = on.client.subscribe('news', (n, { past }) => heard.push(`fresh ${n} ${past}`));
+  on.server.publish('news', 1);
+  await settle(on);
+  await fresh.ready;
+  on.server.publish('news', 2);
+  await settle(on);
+  assert.deepEqual(heard, ['fresh 1 true', 'fresh 2 false']);
+});
+
+test('what is under way for an earlier subscription does not make a later one skip anything', async () => {
+  const on = stage();
+  const first = on.client.subscribe('news', () => {});
+  await settle(on);
+  for (const n of [1, 2, 3]) on.server.publish('news', n);
+  first.unsubscribe();
+  const heard: unknown[] = [];
+  on.client.subscribe('news', (n) => heard.push(n), { since: { epoch: 'one', offset: 1 } });
+  while (on.network.stepDown());
+  assert.deepEqual(heard, []);
+  await settle(on);
+  assert.deepEqual(heard, [2, 3]);
+});
+
+test('a refused subscription is told, even if nobody asks', async () => {
+  const on = stage();
+  const subscription = on.client.subscribe('secret', () => {});
+  const ended: string[] = [];
+  subscription.onEnded(({ code }) => ended.push(code));
+  await settle(on);
+  const result = await outcome(subscription.ready);
+  assert.ok('error' in result && result.error.code === 'unknown_channel');
+  assert.deepEqual(ended, ['unknown_channel']);
+  assert.match(on.errors[0]?.message ?? '', /Subscribing to "secret" was refused: There is no such channel/);
+  on.client.subscribe('secret', () => {});
+  await settle(on);
+  assert.equal(on.errors.length, 2, 'it can be tried again');
+});
+
+test('a subscription that the server ends is over', async () => {
+  const on = stage();
+  const heard: unknown[] = [];
+  const subscription = on.client.subscribe('news', (item) => heard.push(item));
+  const ended: string[] = [];
+  subscription.onEnded(({ message }) => ended.push(message));
+  await settle(on);
+  on.server.tell(on.server.session, { event: 'unsubscribed', channel: 'news', reason: 'withdrawn' });
+  await settle(on);
+  assert.deepEqual(ended, ['The server ended the subscription to "news": withdrawn.']);
+  const before = on.server.log.length;
+  subscription.unsubscribe();
+  on.server.forgetSessions();
+  on.socket().end();
+  await reconnect(on);
+  assert.equal(on.server.log.length, before, 'nothing is said of it any more');
+});
+
+test('a channel that was left while offline is not subscribed to again', async () => {
+  const on = stage();
+  const subscription = on.client.subscribe('news', () => {});
+  await settle(on);
+  on.server.forgetSessions();
+  on.socket().end();
+  subscription.unsubscribe();
+  on.client.subscribe('other', () => {});
+  await reconnect(on);
+  const mine = on.server.log.filter((act) => act.session === on.server.session.id);
+  assert.deepEqual(mine.map((act) => [act.action, act.channel]), [['subscribe', 'other']]);
+  await turn();
+});

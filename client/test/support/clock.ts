@@ -1,0 +1,50 @@
+import type { Clock } from '../../src/clock';
+
+interface Timer {
+  at: number;
+  callback: () => void;
+}
+
+/** A clock that stands still until it is told to go on. */
+export class FakeClock implements Clock {
+  private time = 1000;
+  private readonly timers = new Set<Timer>();
+
+  now(): number {
+    return this.time;
+  }
+
+  setTimeout(callback: () => void, ms: number): Timer {
+    const timer = { at: this.time + Math.max(0, ms), callback };
+    this.timers.add(timer);
+    return timer;
+  }
+
+  clearTimeout(timer: unknown): void {
+    this.timers.delete(timer as Timer);
+  }
+
+  /** How many timers are set. */
+  get pending(): number {
+    return this.timers.size;
+  }
+
+  /** Lets time pass, and each timer fire at its moment. */
+  advance(ms: number): void {
+    const end = this.time + ms;
+    for (;;) {
+      const due = [...this.timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (!due) break;
+      this.timers.delete(due);
+      this.time = Math.max(this.time, due.at);
+      due.callback();
+    }
+    this.time = end;
+  }
+
+  /** Lets time pass at one blow, as for a sleeping computer: what was due fires late. */
+  jump(ms: number): void {
+    this.time += ms;
+    this.advance(0);
+  }
+}

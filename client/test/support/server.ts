@@ -1,0 +1,204 @@
+import { decode, encode } from '@msgpack/msgpack';
+import type { Format } from '../../src/protocol';
+import type { FakeClock } from './clock';
+import type { FakeSocket, ServerSide } from './network';
+
+// A model of a server, written from the protocol and sharing no code with the client.
+
+export interface Act {
+  action: string;
+  id?: number;
+  [field: string]: any;
+}
+
+interface ModelSession {
+  id: string;
+  format: Format;
+  token: string;
+  /** Stays good until the first frame arrives on the connection that replaced it. */
+  before: string | undefined;
+  /** How many sequenced actions were processed. */
+  actions: number;
+  /** Every sequenced event of the session. */
+  events: object[];
+  socket: FakeSocket | undefined;
+  rooms: Map<string, string>;
+  channels: Set<string>;
+}
+
+const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'goodbye'];
+const KINDS_REFUSED = 'closed_kind';
+
+export class ServerModel implements ServerSide {
+  readonly sessions: ModelSession[] = [];
+  /** Every sequenced action that was processed, in order, with its session. */
+  readonly log: (Act & { session: string })[] = [];
+  readonly pings: Act[] = [];
+  /** What the next resume is refused with. */
+  refuseResume: string | undefined;
+  pingMs = 10_000;
+  protocol = 1;
+  /** Actions of these types get no answer until `answer` is called. */
+  readonly silent = new Set<string>();
+  answersPings = true;
+  epoch = 'one';
+  /** How many publications are retained. */
+  retained = Infinity;
+  readonly histories = new Map<string, { offset: number; data: unknown }[]>();
+  private readonly offsets = new Map<string, number>();
+  private readonly of = new Map<FakeSocket, ModelSession>();
+  private serial = 0;
+
+  constructor(private readonly clock: FakeClock) {}
+
+  get session(): ModelSession {
+    const session = this.sessions.at(-1);
+    if (!session) throw new Error('no session yet');
+    return session;
+  }
+
+  time(): number {
+    return 1_764_000_000_000 + this.clock.now();
+  }
+
+  opened(socket: FakeSocket): void {
+    const resume = socket.query.get('resume');
+    let reason: string | undefined;
+    let session: ModelSession | undefined;
+    if (resume !== null) {
+      session = this.refuseResume ? undefined : this.sessions.find((each) => each.token === resume || each.before === resume);
+      if (!session) reason = this.refuseResume ?? 'unknown';
+    }
+    const resumed = session !== undefined;
+    const received = Number(socket.query.get('received') ?? 0);
+    const token = `token-${(this.serial += 1)}`;
+    if (session) {
+      if (session.socket) this.of.delete(session.socket);
+      session.before = resume as string;
+      session.token = token;
+      session.socket = socket;
+    } else {
+      session = {
+        id: `session-${this.serial}`, format: (socket.query.get('format') ?? 'json') as Format, token, before: undefined,
+        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(),
+      };
+      this.sessions.push(session);
+    }
+    this.of.set(socket, session);
+    this.tell(session, {
+      event: 'welcome', protocol: this.protocol, session: session.id, resume: token, resumed, ...(reason && { reason }),
+      received: session.actions, time: this.time(), ping_ms: this.pingMs, window_ms: 30_000,
+    });
+    if (resumed) {
+      for (const event of session.events.slice(received)) this.write(session, event);
+      for (const room of session.rooms.keys()) this.state(room, { again: true }, session);
+    }
+  }
+
+  gone(socket: FakeSocket): void {
+    const session = this.of.get(socket);
+    if (session?.socket === socket) session.socket = undefined;
+    this.of.delete(socket);
+  }
+
+  frame(socket: FakeSocket, frame: string | ArrayBuffer): void {
+    const session = this.of.get(socket);
+    if (!session) return;
+    session.before = undefined;
+    const act = (typeof frame === 'string' ? JSON.parse(frame) : decode(frame)) as Act;
+    if (act.action === 'ping') {
+      this.pings.push(act);
+      if (this.answersPings) this.tell(session, { event: 'pong', received: session.actions, time: this.time(), id: act.id });
+      return;
+    }
+    session.actions += 1;
+    this.log.push({ ...act, session: session.id });
+    if (!this.silent.has(act.type)) this.process(session, act);
+  }
+
+  /** Says an event to the session; it is kept for a resume if it is sequenced. */
+  tell(session: ModelSession, event: { event: string; [field: string]: unknown }): void {
+    if (!UNCOUNTED.includes(event.event)) session.events.push(event);
+    this.write(session, event);
+  }
+
+  message(room: string, type: string, data?: unknown, session = this.session): void {
+    this.tell(session, { event: 'message', room, type, ...(data !== undefined && { data }) });
+  }
+
+  state(room: string, data: unknown, session = this.session): void {
+    this.tell(session, { event: 'state', room, tick: (this.serial += 1), data });
+  }
+
+  publish(channel: string, data: unknown): number {
+    const offset = (this.offsets.get(channel) ?? 0) + 1;
+    this.offsets.set(channel, offset);
+    const history = this.histories.get(channel) ?? [];
+    this.histories.set(channel, [...history, { offset, data }].slice(-this.retained));
+    for (const session of this.sessions) {
+      if (session.channels.has(channel)) this.tell(session, { event: 'publication', channel, offset, data });
+    }
+    return offset;
+  }
+
+  /** Loses a stream, as a crash would: offsets begin anew in another epoch. */
+  restartStream(channel: string): void {
+    this.epoch += '+';
+    this.offsets.delete(channel);
+    this.histories.delete(channel);
+  }
+
+  /** Forgets every session, as a restart would. */
+  forgetSessions(): void {
+    for (const session of this.sessions) {
+      session.token = session.before = 'forgotten';
+      session.channels.clear();
+    }
+  }
+
+  process(session: ModelSession, act: Act): void {
+    const { id } = act;
+    const answer = (event: string, fields: object): void => this.tell(session, { event, ...(id !== undefined && { id }), ...fields });
+    switch (act.action) {
+      case 'join': {
+        if (act.kind === KINDS_REFUSED) return answer('error', { code: 'unknown_kind', message: `There is no room kind ${act.kind}.` });
+        const room = act.room ?? `${act.kind}-${(this.serial += 1)}`;
+        session.rooms.set(room, act.kind ?? 'arena');
+        answer('joined', { room, kind: session.rooms.get(room), member: session.rooms.size });
+        return this.state(room, { joined: true }, session);
+      }
+      case 'leave':
+        session.rooms.delete(act.room);
+        return answer('left', { room: act.room, reason: 'left' });
+      case 'send':
+      case 'call':
+        if (act.type === 'refuse') return answer('error', { code: 'refused', message: 'Not now.', ...(act.room && { room: act.room }) });
+        if (id !== undefined) answer('reply', { data: { echo: act.data ?? null } });
+        return;
+      case 'subscribe': {
+        if (act.channel === 'secret') return answer('error', { code: 'unknown_channel', message: 'There is no such channel.' });
+        session.channels.add(act.channel);
+        const history = this.histories.get(act.channel) ?? [];
+        const offset = this.offsets.get(act.channel) ?? 0;
+        const since = act.since as { epoch: string; offset: number } | undefined;
+        const oldest = history[0]?.offset ?? offset + 1;
+        const recovered = since !== undefined && since.epoch === this.epoch && since.offset + 1 >= oldest;
+        const publications = recovered ? history.filter((each) => each.offset > since.offset) : history;
+        return answer('subscribed', { channel: act.channel, epoch: this.epoch, offset, recovered, publications });
+      }
+      case 'unsubscribe':
+        session.channels.delete(act.channel);
+        return answer('unsubscribed', { channel: act.channel, reason: 'left' });
+      case 'publish':
+        return answer('published', { channel: act.channel, offset: this.publish(act.channel, act.data) });
+      default:
+        return answer('error', { code: 'unknown_action', message: `There is no action ${act.action}.` });
+    }
+  }
+
+  private write(session: ModelSession, event: object): void {
+    const { socket } = session;
+    if (!socket?.alive) return;
+    socket.down.push(session.format === 'json' ? JSON.stringify(event) : encode(event).slice().buffer);
+  }
+}

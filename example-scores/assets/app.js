@@ -1,0 +1,137 @@
+// The scoreboard's page: one connection, one subscription, one call, and the views.
+
+import { connect } from '/courtside.js';
+import { apply, cardOf, emptyBoard, isLive } from './board.js';
+import { setData, setText } from './elements.js';
+import { Groups } from './groups.js';
+import { MatchDialog } from './match.js';
+import { Rounds } from './rounds.js';
+import { Stage } from './stage.js';
+import { Ticker } from './ticker.js';
+
+const byId = (id) => document.getElementById(id);
+const client = connect('/ws');
+const now = () => client.serverTime() ?? Date.now();
+
+let board = emptyBoard();
+/** Publications that came before the server's answer to `scores.board`; null once it is here. */
+let early = [];
+/** Each time the channel's stream begins anew it has another epoch, and the offsets start again. */
+let epoch = null;
+/** How many publications came late because the connection was cut. */
+let caughtUp = 0;
+
+const dialog = new MatchDialog(byId('match'), client);
+const open = (id) => {
+  const card = cardOf(board, id);
+  if (card) dialog.open(card, board.run, board.speed, now());
+};
+const stage = new Stage(byId('stage'), open);
+const groups = new Groups(byId('groups'), open);
+const rounds = new Rounds(byId('rounds'), open);
+const ticker = new Ticker(byId('ticker'), open);
+
+client
+  .subscribe('updates', (update, info) => {
+    if (epoch !== info.epoch) {
+      epoch = info.epoch;
+      ticker.clear();
+    }
+    const late = now() - update.time > 1500;
+    if (!info.past && late) caughtUp += 1;
+    if (update.type === 'run_started') ticker.clear();
+    ticker.add(update, !info.past);
+    if (early) early.push({ offset: info.offset, data: update });
+    else take({ offset: info.offset, data: update }, !late);
+  })
+  // Away for longer than the history reaches: the board tells what the updates no longer can.
+  .onGap(load);
+// The server has forgotten the session, perhaps because it is another server now.
+client.on('lost', load);
+load();
+
+/** Asks for the whole board and brings it up to date with what is published meanwhile. */
+async function load() {
+  const mine = (early = []);
+  try {
+    const snapshot = await client.call('scores.board', {});
+    if (early !== mine) return; // Asked again since: the newer answer counts.
+    board = snapshot;
+    early = null;
+    for (const publication of mine) take(publication, false);
+    scheduleDraw();
+  } catch (error) {
+    // Of a lost session `lost` has told, and that has asked again.
+    if (error.code !== 'session_lost') setText(byId('status'), error.message);
+  }
+}
+
+function take(publication, fresh) {
+  if (!apply(board, publication)) return;
+  scheduleDraw();
+  const { type, data, text } = publication.data;
+  if (type === 'goal' && fresh) {
+    // After the drawing that is scheduled, so that the new score is what jumps.
+    requestAnimationFrame(() => stage.celebrate(data));
+    setText(byId('announcer'), text);
+  }
+}
+
+let drawing = false;
+function scheduleDraw() {
+  if (drawing) return;
+  drawing = true;
+  // However many publications came together, the page is drawn once.
+  requestAnimationFrame(() => {
+    drawing = false;
+    setText(byId('name'), board.name || 'Scores');
+    stage.update(board, now());
+    groups.update(board);
+    rounds.update(board, now());
+    tick();
+  });
+}
+
+/** Moves on what moves by itself: the clocks. */
+function tick() {
+  const time = now();
+  stage.tick(board.speed, time);
+  rounds.tick(board.speed, time);
+  const shown = dialog.id && cardOf(board, dialog.id);
+  if (shown) dialog.update(shown, board.speed, time);
+  if (board.run) setText(byId('status'), statusLine(time));
+}
+
+function statusLine(time) {
+  if (board.finished) {
+    const { champion, again_in, since } = board.finished;
+    const over = champion ? `${champion} are the champions!` : 'All matches are played.';
+    if (again_in === null) return over;
+    const left = Math.max(0, Math.ceil(again_in - (time - since) / 1000));
+    return `${over} Again in ${left} s.`;
+  }
+  const live = board.matches.filter(isLive).length;
+  return `${board.matches.length - live} of ${board.total} matches played, ${live || 'none'} live`;
+}
+
+const WORDS = { connecting: 'Connecting', open: 'Live', reconnecting: 'Reconnecting', closed: 'Ended' };
+
+function showState(state) {
+  setData(byId('badge'), 'state', state);
+  setText(byId('badge-text'), WORDS[state] ?? state);
+}
+
+client.on('state', (state, before) => {
+  showState(state);
+  caughtUp = 0;
+  if (state !== 'open' || before !== 'reconnecting') return;
+  // What was missed arrives right behind the welcome.
+  setTimeout(() => {
+    if (caughtUp && client.state === 'open') setText(byId('badge-text'), `Live, ${caughtUp} caught up`);
+  }, 400);
+  setTimeout(() => showState(client.state), 5000);
+});
+
+byId('cut').addEventListener('click', () => client.cut(5000));
+setInterval(tick, 100);
+scheduleDraw();

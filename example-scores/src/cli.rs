@@ -1,0 +1,87 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// A live scoreboard: replays a football tournament and publishes every goal as it falls.
+///
+/// Open the address that it prints. `/` is the scoreboard, `/plain` is a page of ten lines of
+/// JavaScript that needs no library.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  \
+        example-scores                               eleven famous finals\n  \
+        example-scores --feed worldcup.json          a file in openfootball's format\n  \
+        example-scores --speed 60                    a match in two seconds\n  \
+        example-scores --bind 0.0.0.0:4100           for the phone in the same network"
+)]
+pub(crate) struct Cli {
+    /// The tournament, a file in the format of openfootball's worldcup.json [default: famous finals]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) feed: Option<PathBuf>,
+
+    /// Minutes of football per second: at 10 a match takes about eleven seconds
+    #[arg(long, value_name = "N", default_value = "10", value_parser = speed)]
+    pub(crate) speed: f64,
+
+    /// Where to listen; port 0 takes any free port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4100")]
+    pub(crate) bind: String,
+
+    /// Seconds between the end of the tournament and its next run
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    pub(crate) pause: u64,
+
+    /// Play the tournament once and keep serving the final board
+    #[arg(long, conflicts_with = "pause")]
+    pub(crate) once: bool,
+}
+
+impl Cli {
+    /// Seconds until the next run, or `None` for a single one.
+    pub(crate) fn again_in(&self) -> Option<u64> {
+        (!self.once).then_some(self.pause)
+    }
+}
+
+/// From one minute of football in a hundred seconds to a match in the blink of an eye.
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (0.01..=1000.0).contains(&speed) => Ok(speed),
+        _ => Err("expected minutes of football per second, from 0.01 to 1000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visitor_without_arguments_gets_the_defaults() {
+        let cli = Cli::try_parse_from(["example-scores"]).unwrap();
+        assert_eq!(
+            (cli.speed, cli.bind.as_str(), cli.feed.as_ref()),
+            (10.0, "127.0.0.1:4100", None)
+        );
+        assert_eq!(cli.again_in(), Some(20));
+        assert_eq!(
+            Cli::try_parse_from(["example-scores", "--once"])
+                .unwrap()
+                .again_in(),
+            None
+        );
+    }
+
+    #[test]
+    fn a_speed_that_would_stop_or_flood_is_refused() {
+        for wrong in ["0", "-1", "fast", "NaN", "inf", "100000"] {
+            let speed = format!("--speed={wrong}");
+            assert!(
+                Cli::try_parse_from(["example-scores", &speed]).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+}

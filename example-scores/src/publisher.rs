@@ -1,0 +1,178 @@
+//! Plays the schedule in real time: publishes each event when its time has come, run after run.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    schedule::{Plan, Schedule},
+    scoreboard::Scoreboard,
+    tournament::Tournament,
+    update::Update,
+};
+
+/// The channel that carries everything.
+pub(crate) const UPDATES: &str = "updates";
+
+/// The prefix of the channels that carry one match each.
+pub(crate) const MATCH: &str = "match/";
+
+/// Where updates go: the server, or a list in tests.
+pub(crate) trait Outlet {
+    /// Why nothing more can be published.
+    type Error;
+
+    /// Publishes to a channel and returns the offset.
+    async fn publish(&self, channel: &str, update: &Update) -> Result<u64, Self::Error>;
+}
+
+/// Publishes one run of the tournament after the other, for ever or until the outlet fails.
+///
+/// Times are counted from the start of the run, never from the event before: a slow moment delays
+/// what is due, and the run does not end later for it.
+pub(crate) async fn play<O: Outlet>(
+    outlet: &O,
+    scoreboard: &Scoreboard,
+    tournament: &Tournament,
+    plan: &Plan,
+) -> Result<(), O::Error> {
+    let schedule = Schedule::of(tournament, plan);
+    for run in 1.. {
+        let start = Instant::now();
+        for (number, (at, event)) in (1..).zip(&schedule.events) {
+            sleep_until(start + plan.lasts(*at)).await;
+            let update = Update::new(run, number, unix_ms(), event.clone());
+            let offset = outlet.publish(UPDATES, &update).await?;
+            // After the publication: until then a caller gets the board of the offset before, and
+            // this update follows it on the channel.
+            scoreboard.apply(offset, &update);
+            if let Some(id) = update.event.match_id() {
+                outlet.publish(&format!("{MATCH}{id}"), &update).await?;
+            }
+        }
+        match plan.again_in {
+            Some(seconds) => sleep_until(Instant::now() + Duration::from_secs(seconds)).await,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, collections::HashMap};
+
+    use super::*;
+    use crate::{feed::Feed, update::Event};
+
+    /// Remembers what was published, when and where, and fails after so many publications.
+    #[derive(Default)]
+    struct List {
+        published: RefCell<Vec<(Instant, String, Update)>>,
+        until: usize,
+    }
+
+    impl Outlet for List {
+        type Error = ();
+
+        async fn publish(&self, channel: &str, update: &Update) -> Result<u64, ()> {
+            let mut published = self.published.borrow_mut();
+            if published.len() == self.until {
+                return Err(());
+            }
+            published.push((Instant::now(), channel.to_owned(), update.clone()));
+            Ok(published
+                .iter()
+                .filter(|(_, name, _)| name == channel)
+                .count() as u64)
+        }
+    }
+
+    const ONE_MATCH: &str = r#"{"name":"Cup","matches":[{"round":"Final","date":"2022-12-18",
+        "team1":"Reds","team2":"Blues","score":{"ft":[2,0]},
+        "goals1":[{"name":"Ann","minute":10},{"name":"Ann","minute":80}]}]}"#;
+
+    async fn published(again_in: Option<u64>, until: usize) -> (List, Scoreboard) {
+        let list = List {
+            until,
+            ..List::default()
+        };
+        let scoreboard = Scoreboard::default();
+        let tournament = Feed::parse(ONE_MATCH).unwrap().tournament;
+        let plan = Plan {
+            speed: 10.0,
+            again_in,
+        };
+        let _ = play(&list, &scoreboard, &tournament, &plan).await;
+        (list, scoreboard)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn goals_come_when_they_fall_and_go_to_both_channels() {
+        let began = Instant::now();
+        let (list, scoreboard) = published(None, usize::MAX).await;
+        let goals: Vec<(Duration, String)> = list
+            .published
+            .borrow()
+            .iter()
+            .filter(|(_, _, update)| matches!(update.event, Event::Goal(_)))
+            .map(|(at, channel, _)| (*at - began, channel.clone()))
+            .collect();
+        let first = Duration::from_millis(950);
+        // 46 minutes of the first half, 15 of the break, then 34.5 more.
+        let second = Duration::from_millis(9_550);
+        let own = "match/2022-12-18-reds-blues";
+        assert_eq!(
+            goals,
+            [
+                (first, UPDATES.to_owned()),
+                (first, own.to_owned()),
+                (second, UPDATES.to_owned()),
+                (second, own.to_owned())
+            ]
+        );
+        let board = scoreboard.snapshot();
+        assert_eq!(board.matches[0].goals.len(), 2);
+        assert!(board.finished.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_pause_a_new_run_begins_and_no_id_comes_twice() {
+        let (list, scoreboard) = published(Some(20), 40).await;
+        let published = list.published.borrow();
+        let starts: Vec<Instant> = published
+            .iter()
+            .filter(|(_, _, update)| matches!(update.event, Event::RunStarted(_)))
+            .map(|(at, ..)| *at)
+            .collect();
+        let ends: Vec<Instant> = published
+            .iter()
+            .filter(|(_, _, update)| matches!(update.event, Event::RunFinished(_)))
+            .map(|(at, ..)| *at)
+            .collect();
+        assert_eq!(starts[1] - ends[0], Duration::from_secs(20));
+
+        let mut times: HashMap<&str, usize> = HashMap::new();
+        for (_, _, update) in published
+            .iter()
+            .filter(|(_, channel, _)| channel == UPDATES)
+        {
+            *times.entry(&update.id).or_default() += 1;
+        }
+        assert!(times.values().all(|count| *count == 1), "{times:?}");
+        assert!(scoreboard.snapshot().run > 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_when_nothing_more_can_be_published() {
+        let (list, _) = published(Some(0), 3).await;
+        assert_eq!(list.published.borrow().len(), 3);
+    }
+}

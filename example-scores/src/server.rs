@@ -1,0 +1,95 @@
+//! What is put on courtside: two kinds of channels, one call, the pages.
+
+use std::{net::TcpListener, time::Duration};
+
+use courtside::{PublishError, prelude::*};
+use serde::de::IgnoredAny;
+
+use crate::{
+    board::Board,
+    pages,
+    problem::Problem,
+    publisher::{MATCH, Outlet, UPDATES},
+    scoreboard::Scoreboard,
+    update::Update,
+};
+
+/// How many updates a late or returning visitor is given at most.
+///
+/// It need not hold a whole run: pages take the board from `scores.board`. It is what fills the ticker
+/// of a late visitor, and what somebody who was away for longer than a session lives is brought up to
+/// date with: at the default speed four minutes of a real tournament, in 100 KiB.
+const HISTORY_OF_UPDATES: usize = 250;
+
+/// The same for one match: it has 25 events at most, so this holds the match and its last replay.
+const HISTORY_OF_A_MATCH: usize = 50;
+
+/// A replay in real time must not forget its first half by the second.
+const HISTORY_AGE: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Builds the server. It must be called within an actix `System`.
+pub(crate) fn build(scoreboard: Scoreboard) -> Result<Server, Problem> {
+    let history = |size| {
+        ChannelConfig::default()
+            .history(size)
+            .history_age(HISTORY_AGE)
+    };
+    Server::builder()
+        .channel(UPDATES, history(HISTORY_OF_UPDATES))
+        .channel(&format!("{MATCH}*"), history(HISTORY_OF_A_MATCH))
+        .handle("scores.board", board)
+        .data(scoreboard)
+        .build()
+        .map_err(|error| Problem::Server(error.to_string()))
+}
+
+/// Serves until the process is told to end.
+pub(crate) async fn run(server: &Server, listener: TcpListener) -> Result<(), Problem> {
+    let client = server.clone();
+    server
+        .run(listener, "/ws", move |app| {
+            app.configure(client.client("/courtside.js"))
+                .configure(pages::configure);
+        })
+        .await
+        .map_err(|error| Problem::Server(error.to_string()))
+}
+
+/// The call `scores.board`: the whole board, and the offset on `updates` that it is true for.
+async fn board(call: Call<IgnoredAny>) -> Result<Board, Refusal> {
+    match call.data::<Scoreboard>() {
+        Some(scoreboard) => Ok(scoreboard.snapshot()),
+        None => Err(Refusal::new("no_board", "this server keeps no board")),
+    }
+}
+
+impl Outlet for Server {
+    type Error = PublishError;
+
+    async fn publish(&self, channel: &str, update: &Update) -> Result<u64, PublishError> {
+        Server::publish(self, channel, update).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{feed::Feed, publisher, schedule::Plan};
+
+    #[actix_web::test]
+    async fn the_server_offers_every_channel_that_is_published_to() {
+        let scoreboard = Scoreboard::default();
+        let server = build(scoreboard.clone()).unwrap();
+        let feed = Feed::parse(include_str!("../fixtures/excerpt-2022.json")).unwrap();
+        let plan = Plan {
+            speed: 1e9,
+            again_in: None,
+        };
+        publisher::play(&server, &scoreboard, &feed.tournament, &plan)
+            .await
+            .unwrap();
+        let board = scoreboard.snapshot();
+        assert_eq!(board.matches.len(), feed.tournament.fixtures.len());
+        assert!(board.finished.is_some());
+    }
+}

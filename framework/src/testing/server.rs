@@ -1,0 +1,182 @@
+//! A whole server in one thread, on a clock that stands still until there is nothing left to do.
+//!
+//! Workers, rooms, channels and lobby share the current thread, connections are [cables](super::Cable) instead of sockets, and
+//! so everything that tokio's clock drives (heartbeats, windows, ticks) takes no time at all.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Service};
+use futures_util::future::LocalBoxFuture;
+
+use super::CutHandle;
+use super::cable::{Cable, CableControl, CableEnd};
+use crate::actor::hub::Hub;
+use crate::client::{Client, ConnectError, Options};
+use crate::error::BuildError;
+use crate::server::{Server, ServerBuilder};
+
+/// How much one direction of a connection holds when its reader does not read: as much as a small socket.
+const CAPACITY: usize = 64 << 10;
+
+/// Runs one connection of a worker.
+type Serve = Rc<dyn Fn(CableEnd) -> LocalBoxFuture<'static, ()>>;
+
+/// A server under test, with as many workers as the test wants.
+///
+/// Use it within [`run`], which gives it a single-threaded runtime whose clock is paused.
+///
+/// ```
+/// use courtside::client::Options;
+/// use courtside::testing::{TestServer, run};
+/// use courtside::{ChannelConfig, Server};
+///
+/// run(async {
+///     let builder = Server::builder().channel("updates", ChannelConfig::default());
+///     let server = TestServer::start(builder, 2).await.unwrap();
+///     let client = server.client(Options::default()).await.unwrap();
+///     client.subscribe("updates").await.unwrap();
+///     server.server().publish("updates", "goal").await.unwrap();
+///     let event = client.next().await.unwrap();
+///     assert_eq!(event.data().unwrap(), "goal");
+/// });
+/// ```
+pub struct TestServer {
+    server: Server,
+    workers: Rc<[Serve]>,
+    next: Rc<Cell<usize>>,
+}
+
+impl fmt::Debug for TestServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestServer")
+            .field("workers", &self.workers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a test on a single thread with a paused clock, within an actix system.
+///
+/// # Panics
+///
+/// If the test does, or if there can be no runtime.
+#[allow(clippy::expect_used)]
+pub fn run<T>(test: impl Future<Output = T> + 'static) -> T {
+    let runner = actix::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime for the test")
+    });
+    runner.block_on(test)
+}
+
+impl TestServer {
+    /// Builds the server, and `workers` hubs for it. It is mounted at `/ws`.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be built.
+    pub async fn start(builder: ServerBuilder, workers: usize) -> Result<Self, BuildError> {
+        let server = builder.single_threaded().build()?;
+        let mut made = Vec::new();
+        for _ in 0..workers.max(1) {
+            made.push(worker(&server).await);
+        }
+        Ok(Self {
+            server,
+            workers: made.into(),
+            next: Rc::default(),
+        })
+    }
+
+    /// The server, to publish, to drain, and to look at.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Opens a connection to a worker, and the means to break it. The workers are numbered from 0.
+    #[must_use]
+    pub fn connect_to(&self, worker: usize) -> (CableEnd, CableControl) {
+        let (client, server, control) = Cable::pair(CAPACITY);
+        let serve = &self.workers[worker % self.workers.len()];
+        tokio::task::spawn_local(serve(server));
+        (client, control)
+    }
+
+    /// Opens a connection to the worker whose turn it is.
+    #[must_use]
+    pub fn connect(&self) -> (CableEnd, CableControl) {
+        let turn = self.next.get();
+        self.next.set(turn + 1);
+        self.connect_to(turn)
+    }
+
+    /// A client whose connections go to one worker after the other, so that each resume moves its session.
+    ///
+    /// # Errors
+    ///
+    /// If the first connection is not welcomed.
+    pub async fn client(&self, options: Options) -> Result<Client, ConnectError> {
+        self.client_with(options, |_| {}).await
+    }
+
+    /// As [`client`](Self::client); `plugged` sees the means to break each connection as it is made.
+    ///
+    /// # Errors
+    ///
+    /// If the first connection is not welcomed.
+    pub async fn client_with(
+        &self,
+        options: Options,
+        plugged: impl Fn(CableControl) + 'static,
+    ) -> Result<Client, ConnectError> {
+        let (workers, next) = (self.workers.clone(), self.next.clone());
+        let connect = move || {
+            let turn = next.get();
+            next.set(turn + 1);
+            let (client, server, control) = Cable::pair(CAPACITY);
+            tokio::task::spawn_local(workers[turn % workers.len()](server));
+            plugged(control);
+            std::future::ready(io::Result::Ok(client))
+        };
+        Client::connect_with(connect, "/ws", options).await
+    }
+}
+
+/// An HTTP service with a hub of its own, as a worker thread has.
+async fn worker(server: &Server) -> Serve {
+    let hub = Hub::start(server.shared.clone());
+    let app = App::new().configure(server.mount("/ws", move || hub.clone()));
+    let factory = HttpService::build()
+        .client_disconnect_timeout(Duration::ZERO)
+        .on_connect_ext(|io: &CableEnd, extensions| {
+            let control = io.control_of_server_end();
+            extensions.insert(CutHandle(Rc::new(move || control.reset())));
+        })
+        .h1(map_config(app.into_factory(), |_| AppConfig::default()))
+        .map_init_err(|_| ());
+    let service = factory.new_service(()).await;
+    match service {
+        Ok(service) => {
+            let service = Rc::new(service);
+            Rc::new(move |io| {
+                let served = service.call((io, None));
+                Box::pin(async move {
+                    // An error says that the connection broke, which is what tests do to it.
+                    let _broken = served.await;
+                })
+            })
+        }
+        // An app of routes cannot fail to start; if it does, no connection is answered and the test says so.
+        Err(()) => Rc::new(|_| Box::pin(std::future::ready(()))),
+    }
+}
