@@ -290,7 +290,8 @@ impl World {
                 reason: (shown.is_some() && !resumed).then_some(ResumeFailure::Unknown),
                 received,
                 time: 0,
-                ping: Duration::from_secs(10),
+                // Often, so that acknowledgements and cuts meet.
+                ping: Duration::from_secs(1),
                 window: Duration::from_secs(30),
             };
             welcome.write(w)
