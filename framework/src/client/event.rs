@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::client::error::CallError;
 use crate::close::CloseCode;
 use crate::error::Refusal;
+use crate::handler::Message;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::wire::event::ResumeFailure;
 
@@ -140,6 +141,19 @@ impl Event {
             | Self::Signal { data, .. }
             | Self::Publication { data, .. } => Some(data),
             Self::State { data, .. } => Some(data),
+            _ => None,
+        }
+    }
+
+    /// What a message or a signal says, if it is an `M`; `None` for every other event, and for an `M` of another shape.
+    #[must_use]
+    pub fn message<M: Message + DeserializeOwned>(&self) -> Option<M> {
+        match self {
+            Self::Message { name, data, .. } | Self::Signal { name, data, .. }
+                if name == M::NAME =>
+            {
+                M::deserialize(data).ok()
+            }
             _ => None,
         }
     }

@@ -31,7 +31,6 @@ pub(crate) enum Said {
     Joined {
         id: Option<u64>,
         room: RoomId,
-        kind: String,
         member: MemberId,
     },
     Left {

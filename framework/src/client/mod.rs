@@ -47,7 +47,12 @@ mod room;
 mod rules;
 mod shared;
 mod transport;
+mod typed;
 mod value;
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests;
 
 pub use connect::{Connect, Io};
 pub use error::{CallError, ConnectError, SendError};

@@ -1,20 +1,18 @@
 //! An in-memory network cable, which a test can cut, stall and slow down.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
-use crate::client::random::Random;
+use crate::testing::pipe::{End, Pipe};
 
 /// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -49,147 +47,6 @@ impl Cable {
         };
         let client = CableEnd::new(to_client.clone(), to_server.clone());
         (client, CableEnd::new(to_server, to_client), control)
-    }
-}
-
-/// How a direction has ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum End {
-    /// The writer has said everything: what is in the pipe still arrives.
-    Finished,
-    /// Cut: what was in the pipe is lost, the reader sees the end of the stream.
-    Cut,
-    /// The same, but the reader sees an error.
-    Reset,
-}
-
-/// Some bytes on their way.
-#[derive(Debug)]
-struct Chunk {
-    bytes: Bytes,
-    due: Instant,
-}
-
-/// One direction.
-#[derive(Debug)]
-struct Pipe {
-    capacity: usize,
-    chunks: VecDeque<Chunk>,
-    held: usize,
-    passed: u64,
-    is_stalled: bool,
-    delay: Option<Delay>,
-    end: Option<End>,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-}
-
-#[derive(Debug)]
-struct Delay {
-    least: Duration,
-    spread: Duration,
-    random: Random,
-}
-
-impl Pipe {
-    fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            chunks: VecDeque::new(),
-            held: 0,
-            passed: 0,
-            is_stalled: false,
-            delay: None,
-            end: None,
-            reader: None,
-            writer: None,
-        }
-    }
-
-    fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()]
-            .into_iter()
-            .flatten()
-        {
-            waker.wake();
-        }
-    }
-
-    fn finish(&mut self, end: End) {
-        // A cut cable cannot be finished in peace any more, and a finished one can still be cut.
-        if matches!(self.end, None | Some(End::Finished)) {
-            self.end = Some(end);
-        }
-        if end != End::Finished {
-            self.chunks.clear();
-            self.held = 0;
-        }
-        self.wake();
-    }
-
-    fn write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.end.is_some() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        let room = self.capacity - self.held;
-        if room == 0 && !bytes.is_empty() {
-            self.writer = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let taken = bytes.len().min(room);
-        let mut due = Instant::now();
-        if let Some(delay) = &mut self.delay {
-            due += delay.least + delay.spread.mul_f64(delay.random.fraction());
-        }
-        // What was written later never arrives earlier.
-        due = self.chunks.back().map_or(due, |last| due.max(last.due));
-        if taken > 0 {
-            let bytes = Bytes::copy_from_slice(&bytes[..taken]);
-            self.chunks.push_back(Chunk { bytes, due });
-            self.held += taken;
-            self.reader.take().into_iter().for_each(Waker::wake);
-        }
-        Poll::Ready(Ok(taken))
-    }
-
-    /// Fills `into`, or says until when there is nothing; `None` if that is not known.
-    fn read(
-        &mut self,
-        cx: &Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Result<io::Result<()>, Option<Instant>> {
-        if into.remaining() == 0 {
-            return Ok(Ok(()));
-        }
-        self.reader = Some(cx.waker().clone());
-        match self.end {
-            Some(End::Reset) => return Ok(Err(io::ErrorKind::ConnectionReset.into())),
-            Some(End::Cut) => return Ok(Ok(())),
-            _ if self.is_stalled => return Err(None),
-            Some(End::Finished) if self.chunks.is_empty() => return Ok(Ok(())),
-            _ => {}
-        }
-        let now = Instant::now();
-        let mut read = 0;
-        while let Some(chunk) = self.chunks.front_mut() {
-            if chunk.due > now || into.remaining() == 0 {
-                break;
-            }
-            let count = chunk.bytes.len().min(into.remaining());
-            into.put_slice(&chunk.bytes[..count]);
-            chunk.bytes.advance(count);
-            read += count;
-            if chunk.bytes.is_empty() {
-                self.chunks.pop_front();
-            }
-        }
-        if read == 0 {
-            return Err(self.chunks.front().map(|chunk| chunk.due));
-        }
-        self.held -= read;
-        self.passed += read as u64;
-        self.writer.take().into_iter().for_each(Waker::wake);
-        Ok(Ok(()))
     }
 }
 
@@ -234,10 +91,7 @@ impl Drop for CableEnd {
     fn drop(&mut self) {
         lock(&self.outgoing).finish(End::Finished);
         // Whoever still writes to this end writes to nobody.
-        let mut incoming = lock(&self.incoming);
-        incoming.finish(End::Finished);
-        incoming.chunks.clear();
-        incoming.held = 0;
+        lock(&self.incoming).finish(End::Cut);
     }
 }
 
@@ -324,14 +178,13 @@ impl CableControl {
     ///
     /// With a cut after it, it makes a network that swallows what was written last.
     pub fn stall(&self, direction: Direction) {
-        self.pipe(direction).is_stalled = true;
+        self.pipe(direction).stall();
     }
 
     /// Ends a stall: everything that has piled up arrives.
     pub fn release(&self, direction: Direction) {
         let mut pipe = self.pipe(direction);
-        pipe.is_stalled = false;
-        pipe.wake();
+        pipe.release();
     }
 
     /// Delays what is written from now on by a time within the range, by tokio's clock. The order is kept.
@@ -339,24 +192,20 @@ impl CableControl {
     /// Each write is delayed by a random time of its own, decided by `seed`.
     /// A range of zero to zero ends the delay.
     pub fn delay(&self, direction: Direction, range: RangeInclusive<Duration>, seed: u64) {
-        let delay = Delay {
-            least: *range.start(),
-            spread: range.end().saturating_sub(*range.start()),
-            random: Random::new(Some(seed)),
-        };
-        self.pipe(direction).delay = Some(delay);
+        self.pipe(direction)
+            .delay(*range.start(), *range.end(), seed);
     }
 
     /// How many bytes were written and not read yet.
     #[must_use]
     pub fn in_flight(&self, direction: Direction) -> usize {
-        self.pipe(direction).held
+        self.pipe(direction).held()
     }
 
     /// How many bytes were read at the far end so far.
     #[must_use]
     pub fn passed(&self, direction: Direction) -> u64 {
-        self.pipe(direction).passed
+        self.pipe(direction).passed()
     }
 
     /// Whether the cable was cut, or an end of it was dropped.
@@ -364,14 +213,14 @@ impl CableControl {
     pub fn is_cut(&self) -> bool {
         Direction::BOTH
             .iter()
-            .any(|direction| self.pipe(*direction).end.is_some())
+            .any(|direction| self.pipe(*direction).has_ended())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::time::timeout;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 

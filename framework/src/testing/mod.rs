@@ -2,6 +2,7 @@
 
 mod cable;
 mod harness;
+mod pipe;
 mod server;
 
 pub use cable::{Cable, CableControl, CableEnd, Direction};

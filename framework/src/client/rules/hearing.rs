@@ -1,0 +1,297 @@
+//! What the rules make of each event.
+
+use std::time::Duration;
+
+use crate::client::action::{Name, Outgoing, Since};
+use crate::client::error::CallError;
+use crate::client::event::{Answer, Event, Position, Subscribed};
+use crate::client::heard::{Farewell, Heard, Published, Said, Welcome};
+use crate::client::rules::{Asked, Effect, Goodbye, Phase, Rules, Session, violation};
+use crate::close::CloseCode;
+use crate::error::Refusal;
+use crate::ids::{ChannelName, RoomId};
+use crate::wire::event::{PROTOCOL, Reconnect, ResumeFailure};
+
+impl Rules {
+    /// A frame arrived.
+    pub(crate) fn receive(&mut self, now: Duration, heard: Heard) -> Vec<Effect> {
+        self.receipt.heard();
+        if self.phase == Phase::Greeting {
+            return match heard.said {
+                Said::Welcome(welcome) => self.welcome(now, welcome),
+                Said::Goodbye {
+                    code,
+                    reason,
+                    reconnect,
+                } => self.goodbye(code, reason, reconnect),
+                said => violation(
+                    "bad_event",
+                    format!("an event came before the welcome: {said:?}"),
+                ),
+            };
+        }
+        if heard.is_sequenced {
+            self.receipt.count(heard.bytes);
+        }
+        self.said(now, heard.said)
+    }
+
+    fn welcome(&mut self, now: Duration, welcome: Welcome) -> Vec<Effect> {
+        if welcome.protocol != PROTOCOL {
+            let what = format!(
+                "it speaks version {} of the protocol, not {PROTOCOL}",
+                welcome.protocol
+            );
+            return violation("bad_event", what);
+        }
+        let had_session = self.session.is_some();
+        if welcome.resumed && (!had_session || self.queue.acknowledge(welcome.received).is_err()) {
+            return self.miscount();
+        }
+        self.phase = Phase::Online;
+        self.receipt
+            .begin(now, Duration::from_millis(welcome.ping_ms));
+        self.backoff.welcomed(now);
+        self.server_time = Some((welcome.time, now));
+        let id = welcome.session;
+        self.session = Some(Session {
+            id,
+            token: welcome.resume,
+        });
+        let mut effects = Vec::new();
+        let reason = (had_session && !welcome.resumed)
+            .then_some(welcome.reason.unwrap_or(ResumeFailure::Unknown));
+        let lost_actions = match reason {
+            Some(reason) => self.renew(reason, &mut effects),
+            None => 0,
+        };
+        let connected = Event::Connected {
+            session: id,
+            resumed: welcome.resumed,
+            reason,
+            lost_actions,
+        };
+        effects.insert(0, Effect::Tell(connected));
+        effects
+    }
+
+    /// The session is lost, and a new one has begun. Returns how many actions are lost that nobody waits for.
+    fn renew(&mut self, reason: ResumeFailure, effects: &mut Vec<Effect>) -> usize {
+        self.receipt.renew();
+        for room in self.rooms.renew() {
+            let reason = "session_lost".to_owned();
+            effects.push(Effect::Tell(Event::Left { room, reason }));
+        }
+        let lost = self.queue.renew();
+        let mut waiting = self.queue.ids();
+        for (id, asked) in std::mem::take(&mut self.asked) {
+            if waiting.remove(&id) {
+                self.asked.insert(id, asked);
+            } else if asked == Asked::Application {
+                effects.push(Effect::Answer(id, Err(CallError::SessionLost(reason))));
+            }
+        }
+        // In front of what waits, so that an application's own unsubscribe or publish finds the subscription.
+        for (channel, position) in self.subscriptions.renew().into_iter().rev() {
+            self.last_id += 1;
+            let subscribe: Outgoing<'_, ()> = Outgoing {
+                id: Some(self.last_id),
+                channel: Some(&channel),
+                since: Some(Since {
+                    epoch: &position.epoch,
+                    offset: position.offset,
+                }),
+                ..Outgoing::new(Name::Subscribe)
+            };
+            if let Ok(queued) = self.queued(&subscribe) {
+                self.queue.push_front(queued);
+                self.asked.insert(self.last_id, Asked::Resubscribe(channel));
+            }
+        }
+        lost.iter().filter(|action| action.id.is_none()).count()
+    }
+
+    /// The server's counts cannot be: what was done is unknown, so the session is of no use any more.
+    fn miscount(&mut self) -> Vec<Effect> {
+        // Its token would bring the same counts back. An empty one is unknown to every server.
+        if let Some(session) = &mut self.session {
+            session.token.clear();
+        }
+        violation(
+            "miscount",
+            "the server's count of actions cannot be right".to_owned(),
+        )
+    }
+
+    fn goodbye(&mut self, code: u16, reason: String, reconnect: Option<Reconnect>) -> Vec<Effect> {
+        let code = Some(CloseCode(code));
+        let farewell = Farewell { code, reason };
+        self.goodbye = Some(Goodbye {
+            farewell,
+            reconnect,
+        });
+        Vec::new()
+    }
+
+    fn said(&mut self, now: Duration, said: Said) -> Vec<Effect> {
+        let tell = |event| vec![Effect::Tell(event)];
+        match said {
+            Said::Welcome(_) => violation("bad_event", "a second welcome came".to_owned()),
+            Said::Pong { received, time } => {
+                self.server_time = Some((time, now));
+                match self.queue.acknowledge(received) {
+                    Ok(()) => Vec::new(),
+                    Err(_) => self.miscount(),
+                }
+            }
+            Said::Joined {
+                id, room, member, ..
+            } => {
+                self.rooms.joined(room.clone(), member);
+                self.answer(id, Ok(Answer::Joined(room, member)))
+                    .into_iter()
+                    .collect()
+            }
+            Said::Left { id, room, reason } => {
+                self.rooms.left(&room);
+                match self.answer(id, Ok(Answer::Done)) {
+                    Some(answer) => vec![answer],
+                    None => tell(Event::Left { room, reason }),
+                }
+            }
+            Said::Message { room, name, data } => tell(Event::Message { room, name, data }),
+            Said::Signal { room, name, data } => tell(Event::Signal { room, name, data }),
+            Said::State { room, tick, data } => {
+                let data = self.rooms.state(&room, tick, data);
+                tell(Event::State { room, tick, data })
+            }
+            Said::Patch {
+                room,
+                tick,
+                base,
+                data,
+            } => match self.rooms.patch(&room, tick, base, data) {
+                Some(data) => tell(Event::State { room, tick, data }),
+                None => Vec::new(),
+            },
+            Said::Subscribed {
+                id,
+                channel,
+                epoch,
+                offset,
+                recovered,
+                publications,
+            } => {
+                let position = Position { epoch, offset };
+                self.subscribed(id, channel, position, recovered, publications)
+            }
+            Said::Unsubscribed {
+                id,
+                channel,
+                reason,
+            } => {
+                self.subscriptions.remove(&channel);
+                match self.answer(id, Ok(Answer::Done)) {
+                    Some(answer) => vec![answer],
+                    None => tell(Event::Unsubscribed { channel, reason }),
+                }
+            }
+            Said::Publication {
+                channel,
+                offset,
+                data,
+            } => match self.subscriptions.publication(&channel, offset) {
+                true => tell(Event::Publication {
+                    channel,
+                    offset,
+                    data,
+                }),
+                false => Vec::new(),
+            },
+            Said::Published { id, offset } => self
+                .answer(Some(id), Ok(Answer::Published(offset)))
+                .into_iter()
+                .collect(),
+            Said::Presence {
+                channel,
+                joined,
+                left,
+            } => tell(Event::Presence {
+                channel,
+                joined,
+                left,
+            }),
+            Said::Reply { id, data } => self
+                .answer(Some(id), Ok(Answer::Reply(data)))
+                .into_iter()
+                .collect(),
+            Said::Error {
+                id,
+                room,
+                code,
+                message,
+            } => self.refused(id, room, Refusal::new(code, message)),
+            Said::Goodbye {
+                code,
+                reason,
+                reconnect,
+            } => self.goodbye(code, reason, reconnect),
+            Said::Unknown => Vec::new(),
+        }
+    }
+
+    fn answer(&mut self, id: Option<u64>, answer: Result<Answer, CallError>) -> Option<Effect> {
+        let id = id?;
+        let asked = self.asked.remove(&id)?;
+        (asked == Asked::Application).then_some(Effect::Answer(id, answer))
+    }
+
+    fn subscribed(
+        &mut self,
+        id: Option<u64>,
+        channel: ChannelName,
+        position: Position,
+        recovered: bool,
+        publications: Vec<Published>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let again = id.and_then(|id| self.asked.get(&id));
+        if let Some(Asked::Resubscribe(_)) = again {
+            let channel = channel.clone();
+            effects.push(Effect::Tell(Event::Resubscribed { channel, recovered }));
+        }
+        let subscribed = Subscribed {
+            position: position.clone(),
+            recovered,
+        };
+        effects.extend(self.answer(id, Ok(Answer::Subscribed(subscribed))));
+        let mut seen = self.subscriptions.subscribed(&channel, &position.epoch);
+        for Published { offset, data } in publications {
+            if seen.is_none_or(|seen| offset > seen) {
+                seen = Some(offset);
+                let channel = channel.clone();
+                effects.push(Effect::Tell(Event::Publication {
+                    channel,
+                    offset,
+                    data,
+                }));
+            }
+        }
+        let offset = seen.unwrap_or(0).max(position.offset);
+        self.subscriptions.confirm(channel, position.epoch, offset);
+        effects
+    }
+
+    fn refused(&mut self, id: Option<u64>, room: Option<RoomId>, refusal: Refusal) -> Vec<Effect> {
+        let effect = match id.and_then(|id| Some((id, self.asked.remove(&id)?))) {
+            Some((id, Asked::Application)) => Effect::Answer(id, Err(CallError::Refused(refusal))),
+            Some((_, Asked::Resubscribe(channel))) => {
+                self.subscriptions.remove(&channel);
+                let reason = refusal.code().to_owned();
+                Effect::Tell(Event::Unsubscribed { channel, reason })
+            }
+            None => Effect::Tell(Event::Error { refusal, room }),
+        };
+        vec![effect]
+    }
+}

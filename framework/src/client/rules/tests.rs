@@ -1,0 +1,383 @@
+//! The rules, one situation at a time.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::client::heard;
+use crate::wire::event::ResumeFailure;
+
+const fn at(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn welcome(fields: Value) -> Value {
+    let mut welcome = json!({
+        "event": "welcome", "protocol": 1, "session": "00000000-0000-4000-8000-000000000001", "resume": "token",
+        "resumed": false, "received": 0, "time": 1_000, "ping_ms": 10_000, "window_ms": 30_000
+    });
+    for (key, value) in fields.as_object().unwrap() {
+        welcome[key] = value.clone();
+    }
+    welcome
+}
+
+fn hear(rules: &mut Rules, event: Value) -> Vec<Effect> {
+    let frame = RawData::of(Format::Json, &event).unwrap();
+    rules.receive(at(0), heard::read(&frame).unwrap())
+}
+
+/// Rules after their first welcome.
+fn online() -> Rules {
+    let mut rules = Rules::new(&Options::default());
+    rules.connected();
+    hear(&mut rules, welcome(json!({})));
+    rules
+}
+
+fn come_back(rules: &mut Rules, fields: Value) -> Vec<Effect> {
+    rules.disconnected(at(0), lost(), 0.0);
+    rules.connected();
+    hear(rules, welcome(fields))
+}
+
+fn lost() -> Farewell {
+    closed(None)
+}
+
+fn closed(code: Option<u16>) -> Farewell {
+    Farewell {
+        code: code.map(CloseCode),
+        reason: String::new(),
+    }
+}
+
+fn call(rules: &mut Rules, n: u64) -> u64 {
+    let action = Outgoing {
+        type_: Some("ask"),
+        data: Some(&n),
+        ..Outgoing::new(Name::Call)
+    };
+    rules.act(action, true).unwrap().unwrap()
+}
+
+fn to_room(rules: &mut Rules, room: &str, name: Name) -> Result<Option<u64>, SendError> {
+    let room = room.into();
+    let action: Outgoing<'_, ()> = Outgoing {
+        room: Some(&room),
+        type_: Some("steer"),
+        ..Outgoing::new(name)
+    };
+    rules.act(action, false)
+}
+
+fn written(rules: &mut Rules) -> Vec<Value> {
+    std::iter::from_fn(|| rules.next_to_write(at(0)))
+        .map(|frame| frame.decode().unwrap())
+        .collect()
+}
+
+fn told(effects: &[Effect]) -> Vec<&Event> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Tell(event) => Some(event),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn nothing_is_written_before_the_welcome() {
+    let mut rules = Rules::new(&Options::default());
+    call(&mut rules, 1);
+    assert!(written(&mut rules).is_empty());
+    rules.connected();
+    assert!(written(&mut rules).is_empty());
+    hear(&mut rules, welcome(json!({})));
+    assert_eq!(written(&mut rules)[0]["data"], 1);
+}
+
+#[test]
+fn an_event_before_the_welcome_breaks_the_connection() {
+    let mut rules = Rules::new(&Options::default());
+    rules.connected();
+    let effects = hear(&mut rules, json!({"event": "reply", "id": 1}));
+    assert!(matches!(
+        effects[..],
+        [Effect::Tell(_), Effect::Break(CloseCode::PROTOCOL_ERROR, _)]
+    ));
+    let effects = hear(&mut rules, welcome(json!({"protocol": 2})));
+    assert!(matches!(effects[..], [Effect::Tell(_), Effect::Break(..)]));
+}
+
+#[test]
+fn a_resume_goes_on_where_the_counts_say() {
+    let mut rules = online();
+    for n in 1..=3 {
+        call(&mut rules, n);
+    }
+    assert_eq!(written(&mut rules).len(), 3);
+    hear(&mut rules, json!({"event": "reply", "id": 1, "data": 10}));
+    assert_eq!(rules.resume(), Some(("token", 1)));
+    let effects = come_back(
+        &mut rules,
+        json!({"resumed": true, "received": 1, "resume": "next"}),
+    );
+    assert!(matches!(
+        told(&effects)[..],
+        [Event::Connected {
+            resumed: true,
+            reason: None,
+            ..
+        }]
+    ));
+    let again: Vec<Value> = written(&mut rules)
+        .iter()
+        .map(|a| a["data"].clone())
+        .collect();
+    assert_eq!(again, [2, 3]);
+    assert_eq!(rules.resume(), Some(("next", 1)));
+}
+
+#[test]
+fn a_lost_session_fails_what_was_tried_and_keeps_what_was_not() {
+    let mut rules = online();
+    let tried = call(&mut rules, 1);
+    written(&mut rules);
+    rules.disconnected(at(0), lost(), 0.0);
+    let untried = call(&mut rules, 2);
+    let effects = come_back(&mut rules, json!({"reason": "expired"}));
+    let expired = Effect::Answer(tried, Err(CallError::SessionLost(ResumeFailure::Expired)));
+    assert!(
+        effects.contains(&expired) && effects.len() == 2,
+        "{effects:?}"
+    );
+    assert_eq!(
+        rules.resume(),
+        Some(("token", 0)),
+        "a new session counts from zero"
+    );
+    assert_eq!(written(&mut rules)[0]["id"], untried);
+    let effects = hear(&mut rules, json!({"event": "reply", "id": untried}));
+    assert_eq!(
+        effects,
+        [Effect::Answer(untried, Ok(Answer::Reply(Value::Null)))]
+    );
+}
+
+#[test]
+fn an_acknowledged_request_without_an_answer_fails_with_its_session_too() {
+    let mut rules = online();
+    let id = call(&mut rules, 1);
+    written(&mut rules);
+    assert!(
+        hear(
+            &mut rules,
+            json!({"event": "pong", "received": 1, "time": 5})
+        )
+        .is_empty()
+    );
+    assert_eq!(rules.unacknowledged(), 0);
+    let effects = come_back(&mut rules, json!({"reason": "overflow"}));
+    let overflow = CallError::SessionLost(ResumeFailure::Overflow);
+    assert!(effects.contains(&Effect::Answer(id, Err(overflow))));
+}
+
+#[test]
+fn rooms_end_with_their_session_and_what_was_meant_for_them() {
+    let mut rules = online();
+    assert_eq!(
+        to_room(&mut rules, "r", Name::Send),
+        Err(SendError::NotInRoom)
+    );
+    hear(
+        &mut rules,
+        json!({"event": "joined", "id": 9, "room": "r", "kind": "k", "member": 4}),
+    );
+    rules.disconnected(at(0), lost(), 0.0);
+    assert_eq!(
+        to_room(&mut rules, "r", Name::Send),
+        Ok(None),
+        "it may be resumed yet"
+    );
+    let effects = come_back(&mut rules, json!({"reason": "unknown"}));
+    let told = told(&effects);
+    assert!(matches!(
+        told[0],
+        Event::Connected {
+            lost_actions: 1,
+            ..
+        }
+    ));
+    assert!(matches!(told[1], Event::Left { reason, .. } if reason == "session_lost"));
+    assert!(written(&mut rules).is_empty());
+    assert_eq!(
+        to_room(&mut rules, "r", Name::Send),
+        Err(SendError::NotInRoom)
+    );
+}
+
+fn subscribed(epoch: &str, offset: u64, recovered: bool, offsets: &[u64]) -> Value {
+    let publications: Vec<Value> = offsets
+        .iter()
+        .map(|o| json!({"offset": o, "data": o}))
+        .collect();
+    json!({
+        "event": "subscribed", "id": 1, "channel": "c", "epoch": epoch, "offset": offset, "recovered": recovered,
+        "publications": publications
+    })
+}
+
+fn offsets(effects: &[Effect]) -> Vec<u64> {
+    let offsets = told(effects).into_iter().filter_map(|event| match event {
+        Event::Publication { offset, .. } => Some(*offset),
+        _ => None,
+    });
+    offsets.collect()
+}
+
+/// Rules that have seen up to offset 5 of channel `c`.
+fn reader() -> Rules {
+    let mut rules = online();
+    let channel = "c".into();
+    let action: Outgoing<'_, ()> = Outgoing {
+        channel: Some(&channel),
+        ..Outgoing::new(Name::Subscribe)
+    };
+    rules.act(action, true).unwrap();
+    written(&mut rules);
+    let effects = hear(&mut rules, subscribed("e", 4, false, &[3, 4]));
+    assert!(matches!(
+        effects[0],
+        Effect::Answer(1, Ok(Answer::Subscribed(_)))
+    ));
+    assert_eq!(offsets(&effects), [3, 4]);
+    let event = json!({"event": "publication", "channel": "c", "offset": 5});
+    assert_eq!(offsets(&hear(&mut rules, event.clone())), [5]);
+    assert!(
+        hear(&mut rules, event).is_empty(),
+        "an offset is never handed on twice"
+    );
+    rules
+}
+
+#[test]
+fn a_channel_is_subscribed_again_from_where_it_was() {
+    for (epoch, recovered, listed, expected) in [
+        ("e", true, vec![6, 7], vec![6, 7]),
+        ("e", false, vec![4, 5, 8], vec![8]),
+        ("f", false, vec![1, 2], vec![1, 2]),
+    ] {
+        let mut rules = reader();
+        come_back(&mut rules, json!({"reason": "expired"}));
+        let again = written(&mut rules);
+        assert_eq!(again[0]["since"], json!({"epoch": "e", "offset": 5}));
+        let mut event = subscribed(epoch, *listed.last().unwrap(), recovered, &listed);
+        event["id"] = again[0]["id"].clone();
+        let effects = hear(&mut rules, event);
+        let resubscribed = Effect::Tell(Event::Resubscribed {
+            channel: "c".into(),
+            recovered,
+        });
+        assert_eq!(effects[0], resubscribed);
+        assert_eq!(offsets(&effects), expected);
+    }
+}
+
+#[test]
+fn a_subscription_that_is_refused_after_a_lost_session_is_told() {
+    let mut rules = reader();
+    come_back(&mut rules, json!({"reason": "expired"}));
+    let id = written(&mut rules)[0]["id"].clone();
+    let effects = hear(
+        &mut rules,
+        json!({"event": "error", "id": id, "code": "unknown_channel", "message": ""}),
+    );
+    assert!(matches!(told(&effects)[..], [Event::Unsubscribed { .. }]));
+    come_back(&mut rules, json!({"reason": "expired"}));
+    assert!(written(&mut rules).is_empty(), "it is not asked for again");
+}
+
+#[test]
+fn every_sequenced_event_counts_known_or_not() {
+    let mut rules = online();
+    for event in [
+        json!({"event": "fireworks"}),
+        json!({"event": "presence", "channel": "c"}),
+        json!({"event": "message", "room": "r", "type": "t"}),
+        json!({"event": "error", "code": "c", "message": "m"}),
+        json!({"event": "pong", "received": 0, "time": 0}),
+        json!({"event": "signal", "room": "r", "type": "t"}),
+        json!({"event": "state", "room": "r", "tick": 1, "data": {}}),
+        json!({"event": "patch", "room": "r", "tick": 2, "base": 1, "data": {}}),
+    ] {
+        hear(&mut rules, event);
+    }
+    assert_eq!(rules.resume(), Some(("token", 4)));
+}
+
+#[test]
+fn counts_that_cannot_be_end_the_session() {
+    let mut rules = online();
+    let effects = hear(
+        &mut rules,
+        json!({"event": "pong", "received": 1, "time": 5}),
+    );
+    assert!(matches!(effects[..], [Effect::Tell(_), Effect::Break(..)]));
+    assert_eq!(
+        rules.resume(),
+        Some(("", 0)),
+        "the token would bring the same counts back"
+    );
+}
+
+#[test]
+fn the_close_code_says_whether_to_come_back() {
+    for (code, comes_back) in [
+        (None, true),
+        (Some(1001), true),
+        (Some(1011), true),
+        (Some(1013), true),
+        (Some(4000), true),
+        (Some(4499), true),
+        (Some(1000), false),
+        (Some(1008), false),
+        (Some(1009), false),
+        (Some(4500), false),
+        (Some(4503), false),
+    ] {
+        let next = online().disconnected(at(0), closed(code), 0.5);
+        assert_eq!(matches!(next, Next::ComeBack(_)), comes_back, "{code:?}");
+    }
+}
+
+#[test]
+fn a_goodbye_says_more_than_the_close_code() {
+    let goodbye = json!({"event": "goodbye", "code": 4002, "reason": "restart",
+        "reconnect": {"after_ms": 500, "jitter_ms": 1000}});
+    let mut rules = online();
+    hear(&mut rules, goodbye);
+    assert_eq!(
+        rules.disconnected(at(0), closed(Some(4002)), 0.5),
+        Next::ComeBack(at(1000))
+    );
+    rules.connected();
+    assert_eq!(
+        rules.disconnected(at(0), lost(), 1.0),
+        Next::ComeBack(at(250)),
+        "it counts once"
+    );
+
+    let mut rules = online();
+    hear(
+        &mut rules,
+        json!({"event": "goodbye", "code": 4001, "reason": "slow"}),
+    );
+    assert!(
+        matches!(rules.disconnected(at(0), lost(), 0.5), Next::StayAway(farewell) if farewell.reason == "slow")
+    );
+}
+
+#[test]
+fn the_servers_clock_goes_on_between_its_words() {
+    let rules = online();
+    assert_eq!(rules.server_time(at(250)), Some(1250));
+}

@@ -1,0 +1,6 @@
+//! The whole client against a scripted server, over a cable, on a paused clock, in both formats.
+
+mod delivery;
+mod ends;
+mod peer;
+mod requests;

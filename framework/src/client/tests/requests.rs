@@ -1,0 +1,316 @@
+//! What is asked and answered.
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::peer::{Network, in_both, paused, refuse};
+use crate::client::{CallError, ConnectError, Event, JoinedRoom, Options, SendError};
+use crate::wire::action::JoinMode;
+use crate::wire::codec::Format;
+
+#[test]
+fn the_handshake_says_what_the_options_say() {
+    paused(async {
+        let mut network = Network::new();
+        let options = Options::default()
+            .format(Format::MsgPack)
+            .access_token("secret")
+            .header("Origin", "https://example.org");
+        let (_client, peer) = network.open(options).await;
+        assert!(
+            peer.request
+                .starts_with("GET /ws?format=msgpack HTTP/1.1\r\n"),
+            "{}",
+            peer.request
+        );
+        assert!(
+            peer.request
+                .contains("\r\nAuthorization: Bearer secret\r\n")
+        );
+        assert!(peer.request.contains("\r\nOrigin: https://example.org\r\n"));
+    });
+}
+
+#[test]
+fn a_room_is_joined_played_in_and_left() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let serving = async {
+            let join = peer.action().await;
+            assert_eq!(
+                join,
+                json!({"action": "join", "id": 1, "kind": "arena", "mode": "create", "options": {"bots": 2}})
+            );
+            peer.send(
+                json!({"event": "joined", "id": 1, "room": "r1", "kind": "arena", "member": 7}),
+            )
+            .await;
+            peer.send(json!({"event": "state", "room": "r1", "tick": 3, "data": {"hp": 5}}))
+                .await;
+            peer
+        };
+        let options = json!({"bots": 2});
+        let (arena, mut peer) = tokio::join!(
+            client.join_with("arena", JoinMode::Create, &options),
+            serving
+        );
+        let arena = arena.unwrap();
+        assert_eq!((arena.id().as_str(), arena.member().get()), ("r1", 7));
+        let Some(Event::State { tick: 3, data, .. }) = client.next().await else {
+            panic!()
+        };
+        assert_eq!(*data, json!({"hp": 5}));
+
+        arena.send_raw("steer", &json!({"dx": 1})).unwrap();
+        let steer = json!({"action": "send", "room": "r1", "type": "steer", "data": {"dx": 1}});
+        assert_eq!(peer.action().await, steer);
+        arena.send_with::<()>("jump", None).unwrap();
+        assert_eq!(
+            peer.action().await,
+            json!({"action": "send", "room": "r1", "type": "jump"})
+        );
+
+        let (answer, ()) = tokio::join!(arena.call_raw::<_, Vec<u8>>("ask", &1), async {
+            let id = peer.action().await["id"].clone();
+            peer.send(json!({"event": "reply", "id": id, "data": [1, 2]}))
+                .await;
+        });
+        assert_eq!(answer, Ok(vec![1, 2]));
+
+        let (left, ()) = tokio::join!(arena.leave(), async {
+            let id = peer.action().await["id"].clone();
+            peer.send(json!({"event": "left", "id": id, "room": "r1", "reason": "left"}))
+                .await;
+        });
+        assert_eq!(left, Ok(()));
+        assert!(!arena.is_joined());
+        assert_eq!(arena.send_raw("steer", &0), Err(SendError::NotInRoom));
+    });
+}
+
+#[test]
+fn a_room_that_throws_the_client_out_says_so() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let arena = join(&client, &mut peer).await;
+        peer.send(json!({"event": "message", "room": "r1", "type": "bye", "data": null}))
+            .await;
+        peer.send(json!({"event": "left", "room": "r1", "reason": "kicked"}))
+            .await;
+        assert!(matches!(client.next().await, Some(Event::Message { name, .. }) if name == "bye"));
+        assert!(
+            matches!(client.next().await, Some(Event::Left { reason, .. }) if reason == "kicked")
+        );
+        assert!(!arena.is_joined());
+    });
+}
+
+pub(super) async fn join(
+    client: &crate::client::Client,
+    peer: &mut super::peer::Peer,
+) -> JoinedRoom {
+    let options = json!({});
+    let (arena, ()) = tokio::join!(client.join("arena", &options), async {
+        let id = peer.action().await["id"].clone();
+        peer.send(json!({"event": "joined", "id": id, "room": "r1", "kind": "arena", "member": 1}))
+            .await;
+    });
+    arena.unwrap()
+}
+
+#[test]
+fn refusals_and_answers_of_another_type_are_told_apart() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let (answers, ()) = tokio::join!(
+            async {
+                let refused = client.call_raw::<_, Value>("top", &0).await;
+                (refused, client.call_raw::<_, u8>("top", &0).await)
+            },
+            async {
+                let id = peer.action().await["id"].clone();
+                peer.send(json!({"event": "error", "id": id, "code": "no", "message": "not now"}))
+                    .await;
+                let id = peer.action().await["id"].clone();
+                peer.send(json!({"event": "reply", "id": id, "data": "text"}))
+                    .await;
+            }
+        );
+        let refusal = answers.0.unwrap_err();
+        assert_eq!(
+            refusal.refusal().map(|r| (r.code(), r.message())),
+            Some(("no", "not now"))
+        );
+        assert!(matches!(answers.1, Err(CallError::Decode(_))));
+        peer.send(json!({"event": "error", "code": "bad_payload", "message": "m", "room": "r1"}))
+            .await;
+        let Some(Event::Error { refusal, room }) = client.next().await else {
+            panic!()
+        };
+        assert_eq!((refusal.code(), room), ("bad_payload", Some("r1".into())));
+    });
+}
+
+#[test]
+fn channels_are_subscribed_published_to_and_left() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let serving = async {
+            let id = peer.action().await["id"].clone();
+            peer.send(json!({
+                "event": "subscribed", "id": id, "channel": "c", "epoch": "e", "offset": 2, "recovered": false,
+                "publications": [{"offset": 2, "data": "old"}]
+            }))
+            .await;
+            let publish = peer.action().await;
+            assert_eq!(publish["data"], json!({"goal": 1}));
+            peer.send(
+                json!({"event": "publication", "channel": "c", "offset": 3, "data": {"goal": 1}}),
+            )
+            .await;
+            peer.send(
+                json!({"event": "published", "id": publish["id"], "channel": "c", "offset": 3}),
+            )
+            .await;
+            let id = peer.action().await["id"].clone();
+            peer.send(json!({"event": "unsubscribed", "id": id, "channel": "c", "reason": "left"}))
+                .await;
+        };
+        let asking = async {
+            let subscribed = client.subscribe("c").await.unwrap();
+            assert_eq!(
+                (subscribed.position.offset, subscribed.recovered),
+                (2, false)
+            );
+            assert_eq!(client.publish("c", &json!({"goal": 1})).await, Ok(3));
+            assert_eq!(client.position("c").unwrap().offset, 3);
+            client.unsubscribe("c").await.unwrap();
+            assert_eq!(client.position("c"), None);
+        };
+        tokio::join!(serving, asking);
+        for expected in [json!("old"), json!({"goal": 1})] {
+            let event = client.next().await.unwrap();
+            assert_eq!(event.decode::<Value>(), Ok(expected));
+        }
+        assert_eq!(client.try_next(), None);
+    });
+}
+
+#[test]
+fn a_refused_handshake_is_an_error_with_the_servers_words() {
+    paused(async {
+        let mut network = Network::new();
+        let connecting = network.connect(Options::default());
+        let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 49\r\n\r\n{\"code\":\"origin\",\"message\":\"not from this site!\"}";
+        let (client, ()) = tokio::join!(connecting, async {
+            refuse(network.accept().await.0, answer).await
+        });
+        let error = client.unwrap_err();
+        assert!(matches!(error, ConnectError::Refused { status: 403, .. }));
+        assert!(error.to_string().contains("not from this site!"), "{error}");
+    });
+}
+
+#[test]
+fn a_server_that_never_welcomes_is_given_up() {
+    paused(async {
+        let mut network = Network::new();
+        let start = Instant::now();
+        let connecting = network.connect(Options::default());
+        let (client, _peer) = tokio::join!(connecting, network.peer(Format::Json));
+        assert!(client.is_err());
+        assert_eq!(start.elapsed().as_secs(), 10);
+
+        // Nor one that does not even answer the handshake.
+        let connecting = network.connect(Options::default());
+        let (client, _end) = tokio::join!(connecting, network.accept());
+        assert!(matches!(client, Err(ConnectError::TimedOut)));
+    });
+}
+
+#[test]
+fn an_action_beyond_the_bound_is_refused_and_the_bound_holds_offline_too() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let mut options = Options::default().format(format);
+        options.queue_actions = 4;
+        let (client, mut peer) = network.open(options).await;
+        let arena = join(&client, &mut peer).await;
+        peer.cable.cut();
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Disconnected { .. })
+        ));
+        // The join itself is not acknowledged yet.
+        for n in 0..3 {
+            assert_eq!(arena.send_raw("n", &n), Ok(()));
+        }
+        assert_eq!(arena.send_raw("n", &3), Err(SendError::Full));
+        assert_eq!(
+            client.call_raw::<_, ()>("n", &3).await,
+            Err(CallError::NotSent(SendError::Full))
+        );
+        let mut peer = network.peer(format).await;
+        peer.welcome(json!({"resumed": true, "received": 1})).await;
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Connected { resumed: true, .. })
+        ));
+        assert_eq!(arena.send_raw("n", &3), Ok(()));
+        for n in 0..4 {
+            assert_eq!(peer.action().await["data"], n);
+        }
+    });
+}
+
+#[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug, crate::Message)]
+#[message(reply = Vec<u8>)]
+struct TopScores {
+    limit: u8,
+}
+
+#[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug, crate::Message)]
+struct Jump;
+
+#[test]
+fn types_stand_for_names() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let arena = join(&client, &mut peer).await;
+        arena.send(&Jump).unwrap();
+        let jump = json!({"action": "send", "room": "r1", "type": "jump"});
+        assert_eq!(peer.action().await, jump);
+        for in_room in [false, true] {
+            let top = TopScores { limit: 2 };
+            let asking = async {
+                match in_room {
+                    true => arena.call(&top).await,
+                    false => client.call(&top).await,
+                }
+            };
+            let serving = async {
+                let action = peer.action().await;
+                assert_eq!(action["type"], "top_scores");
+                assert_eq!(action["data"], json!({"limit": 2}));
+                peer.send(json!({"event": "reply", "id": action["id"], "data": [9, 8]}))
+                    .await;
+            };
+            assert_eq!(tokio::join!(asking, serving).0, Ok(vec![9, 8]));
+        }
+        peer.send(
+            json!({"event": "message", "room": "r1", "type": "top_scores", "data": {"limit": 5}}),
+        )
+        .await;
+        peer.send(json!({"event": "signal", "room": "r1", "type": "jump"}))
+            .await;
+        let event = client.next().await.unwrap();
+        assert_eq!(event.message::<Jump>(), None);
+        assert_eq!(event.message(), Some(TopScores { limit: 5 }));
+        assert_eq!(client.next().await.unwrap().message(), Some(Jump));
+    });
+}
