@@ -164,8 +164,10 @@ export class Client {
     this.link.cut(milliseconds);
   }
 
-  /** Ends the session for good. What waits for an answer rejects with `closed`. */
+  /** Leaves all rooms and closes for good. What waits for an answer rejects with `closed`. */
   close(): void {
+    // The end of a connection is no reason for the server to let go of a member.
+    for (const room of this.rooms.values()) room.leave().catch(() => {});
     this.link.close();
   }
 

@@ -58,8 +58,8 @@ impl CloseCode {
         match self.0 {
             4000..=4499 => true,
             4500..=4999 => false,
-            // What would fail again the same way, or was wished.
-            1000 | 1002 | 1003 | 1007 | 1008 | 1009 => false,
+            // What would fail again the same way: the policy that refused the client, and the message that was too big.
+            1008 | 1009 => false,
             _ => true,
         }
     }

@@ -368,7 +368,9 @@ impl Connection {
         };
         // Its own close frame is not looked for among what it still sends, so patience is short.
         let deadline = self.hub.now() + FAREWELL;
-        self.link.end(code, &reason, None, Manner::Now, deadline);
+        let come_back = code.comes_back().then(|| self.hub.at_once());
+        self.link
+            .end(code, &reason, come_back, Manner::Now, deadline);
         self.discards.set(true);
         ctx.stop();
     }

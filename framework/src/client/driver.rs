@@ -175,6 +175,7 @@ fn lost(reason: &str) -> Farewell {
 
 /// Sends what is queued and closes, within the time that the options give it. Nothing is handed on any more.
 async fn say_goodbye(shared: &Shared, mut link: Link) -> Farewell {
+    shared.rules_mut(Rules::leave_all);
     let saying = async {
         loop {
             shared.rules_mut(|rules| write(rules, &mut link, shared.now()));

@@ -178,6 +178,19 @@ impl Rules {
         Ok(action.id)
     }
 
+    /// Queues a `leave` for each room, before the client closes: a connection that ends is no reason for the server to let go of
+    /// a member.
+    pub(crate) fn leave_all(&mut self) {
+        for room in self.rooms.ids() {
+            let leave: Outgoing<'_, ()> = Outgoing {
+                room: Some(&room),
+                ..Outgoing::new(Name::Leave)
+            };
+            // A queue that is full leaves the rest to the end of the window.
+            let _full = self.act(leave, false);
+        }
+    }
+
     fn queued<T: Serialize + ?Sized>(&self, action: &Outgoing<'_, T>) -> Result<Queued, SendError> {
         Ok(Queued {
             frame: action.encode(self.format)?,

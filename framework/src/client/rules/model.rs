@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::*;
 use crate::client::heard;
 use crate::config::Config;
-use crate::session::outbox::{Delivery, Outbox};
+use crate::session::outbox::{Delivery, Outbox, Resumed};
 use crate::wire::action::{self, Action, Since as Asked};
 use crate::wire::codec::CodecError;
 use crate::wire::event::{self, Publication, ResumeFailure};
@@ -269,7 +269,11 @@ impl World {
             .map(|(token, received)| (token.to_owned(), received));
         let resumed = match &shown {
             Some((token, received)) if *token == self.session.to_string() => {
-                assert!(self.outbox.resume(*received), "the counts do not fit");
+                assert_eq!(
+                    self.outbox.resume(*received),
+                    Resumed::Yes,
+                    "the counts do not fit"
+                );
                 true
             }
             _ => false,

@@ -39,6 +39,10 @@ impl Rooms {
         self.0.get(room).map(|membership| membership.member)
     }
 
+    pub(crate) fn ids(&self) -> Vec<RoomId> {
+        self.0.keys().cloned().collect()
+    }
+
     /// A new session is in no room.
     pub(crate) fn renew(&mut self) -> Vec<RoomId> {
         std::mem::take(&mut self.0).into_keys().collect()
