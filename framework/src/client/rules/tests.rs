@@ -338,7 +338,7 @@ fn the_close_code_says_whether_to_come_back() {
         (Some(1013), true),
         (Some(4000), true),
         (Some(4499), true),
-        (Some(1000), false),
+        (Some(1000), true),
         (Some(1008), false),
         (Some(1009), false),
         (Some(4500), false),

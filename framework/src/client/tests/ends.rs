@@ -128,6 +128,7 @@ fn closing_says_what_is_queued_and_answers_nobody() {
         let serving = async {
             assert_eq!(peer.action().await["type"], "ask");
             assert_eq!(peer.action().await["type"], "last");
+            assert_eq!(peer.action().await["action"], "leave");
             let close = peer.frame().await;
             assert!(
                 matches!(&close, Some(ws::Frame::Close(Some(reason))) if reason.code == ws::CloseCode::Normal),
@@ -182,6 +183,7 @@ fn the_last_handle_closes_the_client() {
             "a room holds its client"
         );
         drop(arena);
+        assert_eq!(peer.action().await["action"], "leave");
         assert!(matches!(peer.frame().await, Some(ws::Frame::Close(_))));
     });
 }
