@@ -1,0 +1,89 @@
+// The chat: lines by their number, each once and in order, and the field to write one.
+
+import { HUES } from '/palette.js';
+
+const SHOWN = 120;
+
+export class Chat {
+  #lines = new Map();
+  #log = document.querySelector('#chat-log');
+  #field = document.querySelector('#chat-input');
+  #box = document.querySelector('#chat');
+
+  // `say` sends a line and rejects with the server's refusal; `onFocus` is told whether the chat has the keyboard.
+  constructor({ say, onFocus, onRefused }) {
+    document.querySelector('#chat-form').addEventListener('submit', async (event) => {
+      event.preventDefault();
+      const text = this.#field.value;
+      // Enter on an empty line is how one leaves the chat again.
+      if (text.trim() === '') return this.#field.blur();
+      this.#field.value = '';
+      try {
+        await say(text);
+      } catch (error) {
+        if (this.#field.value === '') this.#field.value = text;
+        onRefused(error);
+      }
+    });
+    this.#field.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') {
+        event.stopPropagation();
+        this.#field.blur();
+      }
+    });
+    this.#field.addEventListener('focus', () => {
+      this.#box.classList.add('chatting');
+      onFocus(true);
+    });
+    this.#field.addEventListener('blur', () => {
+      this.#box.classList.remove('chatting');
+      onFocus(false);
+    });
+  }
+
+  open() {
+    // Shown first: a field that is hidden cannot be focused.
+    this.#box.classList.add('chatting');
+    this.#field.focus();
+  }
+
+  clear() {
+    this.#lines.clear();
+    this.#log.replaceChildren();
+  }
+
+  // False for a line that is here already.
+  add(line) {
+    if (this.#lines.has(line.number)) return false;
+    this.#lines.set(line.number, line);
+    const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 40;
+    this.#log.append(row(line));
+    while (this.#log.childElementCount > SHOWN) this.#log.firstElementChild.remove();
+    if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
+    return true;
+  }
+
+  // How many lines others have said, without this member's own and the arena's.
+  saidByOthers(member) {
+    return this.lines.filter((line) => line.from !== undefined && line.from !== member).length;
+  }
+
+  get lines() {
+    return [...this.#lines.values()];
+  }
+}
+
+function row(line) {
+  const row = document.createElement('p');
+  row.dataset.number = line.number;
+  if (line.from === undefined) {
+    row.className = 'system';
+    row.textContent = line.text;
+    return row;
+  }
+  const name = document.createElement('b');
+  name.textContent = line.name;
+  if (line.hue !== undefined) name.style.color = HUES[line.hue % HUES.length];
+  row.append(name, ' ', line.text);
+  return row;
+}

@@ -1,0 +1,316 @@
+// Puts the parts together: what the server tells goes into the timeline, what the hands want goes out, and each picture
+// is drawn from a moment that is a little past.
+
+import { Chat } from '/chat.js';
+import { Effects } from '/effects.js';
+import { Hud, ranked } from '/hud.js';
+import { Input } from '/input.js';
+import { Map2D } from '/map.js';
+import { Net } from '/net.js';
+import { HUES, hueOf, PICKUPS } from '/palette.js';
+import { Scene } from '/scene.js';
+import { play, soundOn, toggleSound, wakeSound } from '/sound.js';
+import { Start } from '/start.js';
+import { Timeline } from '/timeline.js';
+
+const STEER_MS = 33;
+const HUD_MS = 100;
+const CUT_MS = 5000;
+const PING_MS = 2000;
+const CALM = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+const PICKUP_WORDS = { repair: '+ hull', spread: 'triple shot', shield: 'shield' };
+
+const $ = (selector) => document.querySelector(selector);
+const timeline = new Timeline();
+const effects = new Effects(CALM);
+const scene = new Scene($('#scene'), CALM);
+const map = new Map2D();
+const hud = new Hud();
+const input = new Input($('#scene'), useThumbs);
+const pilots = new Map();
+
+let chatting = false;
+let roundOver = null;
+let destroyedBy = null;
+let fightShownUntil = 0;
+// While the line is down: since when, how many lines of chat there were, and whether it was cut on purpose.
+let away = null;
+let lastSteer = 0;
+let lastHud = 0;
+let lastFrame = performance.now();
+let wasGone = false;
+
+const net = new Net({
+  entered(room) {
+    timeline.clear();
+    chat.clear();
+    effects.clear();
+    roundOver = null;
+    hud.banner(null);
+    window.history.replaceState(null, '', `#${room.id}`);
+    if (start.isOpen) start.refresh();
+  },
+  seat({ tick_hz }) {
+    timeline.tickMs = 1000 / tick_hz;
+    showSeat();
+  },
+  state(state, tick) {
+    for (const [id, { name, hue }] of Object.entries(state.ships)) pilots.set(Number(id), { id: Number(id), name, hue });
+    timeline.push(state, tick, performance.now());
+  },
+  backlog(lines) {
+    for (const line of lines) chat.add(line);
+  },
+  line(line) {
+    chat.add(line);
+  },
+  roundOver(over) {
+    roundOver = over;
+    play('over');
+    if (start.isOpen) start.refresh();
+  },
+  roundBegun() {
+    roundOver = null;
+    fightShownUntil = performance.now() + 1600;
+    play('fight');
+  },
+  hit({ tick, x, y, ship, by, absorbed }) {
+    effects.at(tick, () => {
+      effects.hit(x, y, hueOf(pilots.get(by)), absorbed);
+      play('hit', nearness(x, y));
+      if (ship === net.ship && !CALM && !absorbed) effects.shake = Math.max(effects.shake, 0.35);
+    });
+  },
+  destroyed({ tick, x, y, ship, by, points }) {
+    const [loser, winner] = [pilots.get(ship), pilots.get(by)];
+    if (ship === net.ship) destroyedBy = winner;
+    effects.at(tick, () => {
+      const near = nearness(x, y);
+      effects.explosion(x, y, hueOf(loser), ship === net.ship ? 1 : near * 0.7);
+      if (by === net.ship && points) effects.number(x, y, `+${points}`, '#ffffff');
+      play('boom', near);
+      hud.feed(winner, loser, points, net.ship);
+    });
+  },
+  picked({ tick, x, y, ship, kind }) {
+    effects.at(tick, () => {
+      effects.ring(x, y, PICKUPS[kind], 60, 0.4);
+      if (ship !== net.ship) return;
+      effects.number(x, y, PICKUP_WORDS[kind], PICKUPS[kind]);
+      play('pickup');
+    });
+  },
+  failed(error) {
+    hud.notice(error.message, 'bad', 5000);
+  },
+});
+
+const chat = new Chat({
+  say: (text) => net.chat(text),
+  onFocus(has) {
+    chatting = has;
+    updateInput();
+  },
+  onRefused: (error) => hud.notice(error.message, 'bad', 4000),
+});
+
+const start = new Start(net, {
+  play(name) {
+    wakeSound();
+    if (net.ship !== null && name) net.rename(name);
+    else if (net.ship === null) net.play(name);
+  },
+  watch() {
+    if (net.ship !== null) net.watch();
+    else net.playing = false;
+  },
+  move(id) {
+    net.move(id, { fresh: id === null });
+  },
+  toggled: () => updateInput(),
+});
+
+function useThumbs() {
+  document.body.classList.add('touch');
+  $('#chat-input').placeholder = 'Say something';
+}
+
+function updateInput() {
+  input.enabled = !chatting && !start.isOpen;
+  if (!input.enabled) input.release();
+}
+
+function showSeat() {
+  const button = $('#seat');
+  button.textContent = net.ship === null ? 'Play' : 'Watch';
+  button.title = net.ship === null ? 'Take a ship' : 'Give up the ship and watch';
+  document.body.classList.toggle('playing', net.ship !== null);
+}
+
+// How near to the middle of the picture something is, from 1 down to 0.
+function nearness(x, y) {
+  return Math.max(0, 1 - Math.hypot(x - scene.camera.x, y - scene.camera.y) / 1100);
+}
+
+const linesOfOthers = () => chat.saidByOthers(net.room?.member);
+
+function watchConnection() {
+  net.client.on('state', (state) => {
+    if (state === 'open') return;
+    if (state === 'closed') return hud.notice('The connection is closed. Reload the page to come back.', 'bad');
+    if (state === 'reconnecting' && !away) away = { since: performance.now(), cut: 0, lines: linesOfOthers() };
+  });
+  net.client.on('open', ({ resumed }) => {
+    net.forgetSteering();
+    const left = away;
+    away = null;
+    if (!left) return;
+    if (!resumed) return hud.notice('The server no longer knew this session. You are in as somebody new.', 'bad', 6000);
+    // What was said meanwhile comes right behind the welcome.
+    setTimeout(() => {
+      const missed = linesOfOthers() - left.lines;
+      const said = missed === 1 ? '1 line of chat was said meanwhile' : `${missed} lines of chat were said meanwhile`;
+      hud.notice(`Back in the same ${net.ship === null ? 'arena' : 'ship'}. ${missed ? `${said}, and none is missing.` : 'Nothing was missed.'}`, 'good', 5000);
+    }, 300);
+  });
+}
+
+function cut() {
+  away = { since: performance.now(), cut: CUT_MS, lines: linesOfOthers() };
+  net.client.cut(CUT_MS);
+}
+
+function showAway(now) {
+  if (!away || net.client.state === 'open') return;
+  const ship = net.ship === null ? '' : ' Your ship drifts as a ghost, and nothing can touch it.';
+  const left = Math.ceil((away.cut - (now - away.since)) / 1000);
+  const when = left > 0 ? `Back in ${left} s.` : 'Coming back…';
+  hud.notice(`${away.cut ? 'Connection cut.' : 'Connection lost.'}${ship} ${when}`, 'bad');
+}
+
+function showBanner(now, state, own) {
+  if (state.phase === 'rest') {
+    const winners = roundOver?.winners ?? [];
+    const title = winners.length === 0 ? 'Nobody scored' : winners.length > 1 ? 'A draw' : winners[0].ship === net.ship ? 'You win!' : `${winners[0].name} wins`;
+    const table = ranked(state.ships).slice(0, 3).filter((ship) => ship.score);
+    const lines = table.map((ship, place) => ({ text: `${place + 1}   ${ship.name}   ${ship.score}`, color: HUES[ship.hue % HUES.length] }));
+    lines.push(`Round ${state.round + 1} in ${state.left}`);
+    hud.banner(`over ${state.round}`, title, lines, winners[0] ? HUES[winners[0].hue % HUES.length] : '#ffffff');
+  } else if (own?.gone) {
+    const soon = own.gone <= 30;
+    const by = destroyedBy ? [{ text: `by ${destroyedBy.name}`, color: hueOf(destroyedBy) }] : [];
+    hud.banner('destroyed', 'Destroyed', [...by, `Back in ${Math.ceil(own.gone / 10)}${soon ? ' — fire to return now' : ''}`], '#ff6262');
+  } else if (now < fightShownUntil) {
+    hud.banner(`fight ${state.round}`, 'Fight!', [`Round ${state.round}`], '#37e6ff');
+  } else if (hud.bannerKey) {
+    hud.banner(null);
+  }
+}
+
+// Whom the camera follows: the own ship, or for those who watch, whoever leads.
+function followed(frame, own) {
+  if (own) return own;
+  const leader = ranked(frame.state.ships).find((ship) => !ship.gone);
+  return (leader && frame.ships.get(leader.id)) ?? { x: frame.state.field.width / 2, y: frame.state.field.height / 2 };
+}
+
+function respawnOnFire(own, fire) {
+  const gone = Boolean(own?.gone);
+  if (gone && wasGone && fire && own.gone <= 30) net.respawn();
+  wasGone = gone;
+}
+
+function step(now) {
+  requestAnimationFrame(step);
+  const dt = Math.min(0.1, (now - lastFrame) / 1000);
+  lastFrame = now;
+  const seconds = now / 1000;
+  const frame = timeline.sample(now);
+  const own = (net.ship !== null && frame?.ships.get(net.ship)) || null;
+  const intent = input.read(own, frame?.ships ?? new Map(), scene, seconds, dt);
+  if (own && !own.gone && !own.ghost && input.enabled) {
+    // The own hands are seen at once; where they have led comes from the server.
+    own.angle = intent.aim;
+    own.thrust = intent.x !== 0 || intent.y !== 0;
+  }
+  if (now - lastSteer >= STEER_MS) {
+    lastSteer = now;
+    net.steer(intent);
+    respawnOnFire(own, intent.fire);
+  }
+  effects.step(frame?.tick ?? 0, dt);
+  const target = frame ? followed(frame, own) : scene.camera;
+  // Behind the start panel, whoever is followed flies beside it.
+  const aside = start.isOpen && window.innerWidth > 900 ? window.innerWidth * 0.3 / scene.camera.scale : 0;
+  scene.draw(frame, { own: net.ship, target: { x: target.x - aside, y: target.y }, effects, dt, seconds, wide: start.isOpen });
+  if (frame) map.draw(frame, net.ship, scene.camera);
+  if (now - lastHud >= HUD_MS) {
+    lastHud = now;
+    hud.connection(net.client.state, net.client.roundTrip, timeline.newestTick);
+    showAway(now);
+    const state = timeline.newest;
+    if (state) {
+      const ship = net.ship === null ? null : state.ships[net.ship] ?? null;
+      hud.clock(state);
+      hud.scoreboard(state.ships, net.ship);
+      hud.gauges(ship);
+      showBanner(now, state, ship);
+    }
+  }
+}
+
+scene.onShot = (shot) => play('shot', nearness(shot.x, shot.y) * (shot.owner === net.ship ? 1 : 0.4));
+
+window.addEventListener('keydown', (event) => {
+  const typing = event.target.closest?.('input, textarea');
+  if (event.key === 'Escape' && !chatting) {
+    if (start.isOpen) start.close();
+    else start.open();
+  }
+  if (event.key === 'Enter' && !typing && !start.isOpen && !event.target.closest?.('button')) {
+    event.preventDefault();
+    chat.open();
+  }
+});
+
+// A button that was clicked would take the next press of the space bar.
+function button(selector, act) {
+  $(selector).addEventListener('click', (event) => {
+    event.currentTarget.blur();
+    act(event.currentTarget);
+  });
+}
+
+button('#cut', cut);
+button('#menu', () => (start.isOpen ? start.close() : start.open()));
+button('#touch-chat', () => chat.open());
+button('#seat', () => {
+  if (net.ship === null) net.play($('#name').value.trim());
+  else net.watch();
+});
+button('#sound', (self) => {
+  self.setAttribute('aria-pressed', String(toggleSound()));
+  wakeSound();
+});
+
+$('#sound').setAttribute('aria-pressed', String(soundOn()));
+if (window.matchMedia('(pointer: coarse)').matches) useThumbs();
+watchConnection();
+showSeat();
+// The client pings seldom, as seldom is enough to live; whoever looks at the number wants it fresh.
+setInterval(() => net.client.ping().catch(() => {}), PING_MS);
+net.client.whenOpen().then(() => start.refresh(), () => {});
+net.enter(window.location.hash.slice(1) || null);
+start.open();
+requestAnimationFrame(step);
+
+// For tests in a browser, and for the curious.
+window.arena = {
+  client: net.client,
+  get room() { return net.room; },
+  get member() { return net.room?.member; },
+  get ship() { return net.ship; },
+  state: () => timeline.newest,
+  tick: () => timeline.newestTick,
+  chatLines: () => chat.lines,
+};

@@ -1,0 +1,147 @@
+// The page's line to the server: one client, one room at a time, and the way back after a session was lost.
+
+import { connect } from '/courtside.js';
+
+export class Net {
+  client = connect('/ws');
+  room = null;
+  // The own ship, or null while only watching.
+  ship = null;
+  name = '';
+  playing = false;
+  #on;
+  #joins = 0;
+  #steered = '';
+
+  // `on` is told: seat, state, line, backlog, roundOver, roundBegun, hit, destroyed, picked, entered, failed.
+  constructor(on) {
+    this.#on = on;
+    // The server was started anew, or the window was missed: what was joined, or about to be, is joined again.
+    this.client.on('lost', () => {
+      if (this.#joins > 0) this.enter(this.room?.id);
+    });
+  }
+
+  // Joins an arena: the one with this id, a new one, or any that has a seat.
+  async enter(id = null, { fresh = false } = {}) {
+    this.#joins += 1;
+    const join = this.#joins;
+    const { client } = this;
+    const options = { name: this.name, spectate: !this.playing };
+    const any = () => client.join('arena', options, { mode: fresh ? 'create' : 'any' });
+    let room;
+    try {
+      // An arena that is full or over is no reason to stand outside.
+      room = await (id ? client.joinRoom(id, options).catch((error) => (error.sent === undefined ? any() : Promise.reject(error))) : any());
+    } catch (error) {
+      if (join === this.#joins) this.#on.failed(error);
+      return;
+    }
+    if (join !== this.#joins) {
+      room.leave().catch(() => {});
+      return;
+    }
+    this.#attach(room);
+  }
+
+  // Goes to another arena.
+  async move(id, options) {
+    const { room } = this;
+    // A join that is still under way is overtaken too.
+    this.#joins += 1;
+    this.room = null;
+    await room?.leave().catch(() => {});
+    await this.enter(id, options);
+  }
+
+  #attach(room) {
+    const on = this.#on;
+    this.room = room;
+    this.ship = null;
+    this.#steered = '';
+    on.entered(room);
+    const current = (listener) => (data, tick) => {
+      if (this.room === room) listener(data, tick);
+    };
+    room.on('seat', current((seat) => {
+      this.ship = seat.ship ?? null;
+      this.playing = this.ship !== null;
+      this.#steered = '';
+      on.seat(seat);
+    }));
+    room.on('chat_backlog', current(({ lines }) => on.backlog(lines)));
+    room.on('chat_line', current((line) => on.line(line)));
+    room.on('round_over', current(on.roundOver));
+    room.on('round_begun', current(on.roundBegun));
+    room.on('hit', current(on.hit));
+    room.on('destroyed', current(on.destroyed));
+    room.on('picked', current(on.picked));
+    room.onState(current(on.state));
+    room.onLeft((reason) => {
+      // What was left by own wish, or was lost with its session, is dealt with where that happened.
+      if (this.room === room && ['kicked', 'disposed', 'crashed'].includes(reason)) this.enter();
+    });
+    room.onError((error) => {
+      if (this.room === room) on.failed(error);
+    });
+  }
+
+  get isOpen() {
+    return this.client.state === 'open' && this.room !== null && this.room.isJoined;
+  }
+
+  // Tells the server what the hands want, when that has changed.
+  // Every action waits until the server has it: steering into a dead line would be replayed afterwards, so it is not said.
+  steer({ x, y, aim, fire, dash }) {
+    if (!this.isOpen || this.ship === null) return;
+    const intent = { x: round(x), y: round(y), aim: round(aim), fire, dash };
+    const said = JSON.stringify(intent);
+    if (said === this.#steered) return;
+    this.#steered = said;
+    this.room.send('steer', intent);
+  }
+
+  // After a break the server has forgotten what the hands wanted.
+  forgetSteering() {
+    this.#steered = '';
+  }
+
+  #tell(type, data) {
+    if (this.room?.isJoined) this.room.send(type, data);
+  }
+
+  play(name) {
+    this.name = name;
+    this.playing = true;
+    this.#tell('play', { name });
+  }
+
+  watch() {
+    this.playing = false;
+    this.#tell('spectate');
+  }
+
+  rename(name) {
+    this.name = name;
+    this.#tell('rename', { name });
+  }
+
+  respawn() {
+    if (this.isOpen) this.#tell('respawn');
+  }
+
+  // Resolves when the line was taken and rejects with the server's refusal.
+  async chat(text) {
+    if (this.room) await this.room.call('chat', { text });
+  }
+
+  best(limit) {
+    return this.client.call('leaderboard.top', { limit });
+  }
+
+  rooms() {
+    return this.client.call('rooms.list', { kind: 'arena' });
+  }
+}
+
+const round = (number) => Math.round(number * 100) / 100;

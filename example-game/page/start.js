@@ -1,0 +1,97 @@
+// The panel in front: name, play or watch, the best of the server, and the arenas that are open.
+
+const REFRESH_MS = 4000;
+
+export class Start {
+  #name = document.querySelector('#name');
+  #best = document.querySelector('#leaderboard');
+  #rooms = document.querySelector('#rooms');
+  #net;
+  #timer = 0;
+
+  // `on` is told: play(name), watch(), move(id or null for a new arena), toggled(open).
+  constructor(net, on) {
+    this.#net = net;
+    this.on = on;
+    this.#name.value = localStorage.getItem('name') ?? '';
+    document.querySelector('#entry').addEventListener('submit', (event) => {
+      event.preventDefault();
+      const name = this.#name.value.trim();
+      localStorage.setItem('name', name);
+      this.close();
+      on.play(name);
+    });
+    document.querySelector('#watch').addEventListener('click', () => {
+      this.close();
+      on.watch();
+    });
+  }
+
+  get isOpen() {
+    return document.body.classList.contains('menu-open');
+  }
+
+  open() {
+    document.body.classList.add('menu-open');
+    this.on.toggled(true);
+    this.refresh();
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.refresh(), REFRESH_MS);
+    document.querySelector('#play').focus({ preventScroll: true });
+  }
+
+  close() {
+    document.body.classList.remove('menu-open');
+    clearInterval(this.#timer);
+    document.activeElement?.blur();
+    this.on.toggled(false);
+  }
+
+  // Both lists are asked for; a page without a connection keeps what it shows.
+  async refresh() {
+    if (this.#net.client.state !== 'open') return;
+    const [best, rooms] = await Promise.allSettled([this.#net.best(8), this.#net.rooms()]);
+    if (best.status === 'fulfilled') this.#showBest(best.value);
+    if (rooms.status === 'fulfilled') this.#showRooms(rooms.value);
+  }
+
+  #showBest(rows) {
+    if (rows.length === 0) {
+      const empty = document.createElement('li');
+      empty.className = 'empty';
+      empty.textContent = 'Nobody yet. Play a round to be the first.';
+      this.#best.replaceChildren(empty);
+      return;
+    }
+    this.#best.replaceChildren(...rows.map((row) => {
+      const item = document.createElement('li');
+      const name = document.createElement('span');
+      const score = document.createElement('b');
+      name.textContent = row.name;
+      score.textContent = row.score;
+      item.append(name, score);
+      return item;
+    }));
+  }
+
+  #showRooms(rooms) {
+    const here = this.#net.room?.id;
+    const buttons = rooms.map(({ room, members, capacity }) => {
+      const current = room === here;
+      const button = roomButton(`${current ? 'Here' : `Arena ${room.slice(0, 4)}`} · ${members}/${capacity}`, () => this.on.move(room));
+      button.disabled = current || members >= capacity;
+      button.classList.toggle('here', current);
+      return button;
+    });
+    buttons.push(roomButton('New arena', () => this.on.move(null)));
+    this.#rooms.replaceChildren(...buttons);
+  }
+}
+
+function roomButton(label, onClick) {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.textContent = label;
+  button.addEventListener('click', onClick);
+  return button;
+}

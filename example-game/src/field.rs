@@ -1,0 +1,262 @@
+//! The ground that is played on: four walls and the pylons between them.
+
+use serde::Serialize;
+
+use crate::vector::Vector;
+
+/// A round obstacle that stops ships and shots.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pylon {
+    /// Its middle.
+    pub center: Vector,
+    /// From the middle to the rim.
+    pub radius: f32,
+}
+
+/// A rectangle from the origin to (`width`, `height`), with walls that ships bounce off.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The wall to the right stands here.
+    pub width: f32,
+    /// The wall at the bottom stands here.
+    pub height: f32,
+    /// The obstacles, at fixed places.
+    pub pylons: Vec<Pylon>,
+}
+
+/// The field as clients are told of it, in whole units.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldView {
+    width: i32,
+    height: i32,
+    /// x, y and radius of each pylon.
+    pylons: Vec<[i32; 3]>,
+}
+
+/// How much of its speed a ship keeps when it bounces.
+const BOUNCE: f32 = 0.55;
+
+impl Default for Field {
+    fn default() -> Self {
+        let pylon = |x, y, radius| Pylon {
+            center: Vector::new(x, y),
+            radius,
+        };
+        Self {
+            width: 2400.0,
+            height: 1600.0,
+            pylons: vec![
+                pylon(1200.0, 800.0, 120.0),
+                pylon(560.0, 430.0, 74.0),
+                pylon(1840.0, 430.0, 74.0),
+                pylon(560.0, 1170.0, 74.0),
+                pylon(1840.0, 1170.0, 74.0),
+                pylon(1200.0, 250.0, 48.0),
+                pylon(1200.0, 1350.0, 48.0),
+            ],
+        }
+    }
+}
+
+impl Field {
+    /// A field without pylons, for tests of what happens in the open.
+    pub fn open(width: f32, height: f32) -> Self {
+        Self {
+            width,
+            height,
+            pylons: Vec::new(),
+        }
+    }
+
+    /// What clients are told.
+    pub fn view(&self) -> FieldView {
+        FieldView {
+            width: self.width as i32,
+            height: self.height as i32,
+            pylons: self
+                .pylons
+                .iter()
+                .map(|pylon| {
+                    [
+                        pylon.center.x as i32,
+                        pylon.center.y as i32,
+                        pylon.radius as i32,
+                    ]
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether a disc lies inside the walls and clear of every pylon.
+    pub fn is_clear(&self, at: Vector, radius: f32) -> bool {
+        let inside = at.x >= radius
+            && at.y >= radius
+            && at.x <= self.width - radius
+            && at.y <= self.height - radius;
+        inside
+            && self
+                .pylons
+                .iter()
+                .all(|pylon| pylon.center.distance(at) >= pylon.radius + radius)
+    }
+
+    /// Puts a disc that has moved into a wall or a pylon back outside, and turns its velocity around.
+    /// The result is always inside the walls, whatever the speed was.
+    pub fn contain(&self, position: &mut Vector, velocity: &mut Vector, radius: f32) {
+        for pylon in &self.pylons {
+            let away = *position - pylon.center;
+            let reach = pylon.radius + radius;
+            if away.length() >= reach {
+                continue;
+            }
+            // A disc exactly in the middle has no direction to be pushed in; any will do.
+            let normal = if away == Vector::ZERO {
+                Vector::new(1.0, 0.0)
+            } else {
+                away.unit()
+            };
+            *position = pylon.center + normal * reach;
+            let inward = velocity.dot(normal);
+            if inward < 0.0 {
+                *velocity -= normal * (inward * (1.0 + BOUNCE));
+            }
+        }
+        contain_axis(
+            &mut position.x,
+            &mut velocity.x,
+            radius,
+            self.width - radius,
+        );
+        contain_axis(
+            &mut position.y,
+            &mut velocity.y,
+            radius,
+            self.height - radius,
+        );
+    }
+
+    /// How far along the way from `from` to `to` a point is stopped by a wall or a pylon: from 0 to 1, or none.
+    pub fn first_obstacle(&self, from: Vector, to: Vector) -> Option<f32> {
+        let way = to - from;
+        let walls = [
+            wall_crossing(from.x, way.x, self.width),
+            wall_crossing(from.y, way.y, self.height),
+        ];
+        let pylons = self
+            .pylons
+            .iter()
+            .map(|pylon| disc_entry(from, to, pylon.center, pylon.radius));
+        walls
+            .into_iter()
+            .chain(pylons)
+            .flatten()
+            .min_by(f32::total_cmp)
+    }
+}
+
+fn contain_axis(position: &mut f32, velocity: &mut f32, low: f32, high: f32) {
+    if *position < low {
+        *position = low;
+        *velocity = velocity.abs() * BOUNCE;
+    } else if *position > high {
+        *position = high;
+        *velocity = -velocity.abs() * BOUNCE;
+    }
+}
+
+fn wall_crossing(from: f32, way: f32, end: f32) -> Option<f32> {
+    let to = from + way;
+    if to < 0.0 {
+        Some((-from / way).clamp(0.0, 1.0))
+    } else if to > end {
+        Some(((end - from) / way).clamp(0.0, 1.0))
+    } else {
+        None
+    }
+}
+
+/// How far along the way from `from` to `to` a point enters a disc: from 0 to 1, or none.
+/// Judging the whole way, not its end, is what keeps a fast shot from jumping over a ship between two ticks.
+pub fn disc_entry(from: Vector, to: Vector, center: Vector, radius: f32) -> Option<f32> {
+    let way = to - from;
+    let offset = from - center;
+    let outside = offset.dot(offset) - radius * radius;
+    if outside <= 0.0 {
+        return Some(0.0);
+    }
+    let a = way.dot(way);
+    let b = offset.dot(way);
+    let discriminant = b * b - a * outside;
+    if a <= f32::EPSILON || b >= 0.0 || discriminant < 0.0 {
+        return None;
+    }
+    let entry = (-b - discriminant.sqrt()) / a;
+    (0.0..=1.0).contains(&entry).then_some(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_turns_a_ship_around_and_keeps_it_inside() {
+        let field = Field::open(100.0, 100.0);
+        let (mut position, mut velocity) = (Vector::new(140.0, -20.0), Vector::new(300.0, -300.0));
+        field.contain(&mut position, &mut velocity, 10.0);
+        assert_eq!(position, Vector::new(90.0, 10.0));
+        assert!(velocity.x < 0.0 && velocity.y > 0.0);
+    }
+
+    #[test]
+    fn a_pylon_pushes_out_what_flew_into_it() {
+        let field = Field::default();
+        let pylon = field.pylons[0];
+        for offset in [Vector::ZERO, Vector::new(30.0, -5.0)] {
+            let (mut position, mut velocity) = (pylon.center + offset, Vector::new(-50.0, 0.0));
+            field.contain(&mut position, &mut velocity, 20.0);
+            assert!(position.distance(pylon.center) >= pylon.radius + 19.9);
+            assert!(velocity.is_finite());
+        }
+    }
+
+    #[test]
+    fn a_fast_point_does_not_jump_over_a_thin_disc() {
+        let entry = disc_entry(
+            Vector::ZERO,
+            Vector::new(1000.0, 0.0),
+            Vector::new(500.0, 0.0),
+            10.0,
+        );
+        assert!((entry.expect("it crosses the disc") - 0.49).abs() < 1e-3);
+        assert_eq!(
+            disc_entry(
+                Vector::ZERO,
+                Vector::new(1000.0, 0.0),
+                Vector::new(500.0, 11.0),
+                10.0
+            ),
+            None
+        );
+        assert_eq!(
+            disc_entry(
+                Vector::ZERO,
+                Vector::new(100.0, 0.0),
+                Vector::new(500.0, 0.0),
+                10.0
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn the_first_obstacle_is_the_nearest_one() {
+        let field = Field::default();
+        let from = Vector::new(900.0, 800.0);
+        let hit = field.first_obstacle(from, from + Vector::new(2000.0, 0.0));
+        assert!((hit.expect("the pylon stands in the way") - 0.09).abs() < 1e-3);
+        assert_eq!(
+            field.first_obstacle(from, from + Vector::new(-100.0, 0.0)),
+            None
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! An arena for the browser: the example game of courtside.
+//!
+//! From the inside out:
+//!
+//! - [`world`] is the simulation: [`ship`], [`shot`] and [`pickup`] on a [`field`], stepped by a fixed tick.
+//! - [`game`] is the rules around it: [`round`], points ([`pilot`]) and [`bot`]s.
+//! - [`arena`] is the room with its hooks, [`handlers`] has one handler for each of the [`messages`]; [`chat`] and
+//!   [`leaderboard`] are its rules, [`view`] is what it shows.
+//! - [`pages`] is the page, which is in the folder `page`.
+#![forbid(unsafe_code)]
+
+pub mod arena;
+pub mod bot;
+pub mod chat;
+pub mod field;
+pub mod game;
+pub mod handlers;
+pub mod happening;
+pub mod leaderboard;
+pub mod messages;
+pub mod pages;
+pub mod pickup;
+pub mod pilot;
+pub mod rng;
+pub mod round;
+pub mod settings;
+pub mod ship;
+pub mod shot;
+pub mod vector;
+pub mod view;
+pub mod world;

@@ -1,0 +1,80 @@
+//! The files of the page, built into the program: one binary is the whole game.
+
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::{HttpResponse, web};
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// Where, what, and of which type.
+const FILES: [(&str, &str, &str); 17] = [
+    ("/", HTML, include_str!("../page/index.html")),
+    ("/style.css", CSS, include_str!("../page/style.css")),
+    ("/favicon.svg", SVG, include_str!("../page/favicon.svg")),
+    ("/backdrop.js", SCRIPT, include_str!("../page/backdrop.js")),
+    ("/chat.js", SCRIPT, include_str!("../page/chat.js")),
+    ("/effects.js", SCRIPT, include_str!("../page/effects.js")),
+    ("/hud.js", SCRIPT, include_str!("../page/hud.js")),
+    ("/input.js", SCRIPT, include_str!("../page/input.js")),
+    ("/main.js", SCRIPT, include_str!("../page/main.js")),
+    ("/map.js", SCRIPT, include_str!("../page/map.js")),
+    ("/net.js", SCRIPT, include_str!("../page/net.js")),
+    ("/palette.js", SCRIPT, include_str!("../page/palette.js")),
+    ("/scene.js", SCRIPT, include_str!("../page/scene.js")),
+    ("/ships.js", SCRIPT, include_str!("../page/ships.js")),
+    ("/sound.js", SCRIPT, include_str!("../page/sound.js")),
+    ("/start.js", SCRIPT, include_str!("../page/start.js")),
+    ("/timeline.js", SCRIPT, include_str!("../page/timeline.js")),
+];
+
+/// The page needs nothing from anywhere else, and says so.
+/// Some browsers do not count a WebSocket as `'self'`, so its schemes are named.
+const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Serves the page.
+pub fn configure(app: &mut web::ServiceConfig) {
+    for (path, kind, content) in FILES {
+        let file = move || async move {
+            HttpResponse::Ok()
+                .insert_header((CONTENT_TYPE, kind))
+                .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+                .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                // The names carry no version: a page must not run with half of an older one.
+                .insert_header((CACHE_CONTROL, "no-cache"))
+                .body(content)
+        };
+        app.route(path, web::get().to(file));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_that_is_imported_is_served() {
+        for (path, _, content) in FILES {
+            for line in content.lines().filter(|line| line.starts_with("import ")) {
+                let name = line.split('\'').nth(1).expect("an import names its file");
+                let served =
+                    name == "/courtside.js" || FILES.iter().any(|(known, ..)| *known == name);
+                assert!(served, "{path} imports {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_needs_nothing_from_anywhere_else() {
+        for (path, _, content) in FILES {
+            let foreign = content.replace("http://www.w3.org/2000/svg", "");
+            assert!(
+                !foreign.contains("http://") && !foreign.contains("https://"),
+                "{path}"
+            );
+        }
+    }
+}

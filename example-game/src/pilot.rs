@@ -1,0 +1,160 @@
+//! Who flies a ship, and how the round goes for them.
+
+use crate::bot::Bot;
+use crate::chat::{self, Rejection};
+use crate::rng::Rng;
+use crate::round::Standing;
+use crate::ship::ShipId;
+
+/// How many colours there are: one for each ship of a full arena.
+pub const HUES: u8 = 12;
+
+/// Who flies.
+#[derive(Debug)]
+pub enum Hands {
+    /// A member of the arena.
+    Player,
+    /// Nobody.
+    Bot(Bot),
+}
+
+/// The pilot of one ship.
+#[derive(Debug)]
+pub struct Pilot {
+    /// What stands beside the ship.
+    pub name: String,
+    /// Which of the colours the ship has.
+    pub hue: u8,
+    /// Who flies.
+    pub hands: Hands,
+    /// Points of this round.
+    pub score: u32,
+    /// Ships destroyed in this round.
+    pub kills: u32,
+    /// How often the own ship was destroyed in this round.
+    pub deaths: u32,
+    /// Ships destroyed since the own one was.
+    pub streak: u32,
+}
+
+/// Points for a ship.
+const KILL: u32 = 100;
+/// Points for a shot that took something off a hull.
+const HIT: u32 = 5;
+/// Points on top for each ship since the own one was destroyed, up to [`LONGEST_STREAK`] of them.
+const STREAK: u32 = 25;
+const LONGEST_STREAK: u32 = 4;
+
+const BOT_NAMES: [&str; 16] = [
+    "Biscuit", "Comet", "Dynamo", "Echo", "Fennel", "Gizmo", "Juno", "Kestrel", "Moss", "Nimbus",
+    "Pixel", "Quill", "Rook", "Saffron", "Turbo", "Zephyr",
+];
+
+impl Pilot {
+    /// A pilot with a clean slate.
+    pub fn new(name: String, hue: u8, hands: Hands) -> Self {
+        Self {
+            name,
+            hue,
+            hands,
+            score: 0,
+            kills: 0,
+            deaths: 0,
+            streak: 0,
+        }
+    }
+
+    /// Whether nobody flies this ship.
+    pub fn is_bot(&self) -> bool {
+        matches!(self.hands, Hands::Bot(_))
+    }
+
+    /// Credits a shot that took something off a hull.
+    pub fn score_hit(&mut self) {
+        self.score += HIT;
+    }
+
+    /// Credits a ship and tells how many points it was worth.
+    pub fn score_kill(&mut self) -> u32 {
+        let points = KILL + STREAK * self.streak.min(LONGEST_STREAK);
+        self.score += points;
+        self.kills += 1;
+        self.streak += 1;
+        points
+    }
+
+    /// Notes that the own ship was destroyed.
+    pub fn lose_ship(&mut self) {
+        self.deaths += 1;
+        self.streak = 0;
+    }
+
+    /// Wipes the slate for a new round.
+    pub fn begin_round(&mut self) {
+        (self.score, self.kills, self.deaths, self.streak) = (0, 0, 0, 0);
+    }
+
+    /// What the pilot has to show for this round.
+    pub fn standing(&self, ship: ShipId) -> Standing {
+        Standing {
+            ship,
+            score: self.score,
+            deaths: self.deaths,
+        }
+    }
+}
+
+/// The name for a player who asked for `wanted`; without a wish, or with one that is only blanks, a made-up one.
+pub fn player_name(wanted: Option<&str>, rng: &mut Rng) -> Result<String, Rejection> {
+    match chat::clean_name(wanted.unwrap_or_default()) {
+        Err(Rejection::Empty) => Ok(format!("Pilot {}", 10 + rng.below(90))),
+        other => other,
+    }
+}
+
+/// A name for a bot that none of `taken` has, as long as there are any.
+pub fn bot_name<'a>(taken: impl Iterator<Item = &'a str>, rng: &mut Rng) -> String {
+    let taken: Vec<&str> = taken.collect();
+    let free: Vec<&str> = BOT_NAMES
+        .into_iter()
+        .filter(|name| !taken.contains(name))
+        .collect();
+    let name = free.get(rng.below(free.len())).copied();
+    name.unwrap_or("Bot").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_streak_is_worth_more_and_ends_with_the_ship() {
+        let mut pilot = Pilot::new("Ann".to_owned(), 0, Hands::Player);
+        let points: Vec<u32> = (0..6).map(|_| pilot.score_kill()).collect();
+        assert_eq!(points, [100, 125, 150, 175, 200, 200]);
+        pilot.lose_ship();
+        assert_eq!(pilot.score_kill(), 100);
+        assert_eq!((pilot.kills, pilot.deaths, pilot.score), (7, 1, 1050));
+    }
+
+    #[test]
+    fn who_names_nothing_gets_a_name_and_who_names_too_much_is_told() {
+        let mut rng = Rng::new(1);
+        assert!(player_name(None, &mut rng).is_ok_and(|name| name.starts_with("Pilot ")));
+        assert!(player_name(Some("  "), &mut rng).is_ok_and(|name| name.starts_with("Pilot ")));
+        assert_eq!(player_name(Some(" Ann "), &mut rng), Ok("Ann".to_owned()));
+        assert!(player_name(Some(&"x".repeat(99)), &mut rng).is_err());
+    }
+
+    #[test]
+    fn bots_do_not_share_a_name_while_there_are_others() {
+        let mut rng = Rng::new(1);
+        let mut names: Vec<String> = Vec::new();
+        for _ in 0..BOT_NAMES.len() {
+            let name = bot_name(names.iter().map(String::as_str), &mut rng);
+            assert!(!names.contains(&name));
+            names.push(name);
+        }
+        assert_eq!(bot_name(names.iter().map(String::as_str), &mut rng), "Bot");
+    }
+}

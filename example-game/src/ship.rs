@@ -1,0 +1,319 @@
+//! A ship: how it moves and what it can take.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::vector::Vector;
+
+/// Names a ship within its arena; never given twice in the same arena.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize))]
+#[serde(transparent)]
+pub struct ShipId(pub u32);
+
+impl fmt::Display for ShipId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a pilot wants of the ship, from now until the pilot says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Intent {
+    /// Where to, and how hard: at most one long.
+    thrust: Vector,
+    /// Where the nose points, in radians.
+    aim: f32,
+    /// Shoot as often as the gun allows.
+    pub fire: bool,
+    /// Dash as soon as the drive allows.
+    pub dash: bool,
+}
+
+impl Intent {
+    /// What a pilot asked for, made harmless.
+    /// A peer may send any number, infinities and not-a-numbers included, and one of these in a position would spread
+    /// through the whole arena: so a thrust that is no number is none, an aim that is no number is kept as it was, and
+    /// nobody thrusts harder than one.
+    pub fn sanitized(thrust: Vector, aim: f32, fire: bool, dash: bool, before: Self) -> Self {
+        // The coordinates are bounded first: the length of two huge ones would be infinite.
+        let bounded = Vector::new(thrust.x.clamp(-1.0, 1.0), thrust.y.clamp(-1.0, 1.0));
+        let thrust = if bounded.is_finite() {
+            bounded.at_most(1.0)
+        } else {
+            Vector::ZERO
+        };
+        let aim = if aim.is_finite() {
+            aim.rem_euclid(std::f32::consts::TAU)
+        } else {
+            before.aim
+        };
+        Self {
+            thrust,
+            aim,
+            fire,
+            dash,
+        }
+    }
+
+    /// Where to and how hard, at most one long.
+    pub fn thrust(self) -> Vector {
+        self.thrust
+    }
+
+    /// Where the nose points, in radians.
+    pub fn aim(self) -> f32 {
+        self.aim
+    }
+}
+
+/// Whether a ship is in the game or on its way back into it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Condition {
+    /// It flies, shoots and can be hit.
+    Flying,
+    /// It was destroyed and returns after so many seconds.
+    Destroyed {
+        /// Seconds until it returns by itself.
+        returns_in: f32,
+    },
+}
+
+/// One ship of an arena.
+#[derive(Clone, Debug)]
+pub struct Ship {
+    /// Its middle.
+    pub position: Vector,
+    /// Where it was before the step that is under way, for judging what it met on the way.
+    pub previous: Vector,
+    /// In units per second.
+    pub velocity: Vector,
+    /// What its pilot wants.
+    pub intent: Intent,
+    /// What it can still take, from [`Ship::HULL`] down to zero.
+    pub hull: i32,
+    /// Flying or destroyed.
+    pub condition: Condition,
+    /// Seconds for which it still takes no damage.
+    pub shield: f32,
+    /// Seconds for which its gun still fires three shots at once.
+    pub spread: f32,
+    /// Its pilot's connection is lost: it drifts, and nothing touches it.
+    pub ghost: bool,
+    gun_ready_in: f32,
+    dash_ready_in: f32,
+}
+
+/// The drive's pull at full thrust, in units per second squared.
+const ACCELERATION: f32 = 1150.0;
+/// How fast speed is lost without thrust, per second; with the drive's pull it gives the top speed of 410.
+const DRAG: f32 = 2.8;
+const DASH_SPEED: f32 = 620.0;
+const DASH_PAUSE: f32 = 2.0;
+const GUN_PAUSE: f32 = 0.16;
+
+impl Ship {
+    /// From the middle to the rim.
+    pub const RADIUS: f32 = 22.0;
+    /// What a fresh ship can take.
+    pub const HULL: i32 = 100;
+    /// Seconds of shield after coming into the game.
+    pub const SPAWN_SHIELD: f32 = 2.0;
+    /// Seconds after which a destroyed ship returns by itself.
+    pub const RETURN: f32 = 4.0;
+    /// Seconds after which its pilot may have it back sooner.
+    pub const RETURN_AT_REQUEST: f32 = 1.0;
+
+    /// A fresh ship.
+    pub fn at(position: Vector, aim: f32) -> Self {
+        Self {
+            position,
+            previous: position,
+            velocity: Vector::ZERO,
+            intent: Intent {
+                aim,
+                ..Intent::default()
+            },
+            hull: Self::HULL,
+            condition: Condition::Flying,
+            shield: Self::SPAWN_SHIELD,
+            spread: 0.0,
+            ghost: false,
+            gun_ready_in: 0.0,
+            dash_ready_in: 0.0,
+        }
+    }
+
+    /// Puts the ship back into the game with a full hull.
+    pub fn revive(&mut self, position: Vector) {
+        let fresh = Self::at(position, self.intent.aim);
+        *self = Self {
+            intent: self.intent,
+            ghost: self.ghost,
+            ..fresh
+        };
+    }
+
+    /// Whether it is in the game and can meet things: neither destroyed nor a ghost.
+    pub fn is_solid(&self) -> bool {
+        self.is_flying() && !self.ghost
+    }
+
+    /// Whether it is in the game, as a ghost perhaps.
+    pub fn is_flying(&self) -> bool {
+        self.condition == Condition::Flying
+    }
+
+    /// The share of the dash that is loaded, from 0 to 1.
+    pub fn dash_loaded(&self) -> f32 {
+        1.0 - (self.dash_ready_in / DASH_PAUSE).clamp(0.0, 1.0)
+    }
+
+    /// Lets the ship's clocks run and moves it for `dt` seconds, as if nothing stood in its way.
+    ///
+    /// The motion is the exact solution of constant thrust against drag, not a sum of small steps: two steps of half the
+    /// length lead to the same place as one, so a ship flies the same at any tick rate.
+    pub fn fly(&mut self, dt: f32) {
+        for clock in [
+            &mut self.shield,
+            &mut self.spread,
+            &mut self.gun_ready_in,
+            &mut self.dash_ready_in,
+        ] {
+            *clock = (*clock - dt).max(0.0);
+        }
+        self.previous = self.position;
+        if !self.is_flying() {
+            return;
+        }
+        let thrust = if self.ghost {
+            Vector::ZERO
+        } else {
+            self.intent.thrust
+        };
+        if self.intent.dash && !self.ghost && self.dash_ready_in <= 0.0 {
+            let way = if thrust == Vector::ZERO {
+                self.heading()
+            } else {
+                thrust.unit()
+            };
+            self.velocity += way * DASH_SPEED;
+            self.dash_ready_in = DASH_PAUSE;
+        }
+        let terminal = thrust * (ACCELERATION / DRAG);
+        let kept = (-DRAG * dt).exp();
+        let excess = self.velocity - terminal;
+        self.position += terminal * dt + excess * ((1.0 - kept) / DRAG);
+        self.velocity = terminal + excess * kept;
+    }
+
+    /// The unit vector along the nose.
+    pub fn heading(&self) -> Vector {
+        Vector::along(self.intent.aim)
+    }
+
+    /// Pulls the trigger, if the pilot wants to and the gun is ready.
+    /// A shield that came with the start is given up by shooting: it is for arriving, not for hunting.
+    pub fn try_fire(&mut self) -> bool {
+        if !self.is_solid() || !self.intent.fire || self.gun_ready_in > 0.0 {
+            return false;
+        }
+        self.gun_ready_in = GUN_PAUSE;
+        self.shield = 0.0;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flown(steps: u32, dt: f32, intent: Intent) -> Ship {
+        let mut ship = Ship::at(Vector::ZERO, 0.0);
+        ship.velocity = Vector::new(100.0, -50.0);
+        ship.intent = intent;
+        for _ in 0..steps {
+            ship.fly(dt);
+        }
+        ship
+    }
+
+    #[test]
+    fn a_flight_does_not_depend_on_how_time_is_sliced() {
+        let thrust = Vector::new(0.6, 0.8);
+        let intent = Intent::sanitized(thrust, 1.0, false, true, Intent::default());
+        let coarse = flown(15, 1.0 / 15.0, intent);
+        for (steps, dt) in [(30, 1.0 / 30.0), (144, 1.0 / 144.0), (1, 1.0)] {
+            let fine = flown(steps, dt, intent);
+            assert!(
+                coarse.position.distance(fine.position) < 0.1,
+                "{steps} steps"
+            );
+            assert!(
+                coarse.velocity.distance(fine.velocity) < 0.1,
+                "{steps} steps"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_none_do_not_reach_the_ship() {
+        let before = Intent::sanitized(Vector::new(1.0, 0.0), 2.0, false, false, Intent::default());
+        for bad in [
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MAX,
+            f32::MIN,
+        ] {
+            let intent = Intent::sanitized(Vector::new(bad, bad), bad, true, true, before);
+            assert!(intent.thrust().length() <= 1.001, "{bad}");
+            assert!(intent.aim().is_finite(), "{bad}");
+            let ship = flown(60, 1.0 / 30.0, intent);
+            assert!(
+                ship.position.is_finite() && ship.velocity.is_finite(),
+                "{bad}"
+            );
+        }
+        let kept = Intent::sanitized(Vector::ZERO, f32::NAN, false, false, before);
+        assert_eq!(kept.aim(), 2.0);
+    }
+
+    #[test]
+    fn nobody_thrusts_harder_than_a_full_stick() {
+        let honest = Intent::sanitized(Vector::new(1.0, 0.0), 0.0, false, false, Intent::default());
+        let greedy = Intent::sanitized(
+            Vector::new(900.0, 0.0),
+            0.0,
+            false,
+            false,
+            Intent::default(),
+        );
+        assert_eq!(honest, greedy);
+    }
+
+    #[test]
+    fn a_dash_needs_a_pause() {
+        let intent = Intent::sanitized(Vector::ZERO, 0.0, false, true, Intent::default());
+        let mut ship = Ship::at(Vector::ZERO, 0.0);
+        ship.intent = intent;
+        ship.fly(0.01);
+        let after_one = ship.velocity.length();
+        ship.fly(0.01);
+        assert!(after_one > 500.0);
+        assert!(ship.velocity.length() < after_one);
+        assert!(ship.dash_loaded() < 0.1);
+    }
+
+    #[test]
+    fn shooting_gives_up_the_shield_of_the_start() {
+        let mut ship = Ship::at(Vector::ZERO, 0.0);
+        assert!(!ship.try_fire(), "nobody pulled the trigger");
+        assert!(ship.shield > 0.0);
+        ship.intent.fire = true;
+        assert!(ship.try_fire());
+        assert_eq!(ship.shield, 0.0);
+        assert!(!ship.try_fire(), "the gun needs its pause");
+    }
+}

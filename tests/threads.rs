@@ -1,0 +1,185 @@
+//! The same promise over real sockets, with two HTTP workers and two room threads that run at the same time.
+//!
+//! The virtual minute of `chaos.rs` is thorough but single-threaded; here the hand-over between threads is real.
+#![allow(missing_docs)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use actix_web::{App, HttpServer};
+use courtside::client::{Client, Event, Options};
+use courtside::prelude::*;
+use courtside::{Format, Server};
+use courtside_tests::{Beat, Echo, Faults, Note, Random, Relay};
+use tokio::time::timeout;
+
+const SESSIONS: u64 = 60;
+const CUTS: u64 = 12;
+/// For everything that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Starts a server on threads of its own; it ends with the process.
+fn start(faults: Arc<Faults>) -> (SocketAddr, Server) {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        actix::System::new().block_on(async move {
+            let mut config = Config::default();
+            config.room_threads = 2;
+            let server = Server::builder()
+                .room::<Relay>()
+                .channel("updates", ChannelConfig::default())
+                .channel("done", ChannelConfig::default().client_publish(true))
+                .config(config)
+                .data(faults)
+                .build()
+                .unwrap();
+            let mounted = server.clone();
+            let http = HttpServer::new(move || App::new().configure(mounted.routes("/ws")))
+                .workers(2)
+                .on_connect(courtside::watch_socket)
+                .client_disconnect_timeout(Duration::ZERO)
+                .disable_signals()
+                .bind("127.0.0.1:0")
+                .unwrap();
+            tell.send((http.addrs()[0], server)).unwrap();
+            http.run().await.unwrap();
+        });
+    });
+    told.recv_timeout(PATIENCE).unwrap()
+}
+
+/// Each numbered stream that a client hears must go on by one.
+#[derive(Default)]
+struct Streams(std::collections::HashMap<String, u64>);
+
+impl Streams {
+    fn check(&mut self, stream: String, n: u64) -> Result<(), String> {
+        match self.0.insert(stream.clone(), n) {
+            Some(before) if before + 1 != n => Err(format!("{stream}: {n} after {before}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn play(url: String, number: u64) -> Result<u64, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let format = Format::ALL[(number % 2) as usize];
+    let mut random = Random::new(number);
+    let mut options = Options::default().format(format).seed(number);
+    // The test is about coming back, not about waiting for it.
+    options.backoff_base = Duration::from_millis(10);
+    options.backoff_cap = Duration::from_millis(50);
+    let client = Client::connect(&url, options)
+        .await
+        .map_err(|e| text(&e))?;
+    let reader = client.clone();
+    let reading = tokio::task::spawn_local(async move {
+        let (mut streams, mut heard, mut sessions) = (Streams::default(), 0, 0);
+        while let Some(event) = reader.next().await {
+            heard += 1;
+            match &event {
+                Event::Message { name, .. } if name == "beat" => {
+                    let Beat(n) = event.decode().map_err(|e| e.to_string())?;
+                    streams.check("beat".to_owned(), n)?;
+                }
+                Event::Message { .. } => {
+                    let Echo { from, n } = event.decode().map_err(|e| e.to_string())?;
+                    streams.check(format!("echo of {from}"), n)?;
+                }
+                Event::Publication { offset, data, .. } => {
+                    streams.check("updates".to_owned(), *offset)?;
+                    if data == "end" {
+                        return Ok(heard);
+                    }
+                }
+                Event::Connected {
+                    resumed: false,
+                    reason,
+                    ..
+                } if sessions > 0 => return Err(format!("the session was lost: {reason:?}")),
+                Event::Connected { .. } => sessions += 1,
+                Event::Error { refusal, .. } => return Err(refusal.to_string()),
+                Event::Left { reason, .. } | Event::Closed { reason, .. } => {
+                    return Err(reason.clone());
+                }
+                _ => {}
+            }
+        }
+        Err("the client ended".to_owned())
+    });
+    client.subscribe("updates").await.map_err(|e| text(&e))?;
+    let room = client.join("relay", &()).await.map_err(|e| text(&e))?;
+    let mut n = 0;
+    for _ in 0..CUTS {
+        for _ in 0..random.below(20) {
+            room.send_raw("note", &Note(n)).map_err(|e| text(&e))?;
+            n += 1;
+        }
+        if random.below(2) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // In flight while the connection is cut: the reply must find its way to wherever the session is by then.
+        let note = Note(n);
+        let cutting = async {
+            for _ in 0..random.below(4) {
+                tokio::task::yield_now().await;
+            }
+            client.cut();
+        };
+        let (reply, ()) = tokio::join!(room.call_raw::<_, u64>("note", &note), cutting);
+        let reply = reply.map_err(|e| text(&e))?;
+        if reply != n {
+            return Err(format!("the reply to {n} is {reply}"));
+        }
+        n += 1;
+    }
+    client
+        .publish("done", &number)
+        .await
+        .map_err(|e| text(&e))?;
+    reading.await.map_err(|e| text(&e))?
+}
+
+#[test]
+fn sessions_move_between_threads_and_lose_nothing() {
+    let faults = Arc::new(Faults::default());
+    let (address, server) = start(faults.clone());
+    let heard = actix::System::new().block_on(async move {
+        let players: Vec<_> = (0..SESSIONS)
+            .map(|number| tokio::task::spawn_local(play(format!("ws://{address}/ws"), number)))
+            .collect();
+        // Publishes until the last has done its cuts, and then the end.
+        let publishing = {
+            let server = server.clone();
+            tokio::task::spawn_local(async move {
+                for n in 0_u64.. {
+                    server.publish("updates", &n).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            })
+        };
+        let watcher = Client::connect(&format!("ws://{address}/ws"), Options::default())
+            .await
+            .unwrap();
+        watcher.subscribe("done").await.unwrap();
+        let mut done = 0;
+        while done < SESSIONS {
+            let event = timeout(PATIENCE, watcher.next()).await.unwrap().unwrap();
+            if matches!(event, Event::Publication { .. }) {
+                done += 1;
+            }
+        }
+        publishing.abort();
+        server.publish("updates", "end").await.unwrap();
+        let mut heard = 0;
+        for player in players {
+            heard += timeout(PATIENCE, player).await.unwrap().unwrap().unwrap();
+        }
+        heard
+    });
+    let faults = faults.0.lock().unwrap();
+    assert!(faults.is_empty(), "{faults:#?}");
+    println!("{SESSIONS} sessions, {CUTS} cuts each, {heard} events: 0 lost, 0 repeated, 0 reordered");
+}
