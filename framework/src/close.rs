@@ -14,7 +14,7 @@ macro_rules! close_codes {
         impl CloseCode {
             $($(#[$doc])* pub const $name: Self = Self($code);)*
 
-            /// Every code that a server sends, with its name in the protocol.
+            /// Every code that has a meaning in the protocol, with its name.
             pub const TABLE: &'static [(Self, &'static str)] = &[$((Self::$name, $text),)*];
         }
     };
@@ -33,7 +33,7 @@ close_codes! {
     TOO_BIG = 1009, "too_big";
     /// The server failed in a way that is no fault of the client.
     INTERNAL = 1011, "internal";
-    /// The server is full: [`Limits::connections`](crate::Limits::connections).
+    /// The server has as many sessions as it may: [`Limits::sessions`](crate::Limits::sessions).
     TRY_LATER = 1013, "try_later";
     /// Nothing was heard for too long.
     HEARTBEAT = 4000, "heartbeat";

@@ -115,7 +115,7 @@ mod readme {}
 /// What a file that implements a room needs.
 pub mod prelude {
     pub use crate::{
-        Call, ChannelConfig, Client, Config, Handle, Handlers, LeaveReason, MemberId, Message,
-        Refusal, Room, RoomConfig, RoomContext, RoomId, Server, State, Tick,
+        Call, ChannelConfig, Claims, Client, Config, Handle, Handlers, LeaveReason, MemberId,
+        Message, Refusal, Room, RoomConfig, RoomContext, RoomId, Server, State, Tick,
     };
 }

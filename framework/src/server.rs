@@ -241,6 +241,7 @@ async fn list_rooms(call: Call<Option<ListRooms>>) -> Result<Vec<RoomInfo>, Refu
 ///         .build()?;
 ///     HttpServer::new(move || App::new().configure(server.routes("/ws")))
 ///         .on_connect(courtside::watch_socket)
+///         .client_disconnect_timeout(std::time::Duration::ZERO)
 ///         .bind("127.0.0.1:4000")?
 ///         .run()
 ///         .await?;

@@ -234,7 +234,7 @@ impl Hub {
             return;
         }
         let id = SessionId::random();
-        let pipe = self.new_pipe(link.format);
+        let pipe = self.new_pipe(link.format());
         let seed = SessionSeed::new(id, claims, &self.shared);
         self.shared.set_home(id, self.address.worker);
         SessionActor::start_new(self, seed, pipe, link, reason);
@@ -246,7 +246,7 @@ impl Hub {
 
     /// A connection that belongs to nobody any more keeps a pipe of its own, which stays empty.
     pub(crate) fn unplug(&self, link: &Link) {
-        link.unplug(self.new_pipe(link.format));
+        link.unplug(self.new_pipe(link.format()));
     }
 
     /// The connection is gone.

@@ -37,7 +37,8 @@ pub(crate) struct Attachment {
 /// Shared by the connection's actor, its writer, its session and its hub, on one thread.
 pub(crate) struct Link {
     pub(crate) id: LinkId,
-    pub(crate) format: Format,
+    /// What the client reads: as it asked, or as its session does.
+    format: Cell<Format>,
     /// What the writer pulls from: the connection's own until it has a session, then the session's.
     pipe: RefCell<Rc<Pipe>>,
     attachment: RefCell<Option<Attachment>>,
@@ -92,7 +93,7 @@ impl Link {
         pipe.connect(id);
         Rc::new(Self {
             id,
-            format: pipe.format(),
+            format: Cell::new(pipe.format()),
             pipe: RefCell::new(pipe),
             attachment: RefCell::new(None),
             attached: Notify::new(),
@@ -107,6 +108,7 @@ impl Link {
     /// From now on the connection is this session's.
     pub(crate) fn attach(&self, attachment: Attachment, pipe: Rc<Pipe>) {
         pipe.connect(self.id);
+        self.format.set(pipe.format());
         self.pipe.replace(pipe);
         self.attachment.replace(Some(attachment));
         self.attached.notify_waiters();
@@ -117,6 +119,10 @@ impl Link {
     pub(crate) fn unplug(&self, empty: Rc<Pipe>) {
         self.attachment.replace(None);
         self.pipe.replace(empty);
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format.get()
     }
 
     pub(crate) fn attachment(&self) -> Option<Attachment> {
@@ -168,10 +174,11 @@ impl Link {
         manner: Manner,
         deadline: Duration,
     ) {
-        let goodbye = Encoded::new(Formats::only(self.format), |w| {
+        let format = self.format.get();
+        let goodbye = Encoded::new(Formats::only(format), |w| {
             event::goodbye(w, code, reason, reconnect)
         });
-        let goodbye = goodbye.ok().map(|frame| frame.get(self.format));
+        let goodbye = goodbye.ok().map(|frame| frame.get(format));
         let frames: Vec<Bytes> = goodbye
             .into_iter()
             .chain([frame::close(code.0, reason)])

@@ -28,7 +28,7 @@ use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
 use crate::room::context::{Beginning, Effect, Target};
-use crate::room::core::{Entrant, RoomCore, options_of, room_gone};
+use crate::room::core::{Declined, Entrant, RoomCore, options_of, room_gone};
 use crate::session::outbox::Delivery;
 use crate::wire::action::JoinTarget;
 use crate::wire::codec::RawData;
@@ -419,10 +419,15 @@ impl<R: Room> RoomActor<R> {
             self.homes.insert(receiver.session, receiver.hub.clone());
         }
         let joined = self.run(ctx, |core| {
-            core.join(entrant, options_of::<R>(&request.options)?, request.id)
+            let options = options_of::<R>(&request.options).map_err(Declined::Refused)?;
+            core.join(entrant, options, request.id)
         });
-        let Err(refusal) = joined.and_then(|joined| joined) else {
-            return;
+        let declined = match joined {
+            Ok(Ok(_)) => return,
+            Ok(Err(declined)) => declined,
+            // There is no room any more, or it has just panicked.
+            Err(refusal) if refusal == room_gone() => Declined::NoPlace(refusal),
+            Err(refusal) => Declined::Refused(refusal),
         };
         if is_new {
             self.homes.remove(&receiver.session);
@@ -430,11 +435,11 @@ impl<R: Room> RoomActor<R> {
         self.tell_lobby(LobbyMessage::Release(self.id.clone()));
         let can_retry = matches!(request.target, JoinTarget::Kind(..))
             && request.attempts < ATTEMPTS
-            && matches!(refusal.code(), "room_full" | "room_locked" | "room_gone");
+            && matches!(declined, Declined::NoPlace(_));
         if can_retry {
             self.tell_lobby(LobbyMessage::Retry(request));
         } else {
-            refuse_join(&receiver, request.id, &refusal);
+            refuse_join(&receiver, request.id, &declined.into_refusal());
         }
     }
 
@@ -497,7 +502,12 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 let left = self
                     .run(ctx, |core| core.leave(session, LeaveReason::Left, id))
                     .and_then(|left| left);
-                left.inspect_err(|refusal| self.refuse(&from, id, refusal))
+                left.inspect_err(|refusal| {
+                    // After a panic of the `left` hook the member is out, and was told so.
+                    if *refusal != Refusal::internal() {
+                        self.refuse(&from, id, refusal);
+                    }
+                })
             }
             RoomMessage::Dropped(session) => self.run(ctx, |core| core.dropped(session)),
             RoomMessage::Resumed(session) => self.run(ctx, |core| core.resumed(session)),

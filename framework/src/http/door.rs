@@ -62,6 +62,7 @@ impl Door {
                 connection::open(hub, &handshake, opening, payload, cut_of(request))
             }
             Err((status, refusal)) => {
+                tracing::debug!(%status, %refusal, "refused");
                 let mut response = HttpResponse::build(status);
                 if status == StatusCode::SERVICE_UNAVAILABLE {
                     response.insert_header((header::RETRY_AFTER, "5"));

@@ -118,16 +118,18 @@ impl fmt::Display for LeaveReason {
     }
 }
 
-/// `game::rooms::BigArena` becomes `big_arena`.
+/// `game::rooms::BigArena` becomes `big_arena`, by the rule by which messages are named.
 pub(crate) fn kind_of_type<T>() -> String {
     let path = std::any::type_name::<T>();
     let path = path.split('<').next().unwrap_or(path);
     let name = path.rsplit("::").next().unwrap_or(path);
     let mut kind = String::with_capacity(name.len() + 4);
-    for (n, c) in name.chars().enumerate() {
-        if c.is_uppercase() && n > 0 {
+    let mut previous_is_lower = false;
+    for c in name.chars() {
+        if c.is_uppercase() && previous_is_lower {
             kind.push('_');
         }
+        previous_is_lower = c.is_lowercase() || c.is_ascii_digit();
         kind.extend(c.to_lowercase());
     }
     kind

@@ -29,6 +29,22 @@ pub(crate) struct Entrant {
     pub(crate) claims: Claims,
 }
 
+/// Why somebody did not get in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Declined {
+    /// The room has no place now; another may.
+    NoPlace(Refusal),
+    /// The room does not want it, or cannot tell what it says.
+    Refused(Refusal),
+}
+
+impl Declined {
+    pub(crate) fn into_refusal(self) -> Refusal {
+        let (Self::NoPlace(refusal) | Self::Refused(refusal)) = self;
+        refusal
+    }
+}
+
 pub(crate) struct RoomCore<R: Room> {
     room: R,
     pub(crate) ctx: RoomContext<R>,
@@ -42,8 +58,8 @@ pub(crate) struct RoomCore<R: Room> {
     last_state: [Vec<u8>; 2],
     empty_since: Option<Duration>,
     is_over: bool,
-    /// Whether the room has shown a state when it was last asked, so that nobody has to ask to know when to send it.
-    has_state: Cell<bool>,
+    /// Whether there may be a state to send: a hook has run since the room was last asked for it, or it had one then.
+    may_have_state: Cell<bool>,
 }
 
 impl<R: Room> RoomCore<R> {
@@ -68,7 +84,7 @@ impl<R: Room> RoomCore<R> {
             last_state: Default::default(),
             empty_since: Some(Duration::ZERO),
             is_over: false,
-            has_state: Cell::new(true),
+            may_have_state: Cell::new(true),
         };
         core.finish_hook();
         Ok(core)
@@ -110,27 +126,27 @@ impl<R: Room> RoomCore<R> {
         entrant: Entrant,
         options: R::Options,
         id: Option<u64>,
-    ) -> Result<MemberId, Refusal> {
+    ) -> Result<MemberId, Declined> {
         if self.is_over {
-            return Err(room_gone());
+            return Err(self.no_place(room_gone()));
         }
         if self.by_session.contains_key(&entrant.session) {
-            return Err(Refusal::new(
+            return Err(Declined::Refused(Refusal::new(
                 "already_member",
                 "this session is in this room already",
-            ));
+            )));
         }
         if self.ctx.listing.is_locked {
-            return Err(Refusal::new(
+            return Err(self.no_place(Refusal::new(
                 "room_locked",
                 "this room takes no new members now",
-            ));
+            )));
         }
         if self.ctx.members.len() >= self.config.capacity {
-            return Err(Refusal::new(
+            return Err(self.no_place(Refusal::new(
                 "room_full",
                 "all seats of this room are taken",
-            ));
+            )));
         }
         self.members_ever += 1;
         let member = MemberId(self.members_ever);
@@ -145,7 +161,7 @@ impl<R: Room> RoomCore<R> {
         let frame = Encoded::new(Formats::only(client.format), |w| {
             event::joined(w, id, &room, &kind, member)
         })
-        .map_err(|_| Refusal::internal())?;
+        .map_err(|_| Declined::Refused(Refusal::internal()))?;
         let mark = self.ctx.effects.len();
         let session = client.session;
         self.ctx.effects.push(Effect::Enter { session, frame });
@@ -155,14 +171,23 @@ impl<R: Room> RoomCore<R> {
         if let Err(refusal) = self.room.joined(&client, options, &mut self.ctx) {
             self.take_back(mark);
             self.remove(&client);
-            return Err(refusal);
+            return Err(Declined::Refused(refusal));
         }
         self.send_state(Audience::Only(member));
         self.finish_hook();
         Ok(member)
     }
 
-    /// A refused join leaves no trace: forgets the effects since `mark`.
+    /// Another room may have a place, unless this one was made for the client and has never had anybody: then so would the next.
+    fn no_place(&self, refusal: Refusal) -> Declined {
+        if self.members_ever == 0 {
+            Declined::Refused(refusal)
+        } else {
+            Declined::NoPlace(refusal)
+        }
+    }
+
+    /// Nobody hears of a refused join: forgets what was to be sent since `mark`.
     fn take_back(&mut self, mark: usize) {
         for effect in self.ctx.effects.drain(mark..) {
             if matches!(effect, Effect::Spawn(_)) {
@@ -350,7 +375,7 @@ impl<R: Room> RoomCore<R> {
         let sync = self
             .syncs
             .as_ref()
-            .filter(|_| !self.ctx.members.is_empty() && self.has_state.get());
+            .filter(|_| !self.ctx.members.is_empty() && self.may_have_state.get());
         [
             self.ctx.timers.next_due(),
             self.ticks.as_ref().map(TickClock::next_due),
@@ -373,6 +398,7 @@ impl<R: Room> RoomCore<R> {
     }
 
     fn finish_hook(&mut self) {
+        self.may_have_state.set(true);
         while let Some(member) = self.ctx.kicked.pop() {
             if let Some(client) = self.ctx.members.get(&member).cloned() {
                 self.exit(&client, LeaveReason::Kicked, None);
@@ -421,7 +447,7 @@ impl<R: Room> RoomCore<R> {
 
     fn encode_state(&self, formats: Formats) -> Option<[Vec<u8>; 2]> {
         let state = self.room.state();
-        self.has_state.set(!state.is_none());
+        self.may_have_state.set(!state.is_none());
         let mut encoded: [Vec<u8>; 2] = Default::default();
         for format in Format::ALL {
             if formats.contains(format) {

@@ -30,6 +30,7 @@ use state::State;
 ///
 /// [`joined`](Self::joined), then any number of [`dropped`](Self::dropped) and [`resumed`](Self::resumed) while its
 /// connection comes and goes, and [`left`](Self::left) once, when it has left, was kicked, or did not come back in time.
+/// When the room itself ends, [`disposed`](Self::disposed) is called instead, once for all.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a room",
     note = "write `impl Room for {Self}` with `type Options` and `fn create`"

@@ -16,7 +16,7 @@ use crate::room::Room;
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::room::context::{Beginning, Effect, Job, Target};
-use crate::room::core::{Entrant, RoomCore};
+use crate::room::core::{Declined, Entrant, RoomCore};
 use crate::wire::codec::{Format, decode};
 use crate::wire::frame::{Encoded, payload};
 
@@ -135,7 +135,7 @@ impl<R: Room> RoomHarness<R> {
         };
         let member = self.core.join(entrant, options, None);
         self.collect();
-        member
+        member.map_err(Declined::into_refusal)
     }
 
     /// A member sends a message; its handler runs.
@@ -465,6 +465,52 @@ mod tests {
         room.send(ann, Poke).unwrap();
         assert_eq!(room.run_jobs(), 1);
         assert_eq!(room.room().notes[2], "job 42");
+    }
+
+    /// A room that has a state only once it was poked, and is locked from its beginning if asked to.
+    #[derive(Default)]
+    struct Shy(Option<u32>);
+
+    impl Room for Shy {
+        type Options = bool;
+
+        fn create(is_locked: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+            if is_locked {
+                ctx.lock();
+            }
+            Ok(Self(None))
+        }
+
+        fn handlers(handlers: &mut Handlers<Self>) {
+            handlers.on::<Poke>();
+        }
+
+        fn state(&self) -> State<'_> {
+            self.0.map_or_else(State::none, State::of)
+        }
+    }
+
+    impl Handle<Poke> for Shy {
+        fn handle(
+            &mut self,
+            _: &Client,
+            _: Poke,
+            _: &mut RoomContext<Self>,
+        ) -> Result<(), Refusal> {
+            self.0 = Some(1);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_state_that_appears_later_is_sent() {
+        let mut room = RoomHarness::<Shy>::new(false).unwrap();
+        let ann = room.join(false).unwrap();
+        room.advance(Duration::from_secs(1));
+        assert_eq!(room.state_of(ann), None);
+        room.send(ann, Poke).unwrap();
+        room.advance(Duration::from_secs(1));
+        assert_eq!(room.state_of(ann), Some(1.into()));
     }
 
     #[test]
