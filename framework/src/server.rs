@@ -5,14 +5,18 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::{Actor, Arbiter, System};
-use actix_web::{App, HttpRequest, HttpServer, web};
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpRequest, web};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -30,7 +34,7 @@ use crate::config::Config;
 use crate::error::{BuildError, Refusal};
 use crate::handler::{AppData, Handlers};
 use crate::http::door::Door;
-use crate::http::{script, socket};
+use crate::http::{lean, script, socket};
 use crate::ids::ChannelName;
 use crate::lobby::info::RoomInfo;
 use crate::room::Room;
@@ -446,18 +450,26 @@ impl Server {
         configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> io::Result<()> {
         let (server, path) = (self.clone(), path.to_owned());
-        let http = HttpServer::new(move || {
+        let app = move || {
             App::new()
                 .configure(server.routes(&path))
                 .configure(configure.clone())
-        })
-        .on_connect(socket::watch_socket)
-        // The close handshake is done by then, and waiting would make browsers see it late.
-        .client_disconnect_timeout(Duration::ZERO)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        };
+        let http = actix_server::Server::build()
+            .shutdown_timeout(1)
+            .disable_signals()
+            .listen("courtside", listener, move || {
+                HttpService::build()
+                    // The close handshake is done by then, and waiting would make browsers see it late.
+                    .client_disconnect_timeout(Duration::ZERO)
+                    .on_connect_ext(|io: &TcpStream, extensions| {
+                        socket::watch_socket(io, extensions);
+                    })
+                    .upgrade(lean::upgrades(app.clone()))
+                    .finish(map_config(app().into_factory(), |()| AppConfig::default()))
+                    .tcp()
+            })?
+            .run();
         let (server, handle) = (self.clone(), http.handle());
         let signals = actix_rt::spawn(async move {
             until_signal().await;
@@ -481,7 +493,7 @@ impl Server {
 ///
 /// If nobody may listen there: the address is taken, is not of this machine, or needs rights.
 pub fn listen(address: &str) -> io::Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| {
+    bind(address).map_err(|error| {
         let what_to_do = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 "another program listens there; end it, or choose another port"
@@ -496,6 +508,33 @@ pub fn listen(address: &str) -> io::Result<TcpListener> {
         )
     })
 }
+
+fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut failure = None;
+    for address in address.to_socket_addrs()? {
+        match bind_one(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
+    // A server that was restarted must not wait for its old connections' ends.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Connections that wait to be accepted: when everybody comes back at once, nobody is to be turned away.
+const BACKLOG: i32 = 4096;
 
 /// Resolves at SIGINT or SIGTERM.
 async fn until_signal() {

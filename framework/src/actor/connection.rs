@@ -20,7 +20,7 @@ use actix_http::ws::{Codec, Item, hash_key};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode, Version};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
@@ -118,7 +118,7 @@ pub(crate) fn open(
     hub: &Rc<Hub>,
     handshake: &Handshake,
     opening: Opening,
-    payload: web::Payload,
+    payload: ByteStream,
     cut: Option<Cut>,
 ) -> HttpResponse {
     let link = hub.open(opening, cut);
@@ -159,10 +159,13 @@ pub(crate) fn open(
     response.streaming(writer)
 }
 
+/// What comes from the client's socket.
+pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+
 /// What the client sends: read by the guard, and by the writer once nobody wants it any more.
 #[derive(Clone)]
 struct Incoming {
-    payload: Rc<RefCell<web::Payload>>,
+    payload: Rc<RefCell<ByteStream>>,
     /// A fault was found: the rest is read and thrown away until the peer has seen the close frame. Closing at once would
     /// reset the connection, and the frame could be lost on its way.
     discards: Rc<Cell<bool>>,
@@ -170,7 +173,7 @@ struct Incoming {
 
 impl Incoming {
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
-        Pin::new(&mut *self.payload.borrow_mut()).poll_next(cx)
+        self.payload.borrow_mut().as_mut().poll_next(cx)
     }
 }
 

@@ -8,12 +8,13 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::lean::LeanSocket;
 use super::socket::cut_of;
-use crate::actor::connection::{self, Handshake};
+use crate::actor::connection::{self, ByteStream, Handshake};
 use crate::actor::hub::{Hub, Opening};
 use crate::error::Refusal;
 use crate::room::client::Claims;
@@ -59,7 +60,12 @@ impl Door {
     ) -> HttpResponse {
         match self.admit(hub, request) {
             Ok((handshake, opening)) => {
-                connection::open(hub, &handshake, opening, payload, cut_of(request))
+                let lean = request.extensions_mut().remove::<LeanSocket>();
+                let (incoming, cut): (ByteStream, _) = match lean {
+                    Some(socket) => (socket.incoming, Some(socket.cut)),
+                    None => (Box::pin(payload), cut_of(request)),
+                };
+                connection::open(hub, &handshake, opening, incoming, cut)
             }
             Err((status, refusal)) => {
                 tracing::debug!(%status, %refusal, "refused");

@@ -6,11 +6,12 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::HttpService;
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, map_config};
+use actix_service::{IntoServiceFactory, ServiceFactory, map_config};
 use actix_web::App;
 use actix_web::dev::{AppConfig, Service};
 use futures_util::future::LocalBoxFuture;
@@ -20,16 +21,22 @@ use super::cable::{Cable, CableControl, CableEnd};
 use crate::actor::hub::Hub;
 use crate::client::{Client, ConnectError, Options};
 use crate::error::BuildError;
+use crate::http::lean::{self, Sever};
 use crate::server::{Server, ServerBuilder};
 
 /// How much one direction of a connection holds when its reader does not read: as much as a small socket.
 const CAPACITY: usize = 64 << 10;
+
+/// Set in the environment, it lets the tests' connections be lean, as those of [`Server::run`] are.
+const LEAN: &str = "COURTSIDE_TEST_LEAN";
 
 /// Runs one connection of a worker.
 type Serve = Rc<dyn Fn(CableEnd) -> LocalBoxFuture<'static, ()>>;
 
 /// A server under test, with as many workers as the test wants.
 ///
+/// Its connections are those of a server that is mounted in an `HttpServer`; with `COURTSIDE_TEST_LEAN` in the environment, they
+/// are those of [`Server::run`].
 /// Use it within [`run`], which gives it a single-threaded runtime whose clock is paused.
 ///
 /// ```
@@ -155,28 +162,51 @@ impl TestServer {
 /// An HTTP service with a hub of its own, as a worker thread has.
 async fn worker(server: &Server) -> Serve {
     let hub = Hub::start(server.shared.clone());
-    let app = App::new().configure(server.mount("/ws", move || hub.clone()));
-    let factory = HttpService::build()
+    let server = server.clone();
+    let app = move || {
+        let hub = hub.clone();
+        App::new().configure(server.mount("/ws", move || hub.clone()))
+    };
+    let service = HttpService::build()
         .client_disconnect_timeout(Duration::ZERO)
         .on_connect_ext(|io: &CableEnd, extensions| {
             let control = io.control_of_server_end();
             extensions.insert(CutHandle(Rc::new(move || control.reset())));
-        })
-        .h1(map_config(app.into_factory(), |_| AppConfig::default()))
-        .map_init_err(|_| ());
-    let service = factory.new_service(()).await;
-    match service {
-        Ok(service) => {
-            let service = Rc::new(service);
-            Rc::new(move |io| {
-                let served = service.call((io, None));
-                Box::pin(async move {
-                    // An error says that the connection broke, which is what tests do to it.
-                    let _broken = served.await;
-                })
-            })
-        }
+        });
+    if std::env::var_os(LEAN).is_some() {
+        let service = service.upgrade(lean::upgrades(app.clone()));
+        let factory = service.h1(map_config(app().into_factory(), app_config));
+        serve(factory.new_service(()).await.ok())
+    } else {
+        let factory = service.h1(map_config(app().into_factory(), app_config));
+        serve(factory.new_service(()).await.ok())
+    }
+}
+
+fn app_config((): ()) -> AppConfig {
+    AppConfig::default()
+}
+
+fn serve<S>(service: Option<S>) -> Serve
+where
+    S: Service<(CableEnd, Option<SocketAddr>)> + 'static,
+    S::Future: 'static,
+{
+    let Some(service) = service else {
         // An app of routes cannot fail to start; if it does, no connection is answered and the test says so.
-        Err(()) => Rc::new(|_| Box::pin(std::future::ready(()))),
+        return Rc::new(|_| Box::pin(std::future::ready(())));
+    };
+    Rc::new(move |io| {
+        let served = service.call((io, None));
+        Box::pin(async move {
+            // An error says that the connection broke, which is what tests do to it.
+            let _broken = served.await;
+        })
+    })
+}
+
+impl Sever for CableEnd {
+    fn sever(&self) {
+        self.control_of_server_end().reset();
     }
 }
