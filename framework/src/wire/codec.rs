@@ -1,8 +1,11 @@
 //! The two encodings, and the crossing from one to the other.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::model::InModel;
 
 /// An encoding of frames.
 ///
@@ -61,8 +64,8 @@ impl std::fmt::Display for CodecError {
 
 /// Appends `value` to `out`.
 ///
-/// MessagePack is written with named fields and in serde's human-readable form, so that both formats carry one data model: a
-/// UUID is the same text in both.
+/// MessagePack is written with named fields and in JSON's model, so that both formats carry the same: a UUID is the same text, a
+/// key that is a number in Rust the same text.
 pub(crate) fn encode_into<T: Serialize + ?Sized>(
     format: Format,
     value: &T,
@@ -74,7 +77,7 @@ pub(crate) fn encode_into<T: Serialize + ?Sized>(
             let mut serializer = rmp_serde::Serializer::new(out)
                 .with_struct_map()
                 .with_human_readable();
-            value
+            InModel(value)
                 .serialize(&mut serializer)
                 .map_err(|e| CodecError(e.to_string()))
         }
@@ -86,9 +89,17 @@ pub(crate) fn decode<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Resul
     match format {
         Format::Json => serde_json::from_slice(bytes).map_err(|e| CodecError(e.to_string())),
         Format::MsgPack => {
+            let read = |error: rmp_serde::decode::Error| CodecError(error.to_string());
             let mut deserializer =
                 rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
-            T::deserialize(&mut deserializer).map_err(|e| CodecError(e.to_string()))
+            T::deserialize(&mut deserializer).or_else(|error| {
+                // What is not written as MessagePack's own types would have it may still be right in JSON's model, such as a
+                // text for a key that is a number in Rust. This way is slower, and seldom taken by those who are right.
+                let mut deserializer =
+                    rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+                let value = Value::deserialize(&mut deserializer).map_err(read)?;
+                T::deserialize(value).map_err(|_| read(error))
+            })
         }
     }
 }

@@ -10,4 +10,5 @@ pub(crate) mod codec;
 pub(crate) mod event;
 pub(crate) mod frame;
 pub(crate) mod json;
+pub(crate) mod model;
 pub(crate) mod msgpack;
