@@ -242,7 +242,8 @@ where
     request.extensions_mut().insert(LeanSocket {
         incoming: Box::pin(Incoming {
             io: io.clone(),
-            early: parts.read_buf.freeze(),
+            // A copy, because an empty buffer is still a buffer of 8 KiB.
+            early: Bytes::copy_from_slice(&parts.read_buf),
         }),
         cut: cut(Rc::downgrade(&io)),
     });
