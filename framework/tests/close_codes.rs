@@ -1,5 +1,5 @@
 //! The close codes stand in two tables, the server's and the browser client's, which must say the same.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use courtside::CloseCode;
 
