@@ -71,9 +71,7 @@ async fn play(url: String, number: u64) -> Result<u64, String> {
     // The test is about coming back, not about waiting for it.
     options.backoff_base = Duration::from_millis(10);
     options.backoff_cap = Duration::from_millis(50);
-    let client = Client::connect(&url, options)
-        .await
-        .map_err(|e| text(&e))?;
+    let client = Client::connect(&url, options).await.map_err(|e| text(&e))?;
     let reader = client.clone();
     let reading = tokio::task::spawn_local(async move {
         let (mut streams, mut heard, mut sessions) = (Streams::default(), 0, 0);
@@ -181,5 +179,7 @@ fn sessions_move_between_threads_and_lose_nothing() {
     });
     let faults = faults.0.lock().unwrap();
     assert!(faults.is_empty(), "{faults:#?}");
-    println!("{SESSIONS} sessions, {CUTS} cuts each, {heard} events: 0 lost, 0 repeated, 0 reordered");
+    println!(
+        "{SESSIONS} sessions, {CUTS} cuts each, {heard} events: 0 lost, 0 repeated, 0 reordered"
+    );
 }

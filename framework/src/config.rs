@@ -52,7 +52,7 @@ pub struct Heartbeat {
     /// Default: 10 s.
     pub interval: Duration,
     /// How long the client then has to let itself be heard.
-    /// Default: 5 s.
+    /// Default: 5 s. At least 1 s: half a second of it is kept for the goodbye.
     pub timeout: Duration,
 }
 
@@ -188,8 +188,8 @@ impl Config {
                 "`heartbeat.interval` is zero",
             ),
             (
-                self.heartbeat.timeout.is_zero(),
-                "`heartbeat.timeout` is zero",
+                self.heartbeat.timeout < Duration::from_secs(1),
+                "`heartbeat.timeout` is under a second, which leaves no time for an answer and a goodbye",
             ),
             (
                 self.limits.message_bytes == 0,

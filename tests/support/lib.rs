@@ -1,5 +1,10 @@
 //! What the suites share.
 
+pub mod desk;
+pub mod wire_tools;
+
+pub mod raw_tools;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 

@@ -383,6 +383,7 @@ impl Connection {
         let deadline = self.hub.closing_deadline();
         let echo = match reason {
             None => frame::control(0x8, b""),
+            // The library has replaced what was not UTF-8. A reason that holds this character rightly is answered the same.
             Some((1000..=1003 | 1007..=1014 | 3000..=4999, Some(text)))
                 if text.contains(char::REPLACEMENT_CHARACTER) =>
             {

@@ -107,6 +107,7 @@ impl<R: Room> RoomKind for KindOf<R> {
             },
             homes: HashMap::new(),
             began: Instant::now(),
+            refused: None,
             alarm: None,
         };
         match thread {
@@ -145,6 +146,8 @@ pub(crate) struct RoomActor<R: Room> {
     /// Where the members' sessions live.
     homes: HashMap<SessionId, HubAddress>,
     began: Instant,
+    /// Why the room did not begin: for whoever wanted it to, who is the first to come.
+    refused: Option<Refusal>,
     /// The timer that is set, and for when.
     alarm: Option<(Duration, SpawnHandle)>,
 }
@@ -172,12 +175,12 @@ impl<R: Room> Actor for RoomActor<R> {
                 self.carry_out(ctx);
             }
             Ok(Err(refusal)) => {
-                self.stage = Stage::Over(refusal);
+                self.refused = Some(refusal);
                 self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
             }
             Err(panic) => {
                 self.log_panic(&*panic);
-                self.stage = Stage::Over(Refusal::internal());
+                self.refused = Some(Refusal::internal());
                 self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
             }
         }
@@ -418,10 +421,13 @@ impl<R: Room> RoomActor<R> {
         if is_new {
             self.homes.insert(receiver.session, receiver.hub.clone());
         }
-        let joined = self.run(ctx, |core| {
-            let options = options_of::<R>(&request.options).map_err(Declined::Refused)?;
-            core.join(entrant, options, request.id)
-        });
+        let joined = match self.refused.take() {
+            Some(refusal) => Ok(Err(Declined::Refused(refusal))),
+            None => self.run(ctx, |core| {
+                let options = options_of::<R>(&request.options).map_err(Declined::Refused)?;
+                core.join(entrant, options, request.id)
+            }),
+        };
         let declined = match joined {
             Ok(Ok(_)) => return,
             Ok(Err(declined)) => declined,

@@ -75,6 +75,8 @@ impl Door {
                 }
                 if status == StatusCode::UPGRADE_REQUIRED {
                     response.insert_header((header::UPGRADE, "websocket"));
+                }
+                if matches!(refusal.code(), "upgrade_required" | "bad_handshake") {
                     response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
                 }
                 response.json(json!({ "code": refusal.code(), "message": refusal.message() }))

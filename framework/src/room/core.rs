@@ -90,6 +90,7 @@ impl<R: Room> RoomCore<R> {
         Ok(core)
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) fn room(&self) -> &R {
         &self.room
     }
@@ -173,7 +174,10 @@ impl<R: Room> RoomCore<R> {
             self.remove(&client);
             return Err(Declined::Refused(refusal));
         }
+        // What the hook said comes after the state in which it was said.
+        let said = self.ctx.effects.split_off(mark + 1);
         self.send_state(Audience::Only(member));
+        self.ctx.effects.extend(said);
         self.finish_hook();
         Ok(member)
     }
@@ -469,17 +473,29 @@ impl<R: Room> RoomCore<R> {
         if formats == Formats::default() {
             return;
         }
-        if let Some(encoded) = self.encode_state(formats)
-            && encoded != self.last_state
-        {
+        let Some(encoded) = self.encode_state(formats) else {
+            return;
+        };
+        let has_changed = Format::ALL.into_iter().any(|format| {
+            let n = format as usize;
+            formats.contains(format) && encoded[n] != self.last_state[n]
+        });
+        if has_changed {
             self.emit_state(Audience::All, &encoded);
-            self.last_state = encoded;
         }
+        // What nobody receives is forgotten here: its encoding is empty.
+        self.last_state = encoded;
     }
 
     fn send_state(&mut self, to: Audience) {
         if let Some(encoded) = self.encode_state(self.ctx.formats(to)) {
             self.emit_state(to, &encoded);
+            // To the first receiver of a format: all who receive it have this state.
+            for (last, sent) in self.last_state.iter_mut().zip(encoded) {
+                if last.is_empty() {
+                    *last = sent;
+                }
+            }
         }
     }
 

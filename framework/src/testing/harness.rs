@@ -456,7 +456,7 @@ mod tests {
         assert_eq!(room.state_of(bob), Some(0.into()));
         room.advance(Duration::from_millis(950));
         assert_eq!(room.room().ticks, 9);
-        assert_eq!(room.state_of(bob), Some(0.into()), "the first to all");
+        assert_eq!(room.state_of(bob), None, "everybody has it");
         room.advance(Duration::from_millis(1100));
         assert_eq!(room.room().notes, ["timer 1s", "timer 2s"]);
         assert_eq!(room.state_of(bob), Some(2.into()));

@@ -1,8 +1,8 @@
 //! The two encodings, and the crossing from one to the other.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::model::InModel;
@@ -133,6 +133,9 @@ pub(crate) fn transcode_into(
     }
 }
 
+/// How deep what is sent may be: decoders, those of clients included, stop at 128, and an event adds a few levels.
+const DEEPEST: usize = 120;
+
 /// The application's part of a message, still encoded, in the format in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RawData {
@@ -153,6 +156,15 @@ impl RawData {
     pub(crate) fn of<T: Serialize + ?Sized>(format: Format, value: &T) -> Result<Self, CodecError> {
         let mut bytes = Vec::new();
         encode_into(format, value, &mut bytes)?;
+        let is_too_deep = match format {
+            Format::Json => super::json::is_deeper_than(&bytes, DEEPEST),
+            Format::MsgPack => super::msgpack::is_deeper_than(&bytes, DEEPEST),
+        };
+        if is_too_deep {
+            return Err(CodecError(format!(
+                "objects and arrays stand more than {DEEPEST} deep within each other"
+            )));
+        }
         Ok(Self {
             format,
             bytes: bytes.into(),

@@ -1,0 +1,310 @@
+//! Channels: what is published reaches every subscriber once and in order, and late ones hear what they missed.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
+
+use std::time::Duration;
+
+use courtside::prelude::*;
+use courtside::testing::{Direction, TestServer};
+use courtside::{PublishError, ServerBuilder};
+use courtside_tests::wire_tools::{Desk, Wire, both, calm, names, numbers, on_each_worker, quiet};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+fn builder() -> ServerBuilder {
+    Server::builder()
+        .config(calm())
+        .room::<Desk>()
+        .channel("news", ChannelConfig::default().history(5))
+        .channel("open", ChannelConfig::default().client_publish(true))
+        .channel(
+            "match/*",
+            ChannelConfig::default()
+                .history(2)
+                .client_publish(true)
+                .history_age(Duration::from_secs(60)),
+        )
+        .channel("match/final", ChannelConfig::default().history(0))
+}
+
+async fn server() -> TestServer {
+    TestServer::start(builder(), 2).await.unwrap()
+}
+
+async fn subscribe(wire: &mut Wire, channel: &str, since: Value) -> Value {
+    let mut action = json!({"action": "subscribe", "channel": channel});
+    if !since.is_null() {
+        action["since"] = since;
+    }
+    let subscribed = wire.ask(action).await;
+    assert_eq!(subscribed["event"], "subscribed", "{subscribed}");
+    subscribed
+}
+
+async fn publish(server: &TestServer, channel: &str, numbers: impl IntoIterator<Item = u64>) {
+    for n in numbers {
+        server.server().publish(channel, &n).await.unwrap();
+    }
+}
+
+/// What a `subscribed` brought: its offsets.
+fn offsets(subscribed: &Value) -> Vec<u64> {
+    let publications = subscribed["publications"].as_array().unwrap();
+    publications
+        .iter()
+        .filter_map(|publication| publication["offset"].as_u64())
+        .collect()
+}
+
+#[test]
+fn a_late_visitor_is_shown_the_newest_of_what_was_published() {
+    both(async |format| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let empty = subscribe(&mut wire, "open", Value::Null).await;
+        assert_eq!(
+            (
+                &empty["offset"],
+                &empty["recovered"],
+                &empty["publications"]
+            ),
+            (&json!(0), &json!(false), &json!([]))
+        );
+        publish(&server, "news", 1..=8).await;
+        let subscribed = subscribe(&mut wire, "news", Value::Null).await;
+        assert_eq!(
+            (&subscribed["offset"], &subscribed["recovered"]),
+            (&json!(8), &json!(false))
+        );
+        assert!(subscribed["epoch"].is_string());
+        let expected: Vec<Value> = (4..=8).map(|n| json!({"offset": n, "data": n})).collect();
+        assert_eq!(subscribed["publications"], json!(expected));
+        publish(&server, "news", [9]).await;
+        assert_eq!(
+            wire.next().await,
+            json!({"event": "publication", "channel": "news", "offset": 9, "data": 9})
+        );
+    });
+}
+
+#[test]
+fn who_says_where_it_stopped_gets_the_rest_or_is_told_that_some_is_lost() {
+    both(async |format| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        publish(&server, "news", 1..=8).await;
+        let epoch = subscribe(&mut wire, "news", Value::Null).await["epoch"].clone();
+        for (since, recovered, expected) in [
+            (json!({"epoch": epoch, "offset": 6}), true, vec![7, 8]),
+            (json!({"epoch": epoch, "offset": 8}), true, vec![]),
+            (
+                json!({"epoch": epoch, "offset": 3}),
+                true,
+                vec![4, 5, 6, 7, 8],
+            ),
+            (
+                json!({"epoch": epoch, "offset": 2}),
+                false,
+                vec![4, 5, 6, 7, 8],
+            ),
+            (
+                json!({"epoch": epoch, "offset": 9}),
+                false,
+                vec![4, 5, 6, 7, 8],
+            ),
+            (
+                json!({"epoch": "another", "offset": 8}),
+                false,
+                vec![4, 5, 6, 7, 8],
+            ),
+        ] {
+            wire.ask(json!({"action": "unsubscribe", "channel": "news"}))
+                .await;
+            let subscribed = subscribe(&mut wire, "news", since.clone()).await;
+            assert_eq!(
+                (&subscribed["recovered"], offsets(&subscribed)),
+                (&json!(recovered), expected),
+                "{since}"
+            );
+            assert_eq!(subscribed["epoch"], epoch);
+        }
+    });
+}
+
+#[test]
+fn a_channel_that_was_forgotten_begins_a_new_epoch() {
+    both(async |format| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        publish(&server, "match/1", 1..=3).await;
+        let first = subscribe(&mut wire, "match/1", Value::Null).await;
+        assert_eq!(offsets(&first), [2, 3]);
+        sleep(Duration::from_secs(600)).await;
+        let mut other = Wire::open(&server, 1, format).await;
+        let aged = subscribe(&mut other, "match/1", Value::Null).await;
+        assert_eq!(
+            (&aged["epoch"], offsets(&aged)),
+            (&first["epoch"], vec![]),
+            "somebody is there: it lives"
+        );
+        for wire in [&mut wire, &mut other] {
+            wire.ask(json!({"action": "unsubscribe", "channel": "match/1"}))
+                .await;
+        }
+        sleep(Duration::from_secs(600)).await;
+        let since = json!({"epoch": first["epoch"], "offset": 0});
+        let again = subscribe(&mut wire, "match/1", since).await;
+        assert_ne!(again["epoch"], first["epoch"]);
+        assert_eq!(
+            (&again["recovered"], &again["offset"]),
+            (&json!(false), &json!(0))
+        );
+    });
+}
+
+#[test]
+fn nothing_comes_after_the_answer_to_unsubscribe_until_the_next_subscribe() {
+    both(async |format| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "news", Value::Null).await;
+        let again = wire
+            .ask(json!({"action": "subscribe", "channel": "news"}))
+            .await;
+        assert_eq!(again["code"], "already_subscribed");
+        publish(&server, "news", 1..=2).await;
+        let id = wire
+            .begin(json!({"action": "unsubscribe", "channel": "news"}))
+            .await;
+        publish(&server, "news", 3..=4).await;
+        let mut heard = wire.all().await;
+        let end = heard.iter().position(|event| event["id"] == id).unwrap();
+        assert_eq!(
+            heard[end],
+            json!({"event": "unsubscribed", "id": id, "channel": "news", "reason": "left"})
+        );
+        assert_eq!(heard.split_off(end).len(), 1);
+        let subscribed = subscribe(&mut wire, "news", Value::Null).await;
+        assert_eq!(offsets(&subscribed), [1, 2, 3, 4]);
+        publish(&server, "news", [5]).await;
+        assert_eq!(numbers(&wire.all().await, "publication"), [5], "once");
+    });
+}
+
+#[test]
+fn who_ends_and_begins_a_subscription_in_one_breath_is_subscribed() {
+    on_each_worker(async |format, worker| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "news", Value::Null).await;
+        let ended = wire
+            .begin(json!({"action": "unsubscribe", "channel": "news"}))
+            .await;
+        let begun = wire
+            .begin(json!({"action": "subscribe", "channel": "news"}))
+            .await;
+        assert_eq!(wire.answer(ended).await["event"], "unsubscribed");
+        assert_eq!(wire.answer(begun).await["event"], "subscribed");
+        let mut back = wire.resume(&server, worker).await;
+        publish(&server, "news", [1]).await;
+        assert_eq!(back.event("publication").await["data"], 1);
+        assert_eq!(
+            back.ask(json!({"action": "unsubscribe", "channel": "news"}))
+                .await["event"],
+            "unsubscribed"
+        );
+    });
+}
+
+#[test]
+fn a_subscription_survives_every_return_without_a_gap() {
+    on_each_worker(async |format, worker| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "news", Value::Null).await;
+        let mut heard = Vec::new();
+        for round in 0..10 {
+            // Some is read, some is lost on the way, some is published while nobody is connected.
+            publish(&server, "news", [3 * round]).await;
+            heard.extend(wire.all().await);
+            wire.control.stall(Direction::ToClient);
+            publish(&server, "news", [3 * round + 1]).await;
+            quiet().await;
+            wire.control.cut();
+            publish(&server, "news", [3 * round + 2]).await;
+            wire = wire
+                .resume(&server, if round % 2 == 0 { worker } else { 0 })
+                .await;
+        }
+        heard.extend(wire.all().await);
+        assert_eq!(numbers(&heard, "publication"), (0..30).collect::<Vec<_>>());
+        assert_eq!(names(&heard).len(), 30);
+    });
+}
+
+#[test]
+fn the_most_particular_pattern_decides() {
+    both(async |format| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        for channel in ["match/1", "match/final", "match/1/comments"] {
+            publish(&server, channel, 1..=3).await;
+        }
+        assert_eq!(
+            offsets(&subscribe(&mut wire, "match/1", Value::Null).await),
+            [2, 3]
+        );
+        assert_eq!(
+            offsets(&subscribe(&mut wire, "match/1/comments", Value::Null).await),
+            [2, 3]
+        );
+        let none = subscribe(&mut wire, "match/final", Value::Null).await;
+        assert_eq!((offsets(&none), &none["offset"]), (vec![], &json!(3)));
+        publish(&server, "match/1", [4]).await;
+        publish(&server, "match/final", [5]).await;
+        assert_eq!(numbers(&wire.all().await, "publication"), [4, 5]);
+    });
+}
+
+#[test]
+fn when_there_are_too_many_channels_everybody_is_told() {
+    both(async |format| {
+        let mut config = calm();
+        config.limits.channels_in_all = 2;
+        let server = TestServer::start(builder().config(config), 2)
+            .await
+            .unwrap();
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "match/1", Value::Null).await;
+        subscribe(&mut wire, "match/2", Value::Null).await;
+        for action in ["subscribe", "publish"] {
+            let error = wire
+                .ask(json!({"action": action, "channel": "match/3", "data": 1}))
+                .await;
+            assert_eq!(
+                (&error["event"], &error["code"]),
+                (&json!("error"), &json!("too_many_channels"))
+            );
+        }
+        let refused = server.server().publish("match/3", &1).await;
+        assert_eq!(refused, Err(PublishError::Unavailable));
+        // Also whoever does not wait for the answer.
+        let begun = wire
+            .begin(json!({"action": "subscribe", "channel": "match/3"}))
+            .await;
+        let ended = wire
+            .begin(json!({"action": "unsubscribe", "channel": "match/3"}))
+            .await;
+        assert_eq!(wire.answer(begun).await["code"], "too_many_channels");
+        wire.answer(ended).await;
+        assert_eq!(
+            subscribe(&mut wire, "news", Value::Null).await["offset"],
+            0,
+            "named ones are no matter of number"
+        );
+        wire.ask(json!({"action": "unsubscribe", "channel": "match/1"}))
+            .await;
+        subscribe(&mut wire, "match/3", Value::Null).await;
+        publish(&server, "match/3", [7]).await;
+        assert_eq!(numbers(&wire.all().await, "publication"), [7]);
+    });
+}

@@ -1,0 +1,220 @@
+//! Hooks that panic: what ends, who is told, and what goes on.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
+
+use std::time::Duration;
+
+use courtside::Format;
+use courtside::prelude::*;
+use courtside::testing::TestServer;
+use courtside_tests::wire_tools::{Desk, Log, Wire, both, calm, names, quiet};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+const NOTHING: [Value; 0] = [];
+
+/// A room with two members on two workers, which steps `HZ` times a second.
+struct Scene {
+    server: TestServer,
+    a: Wire,
+    b: Wire,
+    room: String,
+    log: Log,
+}
+
+impl Scene {
+    async fn new<const HZ: usize>(format: Format) -> Self {
+        let log = Log::default();
+        let builder = Server::builder()
+            .config(calm())
+            .room::<Desk<4, HZ>>()
+            .channel("news", ChannelConfig::default())
+            .data(log.clone());
+        let server = TestServer::start(builder, 2).await.unwrap();
+        let mut a = Wire::open(&server, 0, format).await;
+        let mut b = Wire::open(&server, 1, format).await;
+        let room = a.join(json!({})).await.0;
+        b.join(json!({})).await;
+        // Until the room has shown its state to all.
+        sleep(Duration::from_secs(1)).await;
+        let _heard = (a.all().await, b.all().await);
+        assert_eq!(log.take(), ["created", "joined 1", "joined 2"]);
+        Self {
+            server,
+            a,
+            b,
+            room,
+            log,
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_panics_ends_its_room_and_no_other() {
+    for (n, order) in [
+        json!({"what": "panic"}),
+        json!({"what": "panic_after", "n": 100}),
+        json!({"what": "panic_in_job"}),
+        json!({"what": "panic_in", "key": "tick"}),
+        json!({"what": "panic_in", "key": "dropped"}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        println!("{order}");
+        both(move |format| {
+            let order = order.clone();
+            async move {
+                let Scene {
+                    server,
+                    mut a,
+                    mut b,
+                    room,
+                    log,
+                } = Scene::new::<10>(format).await;
+                let mut c = Wire::open(&server, 0, format).await;
+                let second = c
+                    .ask(json!({"action": "join", "kind": "desk", "mode": "create"}))
+                    .await;
+                let second = second["room"].as_str().unwrap();
+                let d = Wire::open(&server, 1, format).await;
+                d.control.cut();
+                log.take();
+                let answer = a.order(&room, order).await;
+                assert_eq!(
+                    answer["event"],
+                    if n == 0 { "error" } else { "reply" },
+                    "{answer}"
+                );
+                assert!(n > 0 || answer["code"] == "internal");
+                if n == 4 {
+                    a.control.cut();
+                } else {
+                    assert_eq!(a.event("left").await["reason"], "crashed");
+                }
+                assert_eq!(b.event("left").await["reason"], "crashed");
+                b.kept();
+                sleep(Duration::from_secs(1)).await;
+                assert!(
+                    !log.take()
+                        .iter()
+                        .any(|line| line.starts_with("left") || line == "disposed"),
+                    "no more hooks"
+                );
+                assert_eq!(b.all().await, NOTHING, "and no more frames");
+                assert_eq!(server.server().crashed_rooms(), 1);
+                let rooms = server.server().rooms(None).await;
+                assert_eq!((rooms.len(), rooms[0].room.as_str()), (1, second));
+                assert_eq!(
+                    c.order(second, json!({"what": "echo", "data": 7})).await["data"],
+                    7
+                );
+                assert_eq!(
+                    b.order(&room, json!({"what": "echo"})).await["code"],
+                    "not_a_member"
+                );
+                let fresh = b
+                    .ask(json!({"action": "join", "kind": "desk", "mode": "create"}))
+                    .await;
+                assert_eq!(fresh["event"], "joined");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_room_whose_value_cannot_be_dropped_harms_nobody() {
+    both(async |format| {
+        let Scene {
+            server,
+            mut a,
+            mut b,
+            room,
+            ..
+        } = Scene::new::<0>(format).await;
+        a.order(&room, json!({"what": "panic_in", "key": "drop"}))
+            .await;
+        a.order(&room, json!({"what": "dispose"})).await;
+        assert_eq!(a.event("left").await["reason"], "disposed");
+        assert_eq!(b.event("left").await["reason"], "disposed");
+        quiet().await;
+        assert_eq!(server.server().crashed_rooms(), 1);
+        assert!(server.server().rooms(None).await.is_empty());
+        let fresh = a.join(json!({})).await.0;
+        assert_eq!(
+            a.order(&fresh, json!({"what": "echo", "data": 7})).await["data"],
+            7
+        );
+    });
+}
+
+#[test]
+fn what_a_hook_sent_before_it_panicked_is_not_sent() {
+    both(async |format| {
+        let Scene {
+            mut a, mut b, room, ..
+        } = Scene::new::<0>(format).await;
+        // Both in one turn of the room's mailbox, but not in one hook.
+        b.tell(&room, json!({"what": "tell", "n": 1})).await;
+        b.tell(&room, json!({"what": "panic"})).await;
+        let heard = a.all().await;
+        assert_eq!(
+            names(&heard),
+            ["message", "left"],
+            "what came before the panic is sent"
+        );
+        let heard = b.all().await;
+        assert_eq!(
+            names(&heard),
+            ["message", "left", "error"],
+            "the order had no id, and is refused aloud"
+        );
+    });
+}
+
+#[test]
+fn a_panic_while_somebody_comes_or_goes_answers_them_and_ends_the_room() {
+    for (hook, action, answer) in [
+        ("joined", json!({"action": "join"}), "error"),
+        ("state", json!({"action": "join"}), "error"),
+        ("left", json!({"action": "leave"}), "left"),
+        (
+            "disposed",
+            json!({"action": "send", "type": "order", "data": {"what": "dispose"}}),
+            "error",
+        ),
+    ] {
+        println!("{hook}");
+        both(move |format| {
+            let mut action = action.clone();
+            async move {
+                let Scene {
+                    server,
+                    mut a,
+                    mut b,
+                    room,
+                    ..
+                } = Scene::new::<0>(format).await;
+                let mut c = Wire::open(&server, 1, format).await;
+                a.order(&room, json!({"what": "panic_in", "key": hook}))
+                    .await;
+                action["room"] = json!(room);
+                let who = if action["action"] == "join" {
+                    &mut c
+                } else {
+                    &mut b
+                };
+                assert_eq!(who.ask(action).await["event"], answer);
+                assert_eq!(a.event("left").await["reason"], "crashed");
+                assert_eq!(server.server().crashed_rooms(), 1);
+                assert!(server.server().rooms(None).await.is_empty());
+                for wire in [&mut a, &mut b, &mut c] {
+                    assert_eq!(
+                        wire.order(&room, json!({"what": "echo"})).await["code"],
+                        "not_a_member"
+                    );
+                    wire.join(json!({})).await;
+                }
+            }
+        });
+    }
+}

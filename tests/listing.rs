@@ -1,0 +1,140 @@
+//! Which rooms are found and shown: locked and private ones, what they say of themselves, and the list.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
+
+use courtside::prelude::*;
+use courtside::testing::TestServer;
+use courtside_tests::wire_tools::{Desk, Wire, both, calm, quiet};
+use serde_json::{Value, json};
+
+/// A server of desks with that many seats.
+async fn server<const SEATS: usize>() -> TestServer {
+    let builder = Server::builder().config(calm()).room::<Desk<SEATS>>();
+    TestServer::start(builder, 2).await.unwrap()
+}
+
+/// Asks for a desk; the answer.
+async fn ask(wire: &mut Wire, mode: &str, options: Value) -> Value {
+    wire.ask(json!({"action": "join", "kind": "desk", "mode": mode, "options": options}))
+        .await
+}
+
+async fn ask_for(wire: &mut Wire, room: &str) -> Value {
+    wire.ask(json!({"action": "join", "room": room})).await
+}
+
+/// The seats that are taken in each listed room, fewest first.
+async fn seats(server: &TestServer) -> Vec<usize> {
+    quiet().await;
+    let rooms = server.server().rooms(Some("desk")).await;
+    let mut seats: Vec<usize> = rooms.iter().map(|room| room.members).collect();
+    seats.sort_unstable();
+    seats
+}
+
+#[test]
+fn a_locked_room_takes_nobody_until_it_is_unlocked() {
+    both(async |format| {
+        let server = server::<8>().await;
+        let mut a = Wire::open(&server, 0, format).await;
+        let mut b = Wire::open(&server, 1, format).await;
+        let room = a.join(json!({})).await.0;
+        a.order(&room, json!({"what": "lock"})).await;
+        assert!(server.server().rooms(None).await[0].locked);
+        assert_eq!(ask_for(&mut b, &room).await["code"], "room_locked");
+        assert_eq!(
+            ask(&mut b, "existing", json!({})).await["code"],
+            "unknown_room"
+        );
+        let other = b.join(json!({})).await.0;
+        assert_ne!(other, room, "a new one was opened");
+        a.order(&room, json!({"what": "unlock"})).await;
+        assert_eq!(ask_for(&mut b, &room).await["event"], "joined");
+        assert_eq!(seats(&server).await, [1, 2]);
+    });
+}
+
+#[test]
+fn a_private_room_is_for_those_who_know_its_id() {
+    both(async |format| {
+        let server = server::<8>().await;
+        let mut a = Wire::open(&server, 0, format).await;
+        let mut b = Wire::open(&server, 1, format).await;
+        let room = a.join(json!({})).await.0;
+        a.order(&room, json!({"what": "private", "n": 1})).await;
+        assert!(server.server().rooms(None).await.is_empty());
+        assert_eq!(
+            b.ask(json!({"action": "call", "type": "rooms.list"})).await["data"],
+            json!([])
+        );
+        assert_eq!(
+            ask(&mut b, "existing", json!({})).await["code"],
+            "unknown_room"
+        );
+        assert_eq!(ask_for(&mut b, &room).await["event"], "joined");
+        a.order(&room, json!({"what": "private", "n": 0})).await;
+        assert_eq!(seats(&server).await, [2]);
+    });
+}
+
+#[test]
+fn people_are_brought_together_by_what_they_want_to_play() {
+    both(async |format| {
+        let server = server::<8>().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let moon = wire.join(json!({"map": "moon"})).await.0;
+        let mars = wire.join(json!({"map": "mars"})).await.0;
+        assert_ne!(moon, mars);
+        let mut other = Wire::open(&server, 1, format).await;
+        let met = ask(&mut other, "existing", json!({"map": "mars"})).await;
+        assert_eq!(met["room"], json!(mars));
+        assert_eq!(
+            ask(&mut other, "existing", json!({"map": "venus"})).await["code"],
+            "unknown_room"
+        );
+        // What a room says of itself goes before what it was made with.
+        wire.order(
+            &moon,
+            json!({"what": "metadata", "data": {"map": "venus", "round": 3}}),
+        )
+        .await;
+        assert_eq!(
+            ask(&mut other, "existing", json!({"map": "moon"})).await["code"],
+            "unknown_room"
+        );
+        assert_eq!(
+            ask(&mut other, "existing", json!({"map": "venus"})).await["room"],
+            json!(moon)
+        );
+    });
+}
+
+#[test]
+fn the_list_of_rooms_is_the_same_for_clients_and_for_the_server() {
+    both(async |format| {
+        let server = server::<2>().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let empty = wire
+            .ask(json!({"action": "call", "type": "rooms.list"}))
+            .await;
+        assert_eq!(empty["data"], json!([]));
+        let room = wire.join(json!({})).await.0;
+        wire.order(&room, json!({"what": "metadata", "data": {"round": 3}}))
+            .await;
+        let expected = json!([{
+            "room": room, "kind": "desk", "members": 1, "capacity": 2, "locked": false, "metadata": {"round": 3},
+        }]);
+        for (data, expected) in [
+            (Value::Null, &expected),
+            (json!({}), &expected),
+            (json!({"kind": "desk"}), &expected),
+            (json!({"kind": "arena"}), &json!([])),
+        ] {
+            let listed = wire
+                .ask(json!({"action": "call", "type": "rooms.list", "data": data}))
+                .await;
+            assert_eq!(listed["data"], *expected, "{data}");
+        }
+        let of_server = serde_json::to_value(server.server().rooms(None).await).unwrap();
+        assert_eq!(of_server, expected);
+    });
+}

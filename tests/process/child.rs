@@ -1,0 +1,271 @@
+//! The server of these tests: a process of its own, which is this test's own program started once more.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use courtside::prelude::*;
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
+
+/// Longer than anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+const INTERVAL: &str = "COURTSIDE_TEST_INTERVAL_MS";
+const TIMEOUT: &str = "COURTSIDE_TEST_TIMEOUT_MS";
+const DRAIN: &str = "COURTSIDE_TEST_DRAIN_MS";
+
+/// How the child's server differs from the defaults.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// Of the heartbeat.
+    pub(crate) interval: Duration,
+    /// Of the heartbeat.
+    pub(crate) timeout: Duration,
+    pub(crate) drain: Duration,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(5),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+#[derive(Deserialize, Message)]
+struct Boom;
+
+#[derive(Deserialize, Message)]
+struct Hold(u64);
+
+#[derive(Deserialize, Message)]
+#[message(reply = u64)]
+struct Note {
+    n: u64,
+}
+
+/// A room that can be made to panic or to block its thread. It expects its notes in order, and answers how many there were.
+struct Fragile(u64);
+
+impl Room for Fragile {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self(0))
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Boom>().on::<Hold>().on::<Note>();
+    }
+}
+
+impl Handle<Boom> for Fragile {
+    fn handle(&mut self, _: &Client, Boom: Boom, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        panic!("boom, as was asked for")
+    }
+}
+
+impl Handle<Hold> for Fragile {
+    fn handle(&mut self, _: &Client, hold: Hold, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        std::thread::sleep(Duration::from_millis(hold.0));
+        Ok(())
+    }
+}
+
+impl Handle<Note> for Fragile {
+    fn handle(
+        &mut self,
+        _: &Client,
+        note: Note,
+        _: &mut RoomContext<Self>,
+    ) -> Result<u64, Refusal> {
+        if note.n != self.0 {
+            return Err(Refusal::new(
+                "disorder",
+                format!("{} instead of {}", note.n, self.0),
+            ));
+        }
+        self.0 += 1;
+        Ok(self.0)
+    }
+}
+
+/// How many connections, sessions and crashed rooms there are.
+pub(crate) type Census = (usize, usize, u64);
+
+async fn census(call: Call<()>) -> Result<Census, Refusal> {
+    let server = call.server();
+    Ok((
+        server.connections(),
+        server.sessions(),
+        server.crashed_rooms(),
+    ))
+}
+
+/// What is to be published on `updates`; then comes `end`.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug)]
+pub(crate) struct Stream {
+    pub(crate) count: u64,
+    pub(crate) bytes: usize,
+    pub(crate) every_ms: u64,
+}
+
+async fn stream(call: Call<Stream>) -> Result<(), Refusal> {
+    let (server, stream) = (call.server(), call.message);
+    actix_web::rt::spawn(async move {
+        let pad = "x".repeat(stream.bytes);
+        for _ in 0..stream.count {
+            server.publish("updates", &pad).await.unwrap();
+            sleep(Duration::from_millis(stream.every_ms)).await;
+        }
+        server.publish("updates", "end").await.unwrap();
+    });
+    Ok(())
+}
+
+/// The server that the other tests start: a process of this test's own program, which is told to run only this.
+/// Without the settings that they give it, there is nothing to do.
+#[test]
+fn serve() {
+    if std::env::var_os(INTERVAL).is_none() {
+        return;
+    }
+    let millis = |name| {
+        let text = std::env::var(name).expect("the settings of a child");
+        Duration::from_millis(text.parse().unwrap())
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let mut config = Config::default();
+    config.heartbeat.interval = millis(INTERVAL);
+    config.heartbeat.timeout = millis(TIMEOUT);
+    config.drain.timeout = millis(DRAIN);
+    config.window = Duration::from_secs(2);
+    config.room_threads = 1;
+    actix_web::rt::System::new().block_on(async {
+        let server = Server::builder()
+            .config(config)
+            .room::<Fragile>()
+            .channel("updates", ChannelConfig::default().history(0))
+            .handle("census", census)
+            .handle("stream", stream)
+            .build()
+            .unwrap();
+        let listener = courtside::listen("127.0.0.1:0").unwrap();
+        eprintln!("listening on {}", listener.local_addr().unwrap());
+        server.run(listener, "/ws", |_| {}).await.unwrap();
+    });
+}
+
+/// One child at a time: these tests run on the real clock and would slow each other down.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A running child. It is killed with the test.
+#[derive(Debug)]
+pub(crate) struct Served {
+    _turn: tokio::sync::MutexGuard<'static, ()>,
+    child: Child,
+    pub(crate) address: String,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+impl Served {
+    /// Starts a child, and waits until it listens.
+    pub(crate) async fn start(setting: Setting) -> Self {
+        let turn = TURN.lock().await;
+        let program = std::env::current_exe().unwrap();
+        let mut child = Command::new(program)
+            .args(["--exact", "child::serve", "--nocapture"])
+            .env(INTERVAL, setting.interval.as_millis().to_string())
+            .env(TIMEOUT, setting.timeout.as_millis().to_string())
+            .env(DRAIN, setting.drain.as_millis().to_string())
+            .env("RUST_BACKTRACE", "0")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::<Mutex<Vec<String>>>::default();
+        let writer = log.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                writer.lock().unwrap().push(line);
+            }
+        });
+        let mut served = Self {
+            _turn: turn,
+            child,
+            address: String::new(),
+            log,
+        };
+        let line = served.logged("listening on ").await;
+        served.address = line.split("listening on ").nth(1).unwrap().to_owned();
+        served
+    }
+
+    /// Waits for a line of the log.
+    pub(crate) async fn logged(&self, part: &str) -> String {
+        let search = async {
+            loop {
+                let found = self
+                    .log
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .find(|line| line.contains(part))
+                    .cloned();
+                if let Some(line) = found {
+                    return line;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let found = timeout(PATIENCE, search).await;
+        found.unwrap_or_else(|_| panic!("no `{part}` in {:#?}", self.log.lock().unwrap()))
+    }
+
+    /// Sends a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let ending = async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, ending).await.expect("it did not end")
+    }
+
+    /// What the process holds in memory, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+}

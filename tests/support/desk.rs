@@ -1,0 +1,247 @@
+//! A room that does what it is told.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // Everything here is part of a test, whose failure is a panic.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use courtside::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+/// What happened in the desks of a server, in order. Give it to the server as data.
+#[derive(Debug, Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn add(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+
+    /// What happened since the last call.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// What a client says when it comes to a desk.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wishes {
+    /// What desks are matched on.
+    pub map: Option<String>,
+    /// Where it wants to be refused: in `create` or in `joined`.
+    pub refuse: Option<String>,
+}
+
+/// What a member orders a desk to do.
+#[derive(Debug, Default, Serialize, Deserialize, Message)]
+#[message(reply = Value)]
+#[serde(default)]
+pub struct Order {
+    what: String,
+    who: u32,
+    key: String,
+    n: u64,
+    data: Value,
+}
+
+/// A desk's message with a number.
+#[derive(Debug, Serialize, Deserialize, Message)]
+pub struct Said {
+    n: u64,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    bulk: String,
+}
+
+impl Said {
+    fn number(n: u64) -> Self {
+        Self {
+            n,
+            bulk: String::new(),
+        }
+    }
+}
+
+/// A message that says nothing but its name.
+#[derive(Debug, Serialize, Deserialize, Message)]
+pub struct Bell;
+
+/// A room of the kind `desk`, with that many seats and steps a second, which does what its members order.
+#[derive(Debug)]
+pub struct Desk<const SEATS: usize = 8, const HZ: usize = 0> {
+    shown: Value,
+    steps: Vec<u64>,
+    panics_in: String,
+}
+
+impl<const SEATS: usize, const HZ: usize> Desk<SEATS, HZ> {
+    fn note(ctx: &RoomContext<Self>, line: String) {
+        if let Some(log) = ctx.data::<Log>() {
+            log.add(line);
+        }
+    }
+
+    fn may_panic(&self, hook: &str) {
+        assert!(self.panics_in != hook, "the desk was told to panic");
+    }
+}
+
+impl<const SEATS: usize, const HZ: usize> Drop for Desk<SEATS, HZ> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.may_panic("drop");
+        }
+    }
+}
+
+fn refuse(wishes: &Wishes, hook: &str) -> Result<(), Refusal> {
+    match wishes.refuse.as_deref() {
+        Some(place) if place == hook => Err(Refusal::new("unwelcome", format!("not in {hook}"))),
+        _ => Ok(()),
+    }
+}
+
+impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
+    type Options = Wishes;
+
+    fn create(wishes: Wishes, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        refuse(&wishes, "create")?;
+        assert!(
+            wishes.refuse.as_deref() != Some("panic"),
+            "the desk was told to panic"
+        );
+        Self::note(ctx, "created".to_owned());
+        Ok(Self {
+            shown: json!({"n": 0}),
+            steps: Vec::new(),
+            panics_in: String::new(),
+        })
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default()
+            .capacity(SEATS)
+            .tick_hz(HZ as f64)
+            .match_on(["map"])
+            .jobs(3)
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Order>().on::<Bell>();
+    }
+
+    fn state(&self) -> State<'_> {
+        self.may_panic("state");
+        State::of(&self.shown)
+    }
+
+    fn joined(
+        &mut self,
+        client: &Client,
+        wishes: Wishes,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        ctx.broadcast(&Said::number(1000 + u64::from(client.member().get())));
+        refuse(&wishes, "joined")?;
+        self.may_panic("joined");
+        Self::note(ctx, format!("joined {}", client.member()));
+        Ok(())
+    }
+
+    fn dropped(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("dropped {}", client.member()));
+        self.may_panic("dropped");
+    }
+
+    fn resumed(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("resumed {}", client.member()));
+    }
+
+    fn left(&mut self, client: &Client, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("left {} {reason}", client.member()));
+        ctx.broadcast(&Said::number(2000 + u64::from(client.member().get())));
+        self.may_panic("left");
+    }
+
+    fn tick(&mut self, tick: Tick, _: &mut RoomContext<Self>) {
+        self.steps.push(tick.number);
+        self.may_panic("tick");
+    }
+
+    fn disposed(&mut self, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, "disposed".to_owned());
+        ctx.broadcast(&Said::number(3000));
+        self.may_panic("disposed");
+    }
+}
+
+impl<const SEATS: usize, const HZ: usize> Handle<Bell> for Desk<SEATS, HZ> {
+    fn handle(&mut self, _: &Client, _: Bell, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        ctx.broadcast(&Bell);
+        Ok(())
+    }
+}
+
+impl<const SEATS: usize, const HZ: usize> Handle<Order> for Desk<SEATS, HZ> {
+    fn handle(
+        &mut self,
+        from: &Client,
+        order: Order,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<Value, Refusal> {
+        let Order {
+            what,
+            who,
+            key,
+            n,
+            data,
+        } = order;
+        let who = ctx
+            .members()
+            .map(Client::member)
+            .find(|member| member.get() == who);
+        let whom = || who.ok_or_else(|| Refusal::new("nobody", "there is no such member"));
+        let delay = Duration::from_millis(n);
+        match what.as_str() {
+            "echo" => return Ok(data),
+            "steps" => return Ok(json!(self.steps)),
+            "refuse" => return Err(Refusal::new("unwilling", "the desk does not want to")),
+            "tell" => ctx.broadcast(&Said::number(n)),
+            "tell_others" => ctx.broadcast_except(from, &Said::number(n)),
+            "tell_one" => ctx.send(whom()?, &Said::number(n)),
+            "bulk" => ctx.broadcast(&Said {
+                n,
+                bulk: "x".repeat(4096),
+            }),
+            "signal" => ctx.signal(&Said::number(n)),
+            "latest" => ctx.latest(key, &Said::number(n)),
+            "show" => self.shown = data,
+            "kick" => ctx.kick(whom()?, "ordered"),
+            "dispose" => ctx.dispose(),
+            "lock" => ctx.lock(),
+            "unlock" => ctx.unlock(),
+            "private" => ctx.set_private(n != 0),
+            "metadata" => ctx.set_metadata(&data),
+            "publish" => ctx.publish(key, &data),
+            "panic" => panic!("the desk was told to panic"),
+            "panic_in" => self.panics_in = key,
+            "panic_after" => drop(ctx.after(delay, |_, _| panic!("the desk was told to panic"))),
+            "panic_in_job" => ctx.spawn(
+                async { panic!("the job was told to panic") },
+                |_, (): (), _| {},
+            )?,
+            "after" => drop(ctx.after(delay, move |_, ctx| ctx.broadcast(&Said::number(n)))),
+            "every" => {
+                let timer = ctx.every(delay, move |_, ctx| ctx.broadcast(&Said::number(n)));
+                ctx.after(delay * 7 / 2, move |_, ctx| assert!(ctx.cancel(timer)));
+            }
+            "job" => ctx.spawn(sleep(delay), move |_, (), ctx| {
+                ctx.broadcast(&Said::number(n))
+            })?,
+            "endless_job" => ctx.spawn(std::future::pending(), |_, (): (), _| {})?,
+            _ => return Err(Refusal::new("unknown_order", what)),
+        }
+        Ok(Value::Null)
+    }
+}
