@@ -8,8 +8,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use actix::{AsyncContext, Context};
+
 use super::hub::{Hub, HubAddress};
-use super::messages::{Baggage, HubMessage, Knock, SessionMessage, Topic};
+use super::messages::{
+    Baggage, ChannelMessage, HubMessage, Knock, RoomAddress, RoomMessage, SessionMessage, Topic,
+};
 use super::pipe::{LinkId, Pipe};
 use super::session::SessionActor;
 use crate::ids::SessionId;
@@ -119,5 +123,126 @@ impl Hub {
         let overflowed = appended == Pushed::Overflow || outbox.has_overflowed();
         pipe.with_outbox(|held| *held = outbox);
         SessionActor::start_arrived(self, baggage, pipe, overflowed);
+    }
+}
+
+/// A session that waits until its rooms and channels send to its new worker.
+pub(super) struct Moving {
+    knock: Knock,
+    to: HubAddress,
+    /// Rooms and channels that have not answered yet.
+    awaited: usize,
+    /// Further connections that want the session meanwhile.
+    waiting: Vec<(Knock, HubAddress)>,
+}
+
+impl SessionActor {
+    /// A connection of another worker shows a token: the session goes there.
+    pub(super) fn take_over(&mut self, ctx: &mut Context<Self>, knock: Knock, to: HubAddress) {
+        if let Some(moving) = &mut self.moving {
+            moving.waiting.push((knock, to));
+            return;
+        }
+        if to.worker == self.hub.address.worker {
+            self.attach(ctx, knock);
+            return;
+        }
+        if let Err(reason) = self.admit(ctx, &knock) {
+            to.send(HubMessage::TakeOverRefused { knock, reason });
+            return;
+        }
+        if let Some(window) = self.window.take() {
+            ctx.cancel_future(window);
+        }
+        self.moving = Some(Moving {
+            knock,
+            to,
+            awaited: 0,
+            waiting: Vec::new(),
+        });
+        let rooms: Vec<RoomAddress> = self.rooms.values().cloned().collect();
+        rooms.iter().for_each(|room| self.rehome_room(room));
+        for channel in self.subscriptions.keys() {
+            if let Some(moving) = &mut self.moving {
+                moving.awaited += 1;
+                let message = ChannelMessage::Rehome {
+                    session: self.id,
+                    channel: channel.clone(),
+                    from: self.hub.address.clone(),
+                    to: moving.to.clone(),
+                };
+                self.hub.shared.send_to_channel(channel, message);
+            }
+        }
+        self.ship_if_ready(ctx);
+    }
+
+    pub(super) fn rehome_room(&mut self, room: &RoomAddress) {
+        if let Some(moving) = &mut self.moving
+            && room.connected()
+        {
+            moving.awaited += 1;
+            room.do_send(RoomMessage::Rehome {
+                session: self.id,
+                from: self.hub.address.clone(),
+                to: moving.to.clone(),
+            });
+        }
+    }
+
+    /// A room or channel sends to the new worker now.
+    pub(super) fn rehomed(&mut self, ctx: &mut Context<Self>) {
+        if let Some(moving) = &mut self.moving {
+            moving.awaited = moving.awaited.saturating_sub(1);
+        }
+        self.ship_if_ready(ctx);
+    }
+
+    pub(super) fn ship_if_ready(&mut self, ctx: &mut Context<Self>) {
+        if self.joining + self.unsubscribing > 0 {
+            return;
+        }
+        let Some(moving) = self.moving.take_if(|moving| moving.awaited == 0) else {
+            return;
+        };
+        let bounds = self.hub.shared.config.outbox;
+        let outbox = self
+            .pipe
+            .with_outbox(|outbox| std::mem::replace(outbox, Outbox::new(bounds)));
+        self.hub.sessions.borrow_mut().remove(&self.id);
+        self.hub.shared.set_home(self.id, moving.to.worker);
+        moving.to.send(HubMessage::Arrive(Box::new(Baggage {
+            id: self.id,
+            format: self.pipe.format(),
+            claims: self.claims.clone(),
+            tokens: self.tokens.clone(),
+            received: self.received,
+            outbox,
+            rooms: self.rooms.drain().collect(),
+            subscriptions: self.subscriptions.drain().collect(),
+            violations: self.violations,
+            flow: self.flow.clone(),
+            knock: moving.knock,
+            waiting: moving.waiting,
+        })));
+        self.stop_when_told_all(ctx);
+    }
+
+    /// Takes in a connection that shows a token, unless the session has moved on: then sends it after it.
+    pub(super) fn attach_or_pass_on(
+        &mut self,
+        ctx: &mut Context<Self>,
+        knock: Knock,
+        to: HubAddress,
+    ) {
+        let home = self.hub.shared.home(self.id);
+        if home == Some(self.hub.address.worker) {
+            self.take_over(ctx, knock, to);
+        } else if let Some(hub) = home.and_then(|worker| self.hub.shared.hub(worker)) {
+            hub.send(HubMessage::TakeOver { knock, to });
+        } else {
+            let reason = self.hub.absence(&knock.token);
+            to.send(HubMessage::TakeOverRefused { knock, reason });
+        }
     }
 }

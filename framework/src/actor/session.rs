@@ -1,36 +1,30 @@
 //! The session's actor: it counts and routes what its client sends, and decides what becomes of it when connections come and go.
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
-use bytes::Bytes;
-use futures_util::FutureExt;
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::hub::{Hub, HubAddress, Local};
+use super::handover::Moving;
+use super::hub::{Hub, Local};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
-    Baggage, ChannelMessage, HubMessage, JoinRequest, Knock, LobbyMessage, Permit, PublishAnswer,
-    Receiver, RoomAddress, RoomMessage, SessionMessage,
+    Baggage, ChannelMessage, Knock, Permit, Receiver, RoomAddress, RoomMessage, SessionMessage,
 };
 use super::pipe::{LinkId, Pipe};
-use super::shared::{Caller, Shared};
+use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
-use crate::handler::unknown_type;
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
-use crate::room::core::{not_a_member, room_gone};
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
 use crate::session::resume::Tokens;
-use crate::wire::action::{Action, Inbound};
-use crate::wire::codec::{CodecError, Format, RawData};
+use crate::wire::action::Inbound;
+use crate::wire::codec::CodecError;
 use crate::wire::event::{self, ResumeFailure, Welcome};
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
 
@@ -64,37 +58,27 @@ impl SessionSeed {
     }
 }
 
-/// A session that waits until its rooms and channels send to its new worker.
-struct Moving {
-    knock: Knock,
-    to: HubAddress,
-    /// Rooms and channels that have not answered yet.
-    awaited: usize,
-    /// Further connections that want the session meanwhile.
-    waiting: Vec<(Knock, HubAddress)>,
-}
-
 pub(crate) struct SessionActor {
-    id: SessionId,
-    claims: Claims,
-    hub: Rc<Hub>,
-    pipe: Rc<Pipe>,
-    tokens: Tokens,
+    pub(super) id: SessionId,
+    pub(super) claims: Claims,
+    pub(super) hub: Rc<Hub>,
+    pub(super) pipe: Rc<Pipe>,
+    pub(super) tokens: Tokens,
     /// How many of the client's actions have been processed.
-    received: u64,
-    link: Option<Rc<Link>>,
-    rooms: HashMap<RoomId, RoomAddress>,
+    pub(super) received: u64,
+    pub(super) link: Option<Rc<Link>>,
+    pub(super) rooms: HashMap<RoomId, RoomAddress>,
     /// Joins that have not been answered yet.
-    joining: usize,
+    pub(super) joining: usize,
     /// With the attempt that made each: a refusal of an earlier one says nothing about a later one.
-    subscriptions: HashMap<ChannelName, u64>,
-    attempts: u64,
+    pub(super) subscriptions: HashMap<ChannelName, u64>,
+    pub(super) attempts: u64,
     /// Unsubscribes that have not been done yet: until then publications still come here.
-    unsubscribing: usize,
-    violations: Violations,
-    flow: Flow,
-    window: Option<SpawnHandle>,
-    moving: Option<Moving>,
+    pub(super) unsubscribing: usize,
+    pub(super) violations: Violations,
+    pub(super) flow: Flow,
+    pub(super) window: Option<SpawnHandle>,
+    pub(super) moving: Option<Moving>,
 }
 
 impl Actor for SessionActor {
@@ -241,7 +225,7 @@ impl SessionActor {
     }
 
     /// Puts an event of the session's own into its outbox.
-    fn emit(
+    pub(super) fn emit(
         &mut self,
         ctx: &mut Context<Self>,
         delivery: &Delivery,
@@ -254,13 +238,13 @@ impl SessionActor {
         }
     }
 
-    fn error(&mut self, ctx: &mut Context<Self>, id: Option<u64>, refusal: &Refusal) {
+    pub(super) fn error(&mut self, ctx: &mut Context<Self>, id: Option<u64>, refusal: &Refusal) {
         self.emit(ctx, &Delivery::Sequenced, |w| {
             event::error(w, id, None, refusal)
         });
     }
 
-    fn receiver(&self) -> Receiver {
+    pub(super) fn receiver(&self) -> Receiver {
         Receiver {
             session: self.id,
             hub: self.hub.address.clone(),
@@ -304,7 +288,7 @@ impl SessionActor {
         }
     }
 
-    fn violation(&mut self) {
+    pub(super) fn violation(&mut self) {
         let most = self.hub.shared.config.limits.violations;
         if self.violations.add(self.hub.now(), most) {
             self.end_link(
@@ -315,225 +299,8 @@ impl SessionActor {
         }
     }
 
-    fn act(
-        &mut self,
-        ctx: &mut Context<Self>,
-        id: Option<u64>,
-        action: Action,
-        permit: Permit,
-    ) -> Result<(), Refusal> {
-        match action {
-            Action::Join { target, options } => {
-                self.check_room_limit()?;
-                self.joining += 1;
-                if let Some(lobby) = self.hub.shared.lobby.get() {
-                    lobby.do_send(LobbyMessage::Join(JoinRequest {
-                        receiver: self.receiver(),
-                        claims: self.claims.clone(),
-                        target,
-                        options,
-                        id,
-                        attempts: 0,
-                        _permit: permit,
-                    }));
-                }
-                Ok(())
-            }
-            Action::Leave { room } => {
-                let from = self.receiver();
-                self.room(&room)?.do_send(RoomMessage::Leave {
-                    from,
-                    id,
-                    _permit: permit,
-                });
-                Ok(())
-            }
-            Action::Send { room, name, data } => {
-                let from = self.receiver();
-                self.room(&room)?.do_send(RoomMessage::Action {
-                    from,
-                    id,
-                    name,
-                    data,
-                    _permit: permit,
-                });
-                Ok(())
-            }
-            Action::Call { name, data } => self.call(id, &name, data),
-            Action::Subscribe { channel, since } => {
-                let offer = self.offer(&channel)?;
-                if self.subscriptions.contains_key(&channel) {
-                    return Err(Refusal::new(
-                        "already_subscribed",
-                        "this session is subscribed to this channel already",
-                    ));
-                }
-                let most = self.hub.shared.config.limits.subscriptions;
-                if self.subscriptions.len() >= most {
-                    return Err(Refusal::new(
-                        "too_many_subscriptions",
-                        format!(
-                            "a session may have {most} subscriptions: unsubscribe from a channel first"
-                        ),
-                    ));
-                }
-                self.attempts += 1;
-                self.subscriptions.insert(channel.clone(), self.attempts);
-                let message = ChannelMessage::Subscribe {
-                    receiver: self.receiver(),
-                    channel: channel.clone(),
-                    offer,
-                    since,
-                    id,
-                    attempt: self.attempts,
-                    _permit: permit,
-                };
-                self.hub.shared.send_to_channel(&channel, message);
-                Ok(())
-            }
-            Action::Unsubscribe { channel } => {
-                if self.subscriptions.remove(&channel).is_none() {
-                    return Err(Refusal::new(
-                        "not_subscribed",
-                        "this session is not subscribed to this channel",
-                    ));
-                }
-                self.unsubscribing += 1;
-                let message = ChannelMessage::Unsubscribe {
-                    session: self.id,
-                    channel: channel.clone(),
-                    answer: Some((self.receiver(), id)),
-                    _permit: Some(permit),
-                };
-                self.hub.shared.send_to_channel(&channel, message);
-                Ok(())
-            }
-            Action::Publish { channel, data } => {
-                if !self.offer(&channel)?.config.allows_client_publish() {
-                    return Err(Refusal::new(
-                        "publish_denied",
-                        "clients may not publish to this channel",
-                    ));
-                }
-                let message = ChannelMessage::Publish {
-                    channel: channel.clone(),
-                    data: in_the_model(&data)?,
-                    answer: match id {
-                        Some(id) => PublishAnswer::Client(self.receiver(), id),
-                        None => PublishAnswer::Nobody,
-                    },
-                    _permit: permit,
-                };
-                self.hub.shared.send_to_channel(&channel, message);
-                Ok(())
-            }
-            Action::Ping { received } => {
-                let count = received.unwrap_or(0);
-                if !self.pipe.with_outbox(|outbox| outbox.acknowledge(count)) {
-                    self.violation();
-                    return Err(Refusal::new(
-                        "bad_field",
-                        "`received` counts more events than were sent on this session",
-                    ));
-                }
-                let (received, time) = (self.received, self.hub.shared.time());
-                self.emit(ctx, &Delivery::Plain, |w| {
-                    event::pong(w, id, received, time)
-                });
-                Ok(())
-            }
-        }
-    }
-
-    fn room(&mut self, room: &RoomId) -> Result<&RoomAddress, Refusal> {
-        if self.rooms.get(room).is_some_and(|room| !room.connected()) {
-            self.rooms.remove(room);
-            return Err(room_gone());
-        }
-        self.rooms.get(room).ok_or_else(not_a_member)
-    }
-
-    fn check_room_limit(&self) -> Result<(), Refusal> {
-        let most = self.hub.shared.config.limits.rooms;
-        if self.rooms.len() + self.joining >= most {
-            return Err(Refusal::new(
-                "too_many_rooms",
-                format!("a session may be in {most} rooms: leave one first"),
-            ));
-        }
-        Ok(())
-    }
-
-    fn offer(&self, channel: &ChannelName) -> Result<crate::channel::config::Offer, Refusal> {
-        self.hub
-            .shared
-            .channels
-            .find(channel.as_str())
-            .ok_or_else(|| {
-                Refusal::new(
-                    "unknown_channel",
-                    "this server offers no channel of this name",
-                )
-            })
-    }
-
-    /// Runs one of the server's own handlers, beside the session.
-    fn call(&mut self, id: Option<u64>, name: &str, data: RawData) -> Result<(), Refusal> {
-        let shared = self.hub.shared.clone();
-        let Some((name, handler)) = shared.calls.get_key_value(name) else {
-            let known = shared.calls.keys().map(String::as_str);
-            return Err(unknown_type(name, known));
-        };
-        let permit = self.flow.calls.clone().try_acquire_owned().map_err(|_| {
-            Refusal::new(
-                "too_many_calls",
-                "too many calls of this session wait for their reply: wait for some",
-            )
-        })?;
-        let caller = Caller {
-            session: self.id,
-            claims: self.claims.clone(),
-            shared: shared.clone(),
-        };
-        let name = name.clone();
-        let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler(caller, data)));
-        let answer = begun.unwrap_or_else(|_| {
-            tracing::error!(call = name, "a handler panicked");
-            Err(Refusal::internal())
-        })?;
-        let (hub, session, format) = (self.hub.clone(), self.id, self.pipe.format());
-        actix_rt::spawn(async move {
-            let outcome = AssertUnwindSafe(answer).catch_unwind().await;
-            let outcome = outcome.unwrap_or_else(|_| {
-                tracing::error!(call = name, "a handler panicked");
-                Err(Refusal::internal())
-            });
-            let frame = match (&outcome, id) {
-                (Ok(data), Some(id)) => {
-                    let reply = Encoded::new(Formats::only(format), |w| event::reply(w, id, data));
-                    reply.or_else(|error| {
-                        tracing::error!(call = name, %error, "a reply cannot be encoded");
-                        Encoded::new(Formats::only(format), |w| {
-                            event::error(w, Some(id), None, &Refusal::internal())
-                        })
-                    })
-                }
-                (Ok(_), None) => return,
-                (Err(refusal), id) => Encoded::new(Formats::only(format), |w| {
-                    event::error(w, id, None, refusal)
-                }),
-            };
-            match frame {
-                Ok(frame) => hub.direct(session, frame, Delivery::Sequenced),
-                Err(error) => tracing::error!(call = name, %error, "an error cannot be encoded"),
-            }
-            drop(permit);
-        });
-        Ok(())
-    }
-
     /// A connection of this worker shows a token.
-    fn attach(&mut self, ctx: &mut Context<Self>, knock: Knock) {
+    pub(super) fn attach(&mut self, ctx: &mut Context<Self>, knock: Knock) {
         // It may have gone away while it waited.
         let Some(link) = self.hub.link(knock.link) else {
             return;
@@ -553,7 +320,11 @@ impl SessionActor {
 
     /// Whether the token brings this session back; if so its older connection is sent away, and what the client has not
     /// counted waits to be sent.
-    fn admit(&mut self, ctx: &mut Context<Self>, knock: &Knock) -> Result<(), ResumeFailure> {
+    pub(super) fn admit(
+        &mut self,
+        ctx: &mut Context<Self>,
+        knock: &Knock,
+    ) -> Result<(), ResumeFailure> {
         if !self.tokens.accepts(&knock.token) {
             return Err(ResumeFailure::Unknown);
         }
@@ -649,91 +420,8 @@ impl SessionActor {
         }
     }
 
-    /// A connection of another worker shows a token: the session goes there.
-    fn take_over(&mut self, ctx: &mut Context<Self>, knock: Knock, to: HubAddress) {
-        if let Some(moving) = &mut self.moving {
-            moving.waiting.push((knock, to));
-            return;
-        }
-        if to.worker == self.hub.address.worker {
-            self.attach(ctx, knock);
-            return;
-        }
-        if let Err(reason) = self.admit(ctx, &knock) {
-            to.send(HubMessage::TakeOverRefused { knock, reason });
-            return;
-        }
-        if let Some(window) = self.window.take() {
-            ctx.cancel_future(window);
-        }
-        self.moving = Some(Moving {
-            knock,
-            to,
-            awaited: 0,
-            waiting: Vec::new(),
-        });
-        let rooms: Vec<RoomAddress> = self.rooms.values().cloned().collect();
-        rooms.iter().for_each(|room| self.rehome_room(room));
-        for channel in self.subscriptions.keys() {
-            if let Some(moving) = &mut self.moving {
-                moving.awaited += 1;
-                let message = ChannelMessage::Rehome {
-                    session: self.id,
-                    channel: channel.clone(),
-                    from: self.hub.address.clone(),
-                    to: moving.to.clone(),
-                };
-                self.hub.shared.send_to_channel(channel, message);
-            }
-        }
-        self.ship_if_ready(ctx);
-    }
-
-    fn rehome_room(&mut self, room: &RoomAddress) {
-        if let Some(moving) = &mut self.moving
-            && room.connected()
-        {
-            moving.awaited += 1;
-            room.do_send(RoomMessage::Rehome {
-                session: self.id,
-                from: self.hub.address.clone(),
-                to: moving.to.clone(),
-            });
-        }
-    }
-
-    fn ship_if_ready(&mut self, ctx: &mut Context<Self>) {
-        if self.joining + self.unsubscribing > 0 {
-            return;
-        }
-        let Some(moving) = self.moving.take_if(|moving| moving.awaited == 0) else {
-            return;
-        };
-        let bounds = self.hub.shared.config.outbox;
-        let outbox = self
-            .pipe
-            .with_outbox(|outbox| std::mem::replace(outbox, Outbox::new(bounds)));
-        self.hub.sessions.borrow_mut().remove(&self.id);
-        self.hub.shared.set_home(self.id, moving.to.worker);
-        moving.to.send(HubMessage::Arrive(Box::new(Baggage {
-            id: self.id,
-            format: self.pipe.format(),
-            claims: self.claims.clone(),
-            tokens: self.tokens.clone(),
-            received: self.received,
-            outbox,
-            rooms: self.rooms.drain().collect(),
-            subscriptions: self.subscriptions.drain().collect(),
-            violations: self.violations,
-            flow: self.flow.clone(),
-            knock: moving.knock,
-            waiting: moving.waiting,
-        })));
-        self.stop_when_told_all(ctx);
-    }
-
     /// The session is not here any more, but somebody may have knocked just before: those are answered or sent on first.
-    fn stop_when_told_all(&self, ctx: &mut Context<Self>) {
+    pub(super) fn stop_when_told_all(&self, ctx: &mut Context<Self>) {
         ctx.address().do_send(SessionMessage::Stop);
     }
 }
@@ -784,49 +472,8 @@ impl Handler<SessionMessage> for SessionActor {
                 self.ship_if_ready(ctx);
             }
             SessionMessage::Overflowed => self.overflow(ctx),
-            SessionMessage::Rehomed => {
-                if let Some(moving) = &mut self.moving {
-                    moving.awaited = moving.awaited.saturating_sub(1);
-                }
-                self.ship_if_ready(ctx);
-            }
+            SessionMessage::Rehomed => self.rehomed(ctx),
             SessionMessage::Stop => ctx.stop(),
         }
     }
-}
-
-impl SessionActor {
-    /// Takes in a connection that shows a token, unless the session has moved on: then sends it after it.
-    fn attach_or_pass_on(&mut self, ctx: &mut Context<Self>, knock: Knock, to: HubAddress) {
-        let home = self.hub.shared.home(self.id);
-        if home == Some(self.hub.address.worker) {
-            self.take_over(ctx, knock, to);
-        } else if let Some(hub) = home.and_then(|worker| self.hub.shared.hub(worker)) {
-            hub.send(HubMessage::TakeOver { knock, to });
-        } else {
-            let reason = self.hub.absence(&knock.token);
-            to.send(HubMessage::TakeOverRefused { knock, reason });
-        }
-    }
-}
-
-/// A client's publication reaches clients of the other format, too: it must say something in both.
-fn in_the_model(data: &RawData) -> Result<RawData, Refusal> {
-    let bad = |error: CodecError| {
-        Refusal::new(
-            "bad_payload",
-            format!("the publication is not in JSON's model: {error}"),
-        )
-    };
-    match data.format {
-        // A copy: the bytes that came are part of a buffer, which a channel's history must not keep alive.
-        Format::Json => data.decode::<Value>().map(|_| RawData {
-            format: Format::Json,
-            bytes: Bytes::copy_from_slice(&data.bytes),
-        }),
-        Format::MsgPack => data
-            .decode::<Value>()
-            .and_then(|value| RawData::of(Format::Json, &value)),
-    }
-    .map_err(bad)
 }

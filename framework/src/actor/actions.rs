@@ -1,0 +1,263 @@
+//! What a session does with its client's actions: each goes to a room, a channel, the lobby or one of the server's handlers.
+
+use std::panic::AssertUnwindSafe;
+
+use actix::Context;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use serde_json::Value;
+
+use super::messages::{
+    ChannelMessage, JoinRequest, LobbyMessage, Permit, PublishAnswer, RoomAddress, RoomMessage,
+};
+use super::session::SessionActor;
+use super::shared::Caller;
+use crate::error::Refusal;
+use crate::handler::unknown_type;
+use crate::ids::{ChannelName, RoomId};
+use crate::room::core::{not_a_member, room_gone};
+use crate::session::outbox::Delivery;
+use crate::wire::action::Action;
+use crate::wire::codec::{CodecError, Format, RawData};
+use crate::wire::event;
+use crate::wire::frame::{Encoded, Formats};
+
+impl SessionActor {
+    pub(super) fn act(
+        &mut self,
+        ctx: &mut Context<Self>,
+        id: Option<u64>,
+        action: Action,
+        permit: Permit,
+    ) -> Result<(), Refusal> {
+        match action {
+            Action::Join { target, options } => {
+                self.check_room_limit()?;
+                self.joining += 1;
+                if let Some(lobby) = self.hub.shared.lobby.get() {
+                    lobby.do_send(LobbyMessage::Join(JoinRequest {
+                        receiver: self.receiver(),
+                        claims: self.claims.clone(),
+                        target,
+                        options,
+                        id,
+                        attempts: 0,
+                        _permit: permit,
+                    }));
+                }
+                Ok(())
+            }
+            Action::Leave { room } => {
+                let from = self.receiver();
+                self.room(&room)?.do_send(RoomMessage::Leave {
+                    from,
+                    id,
+                    _permit: permit,
+                });
+                Ok(())
+            }
+            Action::Send { room, name, data } => {
+                let from = self.receiver();
+                self.room(&room)?.do_send(RoomMessage::Action {
+                    from,
+                    id,
+                    name,
+                    data,
+                    _permit: permit,
+                });
+                Ok(())
+            }
+            Action::Call { name, data } => self.call(id, &name, data),
+            Action::Subscribe { channel, since } => {
+                let offer = self.offer(&channel)?;
+                if self.subscriptions.contains_key(&channel) {
+                    return Err(Refusal::new(
+                        "already_subscribed",
+                        "this session is subscribed to this channel already",
+                    ));
+                }
+                let most = self.hub.shared.config.limits.subscriptions;
+                if self.subscriptions.len() >= most {
+                    return Err(Refusal::new(
+                        "too_many_subscriptions",
+                        format!(
+                            "a session may have {most} subscriptions: unsubscribe from a channel first"
+                        ),
+                    ));
+                }
+                self.attempts += 1;
+                self.subscriptions.insert(channel.clone(), self.attempts);
+                let message = ChannelMessage::Subscribe {
+                    receiver: self.receiver(),
+                    channel: channel.clone(),
+                    offer,
+                    since,
+                    id,
+                    attempt: self.attempts,
+                    _permit: permit,
+                };
+                self.hub.shared.send_to_channel(&channel, message);
+                Ok(())
+            }
+            Action::Unsubscribe { channel } => {
+                if self.subscriptions.remove(&channel).is_none() {
+                    return Err(Refusal::new(
+                        "not_subscribed",
+                        "this session is not subscribed to this channel",
+                    ));
+                }
+                self.unsubscribing += 1;
+                let message = ChannelMessage::Unsubscribe {
+                    session: self.id,
+                    channel: channel.clone(),
+                    answer: Some((self.receiver(), id)),
+                    _permit: Some(permit),
+                };
+                self.hub.shared.send_to_channel(&channel, message);
+                Ok(())
+            }
+            Action::Publish { channel, data } => {
+                if !self.offer(&channel)?.config.allows_client_publish() {
+                    return Err(Refusal::new(
+                        "publish_denied",
+                        "clients may not publish to this channel",
+                    ));
+                }
+                let message = ChannelMessage::Publish {
+                    channel: channel.clone(),
+                    data: in_the_model(&data)?,
+                    answer: match id {
+                        Some(id) => PublishAnswer::Client(self.receiver(), id),
+                        None => PublishAnswer::Nobody,
+                    },
+                    _permit: permit,
+                };
+                self.hub.shared.send_to_channel(&channel, message);
+                Ok(())
+            }
+            Action::Ping { received } => {
+                let count = received.unwrap_or(0);
+                if !self.pipe.with_outbox(|outbox| outbox.acknowledge(count)) {
+                    self.violation();
+                    return Err(Refusal::new(
+                        "bad_field",
+                        "`received` counts more events than were sent on this session",
+                    ));
+                }
+                let (received, time) = (self.received, self.hub.shared.time());
+                self.emit(ctx, &Delivery::Plain, |w| {
+                    event::pong(w, id, received, time)
+                });
+                Ok(())
+            }
+        }
+    }
+
+    fn room(&mut self, room: &RoomId) -> Result<&RoomAddress, Refusal> {
+        if self.rooms.get(room).is_some_and(|room| !room.connected()) {
+            self.rooms.remove(room);
+            return Err(room_gone());
+        }
+        self.rooms.get(room).ok_or_else(not_a_member)
+    }
+
+    fn check_room_limit(&self) -> Result<(), Refusal> {
+        let most = self.hub.shared.config.limits.rooms;
+        if self.rooms.len() + self.joining >= most {
+            return Err(Refusal::new(
+                "too_many_rooms",
+                format!("a session may be in {most} rooms: leave one first"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn offer(&self, channel: &ChannelName) -> Result<crate::channel::config::Offer, Refusal> {
+        self.hub
+            .shared
+            .channels
+            .find(channel.as_str())
+            .ok_or_else(|| {
+                Refusal::new(
+                    "unknown_channel",
+                    "this server offers no channel of this name",
+                )
+            })
+    }
+
+    /// Runs one of the server's own handlers, beside the session.
+    fn call(&mut self, id: Option<u64>, name: &str, data: RawData) -> Result<(), Refusal> {
+        let shared = self.hub.shared.clone();
+        let Some((name, handler)) = shared.calls.get_key_value(name) else {
+            let known = shared.calls.keys().map(String::as_str);
+            return Err(unknown_type(name, known));
+        };
+        let permit = self.flow.calls.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(
+                "too_many_calls",
+                "too many calls of this session wait for their reply: wait for some",
+            )
+        })?;
+        let caller = Caller {
+            session: self.id,
+            claims: self.claims.clone(),
+            shared: shared.clone(),
+        };
+        let name = name.clone();
+        let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler(caller, data)));
+        let answer = begun.unwrap_or_else(|_| {
+            tracing::error!(call = name, "a handler panicked");
+            Err(Refusal::internal())
+        })?;
+        let (hub, session, format) = (self.hub.clone(), self.id, self.pipe.format());
+        actix_rt::spawn(async move {
+            let outcome = AssertUnwindSafe(answer).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| {
+                tracing::error!(call = name, "a handler panicked");
+                Err(Refusal::internal())
+            });
+            let frame = match (&outcome, id) {
+                (Ok(data), Some(id)) => {
+                    let reply = Encoded::new(Formats::only(format), |w| event::reply(w, id, data));
+                    reply.or_else(|error| {
+                        tracing::error!(call = name, %error, "a reply cannot be encoded");
+                        Encoded::new(Formats::only(format), |w| {
+                            event::error(w, Some(id), None, &Refusal::internal())
+                        })
+                    })
+                }
+                (Ok(_), None) => return,
+                (Err(refusal), id) => Encoded::new(Formats::only(format), |w| {
+                    event::error(w, id, None, refusal)
+                }),
+            };
+            match frame {
+                Ok(frame) => hub.direct(session, frame, Delivery::Sequenced),
+                Err(error) => tracing::error!(call = name, %error, "an error cannot be encoded"),
+            }
+            drop(permit);
+        });
+        Ok(())
+    }
+}
+
+/// A client's publication reaches clients of the other format, too: it must say something in both.
+fn in_the_model(data: &RawData) -> Result<RawData, Refusal> {
+    let bad = |error: CodecError| {
+        Refusal::new(
+            "bad_payload",
+            format!("the publication is not in JSON's model: {error}"),
+        )
+    };
+    match data.format {
+        // A copy: the bytes that came are part of a buffer, which a channel's history must not keep alive.
+        Format::Json => data.decode::<Value>().map(|_| RawData {
+            format: Format::Json,
+            bytes: Bytes::copy_from_slice(&data.bytes),
+        }),
+        Format::MsgPack => data
+            .decode::<Value>()
+            .and_then(|value| RawData::of(Format::Json, &value)),
+    }
+    .map_err(bad)
+}
