@@ -254,6 +254,7 @@ pub(crate) fn run(args: &FanoutArgs) -> io::Result<Report> {
     }
     fan.times.reset();
     fan.deliveries = 0;
+    let reads = swarm.reads;
     let broadcasts = fan.broadcasts();
     let look = || -> io::Result<_> {
         let server = server.map(Process::usage).transpose()?;
@@ -265,6 +266,7 @@ pub(crate) fn run(args: &FanoutArgs) -> io::Result<Report> {
     let after = look()?;
     let (over, deliveries) = (after.2 - before.2, fan.deliveries);
     let broadcasts = fan.broadcasts() - broadcasts;
+    let reads = swarm.reads - reads;
     settle(&mut swarm, &mut fan)?;
     progress.clear();
 
@@ -282,6 +284,11 @@ pub(crate) fn run(args: &FanoutArgs) -> io::Result<Report> {
         "deliveries_per_s",
         deliveries as f64 / over.as_secs_f64(),
         "",
+    );
+    report.number(
+        "messages_per_read",
+        deliveries as f64 / reads.max(1) as f64,
+        "how many the server put into one write, about",
     );
     report.latencies(&fan.times);
     report.cpu(before.0.zip(after.0), (before.1, after.1), over, deliveries);

@@ -73,6 +73,8 @@ pub(crate) struct Swarm {
     links: Vec<Option<Link>>,
     buffer: Vec<u8>,
     server: SocketAddr,
+    /// How often a socket gave something.
+    pub(crate) reads: u64,
 }
 
 impl Swarm {
@@ -83,6 +85,7 @@ impl Swarm {
             links: (0..size).map(|_| None).collect(),
             buffer: vec![0; BUFFER],
             server,
+            reads: 0,
         })
     }
 
@@ -215,6 +218,7 @@ impl Swarm {
                 Err(error) => return self.lose(n, Loss::Broken(error.to_string()), crowd),
             };
             let end = carried + got;
+            self.reads += 1;
             match digest(link, n, &self.buffer[..end], crowd) {
                 Ok(consumed) => {
                     link.tail.clear();
