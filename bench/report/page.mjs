@@ -126,7 +126,7 @@ ${worse.length > 0 ? worse.join('\n') : 'Nowhere in this run, by more than 5 %.'
 ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## Method
 
 - \`courtside-load\` (\`bench/load\`) puts the same load on all: one client sends a text, the server sends it to everybody.
-  It is one thread with an epoll loop; where it runs into the limit of its core it says so (\`own_cpu_percent\`).
+  It is one thread with an epoll loop; where it comes near 100 % of its core, rates are bounded by it and only CPU and memory count.
 - Every message that any client receives is checked for loss, repetition and order by a number that it carries. A run in which one is wrong does not count.
 - The server is pinned to one core with all of its threads, the generator to another. Each run has a server process of its own and a second of warm-up.
 - The servers are run in turn within each round, so that what disturbs the machine disturbs all.

@@ -39,6 +39,7 @@ export const scenarios = [
       { figure: 'deliveries_per_s', head: 'deliveries/s', less: false },
       { figure: 'messages_per_read', head: 'frames per write' },
       { figure: 'server_rss_mb', head: 'memory MB', less: true },
+      { figure: 'own_cpu_percent', head: 'generator, % of its core' },
     ],
   },
   {
@@ -68,6 +69,7 @@ export const scenarios = [
       { ...cpu, head: 'CPU µs per echo' },
       { figure: 'replies_per_s', head: 'echoes/s', less: false },
       { figure: 'p99_us', head: 'p99 µs', less: true },
+      { figure: 'own_cpu_percent', head: 'generator, % of its core' },
     ],
   },
   {
