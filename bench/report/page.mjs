@@ -127,7 +127,7 @@ ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## 
 
 - \`courtside-load\` (\`bench/load\`) puts the same load on all: one client sends a text, the server sends it to everybody.
   It is one thread with an epoll loop; where it comes near 100 % of its core, rates are bounded by it and only CPU and memory count.
-- Every message that any client receives is checked for loss, repetition and order by a number that it carries. A run in which one is wrong does not count.
+- Every broadcast, echo and missed publication that any client receives is checked for loss, repetition and order by a number that it carries. A run in which one is wrong does not count. The states of the small rooms are only counted.
 - The server is pinned to one core with all of its threads, the generator to another. Each run has a server process of its own and a second of warm-up.
 - The servers are run in turn within each round, so that what disturbs the machine disturbs all.
 - CPU is user and system time of the server's process, from \`/proc\`; memory is its resident set.

@@ -44,7 +44,7 @@ export const scenarios = [
   },
   {
     title: 'Fan-out to 1,000, 50 times a second',
-    text: 'As before, but at a steady rate: 50,000 deliveries each second, one frame in each write. Latency is counted from the moment at which the broadcast was due, and includes the generator reading its 1,000 sockets one after the other.',
+    text: 'As before, but at a steady rate: 50,000 deliveries each second, mostly one frame in each write. Latency is counted from the moment at which the broadcast was due, and includes the generator reading its 1,000 sockets one after the other.',
     command: ['fanout', '--receivers', '1000', '--rate', '50'],
     timed: true,
     contestants: broadcasting,
