@@ -1,0 +1,226 @@
+//! The command line.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::process::Process;
+use crate::talk::Protocol;
+
+/// Puts load on a WebSocket server and checks every message that comes back.
+///
+/// It runs on one thread. Pin the server and the generator to different cores, and watch `own_cpu_percent`: near 100, the
+/// generator measures itself.
+#[derive(Debug, Parser)]
+#[command(name = "courtside-load", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// One client publishes, all receive.
+    Fanout(FanoutArgs),
+    /// Each connection sends and waits for the answer.
+    Echo(EchoArgs),
+    /// Many connections that do nothing: memory each.
+    Idle(IdleArgs),
+    /// All sessions are cut at once and come back with their tokens.
+    Storm(StormArgs),
+    /// Some of the readers stop reading; the others must not feel it.
+    Slow(SlowArgs),
+    /// Many small rooms that tick: how late, and what they cost. Needs the kind `ticking` of courtside-bench-server.
+    Rooms(RoomsArgs),
+}
+
+/// Which server, and how it is looked at.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Where the server listens.
+    #[arg(long, default_value = "127.0.0.1:4300")]
+    server: String,
+    /// What the server speaks.
+    #[arg(long, value_enum, default_value = "courtside")]
+    pub(crate) protocol: Protocol,
+    /// The path of its WebSocket. Default: `/ws`, for plain servers `/`, for Socket.IO `/socket.io/?EIO=4&transport=websocket`.
+    #[arg(long)]
+    pub(crate) path: Option<String>,
+    /// The server's process, where it runs on this machine: its CPU and memory are measured, too.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// How long to measure.
+    #[arg(long, default_value_t = 5.0, value_parser = positive)]
+    pub(crate) secs: f64,
+    /// Prints one JSON object instead of lines, and no progress.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Target {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        let addresses = self.server.to_socket_addrs().map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!(
+                    "`--server {}` is no address: {error}; one looks like 127.0.0.1:4300",
+                    self.server
+                ),
+            )
+        })?;
+        let mut addresses: Vec<_> = addresses.collect();
+        // A name such as localhost often has both; servers often listen on the old one alone.
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        addresses
+            .first()
+            .copied()
+            .ok_or_else(|| io::Error::other("`--server` has no address"))
+    }
+
+    pub(crate) fn process(&self) -> io::Result<Option<Process>> {
+        self.pid.map(Process::find).transpose()
+    }
+}
+
+/// What carries a broadcast.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Via {
+    /// A channel that lets clients publish.
+    Channel,
+    /// A room that broadcasts the data of `say`.
+    Room,
+}
+
+/// What answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum EchoVia {
+    /// A room that replies to `echo`; all connections are in one.
+    Room,
+    /// The server's call `echo`.
+    Call,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FanoutArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[arg(long, value_enum, default_value = "channel")]
+    pub(crate) via: Via,
+    /// The channel, or the kind of room.
+    #[arg(long, default_value = "bench")]
+    pub(crate) name: String,
+    /// How many connections receive; the first of them also publishes.
+    #[arg(long, default_value_t = 1000, value_parser = count)]
+    pub(crate) receivers: usize,
+    /// Broadcasts per second. Without it, `--window` broadcasts are kept under way, as fast as it goes.
+    #[arg(long, value_parser = positive)]
+    pub(crate) rate: Option<f64>,
+    /// How many broadcasts are under way at once.
+    #[arg(long, default_value_t = 16, value_parser = count)]
+    pub(crate) window: usize,
+    /// Bytes of the text that is broadcast; 17 at least.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) size: usize,
+    /// Seconds before the measurement.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) warm_up: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EchoArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[arg(long, value_enum, default_value = "room")]
+    pub(crate) via: EchoVia,
+    /// The kind of room.
+    #[arg(long, default_value = "bench")]
+    pub(crate) name: String,
+    #[arg(long, default_value_t = 100, value_parser = count)]
+    pub(crate) connections: usize,
+    /// How many requests each connection has under way.
+    #[arg(long, default_value_t = 1, value_parser = count)]
+    pub(crate) window: usize,
+    /// Bytes of the text; 17 at least.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) size: usize,
+    /// Seconds before the measurement.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) warm_up: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdleArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// What each session is in. Default: nothing.
+    #[arg(long, value_enum)]
+    pub(crate) via: Option<Via>,
+    /// The channel, or the kind of room.
+    #[arg(long, default_value = "bench")]
+    pub(crate) name: String,
+    #[arg(long, default_value_t = 10_000, value_parser = count)]
+    pub(crate) sessions: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StormArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The channel, which must let clients publish.
+    #[arg(long, default_value = "bench")]
+    pub(crate) name: String,
+    #[arg(long, default_value_t = 5000, value_parser = count)]
+    pub(crate) sessions: usize,
+    /// How many publications each session misses while it is away.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) missed: usize,
+    /// How many resumes are under way at once.
+    #[arg(long, default_value_t = 128, value_parser = count)]
+    pub(crate) at_once: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SlowArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[arg(long, value_enum, default_value = "channel")]
+    pub(crate) via: Via,
+    /// The channel, or the kind of room.
+    #[arg(long, default_value = "bench")]
+    pub(crate) name: String,
+    #[arg(long, default_value_t = 1000, value_parser = count)]
+    pub(crate) receivers: usize,
+    /// How many more there are that stop reading.
+    #[arg(long, default_value_t = 10, value_parser = count)]
+    pub(crate) stalled: usize,
+    /// Broadcasts per second.
+    #[arg(long, default_value_t = 100.0, value_parser = positive)]
+    pub(crate) rate: f64,
+    /// Bytes of each.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) size: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RoomsArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// How many rooms; each has 4 members.
+    #[arg(long, default_value_t = 1000, value_parser = count)]
+    pub(crate) rooms: usize,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1e6 => Ok(number),
+        _ => Err("it must be a number above 0".to_owned()),
+    }
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(number) if number > 0 && number <= 1_000_000 => Ok(number),
+        _ => Err("it must be a whole number from 1 to 1000000".to_owned()),
+    }
+}

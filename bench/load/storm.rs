@@ -1,0 +1,180 @@
+//! `storm`: all sessions lose their connection at once, miss something, and come back with their tokens. Each must go on
+//! where it stopped, and get what it missed, once and in order.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::cli::StormArgs;
+use crate::gather::gather;
+use crate::process::Process;
+use crate::progress::Progress;
+use crate::report::{Report, histogram};
+use crate::swarm::{Crowd, Loss, Swarm};
+use crate::talk::{Errand, Protocol, Talk};
+
+/// How long all of it may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Sessions {
+    talk: Talk,
+    /// The number that each must see next.
+    expected: Vec<u64>,
+    /// The last number that was published.
+    last: u64,
+    /// When each began to come back; `None` while it is not on its way.
+    began: Vec<Option<Instant>>,
+    times: Histogram<u64>,
+    back: usize,
+    not_resumed: usize,
+    wrong: u64,
+    lost: Vec<(usize, Loss)>,
+}
+
+impl Sessions {
+    /// Whether session `n` has everything.
+    fn is_complete(&self, n: usize) -> bool {
+        self.expected[n] == self.last + 1
+    }
+
+    fn finish(&mut self, n: usize, is_resumed: bool) {
+        if let Some(began) = self.began[n].take() {
+            self.back += 1;
+            if is_resumed {
+                let micros = began.elapsed().as_nanos().div_ceil(1000);
+                self.times.saturating_record(micros as u64);
+            } else {
+                self.not_resumed += 1;
+            }
+        }
+    }
+}
+
+impl Crowd for Sessions {
+    fn opened(&mut self, _: usize, _: &mut Vec<u8>) {}
+
+    fn message(&mut self, n: usize, payload: &[u8], out: &mut Vec<u8>) {
+        if let Some(number) = self.talk.number(n, payload, out) {
+            self.wrong += u64::from(number != self.expected[n]);
+            self.expected[n] = number + 1;
+        } else {
+            self.talk.aside(n, payload, out);
+            if payload.starts_with(b"{\"event\":\"welcome\"") && !self.talk.seats[n].is_resumed {
+                return self.finish(n, false);
+            }
+        }
+        if self.talk.seats[n].is_resumed && self.is_complete(n) {
+            self.finish(n, true);
+        }
+    }
+
+    fn closed(&mut self, n: usize, why: Loss) {
+        self.lost.push((n, why));
+        self.finish(n, false);
+    }
+}
+
+/// Publishes from the connection that stays.
+fn publish(swarm: &mut Swarm, sessions: &mut Sessions, publisher: usize) {
+    sessions.last += 1;
+    let mut frame = Vec::new();
+    sessions.talk.say(sessions.last, &mut frame);
+    swarm.send(publisher, &frame, sessions);
+}
+
+pub(crate) fn run(args: &StormArgs) -> io::Result<Report> {
+    let to = &args.target;
+    if to.protocol != Protocol::Courtside {
+        return Err(io::Error::other(
+            "only Courtside has sessions that can be resumed: leave `--protocol` out",
+        ));
+    }
+    let server = to.process()?;
+    let (count, publisher) = (args.sessions, args.sessions);
+    let mut progress = Progress::new(!to.json);
+    let mut swarm = Swarm::new(to.address()?, count + 1)?;
+    let errand = Errand::Channel(args.name.clone());
+    let mut talk = Talk::new(to.protocol, errand, to.path.clone(), count + 1);
+    talk.set_size(100);
+    gather(&mut swarm, &mut talk, count + 1, &mut progress)?;
+    let mut sessions = Sessions {
+        talk,
+        expected: vec![1; count + 1],
+        last: 0,
+        began: vec![None; count + 1],
+        times: histogram(),
+        back: 0,
+        not_resumed: 0,
+        wrong: 0,
+        lost: Vec::new(),
+    };
+    // Something that all have before, so that their counts are not all the same as at the start.
+    publish(&mut swarm, &mut sessions, publisher);
+    let ends = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < ends && !(0..count).all(|n| sessions.is_complete(n)) {
+        swarm.turn(Some(Duration::from_millis(20)), &mut sessions)?;
+    }
+
+    let before = server.map(Process::usage).transpose()?;
+    let (own_before, began) = (Process::own().usage()?, Instant::now());
+    for n in 0..count {
+        swarm.cut(n);
+        sessions.talk.seats[n].is_resumed = false;
+    }
+    for _ in 0..args.missed {
+        publish(&mut swarm, &mut sessions, publisher);
+    }
+    let mut started = 0;
+    while sessions.back < count && began.elapsed() < PATIENCE {
+        while started < count && started - sessions.back < args.at_once {
+            sessions.began[started] = Some(Instant::now());
+            swarm.open(started, &sessions.talk.path(started, true))?;
+            started += 1;
+        }
+        swarm.turn(Some(Duration::from_millis(20)), &mut sessions)?;
+        progress.show(|| format!("{} of {count} are back", sessions.back));
+    }
+    let over = began.elapsed();
+    let after = server.map(Process::usage).transpose()?;
+    progress.clear();
+
+    let mut report = Report::default();
+    report.add("sessions", count, "");
+    report.add("missed", args.missed, "publications each");
+    report.number(
+        "secs",
+        over.as_secs_f64(),
+        "until all were back and had what they missed",
+    );
+    report.number("resumes_per_s", count as f64 / over.as_secs_f64(), "");
+    report.latencies(&sessions.times);
+    report.cpu(
+        before.zip(after),
+        (own_before, Process::own().usage()?),
+        over,
+        count as u64,
+    );
+    let failures = count - sessions.times.len() as usize;
+    report.add("failures", failures, "");
+    if failures > 0 {
+        report.fault(format!(
+            "{failures} sessions did not come back whole: {} got a new session instead, {} connections were lost",
+            sessions.not_resumed,
+            sessions.lost.len()
+        ));
+    }
+    if let Some((n, why)) = sessions.lost.first() {
+        report.fault(format!("connection {n}: {}", why.text()));
+    }
+    if sessions.wrong > 0 {
+        report.fault(format!(
+            "{} publications were lost, repeated or out of order",
+            sessions.wrong
+        ));
+    }
+    if let Some(refusal) = &sessions.talk.refusal {
+        report.fault(format!("the server refused: {refusal}"));
+    }
+    Ok(report)
+}

@@ -1,0 +1,114 @@
+// What is measured, of whom, and which figures are shown.
+
+const PLAIN_ECHO = ['--path', '/echo'];
+const others = ['bun', 'ws', 'socketio', 'socketioxide'];
+
+function contestant(server, label, ...extra) {
+  return { server, label, extra };
+}
+
+function peers(extra = () => []) {
+  const labels = { bun: 'Bun, publish/subscribe', ws: 'ws, loop over clients', socketio: 'Socket.IO', socketioxide: 'socketioxide' };
+  return others.map((server) => contestant(server, labels[server], ...extra(server)));
+}
+
+const echoing = () => {
+  const labels = { bun: 'Bun', ws: 'ws', socketio: 'Socket.IO', socketioxide: 'socketioxide' };
+  return others.map((server) =>
+    contestant(server, labels[server], ...(server === 'bun' || server === 'ws' ? PLAIN_ECHO : [])),
+  );
+};
+
+const broadcasting = [
+  contestant('courtside', 'Courtside, channel', '--via', 'channel'),
+  contestant('courtside', 'Courtside, room', '--via', 'room'),
+  ...peers(),
+];
+
+const cpu = { figure: 'server_us_each', less: true };
+
+export const scenarios = [
+  {
+    title: 'Fan-out to 1,000, as fast as it goes',
+    text: 'One client publishes texts of 100 bytes, 1,000 receive each; 16 broadcasts are under way at any time.',
+    command: ['fanout', '--receivers', '1000', '--window', '16'],
+    timed: true,
+    contestants: broadcasting,
+    columns: [
+      { ...cpu, head: 'CPU s per million deliveries' },
+      { figure: 'deliveries_per_s', head: 'deliveries/s', less: false },
+      { figure: 'messages_per_read', head: 'frames per write' },
+      { figure: 'server_rss_mb', head: 'memory MB', less: true },
+      { figure: 'own_cpu_percent', head: 'generator, % of its core' },
+    ],
+  },
+  {
+    title: 'Fan-out to 1,000, 50 times a second',
+    text: 'As before, but at a steady rate: 50,000 deliveries each second, mostly one frame in each write. Latency is counted from the moment at which the broadcast was due, and includes the generator reading its 1,000 sockets one after the other.',
+    command: ['fanout', '--receivers', '1000', '--rate', '50'],
+    timed: true,
+    contestants: broadcasting,
+    columns: [
+      { ...cpu, head: 'CPU s per million deliveries' },
+      { figure: 'p50_us', head: 'p50 µs', less: true },
+      { figure: 'p99_us', head: 'p99 µs', less: true },
+      { figure: 'deliveries_per_s', head: 'deliveries/s' },
+    ],
+  },
+  {
+    title: 'Echo, 100 connections',
+    text: 'Each connection sends a text of 100 bytes and waits until it is back. The others echo in the function that gets the message; Courtside parses it, counts it, brings it to the room (on another thread) and its typed handler, and sequences the reply.',
+    command: ['echo', '--connections', '100', '--window', '1'],
+    timed: true,
+    contestants: [
+      contestant('courtside', 'Courtside, room handler', '--via', 'room'),
+      contestant('courtside', 'Courtside, call', '--via', 'call'),
+      ...echoing(),
+    ],
+    columns: [
+      { ...cpu, head: 'CPU µs per echo' },
+      { figure: 'replies_per_s', head: 'echoes/s', less: false },
+      { figure: 'p99_us', head: 'p99 µs', less: true },
+      { figure: 'own_cpu_percent', head: 'generator, % of its core' },
+    ],
+  },
+  {
+    title: 'Idle, 10,000 connections',
+    text: 'Resident memory per connection, measured a second after the last came in; and what opening one costs.',
+    command: ['idle', '--sessions', '10000', '--secs', '1'],
+    contestants: [
+      contestant('courtside', 'Courtside, session'),
+      contestant('courtside', 'Courtside, session with a subscription', '--via', 'channel'),
+      ...peers(),
+    ],
+    columns: [
+      { figure: 'server_kb_each', head: 'kB each', less: true },
+      { figure: 'server_us_per_open', head: 'CPU µs per opening', less: true },
+    ],
+  },
+  {
+    title: 'Reconnect storm, 5,000 sessions',
+    text: 'All connections are cut at once, three publications are made that nobody is there for, and all come back with their tokens. A failure is a session that was not resumed, or did not get each of the three once and in order. The others have nothing that could be measured here.',
+    command: ['storm', '--sessions', '5000', '--missed', '3'],
+    contestants: [contestant('courtside', 'Courtside')],
+    columns: [
+      { figure: 'failures', head: 'failures' },
+      { figure: 'secs', head: 's until all are back' },
+      { figure: 'server_us_each', head: 'CPU µs per resume' },
+      { figure: 'p99_us', head: 'p99 µs of a resume' },
+    ],
+  },
+  {
+    title: 'Small rooms, 1,000 of 4 members',
+    text: 'Each room steps 20 times a second and its state changes at each step: 80,000 states are sent each second.',
+    command: ['rooms', '--rooms', '1000'],
+    timed: true,
+    contestants: [contestant('courtside', 'Courtside')],
+    columns: [
+      { figure: 'ticks_per_room_per_s', head: 'steps/s in each room' },
+      { figure: 'late_p99_us', head: 'p99 µs that a step is late' },
+      { figure: 'states', head: 'states received' },
+      { figure: 'server_cpu_percent', head: '% of a core' },
+    ],
+  },
+];

@@ -1,0 +1,135 @@
+//! `courtside-bench-server`: what `courtside-load` puts its load on.
+//!
+//! A room kind `bench` (`say` broadcasts, `echo` replies), a room kind `ticking`, a channel `bench` that clients may publish
+//! to, and the calls `echo` and `ticks`.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "it is a program for a terminal")]
+
+mod ticking;
+
+use std::time::Duration;
+
+use actix_web::{App, HttpServer};
+use clap::Parser;
+use courtside::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use ticking::{Lateness, Ticking, Ticks};
+
+/// A Courtside server to be measured.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Where it listens.
+    #[arg(long, default_value = "127.0.0.1:4300")]
+    bind: String,
+    /// Threads that serve connections.
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// Threads that run rooms and channels.
+    #[arg(long, default_value_t = 1)]
+    room_threads: usize,
+}
+
+#[derive(Deserialize, Message)]
+struct Say {
+    text: String,
+}
+
+#[derive(Serialize, Message)]
+struct Line {
+    text: String,
+}
+
+#[derive(Deserialize, Message)]
+#[message(reply = Text)]
+struct Echo {
+    text: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Text {
+    text: String,
+}
+
+struct Bench;
+
+impl Room for Bench {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default()
+            .capacity(20_000)
+            .empty_grace(Duration::ZERO)
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Say>().on::<Echo>();
+    }
+}
+
+impl Handle<Say> for Bench {
+    fn handle(&mut self, _: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        ctx.broadcast(&Line { text: say.text });
+        Ok(())
+    }
+}
+
+impl Handle<Echo> for Bench {
+    fn handle(
+        &mut self,
+        _: &Client,
+        echo: Echo,
+        _: &mut RoomContext<Self>,
+    ) -> Result<Text, Refusal> {
+        Ok(Text { text: echo.text })
+    }
+}
+
+async fn echo(call: Call<Text>) -> Result<Text, Refusal> {
+    Ok(call.message)
+}
+
+async fn ticks(call: Call<Option<()>>) -> Result<Ticks, Refusal> {
+    let lateness = call
+        .data::<Lateness>()
+        .ok_or_else(|| Refusal::new("no_ticks", "nothing is measured"))?;
+    Ok(lateness.take())
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let cli = Cli::parse();
+    let listener = courtside::listen(&cli.bind)?;
+    let mut config = Config::default();
+    config.room_threads = cli.room_threads;
+    let server = Server::builder()
+        .config(config)
+        .room::<Bench>()
+        .room::<Ticking>()
+        .channel(
+            "bench",
+            ChannelConfig::default().history(16).client_publish(true),
+        )
+        .handle("echo", echo)
+        .handle("ticks", ticks)
+        .data(Lateness::new())
+        .build()?;
+    println!(
+        "listening on {} as process {}",
+        listener.local_addr()?,
+        std::process::id()
+    );
+    HttpServer::new(move || App::new().configure(server.routes("/ws")))
+        .on_connect(courtside::watch_socket)
+        .client_disconnect_timeout(Duration::ZERO)
+        .workers(cli.workers)
+        .listen(listener)?
+        .run()
+        .await?;
+    Ok(())
+}
