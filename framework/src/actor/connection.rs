@@ -480,6 +480,13 @@ impl Default for Alarm {
     }
 }
 
+impl Alarm {
+    /// Whether it rings; then it stops. Mostly it does not, and a plain look is cheaper than a swap.
+    fn takes(&self) -> bool {
+        self.rings.load(Ordering::Relaxed) && self.rings.swap(false, Ordering::AcqRel)
+    }
+}
+
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -504,7 +511,7 @@ struct Writer<S> {
 impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Writer<S> {
     /// Runs the actor if it asked for it. True if it did anything.
     fn run_actor(&mut self) -> bool {
-        if !self.alarm.rings.swap(false, Ordering::AcqRel) {
+        if !self.alarm.takes() {
             return false;
         }
         let Some(actor) = &mut self.actor else {
@@ -534,7 +541,6 @@ impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Stream for Writer<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             // First what comes in: a client that always has something waiting for it must be heard, too.
-            self.alarm.writer.register(cx.waker());
             let ran = self.run_actor();
             match self.link.poll_write(cx) {
                 Poll::Ready(Written::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
@@ -547,7 +553,9 @@ impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Stream for Writer<S> {
             if self.incoming.discards.get() {
                 self.discard(cx);
             }
-            if !ran {
+            self.alarm.writer.register(cx.waker());
+            // It may have rung just before it knew whom to wake.
+            if !ran && !self.alarm.rings.load(Ordering::Acquire) {
                 return Poll::Pending;
             }
         }
