@@ -40,7 +40,7 @@ type Serve = Rc<dyn Fn(CableEnd) -> LocalBoxFuture<'static, ()>>;
 /// Use it within [`run`], which gives it a single-threaded runtime whose clock is paused.
 ///
 /// ```
-/// use courtside::client::Options;
+/// use courtside::client::{Event, Options};
 /// use courtside::testing::{TestServer, run};
 /// use courtside::{ChannelConfig, Server};
 ///
@@ -50,8 +50,12 @@ type Serve = Rc<dyn Fn(CableEnd) -> LocalBoxFuture<'static, ()>>;
 ///     let client = server.client(Options::default()).await.unwrap();
 ///     client.subscribe("updates").await.unwrap();
 ///     server.server().publish("updates", "goal").await.unwrap();
-///     let event = client.next().await.unwrap();
-///     assert_eq!(event.data().unwrap(), "goal");
+///     while let Some(event) = client.next().await {
+///         if let Event::Publication { data, .. } = event {
+///             assert_eq!(data, "goal");
+///             break;
+///         }
+///     }
 /// });
 /// ```
 pub struct TestServer {
