@@ -75,7 +75,7 @@ class Place {
     if (this.#shown !== card.match) {
       this.#shown = card.match;
       // The joy over a goal belongs to the match that was here before.
-      for (const animation of this.#joy.splice(0)) animation?.cancel();
+      this.#calm();
       this.#cover.disabled = false;
       this.#cover.setAttribute('aria-label', `${card.teams.join(' – ')}: all that happened`);
       setText(this.#meta, [card.group ?? card.round, card.ground].filter(Boolean).join(' · '));
@@ -110,6 +110,8 @@ class Place {
   }
 
   celebrate(goal) {
+    // Two goals in quick succession are one joy, or the first could not be ended any more.
+    this.#calm();
     const { score, row } = this.#rows[goal.side - 1];
     // No last frame: the colours end where they came from, in either scheme.
     const fading = (property, value) => [{ [property]: value, offset: 0 }, { [property]: value, offset: 0.3 }];
@@ -121,6 +123,10 @@ class Place {
         opacity: [0, 1, 1, 0], translate: ['0 40%', '0 0', '0 0', '0 -20%'], offset: [0, 0.15, 0.8, 1],
       }, { duration: 1600 }),
     ];
+  }
+
+  #calm() {
+    for (const animation of this.#joy.splice(0)) animation?.cancel();
   }
 
   #empty() {
