@@ -29,8 +29,12 @@ pub struct Config {
     /// How the server goes away.
     pub drain: Drain,
     /// How many threads run rooms and channels.
-    /// Default: one for each core.
+    /// Default: one for each core, and none where there is only one core.
     /// Rooms are spread over them when they are created and stay there.
+    ///
+    /// Zero: rooms run on the HTTP workers' threads, each where the connection lives that caused it, and channels on the first
+    /// worker. A message then needs no other thread, which is the least CPU; but a hook that takes long holds up the connections
+    /// of its thread.
     pub room_threads: usize,
     /// How many messages from rooms and channels one worker thread may be behind.
     /// Default: 4,096.
@@ -172,7 +176,8 @@ impl Default for Config {
                 reconnect_after: Duration::from_millis(500),
                 reconnect_jitter: Duration::from_secs(2),
             },
-            room_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            room_threads: std::thread::available_parallelism()
+                .map_or(0, |cores| if cores.get() == 1 { 0 } else { cores.get() }),
             hub_backlog: 4096,
             publish_backlog: 4096,
         }
@@ -207,7 +212,6 @@ impl Config {
                 self.limits.actions_in_flight == 0,
                 "`limits.actions_in_flight` is zero",
             ),
-            (self.room_threads == 0, "`room_threads` is zero"),
             (self.hub_backlog == 0, "`hub_backlog` is zero"),
             (self.publish_backlog == 0, "`publish_backlog` is zero"),
             (

@@ -177,36 +177,30 @@ impl ServerBuilder {
         if System::try_current().is_none() && !self.single_threaded {
             return Err(BuildError::NoSystem);
         }
-        let threads = if self.single_threaded {
-            0
-        } else {
-            self.config.room_threads
-        };
-        let threads: Vec<_> = (0..threads).map(|_| Arbiter::new().handle()).collect();
         let data = AppData::new(self.data);
         let shared = Arc::new(Shared::new(self.config, data, self.channels, self.calls));
-        let shards = if threads.is_empty() {
-            vec![ChannelShard::new(shared.clone()).start()]
-        } else {
-            threads
-                .iter()
-                .map(|thread| {
-                    let shared = shared.clone();
-                    ChannelShard::start_in_arbiter(thread, |_| ChannelShard::new(shared))
-                })
-                .collect()
-        };
         let (kinds, of_lobby) = (self.kinds, shared.clone());
-        // The lobby has a thread of its own: a room that blocks its thread must not keep others from being joined.
-        let lobby = if threads.is_empty() {
-            Lobby::new(of_lobby, kinds, threads).start()
+        let lobby = if self.single_threaded {
+            let shard = ChannelShard::new(shared.clone()).start();
+            shared.begin_shards(|| vec![shard]);
+            Lobby::new(of_lobby, kinds, Vec::new()).start()
         } else {
-            Lobby::start_in_arbiter(&Arbiter::new().handle(), move |_| {
-                Lobby::new(of_lobby, kinds, threads)
-            })
+            let threads: Vec<_> = (0..shared.config.room_threads)
+                .map(|_| Arbiter::new().handle())
+                .collect();
+            if !threads.is_empty() {
+                shared.begin_shards(|| {
+                    let shard = |thread| ChannelShard::start_on(thread, &shared);
+                    threads.iter().map(shard).collect()
+                });
+            }
+            // The lobby has a thread of its own: a room that blocks its thread must not keep others from being joined.
+            let thread = Arbiter::new().handle();
+            // It was empty: nobody else has `shared` yet.
+            let _set = shared.lobby_thread.set(thread.clone());
+            Lobby::start_in_arbiter(&thread, move |_| Lobby::new(of_lobby, kinds, threads))
         };
-        // Both were empty: nobody else has `shared` yet.
-        let _set = (shared.shards.set(shards), shared.lobby.set(lobby));
+        let _set = shared.lobby.set(lobby);
         Ok(Server {
             shared,
             door: Arc::new(self.door),

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::messages::{
-    ChannelMessage, JoinRequest, LobbyMessage, Permit, PublishAnswer, RoomAddress, RoomMessage,
+    ChannelMessage, JoinRequest, LobbyMessage, Permit, PublishAnswer, RoomMessage,
 };
 use super::session::SessionActor;
 use super::shared::Caller;
@@ -34,38 +34,36 @@ impl SessionActor {
             Action::Join { target, options } => {
                 self.check_room_limit()?;
                 self.joining += 1;
-                if let Some(lobby) = self.hub.shared.lobby.get() {
-                    lobby.do_send(LobbyMessage::Join(JoinRequest {
-                        receiver: self.receiver(),
-                        claims: self.claims.clone(),
-                        target,
-                        options,
-                        id,
-                        attempts: 0,
-                        _permit: permit,
-                    }));
-                }
+                let request = JoinRequest {
+                    receiver: self.receiver(),
+                    claims: self.claims.clone(),
+                    target,
+                    options,
+                    id,
+                    attempts: 0,
+                    _permit: permit,
+                };
+                let hub = &self.hub;
+                hub.turn.to_lobby(&hub.shared, LobbyMessage::Join(request));
                 Ok(())
             }
             Action::Leave { room } => {
-                let from = self.receiver();
-                self.room(&room)?.do_send(RoomMessage::Leave {
-                    from,
+                let message = RoomMessage::Leave {
+                    from: self.receiver(),
                     id,
                     _permit: permit,
-                });
-                Ok(())
+                };
+                self.send_to_room(&room, message)
             }
             Action::Send { room, name, data } => {
-                let from = self.receiver();
-                self.room(&room)?.do_send(RoomMessage::Action {
-                    from,
+                let message = RoomMessage::Action {
+                    from: self.receiver(),
                     id,
                     name,
                     data,
                     _permit: permit,
-                });
-                Ok(())
+                };
+                self.send_to_room(&room, message)
             }
             Action::Call { name, data } => self.call(id, &name, data),
             Action::Subscribe { channel, since } => {
@@ -96,7 +94,7 @@ impl SessionActor {
                     attempt: self.attempts,
                     _permit: permit,
                 };
-                self.hub.shared.send_to_channel(&channel, message);
+                self.hub.to_channel(&channel, message);
                 Ok(())
             }
             Action::Unsubscribe { channel } => {
@@ -113,7 +111,7 @@ impl SessionActor {
                     answer: Some((self.receiver(), id)),
                     _permit: Some(permit),
                 };
-                self.hub.shared.send_to_channel(&channel, message);
+                self.hub.to_channel(&channel, message);
                 Ok(())
             }
             Action::Publish { channel, data } => {
@@ -132,7 +130,7 @@ impl SessionActor {
                     },
                     _permit: permit,
                 };
-                self.hub.shared.send_to_channel(&channel, message);
+                self.hub.to_channel(&channel, message);
                 Ok(())
             }
             Action::Ping { received } => {
@@ -153,12 +151,14 @@ impl SessionActor {
         }
     }
 
-    fn room(&mut self, room: &RoomId) -> Result<&RoomAddress, Refusal> {
-        if self.rooms.get(room).is_some_and(|room| !room.connected()) {
-            self.rooms.remove(room);
+    fn send_to_room(&mut self, id: &RoomId, message: RoomMessage) -> Result<(), Refusal> {
+        let room = self.rooms.get(id).ok_or_else(not_a_member)?;
+        if !room.connected() {
+            self.rooms.remove(id);
             return Err(room_gone());
         }
-        self.rooms.get(room).ok_or_else(not_a_member)
+        self.hub.turn.to_room(room, message);
+        Ok(())
     }
 
     fn check_room_limit(&self) -> Result<(), Refusal> {

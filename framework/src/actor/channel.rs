@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
 
 use super::hub::HubAddress;
 use super::messages::{ChannelMessage, HubItem, PublishAnswer, Receiver, Topic};
@@ -65,6 +65,11 @@ impl ChannelShard {
             shared,
             channels: HashMap::new(),
         }
+    }
+
+    pub(crate) fn start_on(thread: &ArbiterHandle, shared: &Arc<Shared>) -> Addr<Self> {
+        let shared = shared.clone();
+        Self::start_in_arbiter(thread, |_| Self::new(shared))
     }
 
     /// The channel of this name, begun if need be. `None` if there are too many.
@@ -227,6 +232,7 @@ impl ChannelShard {
         from: &HubAddress,
         to: HubAddress,
     ) -> Outgoing {
+        let mut outgoing = Outgoing::default();
         let topic = Topic::Channel(name.clone());
         let subscriber = self
             .channels
@@ -234,14 +240,14 @@ impl ChannelShard {
             .and_then(|channel| channel.subscribers.get_mut(&session));
         if let Some(receiver) = subscriber {
             // First the new hub, then the old one: the session is packed when the old one has heard.
-            to.send_batch(vec![HubItem::Adopt {
+            let adopt = HubItem::Adopt {
                 session,
                 format: receiver.format,
                 topic: topic.clone(),
-            }]);
+            };
+            outgoing.push(&to, adopt);
             receiver.hub = to;
         }
-        let mut outgoing = Outgoing::default();
         outgoing.push(from, HubItem::Rehomed { session, topic });
         outgoing
     }

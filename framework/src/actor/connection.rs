@@ -20,14 +20,14 @@ use actix_http::ws::{Codec, Item, hash_key};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode, Version};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 
 use super::hub::{FAREWELL, Hub, Opening};
-use super::link::{Cut, Link, Manner, Written};
+use super::link::{Cut, Link, Manner, Taken};
 use super::messages::{Permit, SessionMessage};
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -113,14 +113,14 @@ fn is_key(key: &[u8]) -> bool {
         && b"AQgw".contains(&key[21])
 }
 
-/// Answers the handshake and runs the connection in the response's body.
+/// Opens a connection: the answer to its handshake, and what writes to it, which is to be driven until it ends.
 pub(crate) fn open(
     hub: &Rc<Hub>,
     handshake: &Handshake,
     opening: Opening,
     payload: ByteStream,
     cut: Option<Cut>,
-) -> HttpResponse {
+) -> (HttpResponseBuilder, Writer) {
     let link = hub.open(opening, cut);
     let incoming = Incoming {
         payload: Rc::new(RefCell::new(payload)),
@@ -150,13 +150,13 @@ pub(crate) fn open(
     };
     let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS);
     response.upgrade("websocket");
-    if let Ok(accept) = header::HeaderValue::from_bytes(&handshake.accept) {
+    if let Ok(accept) = std::str::from_utf8(&handshake.accept) {
         response.insert_header((header::SEC_WEBSOCKET_ACCEPT, accept));
     }
     if let Some(format) = handshake.format {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, format.subprotocol()));
     }
-    response.streaming(writer)
+    (response, writer)
 }
 
 /// What comes from the client's socket.
@@ -498,9 +498,18 @@ impl Wake for Alarm {
     }
 }
 
-/// The response's body: what the link has to say, and the actor's heartbeat.
-struct Writer<S> {
-    actor: Option<Pin<Box<S>>>,
+thread_local! {
+    /// What is written passes through it; what is left in it is little.
+    static GATHERED: RefCell<BytesMut> = RefCell::default();
+}
+
+/// An actor that lives in a stream of the bytes that it writes. Ours writes none: the stream is its heartbeat.
+type Running = Pin<Box<dyn Stream<Item = Result<Bytes, actix_web::Error>>>>;
+
+/// What the link has to say, and the actor's heartbeat. Mounted in an App it is the response's body; in lean mode it is asked
+/// for frames without that detour.
+pub(crate) struct Writer {
+    actor: Option<Running>,
     link: Rc<Link>,
     hub: Rc<Hub>,
     incoming: Incoming,
@@ -508,7 +517,10 @@ struct Writer<S> {
     waker: Waker,
 }
 
-impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Writer<S> {
+impl Writer {
+    /// How many bytes are gathered into one write: many frames, and not so many that a client which stops reading holds much.
+    pub(crate) const GATHER: usize = 16 << 10;
+
     /// Runs the actor if it asked for it. True if it did anything.
     fn run_actor(&mut self) -> bool {
         if !self.alarm.takes() {
@@ -533,22 +545,17 @@ impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Writer<S> {
             }
         }
     }
-}
 
-impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Stream for Writer<S> {
-    type Item = Result<Bytes, actix_web::Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    /// Appends what is next to be written to `out`: whole frames, as many as wait, up to about [`Self::GATHER`].
+    pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<Taken> {
         loop {
             // First what comes in: a client that always has something waiting for it must be heard, too.
             let ran = self.run_actor();
-            match self.link.poll_write(cx) {
-                Poll::Ready(Written::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
-                Poll::Ready(Written::End) => return Poll::Ready(None),
-                Poll::Pending => {}
+            if let Poll::Ready(taken) = self.link.poll_take(cx, out, Self::GATHER) {
+                return Poll::Ready(taken);
             }
             if self.actor.is_none() && !self.link.is_ending() {
-                return Poll::Ready(None);
+                return Poll::Ready(Taken::End);
             }
             if self.incoming.discards.get() {
                 self.discard(cx);
@@ -562,7 +569,24 @@ impl<S: Stream<Item = Result<Bytes, actix_web::Error>>> Stream for Writer<S> {
     }
 }
 
-impl<S> Drop for Writer<S> {
+impl Stream for Writer {
+    type Item = Result<Bytes, actix_web::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // Not held while the actor runs: nothing of what it calls comes here.
+        let mut gathered = GATHERED.take();
+        let taken = self.poll_take(cx, &mut gathered);
+        let item = taken.map(|taken| match taken {
+            // Its memory is used again once the chunk has been written.
+            Taken::Frames => Some(Ok(gathered.split().freeze())),
+            Taken::End => None,
+        });
+        GATHERED.set(gathered);
+        item
+    }
+}
+
+impl Drop for Writer {
     fn drop(&mut self) {
         self.hub.closed(&self.link);
     }

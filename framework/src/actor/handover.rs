@@ -73,10 +73,10 @@ impl Hub {
             Some(worker) if worker == self.address.worker => {
                 // On its way here: ask again behind it.
                 let hub = self.address.clone();
-                hub.send(HubMessage::TakeOver { knock, to });
+                self.turn.to_hub(&hub, HubMessage::TakeOver { knock, to });
             }
             Some(worker) => match self.shared.hub(worker) {
-                Some(hub) => hub.send(HubMessage::TakeOver { knock, to }),
+                Some(hub) => self.turn.to_hub(&hub, HubMessage::TakeOver { knock, to }),
                 None => self.refuse_over(&to, knock),
             },
             None => self.refuse_over(&to, knock),
@@ -85,7 +85,8 @@ impl Hub {
 
     fn refuse_over(&self, to: &HubAddress, knock: Knock) {
         let reason = self.absence(&knock.token);
-        to.send(HubMessage::TakeOverRefused { knock, reason });
+        let refused = HubMessage::TakeOverRefused { knock, reason };
+        self.turn.to_hub(to, refused);
     }
 
     /// The new hub: the old one has no session for this connection.
@@ -117,8 +118,9 @@ impl Hub {
             }
         }
         let bounds = self.shared.config.outbox;
-        let pipe = held.unwrap_or_else(|| Pipe::new(baggage.format, Outbox::new(bounds)));
-        let mut outbox = std::mem::replace(&mut baggage.outbox, Outbox::new(bounds));
+        let pipe = held.unwrap_or_else(|| self.new_pipe(baggage.format));
+        let empty = Outbox::new(bounds, baggage.format);
+        let mut outbox = std::mem::replace(&mut baggage.outbox, empty);
         let appended = pipe.with_outbox(|held| outbox.append(held));
         let overflowed = appended == Pushed::Overflow || outbox.has_overflowed();
         pipe.with_outbox(|held| *held = outbox);
@@ -148,7 +150,8 @@ impl SessionActor {
             return;
         }
         if let Err(reason) = self.admit(ctx, &knock) {
-            to.send(HubMessage::TakeOverRefused { knock, reason });
+            let refused = HubMessage::TakeOverRefused { knock, reason };
+            self.hub.turn.to_hub(&to, refused);
             return;
         }
         if let Some(window) = self.window.take() {
@@ -171,7 +174,7 @@ impl SessionActor {
                     from: self.hub.address.clone(),
                     to: moving.to.clone(),
                 };
-                self.hub.shared.send_to_channel(channel, message);
+                self.hub.to_channel(channel, message);
             }
         }
         self.ship_if_ready(ctx);
@@ -182,11 +185,12 @@ impl SessionActor {
             && room.connected()
         {
             moving.awaited += 1;
-            room.do_send(RoomMessage::Rehome {
+            let message = RoomMessage::Rehome {
                 session: self.id,
                 from: self.hub.address.clone(),
                 to: moving.to.clone(),
-            });
+            };
+            self.hub.turn.to_room(room, message);
         }
     }
 
@@ -206,12 +210,13 @@ impl SessionActor {
             return;
         };
         let bounds = self.hub.shared.config.outbox;
+        let empty = Outbox::new(bounds, self.pipe.format());
         let outbox = self
             .pipe
-            .with_outbox(|outbox| std::mem::replace(outbox, Outbox::new(bounds)));
+            .with_outbox(|outbox| std::mem::replace(outbox, empty));
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.shared.set_home(self.id, moving.to.worker);
-        moving.to.send(HubMessage::Arrive(Box::new(Baggage {
+        let baggage = Box::new(Baggage {
             id: self.id,
             format: self.pipe.format(),
             claims: self.claims.clone(),
@@ -224,7 +229,9 @@ impl SessionActor {
             flow: self.flow.clone(),
             knock: moving.knock,
             waiting: moving.waiting,
-        })));
+        });
+        let arrive = HubMessage::Arrive(baggage);
+        self.hub.turn.to_hub(&moving.to, arrive);
         self.stop_when_told_all(ctx);
     }
 
@@ -239,10 +246,12 @@ impl SessionActor {
         if home == Some(self.hub.address.worker) {
             self.take_over(ctx, knock, to);
         } else if let Some(hub) = home.and_then(|worker| self.hub.shared.hub(worker)) {
-            hub.send(HubMessage::TakeOver { knock, to });
+            let message = HubMessage::TakeOver { knock, to };
+            self.hub.turn.to_hub(&hub, message);
         } else {
             let reason = self.hub.absence(&knock.token);
-            to.send(HubMessage::TakeOverRefused { knock, reason });
+            let refused = HubMessage::TakeOverRefused { knock, reason };
+            self.hub.turn.to_hub(&to, refused);
         }
     }
 }

@@ -12,17 +12,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::{
+    Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message, ResponseFuture,
+};
 use tokio::sync::Semaphore;
 
+use super::channel::ChannelShard;
 use super::handover::Arrivals;
 use super::link::{Cut, Link, Manner};
-use super::messages::{HubItem, HubMessage, Knock, RoomMessage, SessionMessage, Topic};
+use super::messages::{
+    ChannelMessage, HubItem, HubMessage, Knock, RoomMessage, SessionMessage, Topic,
+};
 use super::pipe::{LinkId, Pipe};
 use super::session::{SessionActor, SessionSeed};
 use super::shared::{Shared, WorkerIndex};
+use super::turn::Turn;
 use crate::close::CloseCode;
-use crate::ids::SessionId;
+use crate::ids::{ChannelName, SessionId};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::heartbeat::Verdict;
@@ -43,6 +49,8 @@ pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 pub(crate) struct HubAddress {
     pub(crate) worker: WorkerIndex,
     address: Addr<HubActor>,
+    /// `None` if the worker is no arbiter: then nothing else can be started there.
+    pub(crate) thread: Option<ArbiterHandle>,
     /// Batches on their way to the hub.
     backlog: Arc<Semaphore>,
 }
@@ -58,15 +66,17 @@ impl HubAddress {
         self.address.do_send(message);
     }
 
-    /// Sends a batch. If the hub is too far behind, returns what to wait for before sending another.
-    pub(crate) fn send_batch(&self, items: Vec<HubItem>) -> Option<Arc<Semaphore>> {
+    pub(crate) fn send_batch(&self, items: Vec<HubItem>) {
         let permit = self.backlog.clone().try_acquire_owned().ok();
-        let full = permit.is_none().then(|| self.backlog.clone());
         self.address.do_send(HubMessage::Batch {
             items,
             _permit: permit,
         });
-        full
+    }
+
+    /// If the hub is too far behind: what to wait for before sending another batch.
+    pub(crate) fn backlog_if_full(&self) -> Option<Arc<Semaphore>> {
+        (self.backlog.available_permits() == 0).then(|| self.backlog.clone())
     }
 
     /// Ends all connections of the worker; resolves when they have ended.
@@ -92,6 +102,7 @@ struct TopicMember {
 pub(crate) struct Hub {
     pub(crate) shared: Arc<Shared>,
     pub(crate) address: HubAddress,
+    pub(crate) turn: Rc<Turn>,
     pub(crate) sessions: RefCell<HashMap<SessionId, Local>>,
     pub(crate) arrivals: RefCell<Arrivals>,
     links: RefCell<HashMap<LinkId, Rc<Link>>>,
@@ -125,11 +136,17 @@ impl Hub {
         let address = shared.add_hub(|worker| HubAddress {
             worker,
             address: addr,
+            thread: Arbiter::try_current(),
             backlog,
         });
+        if address.thread.is_some() {
+            // Only where rooms and channels have no threads of their own: otherwise they have begun long since.
+            shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start()]);
+        }
         let hub = Rc::new(Self {
             shared,
             address,
+            turn: Turn::of_this_thread(),
             sessions: RefCell::default(),
             arrivals: RefCell::default(),
             links: RefCell::default(),
@@ -145,7 +162,8 @@ impl Hub {
     }
 
     pub(crate) fn new_pipe(&self, format: Format) -> Rc<Pipe> {
-        Pipe::new(format, Outbox::new(self.shared.config.outbox))
+        let outbox = Outbox::new(self.shared.config.outbox, format);
+        Pipe::new(format, outbox, &self.turn)
     }
 
     /// Takes in a connection and brings it to its session: a new one, one of this worker, or one that has to move here.
@@ -186,10 +204,10 @@ impl Hub {
         });
         match home.and_then(|worker| self.shared.hub(worker)) {
             // Also where that is this hub: then the session is on its way here.
-            Some(hub) => hub.send(HubMessage::TakeOver {
-                knock,
-                to: self.address.clone(),
-            }),
+            Some(hub) => {
+                let to = self.address.clone();
+                self.turn.to_hub(&hub, HubMessage::TakeOver { knock, to });
+            }
             None => {
                 let reason = self.absence(&knock.token);
                 self.refuse(&knock, reason);
@@ -276,15 +294,19 @@ impl Hub {
         let home = self.shared.home(session);
         // Also where that is this hub: then the session is on its way here, and the frame waits behind it.
         if let Some(hub) = home.and_then(|worker| self.shared.hub(worker)) {
-            hub.send(HubMessage::Batch {
-                items: vec![HubItem::Direct {
-                    session,
-                    frame,
-                    delivery,
-                }],
-                _permit: None,
-            });
+            let items = vec![HubItem::Direct {
+                session,
+                frame,
+                delivery,
+            }];
+            let _permit = None;
+            self.turn.to_hub(&hub, HubMessage::Batch { items, _permit });
         }
+    }
+
+    /// Sends to the channel's owner.
+    pub(crate) fn to_channel(&self, channel: &ChannelName, message: ChannelMessage) {
+        self.turn.to_channel(&self.shared, channel, message);
     }
 
     fn tell(&self, session: SessionId, message: SessionMessage) {
@@ -339,7 +361,8 @@ impl Hub {
             } => {
                 if !self.sessions.borrow().contains_key(&session) {
                     // It ended while it was on its way in.
-                    address.do_send(RoomMessage::Gone(session, LeaveReason::Expired));
+                    let gone = RoomMessage::Gone(session, LeaveReason::Expired);
+                    self.turn.to_room(&address, gone);
                     return;
                 }
                 self.enter_topic(Topic::Room(room.clone()), session);

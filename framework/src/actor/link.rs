@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix::Addr;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, Semaphore};
 
 use super::pipe::{LinkId, Pipe};
@@ -46,9 +46,9 @@ pub(crate) struct Link {
     pulse: Cell<Pulse>,
     /// The client is not read from, because rooms have not taken what it sent: its silence means nothing.
     is_held_back: Cell<bool>,
+    /// The `welcome`, which goes before everything: it is the connection's own, whatever becomes of it next.
+    welcome: Cell<Option<Bytes>>,
     ending: RefCell<Option<Ending>>,
-    /// Wakes the writer where the pipe does not.
-    writer: Cell<Option<Waker>>,
     cut: Option<Cut>,
 }
 
@@ -74,8 +74,9 @@ pub(crate) enum Manner {
 }
 
 /// What the writer finds.
-pub(crate) enum Written {
-    Frame(Bytes),
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    Frames,
     /// Nothing more will ever come.
     End,
 }
@@ -99,25 +100,28 @@ impl Link {
             attached: Notify::new(),
             pulse: Cell::new(Pulse::new(now)),
             is_held_back: Cell::new(false),
+            welcome: Cell::new(None),
             ending: RefCell::new(None),
-            writer: Cell::new(None),
             cut,
         })
     }
 
-    /// From now on the connection is this session's.
-    pub(crate) fn attach(&self, attachment: Attachment, pipe: Rc<Pipe>) {
+    /// From now on the connection is this session's, and it is told so first.
+    pub(crate) fn attach(&self, attachment: Attachment, pipe: Rc<Pipe>, welcome: Option<Bytes>) {
+        self.welcome.set(welcome);
         pipe.connect(self.id);
         self.format.set(pipe.format());
+        // The writer waits at the pipe that it has had.
+        self.wake();
         self.pipe.replace(pipe);
         self.attachment.replace(Some(attachment));
         self.attached.notify_waiters();
-        self.wake();
     }
 
     /// From now on the connection is nobody's, and writes nothing but its ending.
     pub(crate) fn unplug(&self, empty: Rc<Pipe>) {
         self.attachment.replace(None);
+        self.wake();
         self.pipe.replace(empty);
     }
 
@@ -251,34 +255,44 @@ impl Link {
 
     fn wake(&self) {
         self.pipe.borrow().wake();
-        if let Some(writer) = self.writer.take() {
-            writer.wake();
-        }
     }
 
-    /// The next frame to write, or a promise to wake the caller when there is one.
-    pub(crate) fn poll_write(&self, cx: &Context<'_>) -> Poll<Written> {
+    /// Appends what is next to be written to `out`, up to about `limit` bytes, or promises to wake the caller when there is
+    /// something.
+    pub(crate) fn poll_take(
+        &self,
+        cx: &Context<'_>,
+        out: &mut BytesMut,
+        limit: usize,
+    ) -> Poll<Taken> {
+        if let Some(welcome) = self.welcome.take() {
+            out.extend_from_slice(&welcome);
+            return Poll::Ready(Taken::Frames);
+        }
         let mut ending = self.ending.borrow_mut();
-        if ending.as_ref().is_none_or(|ending| ending.pipe_first)
-            && let Some(frame) = self.pipe.borrow().pull(cx)
-        {
+        let pipe = self.pipe.borrow();
+        if ending.as_ref().is_none_or(|ending| ending.pipe_first) && pipe.take(out, limit) {
             let mut pulse = self.pulse.get();
             pulse.took();
             self.pulse.set(pulse);
-            return Poll::Ready(Written::Frame(frame));
+            return Poll::Ready(Taken::Frames);
         }
         if let Some(ending) = &mut *ending {
-            if let Some(frame) = ending.frames.next() {
+            let before = out.len();
+            for frame in &mut ending.frames {
                 // Nothing may follow a close frame.
                 ending.pipe_first = false;
-                return Poll::Ready(Written::Frame(frame));
+                out.extend_from_slice(&frame);
+            }
+            if out.len() > before {
+                return Poll::Ready(Taken::Frames);
             }
             ending.is_said = true;
             if ending.is_over {
-                return Poll::Ready(Written::End);
+                return Poll::Ready(Taken::End);
             }
         }
-        self.writer.set(Some(cx.waker().clone()));
+        pipe.expect(cx);
         Poll::Pending
     }
 }

@@ -22,7 +22,7 @@ use crate::wire::codec::RawData;
 pub(crate) struct Lobby {
     shared: Arc<Shared>,
     kinds: HashMap<String, Box<dyn RoomKind>>,
-    /// The threads for rooms; none: they run on the lobby's.
+    /// The threads for rooms. None: a room runs where the connection lives that causes it, or on the lobby's if it must.
     threads: Vec<ArbiterHandle>,
     next_thread: usize,
     directory: Directory<RoomAddress>,
@@ -89,7 +89,8 @@ impl Lobby {
             ));
         }
         let id = RoomId::random();
-        let thread = self.threads.get(self.next_thread);
+        let of_client = || request.receiver.hub.thread.as_ref();
+        let thread = self.threads.get(self.next_thread).or_else(of_client);
         let room = registered.start(
             thread,
             self.shared.clone(),

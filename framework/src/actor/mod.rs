@@ -14,3 +14,4 @@ pub(crate) mod pipe;
 pub(crate) mod room;
 pub(crate) mod session;
 pub(crate) mod shared;
+pub(crate) mod turn;

@@ -5,8 +5,9 @@ use std::fmt;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
+use super::turn::Turn;
 use crate::session::outbox::{Delivery, Outbox, Pushed};
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
@@ -20,6 +21,7 @@ pub(crate) struct Pipe {
     outbox: RefCell<Outbox>,
     /// Whoever waits for something to write.
     writer: Cell<Option<Waker>>,
+    turn: Rc<Turn>,
     /// The connection at the other end, if there is one.
     reader: Cell<Option<LinkId>>,
 }
@@ -34,11 +36,12 @@ impl fmt::Debug for Pipe {
 }
 
 impl Pipe {
-    pub(crate) fn new(format: Format, outbox: Outbox) -> Rc<Self> {
+    pub(crate) fn new(format: Format, outbox: Outbox, turn: &Rc<Turn>) -> Rc<Self> {
         Rc::new(Self {
             format,
             outbox: RefCell::new(outbox),
             writer: Cell::new(None),
+            turn: turn.clone(),
             reader: Cell::new(None),
         })
     }
@@ -52,10 +55,7 @@ impl Pipe {
         if self.reader.get().is_none() && *delivery != Delivery::Sequenced {
             return Pushed::Unchanged;
         }
-        let pushed = self
-            .outbox
-            .borrow_mut()
-            .push(frame.get(self.format), delivery.clone());
+        let pushed = self.outbox.borrow_mut().push(frame, delivery);
         if pushed == Pushed::Queued {
             self.wake();
         }
@@ -67,24 +67,21 @@ impl Pipe {
         self.wake();
     }
 
-    pub(crate) fn push_front(&self, frame: Bytes) {
-        self.outbox.borrow_mut().push_front(frame);
-        self.wake();
-    }
-
+    /// Lets the writer write, at the end of the turn.
     pub(crate) fn wake(&self) {
         if let Some(writer) = self.writer.take() {
-            writer.wake();
+            self.turn.write(writer);
         }
     }
 
-    /// The next frame, or a promise to wake the caller when there is one.
-    pub(crate) fn pull(&self, cx: &Context<'_>) -> Option<Bytes> {
-        let frame = self.outbox.borrow_mut().pull();
-        if frame.is_none() {
-            self.writer.set(Some(cx.waker().clone()));
-        }
-        frame
+    /// Wakes the caller when there is something to write.
+    pub(crate) fn expect(&self, cx: &Context<'_>) {
+        self.writer.set(Some(cx.waker().clone()));
+    }
+
+    /// Appends the next frames to `out`, up to about `limit` bytes. False if nothing waits.
+    pub(crate) fn take(&self, out: &mut BytesMut, limit: usize) -> bool {
+        self.outbox.borrow_mut().take(out, limit)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

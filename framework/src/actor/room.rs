@@ -22,6 +22,7 @@ use super::messages::{
     RoomMessage, Topic,
 };
 use super::shared::Shared;
+use super::turn::Turn;
 use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::ids::{ChannelName, RoomId, SessionId};
@@ -121,7 +122,9 @@ impl<R: Room> Drop for RoomActor<R> {
     /// An actor that ends otherwise than by its own decision must not stay in the lobby's directory.
     fn drop(&mut self) {
         if matches!(self.stage, Stage::Alive(_)) {
-            self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
+            // At once: its thread may have had its last turn.
+            let ended = LobbyMessage::Ended(self.id.clone());
+            self.shared.send_to_lobby(ended);
         }
     }
 }
@@ -197,9 +200,7 @@ fn phase_of(id: &RoomId) -> f64 {
 
 impl<R: Room> RoomActor<R> {
     fn tell_lobby(&self, message: LobbyMessage) {
-        if let Some(lobby) = self.shared.lobby.get() {
-            lobby.do_send(message);
-        }
+        Turn::of_this_thread().to_lobby(&self.shared, message);
     }
 
     fn log_panic(&self, panic: &(dyn Any + Send)) {
@@ -270,14 +271,14 @@ impl<R: Room> RoomActor<R> {
     /// Publishes in order. What the channels cannot take yet waits, and the room with it.
     fn publish(&self, publications: Vec<(ChannelName, RawData)>, ctx: &mut Context<Self>) {
         let mut publications = publications.into_iter();
-        let send = |shared: &Shared, (channel, data): (ChannelName, RawData), permit| {
+        let send = |shared: &Arc<Shared>, (channel, data): (ChannelName, RawData), permit| {
             let message = ChannelMessage::Publish {
                 channel: channel.clone(),
                 data,
                 answer: PublishAnswer::Nobody,
                 _permit: permit,
             };
-            shared.send_to_channel(&channel, message);
+            Turn::of_this_thread().to_channel(shared, &channel, message);
         };
         while publications.len() > 0 {
             let Ok(permit) = self.shared.publishing.clone().try_acquire_owned() else {
@@ -455,28 +456,29 @@ impl<R: Room> RoomActor<R> {
             event::error(w, id, Some(&self.id), refusal)
         });
         if let Ok(frame) = frame {
-            from.hub.send_batch(vec![HubItem::Direct {
-                session: from.session,
-                frame,
-                delivery: Delivery::Sequenced,
-            }]);
+            let mut outgoing = Outgoing::default();
+            outgoing.direct(from, Some(frame));
+            let _behind = outgoing.send();
         }
     }
 
     fn rehome(&mut self, session: SessionId, from: &HubAddress, to: HubAddress) {
         let topic = Topic::Room(self.id.clone());
+        let mut outgoing = Outgoing::default();
         if let Stage::Alive(core) = &self.stage
             && let Some(client) = core.member_of(session).and_then(|m| core.ctx.member(m))
         {
             // First the new hub, then the old one: the session is packed when the old one has heard.
-            to.send_batch(vec![HubItem::Adopt {
+            let adopt = HubItem::Adopt {
                 session,
                 format: client.format,
                 topic: topic.clone(),
-            }]);
+            };
+            outgoing.push(&to, adopt);
             self.homes.insert(session, to);
         }
-        from.send_batch(vec![HubItem::Rehomed { session, topic }]);
+        outgoing.push(from, HubItem::Rehomed { session, topic });
+        let _behind = outgoing.send();
     }
 }
 
@@ -539,10 +541,11 @@ pub(crate) fn refuse_join(receiver: &Receiver, id: Option<u64>, refusal: &Refusa
         event::error(w, id, None, refusal)
     });
     if let Ok(frame) = frame {
-        receiver.hub.send_batch(vec![HubItem::JoinRefused {
+        let refused = HubItem::JoinRefused {
             session: receiver.session,
             frame,
-        }]);
+        };
+        let _behind = Turn::of_this_thread().items_to_hub(&receiver.hub, vec![refused]);
     }
 }
 
@@ -585,11 +588,13 @@ impl Outgoing {
         }
     }
 
-    /// Sends it all; returns what to wait for before sending more, for each hub that is too far behind.
+    /// Sends it all, at the end of the thread's turn; returns what to wait for before sending more, for each hub that is too
+    /// far behind.
     pub(crate) fn send(self) -> Vec<Arc<Semaphore>> {
+        let turn = Turn::of_this_thread();
         self.0
             .into_iter()
-            .filter_map(|(hub, items)| hub.send_batch(items))
+            .filter_map(|(hub, items)| turn.items_to_hub(&hub, items))
             .collect()
     }
 }

@@ -202,14 +202,13 @@ impl SessionActor {
             ping: config.heartbeat.interval,
             window: config.window,
         };
-        if let Some(frame) = self.encode(|w| welcome.write(w)) {
-            self.pipe.push_front(frame.get(self.pipe.format()));
-        }
+        let welcome = self.encode(|w| welcome.write(w));
+        let welcome = welcome.map(|frame| frame.get(self.pipe.format()));
         let attachment = Attachment {
             session: ctx.address(),
             actions: self.flow.actions.clone(),
         };
-        link.attach(attachment, self.pipe.clone());
+        link.attach(attachment, self.pipe.clone(), welcome);
         self.link = Some(link.clone());
     }
 
@@ -254,7 +253,7 @@ impl SessionActor {
 
     fn tell_rooms(&self, message: fn(SessionId) -> RoomMessage) {
         for room in self.rooms.values() {
-            room.do_send(message(self.id));
+            self.hub.turn.to_room(room, message(self.id));
         }
     }
 
@@ -386,7 +385,8 @@ impl SessionActor {
 
     fn leave_all(&mut self, reason: LeaveReason) {
         for (_, room) in self.rooms.drain() {
-            room.do_send(RoomMessage::Gone(self.id, reason));
+            let gone = RoomMessage::Gone(self.id, reason);
+            self.hub.turn.to_room(&room, gone);
         }
         for (channel, _) in self.subscriptions.drain() {
             let message = ChannelMessage::Unsubscribe {
@@ -395,7 +395,7 @@ impl SessionActor {
                 answer: None,
                 _permit: None,
             };
-            self.hub.shared.send_to_channel(&channel, message);
+            self.hub.to_channel(&channel, message);
         }
     }
 
@@ -445,10 +445,12 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Joined { room, address } => {
                 self.joining = self.joining.saturating_sub(1);
                 if self.pipe.with_outbox(|outbox| outbox.has_overflowed()) {
-                    address.do_send(RoomMessage::Gone(self.id, LeaveReason::Overflow));
+                    let gone = RoomMessage::Gone(self.id, LeaveReason::Overflow);
+                    self.hub.turn.to_room(&address, gone);
                 } else {
                     if self.link.is_none() && self.moving.is_none() {
-                        address.do_send(RoomMessage::Dropped(self.id));
+                        let dropped = RoomMessage::Dropped(self.id);
+                        self.hub.turn.to_room(&address, dropped);
                     }
                     self.rehome_room(&address);
                     self.rooms.insert(room, address);

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use actix::Addr;
+use actix::{Addr, ArbiterHandle};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::channel::ChannelShard;
 use super::hub::HubAddress;
 use super::lobby::Lobby;
-use super::messages::ChannelMessage;
+use super::messages::{ChannelMessage, LobbyMessage};
 use crate::channel::config::ChannelPatterns;
 use crate::config::Config;
 use crate::error::Refusal;
@@ -52,7 +52,9 @@ pub(crate) struct Shared {
     pub(crate) calls: HashMap<String, ServerHandler>,
     /// Set once, when the server is built.
     pub(crate) lobby: OnceLock<Addr<Lobby>>,
-    pub(crate) shards: OnceLock<Vec<Addr<ChannelShard>>>,
+    /// Where the lobby runs, if it has a thread of its own.
+    pub(crate) lobby_thread: OnceLock<ArbiterHandle>,
+    shards: OnceLock<Vec<Addr<ChannelShard>>>,
     /// Publications on their way to the shards.
     pub(crate) publishing: Arc<Semaphore>,
     pub(crate) connections: AtomicUsize,
@@ -99,6 +101,7 @@ impl Shared {
             channels,
             calls,
             lobby: OnceLock::new(),
+            lobby_thread: OnceLock::new(),
             shards: OnceLock::new(),
             publishing: Arc::new(Semaphore::new(config.publish_backlog)),
             connections: AtomicUsize::new(0),
@@ -154,8 +157,27 @@ impl Shared {
         lock(&self.homes).len()
     }
 
+    pub(crate) fn send_to_lobby(&self, message: LobbyMessage) {
+        if let Some(lobby) = self.lobby.get() {
+            lobby.do_send(message);
+        }
+    }
+
+    /// Decides where channels live, unless that is decided already.
+    pub(crate) fn begin_shards(&self, begin: impl FnOnce() -> Vec<Addr<ChannelShard>>) {
+        self.shards.get_or_init(begin);
+    }
+
     /// Sends to the shard in which a channel lives.
-    pub(crate) fn send_to_channel(&self, channel: &ChannelName, message: ChannelMessage) {
+    pub(crate) fn send_to_channel(
+        self: &Arc<Self>,
+        channel: &ChannelName,
+        message: ChannelMessage,
+    ) {
+        if let Some(thread) = self.lobby_thread.get() {
+            // A publication that comes before the first worker.
+            self.begin_shards(|| vec![ChannelShard::start_on(thread, self)]);
+        }
         if let Some(shard) = self.shard_of(channel) {
             shard.do_send(message);
         }

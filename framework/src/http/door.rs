@@ -61,11 +61,21 @@ impl Door {
         match self.admit(hub, request) {
             Ok((handshake, opening)) => {
                 let lean = request.extensions_mut().remove::<LeanSocket>();
-                let (incoming, cut): (ByteStream, _) = match lean {
-                    Some(socket) => (socket.incoming, Some(socket.cut)),
-                    None => (Box::pin(payload), cut_of(request)),
-                };
-                connection::open(hub, &handshake, opening, incoming, cut)
+                if let Some(LeanSocket {
+                    incoming,
+                    cut,
+                    writer: place,
+                }) = lean
+                {
+                    let (mut response, writer) =
+                        connection::open(hub, &handshake, opening, incoming, Some(cut));
+                    place.set(Some(writer));
+                    return response.finish();
+                }
+                let incoming: ByteStream = Box::pin(payload);
+                let (mut response, writer) =
+                    connection::open(hub, &handshake, opening, incoming, cut_of(request));
+                response.streaming(writer)
             }
             Err((status, refusal)) => {
                 tracing::debug!(%status, %refusal, "refused");

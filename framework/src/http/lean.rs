@@ -2,10 +2,10 @@
 //!
 //! After the handshake an HTTP connection has nothing left to do, but keeps two buffers of 8 KiB and the state of its protocol.
 //! Here the upgraded socket is taken from it: the App answers the handshake as any request, with its routing and middleware,
-//! and what it answers, the response's body, is driven by a loop of a few lines. Between messages such a connection holds no
-//! buffer at all: what is read goes through one buffer per thread, and so does what is written unless the socket is full.
+//! and the connection's writer is driven by a loop of a few lines. Between messages such a connection holds no buffer at all:
+//! what is read goes through one buffer per thread, and so does what is written unless the socket is full.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -27,19 +27,16 @@ use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::Encoder;
 
-use crate::actor::connection::ByteStream;
-use crate::actor::link::Cut;
+use crate::actor::connection::{ByteStream, Writer};
+use crate::actor::link::{Cut, Taken};
 
 /// How much is read at a time.
 const READ: usize = 16 << 10;
 
-/// How much is gathered into one write, at most.
-const WRITE: usize = 32 << 10;
-
 thread_local! {
     /// Used by one connection at a time, while it is polled; never held between polls.
     static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
-    static WRITE_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static WRITE_BUFFER: RefCell<BytesMut> = RefCell::default();
 }
 
 /// A stream that can be broken from outside, without asking its peer.
@@ -62,6 +59,8 @@ impl Sever for actix_web::rt::net::TcpStream {
 pub(crate) struct LeanSocket {
     pub(crate) incoming: ByteStream,
     pub(crate) cut: Cut,
+    /// Where the one who answers puts what writes to the connection.
+    pub(crate) writer: Rc<Cell<Option<Writer>>>,
 }
 
 /// The bytes that a client sends.
@@ -92,13 +91,13 @@ impl<Io: AsyncRead + Unpin> Stream for Incoming<Io> {
     }
 }
 
-/// Writes what the response's body yields, several frames at a time.
+/// Writes to the socket: first the answer to the handshake, then what the connection's writer has to say.
 struct Outgoing<Io> {
     io: Rc<RefCell<Io>>,
-    body: Pin<Box<BoxBody>>,
+    /// `None` once everything is said.
+    writer: Option<Writer>,
     /// What the socket did not take.
     unsent: Bytes,
-    is_over: bool,
 }
 
 impl<Io: AsyncWrite + Unpin> Outgoing<Io> {
@@ -119,54 +118,34 @@ impl<Io: AsyncWrite + Unpin> Outgoing<Io> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes the next frames, put together. What the socket did not take, and a frame that came alone, is left in `unsent`.
-    /// True if there is nothing more for now.
-    fn gather(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut is_drained = false;
-        let mut first = Bytes::new();
-        WRITE_BUFFER.with_borrow_mut(|buffer| {
+    /// Writes what is next. What the socket does not take is left in `unsent`.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(writer) = &mut self.writer else {
+            return Poll::Ready(());
+        };
+        // Not held while the writer's actor runs: nothing of what it calls comes here.
+        let mut buffer = WRITE_BUFFER.take();
+        let taken = writer.poll_take(cx, &mut buffer);
+        if taken == Poll::Ready(Taken::End) {
+            self.writer = None;
+        }
+        if !buffer.is_empty() {
+            // Written from the thread's buffer: only what the socket does not take is copied.
+            match self.poll_write(cx, &buffer) {
+                Poll::Ready(Ok(written)) if written == buffer.len() => {}
+                Poll::Ready(Ok(written)) => {
+                    self.unsent = Bytes::copy_from_slice(&buffer[written..]);
+                }
+                Poll::Ready(Err(_)) => self.writer = None,
+                Poll::Pending => self.unsent = Bytes::copy_from_slice(&buffer),
+            }
             buffer.clear();
-            while first.len().max(buffer.len()) < WRITE {
-                match self.body.as_mut().poll_next(cx) {
-                    Poll::Ready(Some(Ok(frame))) if first.is_empty() => first = frame,
-                    Poll::Ready(Some(Ok(frame))) => {
-                        if buffer.is_empty() {
-                            buffer.extend_from_slice(&first);
-                        }
-                        buffer.extend_from_slice(&frame);
-                    }
-                    Poll::Ready(_) => {
-                        self.is_over = true;
-                        break;
-                    }
-                    Poll::Pending => {
-                        is_drained = true;
-                        break;
-                    }
-                }
-            }
-            if buffer.is_empty() {
-                self.unsent = std::mem::take(&mut first);
-                return;
-            }
-            // Written from the shared buffer: only what the socket does not take is copied.
-            let written = match self.poll_write(cx, buffer) {
-                Poll::Ready(Ok(written)) => written,
-                Poll::Ready(Err(_)) => {
-                    self.is_over = true;
-                    buffer.len()
-                }
-                Poll::Pending => 0,
-            };
-            if written < buffer.len() {
-                self.unsent = Bytes::copy_from_slice(&buffer[written..]);
-            }
-            if buffer.capacity() > 4 * WRITE {
-                // One great frame must not hold its size for ever.
-                *buffer = Vec::new();
-            }
-        });
-        is_drained
+        }
+        if buffer.capacity() <= 4 * Writer::GATHER {
+            // One great frame must not hold its size for ever.
+            WRITE_BUFFER.set(buffer);
+        }
+        taken.map(|_| ())
     }
 }
 
@@ -179,15 +158,12 @@ impl<Io: AsyncWrite + Unpin> Future for Outgoing<Io> {
             if ready!(this.poll_flush(cx)).is_err() {
                 return Poll::Ready(());
             }
-            if this.is_over {
+            if this.writer.is_none() {
                 // What was said is said; whether the other end still hears the ending is its own affair.
                 let _closed = ready!(Pin::new(&mut *this.io.borrow_mut()).poll_shutdown(cx));
                 return Poll::Ready(());
             }
-            let is_drained = this.gather(cx);
-            if is_drained && this.unsent.is_empty() && !this.is_over {
-                return Poll::Pending;
-            }
+            ready!(this.poll_next(cx));
         }
     }
 }
@@ -239,6 +215,7 @@ where
     let parts = framed.into_parts();
     let mut codec = parts.codec;
     let io = Rc::new(RefCell::new(parts.io));
+    let place = Rc::new(Cell::new(None));
     request.extensions_mut().insert(LeanSocket {
         incoming: Box::pin(Incoming {
             io: io.clone(),
@@ -246,6 +223,7 @@ where
             early: Bytes::copy_from_slice(&parts.read_buf),
         }),
         cut: cut(Rc::downgrade(&io)),
+        writer: place.clone(),
     });
     let response: Response<BoxBody> = match app.call(request).await {
         Ok(response) => response.into(),
@@ -253,25 +231,23 @@ where
     };
     let (head, body) = response.into_parts();
     let mut start = BytesMut::new();
-    let is_upgrade = head.status() == StatusCode::SWITCHING_PROTOCOLS;
     let size = body.size();
+    // Somebody on the way may have answered otherwise: then the connection that was opened is none.
+    let is_upgrade = head.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let writer = place.take().filter(|_| is_upgrade);
     codec.encode(h1::Message::Item((head, size)), &mut start)?;
-    let body: Pin<Box<BoxBody>> = if is_upgrade {
-        Box::pin(body)
-    } else {
+    if writer.is_none() {
         // An ordinary answer: its body is encoded as HTTP has it, and the connection ends with it.
         let bytes = actix_http::body::to_bytes(body).await.unwrap_or_default();
         if !matches!(size, BodySize::None) {
             codec.encode(h1::Message::Chunk(Some(bytes)), &mut start)?;
             codec.encode(h1::Message::Chunk(None), &mut start)?;
         }
-        Box::pin(BoxBody::new(()))
-    };
+    }
     actix_web::rt::spawn(Outgoing {
         io,
-        body,
+        writer,
         unsent: start.freeze(),
-        is_over: false,
     });
     Ok(())
 }

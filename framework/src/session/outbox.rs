@@ -1,7 +1,8 @@
 //! The outbox: what a session was sent, until it has acknowledged it.
 //!
-//! Frames wait (*pending*) until the connection's writer pulls them; a sequenced frame that was pulled is kept (*replay*) until
-//! the client has counted it. A resume puts the uncounted part of the replay in front of what is pending.
+//! One queue, in order, in two parts. Behind stand the frames that wait (*pending*) until the connection's writer takes them;
+//! in front the sequenced ones that it took, kept (*replay*) until the client has counted them. Taking a frame moves the border
+//! between the parts and nothing else, and so does a resume, which moves it back to the first frame that was not counted.
 //!
 //! Every part is bounded by [`OutboxBounds`](crate::config::OutboxBounds), and what happens at the bound is decided here:
 //! too much pending ends the outbox (`Overflow`), too much replay is forgotten from its old end.
@@ -10,10 +11,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::config::OutboxBounds;
 use crate::ids::RoomId;
+use crate::wire::codec::Format;
+use crate::wire::frame::Encoded;
 
 /// What becomes of a frame that cannot be delivered at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +50,10 @@ pub(crate) enum Pushed {
     Overflow,
 }
 
+/// A frame and what is to become of it. The frame is shared by all who receive it.
 #[derive(Debug)]
-struct Pending {
-    frame: Bytes,
+struct Entry {
+    frame: Encoded,
     delivery: Delivery,
 }
 
@@ -69,20 +73,23 @@ pub(crate) enum Resumed {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     bounds: OutboxBounds,
-    /// Pongs and pings, which go before everything.
-    controls: VecDeque<Bytes>,
-    pending: VecDeque<Pending>,
+    format: Format,
+    overflowed: bool,
+    /// First what is kept for a replay, then what is pending.
+    queue: VecDeque<Entry>,
+    /// How many entries of the queue are kept for a replay: the border.
+    kept: usize,
+    kept_bytes: usize,
     pending_bytes: usize,
     /// How much of what is pending a resume has put back, in frames and bytes: it was within the replay's bounds, and does
     /// not count against those of what waits.
     returned: (usize, usize),
-    replay: VecDeque<Bytes>,
-    replay_bytes: usize,
-    /// How many sequenced frames were pulled, ever, less those that a resume took back.
+    /// How many sequenced frames were taken, ever, less those that a resume took back.
     sent: u64,
+    /// Pongs and pings, which go before everything.
+    controls: VecDeque<Bytes>,
     /// How much had been sent at the last two times when `age` looked, and when that was: newest first.
     marks: [(Duration, u64); 2],
-    overflowed: bool,
 }
 
 impl Outbox {
@@ -90,52 +97,64 @@ impl Outbox {
     const DROPPABLE_BELOW: usize = 16 << 10;
     /// How many control frames wait at most; older ones are dropped, as RFC 6455 (5.5.3) allows.
     const CONTROL_FRAMES: usize = 16;
+    /// A queue of this many entries keeps its memory also when it is empty.
+    const SMALL: usize = 64;
 
-    pub(crate) fn new(bounds: OutboxBounds) -> Self {
+    pub(crate) fn new(bounds: OutboxBounds, format: Format) -> Self {
         Self {
             bounds,
-            controls: VecDeque::new(),
-            pending: VecDeque::new(),
+            format,
+            overflowed: false,
+            queue: VecDeque::new(),
+            kept: 0,
+            kept_bytes: 0,
             pending_bytes: 0,
             returned: (0, 0),
-            replay: VecDeque::new(),
-            replay_bytes: 0,
             sent: 0,
+            controls: VecDeque::new(),
             marks: [(Duration::ZERO, 0); 2],
-            overflowed: false,
         }
     }
 
-    pub(crate) fn push(&mut self, frame: Bytes, delivery: Delivery) -> Pushed {
-        if self.overflowed || frame.is_empty() {
+    pub(crate) fn push(&mut self, frame: &Encoded, delivery: &Delivery) -> Pushed {
+        let length = frame.bytes(self.format).len();
+        if self.overflowed || length == 0 {
             return Pushed::Unchanged;
         }
-        match &delivery {
+        match delivery {
             Delivery::Droppable if self.pending_bytes > Self::DROPPABLE_BELOW => {
                 return Pushed::Unchanged;
             }
             Delivery::Latest(slot) => {
                 let older = self
-                    .pending
-                    .iter_mut()
-                    .find(|pending| matches!(&pending.delivery, Delivery::Latest(s) if s == slot));
+                    .queue
+                    .range_mut(self.kept..)
+                    .find(|entry| matches!(&entry.delivery, Delivery::Latest(s) if s == slot));
                 if let Some(older) = older {
-                    self.pending_bytes = self.pending_bytes - older.frame.len() + frame.len();
-                    older.frame = frame;
+                    self.pending_bytes -= older.frame.bytes(self.format).len();
+                    self.pending_bytes += length;
+                    older.frame = frame.clone();
                     return Pushed::Unchanged;
                 }
             }
             _ => {}
         }
-        self.pending_bytes += frame.len();
-        self.pending.push_back(Pending { frame, delivery });
+        self.pending_bytes += length;
+        self.queue.push_back(Entry {
+            frame: frame.clone(),
+            delivery: delivery.clone(),
+        });
         self.check_bounds()
+    }
+
+    fn pending(&self) -> usize {
+        self.queue.len() - self.kept
     }
 
     fn check_bounds(&mut self) -> Pushed {
         let (frames, bytes) = self.returned;
         if self.pending_bytes - bytes > self.bounds.bytes
-            || self.pending.len() - frames > self.bounds.frames
+            || self.pending() - frames > self.bounds.frames
         {
             self.overflow();
             return Pushed::Overflow;
@@ -151,57 +170,73 @@ impl Outbox {
         self.controls.push_back(frame);
     }
 
-    /// A frame that goes before everything: the `welcome`.
-    pub(crate) fn push_front(&mut self, frame: Bytes) {
-        self.pending_bytes += frame.len();
-        self.pending.push_front(Pending {
-            frame,
-            delivery: Delivery::Plain,
-        });
+    /// Appends what is next to be written to `out`, whole frames, until `out` has `limit` bytes or nothing waits any more.
+    /// False if nothing waited.
+    pub(crate) fn take(&mut self, out: &mut BytesMut, limit: usize) -> bool {
+        let before = out.len();
+        while out.len() < limit
+            && let Some(control) = self.controls.pop_front()
+        {
+            out.extend_from_slice(&control);
+        }
+        while out.len() < limit && self.take_next(out) {}
+        self.trim();
+        out.len() > before
     }
 
-    /// The next frame to write.
-    pub(crate) fn pull(&mut self) -> Option<Bytes> {
-        if let Some(control) = self.controls.pop_front() {
-            return Some(control);
+    fn take_next(&mut self, out: &mut BytesMut) -> bool {
+        let Some(entry) = self.queue.get(self.kept) else {
+            return false;
+        };
+        let bytes = entry.frame.bytes(self.format);
+        let length = bytes.len();
+        out.extend_from_slice(bytes);
+        self.pending_bytes -= length;
+        if entry.delivery != Delivery::Sequenced {
+            // What waits behind is little, mostly nothing: that is what moves.
+            self.queue.remove(self.kept);
+            return true;
         }
-        let Pending { frame, delivery } = self.pending.pop_front()?;
-        self.pending_bytes -= frame.len();
-        if delivery == Delivery::Sequenced && self.returned.0 > 0 {
+        if self.returned.0 > 0 {
             // What was put back stands before all other counted frames.
-            self.returned = (self.returned.0 - 1, self.returned.1 - frame.len());
+            self.returned = (self.returned.0 - 1, self.returned.1 - length);
         }
-        if self.pending.is_empty() && self.pending.capacity() > 64 {
-            // A burst must not hold memory for ever.
-            self.pending = VecDeque::new();
+        self.sent += 1;
+        self.kept += 1;
+        self.kept_bytes += length;
+        while self.kept_bytes > self.bounds.bytes || self.kept > self.bounds.frames {
+            self.forget_oldest();
         }
-        if delivery == Delivery::Sequenced {
-            self.sent += 1;
-            self.replay_bytes += frame.len();
-            self.replay.push_back(frame.clone());
-            while self.replay_bytes > self.bounds.bytes || self.replay.len() > self.bounds.frames {
-                self.forget_oldest();
-            }
-        }
-        Some(frame)
+        true
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending.is_empty() && self.controls.is_empty()
+        self.pending() == 0 && self.controls.is_empty()
     }
 
     fn forget_oldest(&mut self) {
-        if let Some(frame) = self.replay.pop_front() {
-            self.replay_bytes -= frame.len();
+        if self.kept > 0
+            && let Some(entry) = self.queue.pop_front()
+        {
+            self.kept -= 1;
+            self.kept_bytes -= entry.frame.bytes(self.format).len();
         }
-        if self.replay.is_empty() && self.replay.capacity() > 64 {
-            self.replay = VecDeque::new();
+    }
+
+    /// A burst must not hold memory for ever.
+    fn trim(&mut self) {
+        if self.queue.capacity() > Self::SMALL && self.queue.len() < self.queue.capacity() / 4 {
+            self.queue
+                .shrink_to((self.queue.len() * 2).max(Self::SMALL));
+        }
+        if self.controls.is_empty() && self.controls.capacity() > 0 {
+            self.controls = VecDeque::new();
         }
     }
 
     /// How many sequenced frames can no longer be sent again.
     fn forgotten(&self) -> u64 {
-        self.sent - self.replay.len() as u64
+        self.sent - self.kept as u64
     }
 
     /// The client has counted `received` sequenced frames. False if it cannot have.
@@ -212,15 +247,29 @@ impl Outbox {
         while self.forgotten() < received {
             self.forget_oldest();
         }
+        self.trim();
         true
+    }
+
+    /// Drops the pending entries of which `stays` says no.
+    fn retain_pending(&mut self, stays: impl Fn(&Delivery) -> bool) {
+        let mut position = 0;
+        let (kept, format) = (self.kept, self.format);
+        let bytes = &mut self.pending_bytes;
+        self.queue.retain(|entry| {
+            position += 1;
+            let stays = position <= kept || stays(&entry.delivery);
+            if !stays {
+                *bytes -= entry.frame.bytes(format).len();
+            }
+            stays
+        });
     }
 
     /// The connection is gone: what was meant for it alone goes with it.
     pub(crate) fn disconnect(&mut self) {
         self.controls = VecDeque::new();
-        self.pending
-            .retain(|pending| pending.delivery == Delivery::Sequenced);
-        self.pending_bytes = self.pending.iter().map(|p| p.frame.len()).sum();
+        self.retain_pending(|delivery| *delivery == Delivery::Sequenced);
     }
 
     /// The client is back and has counted `received`: puts what it missed in front. Otherwise nothing changes.
@@ -231,22 +280,16 @@ impl Outbox {
         if !self.acknowledge(received) {
             return Resumed::NeverSent;
         }
-        self.sent -= self.replay.len() as u64;
+        self.sent -= self.kept as u64;
         for (_, sent) in &mut self.marks {
             // What is sent again is young again.
             *sent = (*sent).min(self.sent);
         }
-        self.returned.0 += self.replay.len();
-        self.returned.1 += self.replay_bytes;
-        self.pending_bytes += self.replay_bytes;
-        self.replay_bytes = 0;
-        while let Some(frame) = self.replay.pop_back() {
-            self.pending.push_front(Pending {
-                frame,
-                delivery: Delivery::Sequenced,
-            });
-        }
-        self.replay = VecDeque::new();
+        self.returned.0 += self.kept;
+        self.returned.1 += self.kept_bytes;
+        self.pending_bytes += self.kept_bytes;
+        self.kept = 0;
+        self.kept_bytes = 0;
         Resumed::Yes
     }
 
@@ -260,19 +303,16 @@ impl Outbox {
         while self.forgotten() < sent_before.min(self.sent) {
             self.forget_oldest();
         }
+        self.trim();
         self.marks = [(now, self.sent), self.marks[0]];
     }
 
     /// Frees everything, for good.
     pub(crate) fn overflow(&mut self) {
-        self.overflowed = true;
-        self.returned = (0, 0);
-        self.controls = VecDeque::new();
-        self.pending = VecDeque::new();
-        self.replay = VecDeque::new();
-        self.pending_bytes = 0;
-        self.replay_bytes = 0;
-        self.sent = 0;
+        *self = Self {
+            overflowed: true,
+            ..Self::new(self.bounds, self.format)
+        };
     }
 
     pub(crate) fn has_overflowed(&self) -> bool {
@@ -281,14 +321,9 @@ impl Outbox {
 
     /// Removes the pending state and signals of a room that the session has left.
     pub(crate) fn clear_room(&mut self, room: &RoomId) {
-        let bytes = &mut self.pending_bytes;
-        self.pending.retain(|pending| {
-            let goes = matches!(&pending.delivery, Delivery::Latest(slot) if slot.room == *room);
-            if goes {
-                *bytes -= pending.frame.len();
-            }
-            !goes
-        });
+        self.retain_pending(
+            |delivery| !matches!(delivery, Delivery::Latest(slot) if slot.room == *room),
+        );
     }
 
     /// Appends what waits in `later`: the frames that reached a session's new thread before the session did.
@@ -297,7 +332,8 @@ impl Outbox {
             self.overflow();
             return Pushed::Overflow;
         }
-        self.pending.append(&mut later.pending);
+        // It never had a connection, so that nothing of it was sent.
+        self.queue.append(&mut later.queue);
         self.pending_bytes += std::mem::take(&mut later.pending_bytes);
         self.check_bounds()
     }
@@ -315,12 +351,20 @@ mod tests {
         bounds
     }
 
-    fn frame(n: u64) -> Bytes {
+    fn bytes(n: u64) -> Bytes {
         n.to_string().into()
     }
 
+    fn frame(n: u64) -> Encoded {
+        Encoded::of_bytes(Format::Json, bytes(n))
+    }
+
+    fn new(bounds: OutboxBounds) -> Outbox {
+        Outbox::new(bounds, Format::Json)
+    }
+
     fn push(outbox: &mut Outbox, n: u64) -> Pushed {
-        outbox.push(frame(n), Delivery::Sequenced)
+        outbox.push(&frame(n), &Delivery::Sequenced)
     }
 
     fn latest(key: &str) -> Delivery {
@@ -330,40 +374,47 @@ mod tests {
         }))
     }
 
+    /// The next frame.
+    fn pull(outbox: &mut Outbox) -> Option<Bytes> {
+        let mut out = BytesMut::new();
+        outbox.take(&mut out, 1).then(|| out.freeze())
+    }
+
     fn drain(outbox: &mut Outbox) -> Vec<Bytes> {
-        std::iter::from_fn(|| outbox.pull()).collect()
+        std::iter::from_fn(|| pull(outbox)).collect()
     }
 
     #[test]
     fn a_slow_client_gets_the_newest_of_each_slot_and_no_pile() {
-        let mut outbox = Outbox::new(bounds(1000, 10));
+        let mut outbox = new(bounds(1000, 10));
         for n in 0..1000 {
             let key = if n % 2 == 0 { "even" } else { "odd" };
-            let pushed = outbox.push(frame(n), latest(key));
+            let pushed = outbox.push(&frame(n), &latest(key));
             assert_ne!(pushed, Pushed::Overflow);
         }
-        assert_eq!(drain(&mut outbox), [frame(998), frame(999)]);
+        assert_eq!(drain(&mut outbox), [bytes(998), bytes(999)]);
     }
 
     #[test]
     fn droppable_signals_are_dropped_for_those_who_are_behind() {
-        let mut outbox = Outbox::new(bounds(1 << 20, 1000));
+        let mut outbox = new(bounds(1 << 20, 1000));
         let big = Bytes::from(vec![0; 17 << 10]);
+        let frame_of_it = Encoded::of_bytes(Format::Json, big.clone());
         assert_eq!(
-            outbox.push(big.clone(), Delivery::Sequenced),
+            outbox.push(&frame_of_it, &Delivery::Sequenced),
             Pushed::Queued
         );
         assert_eq!(
-            outbox.push(frame(1), Delivery::Droppable),
+            outbox.push(&frame(1), &Delivery::Droppable),
             Pushed::Unchanged
         );
         assert_eq!(drain(&mut outbox), [big]);
-        assert_eq!(outbox.push(frame(2), Delivery::Droppable), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(2), &Delivery::Droppable), Pushed::Queued);
     }
 
     #[test]
     fn too_much_pending_ends_the_outbox_and_frees_it() {
-        let mut outbox = Outbox::new(bounds(1000, 3));
+        let mut outbox = new(bounds(1000, 3));
         for n in 0..3 {
             assert_eq!(push(&mut outbox, n), Pushed::Queued);
         }
@@ -375,74 +426,74 @@ mod tests {
 
     #[test]
     fn a_client_that_never_acknowledges_is_served_but_cannot_go_back_beyond_the_bound() {
-        let mut outbox = Outbox::new(bounds(1000, 3));
+        let mut outbox = new(bounds(1000, 3));
         for n in 0..100 {
             assert_eq!(push(&mut outbox, n), Pushed::Queued);
-            assert_eq!(outbox.pull(), Some(frame(n)));
+            assert_eq!(pull(&mut outbox), Some(bytes(n)));
         }
         assert_eq!(outbox.resume(96), Resumed::Forgotten);
         assert_eq!(outbox.resume(97), Resumed::Yes);
-        assert_eq!(drain(&mut outbox), [frame(97), frame(98), frame(99)]);
+        assert_eq!(drain(&mut outbox), [bytes(97), bytes(98), bytes(99)]);
     }
 
     #[test]
     fn a_client_cannot_acknowledge_what_was_not_sent() {
-        let mut outbox = Outbox::new(bounds(1000, 10));
+        let mut outbox = new(bounds(1000, 10));
         assert_eq!(push(&mut outbox, 0), Pushed::Queued);
         assert!(!outbox.acknowledge(1));
         assert_eq!(outbox.resume(1), Resumed::NeverSent);
-        outbox.pull();
+        pull(&mut outbox);
         assert!(outbox.acknowledge(1));
     }
 
     #[test]
     fn old_frames_are_forgotten_after_their_age_and_not_before() {
-        let mut outbox = Outbox::new(bounds(1000, 10));
+        let mut outbox = new(bounds(1000, 10));
         let age = outbox.bounds.age;
         assert_eq!(push(&mut outbox, 0), Pushed::Queued);
-        outbox.pull();
+        pull(&mut outbox);
         let mut now = Duration::ZERO;
         while now < age {
             outbox.age(now);
-            assert_eq!(outbox.replay.len(), 1, "{now:?}");
+            assert_eq!(outbox.kept, 1, "{now:?}");
             now += Duration::from_millis(250);
         }
         while now < age * 2 {
             outbox.age(now);
             now += Duration::from_millis(250);
         }
-        assert!(outbox.replay.is_empty());
+        assert_eq!(outbox.kept, 0);
         assert_eq!(outbox.resume(0), Resumed::Forgotten);
         assert_eq!(outbox.resume(1), Resumed::Yes);
     }
 
     #[test]
     fn what_is_sent_again_after_a_resume_is_not_old() {
-        let mut outbox = Outbox::new(bounds(1000, 10));
+        let mut outbox = new(bounds(1000, 10));
         let age = outbox.bounds.age;
         assert_eq!(push(&mut outbox, 0), Pushed::Queued);
-        outbox.pull();
+        pull(&mut outbox);
         outbox.age(age / 2);
         outbox.age(age);
         assert_eq!(outbox.resume(0), Resumed::Yes);
-        outbox.pull();
+        pull(&mut outbox);
         outbox.age(age * 3 / 2);
         assert_eq!(outbox.resume(0), Resumed::Yes, "it was sent a moment ago");
     }
 
     #[test]
     fn a_resume_with_a_full_replay_leaves_room_for_what_comes() {
-        let mut outbox = Outbox::new(bounds(1000, 3));
+        let mut outbox = new(bounds(1000, 3));
         for n in 0..3 {
             assert_eq!(push(&mut outbox, n), Pushed::Queued);
-            outbox.pull();
+            pull(&mut outbox);
         }
         for n in 3..6 {
             assert_eq!(push(&mut outbox, n), Pushed::Queued);
         }
         assert_eq!(outbox.resume(0), Resumed::Yes);
         // Three were put back and three wait already: that is full, and no more than that.
-        assert_eq!(outbox.pull(), Some(frame(0)));
+        assert_eq!(pull(&mut outbox), Some(bytes(0)));
         outbox.disconnect();
         assert_eq!(outbox.resume(0), Resumed::Yes);
         assert_eq!(drain(&mut outbox).len(), 6);
@@ -451,23 +502,23 @@ mod tests {
 
     #[test]
     fn leaving_a_room_takes_its_pending_state_with_it() {
-        let mut outbox = Outbox::new(bounds(1000, 10));
-        assert_eq!(outbox.push(frame(1), latest("a")), Pushed::Queued);
+        let mut outbox = new(bounds(1000, 10));
+        assert_eq!(outbox.push(&frame(1), &latest("a")), Pushed::Queued);
         assert_eq!(push(&mut outbox, 2), Pushed::Queued);
         outbox.clear_room(&"r".into());
-        assert_eq!(drain(&mut outbox), [frame(2)]);
+        assert_eq!(drain(&mut outbox), [bytes(2)]);
         assert_eq!(outbox.pending_bytes, 0);
     }
 
     #[test]
     fn control_frames_go_first_in_order_and_do_not_pile_up() {
-        let mut outbox = Outbox::new(bounds(1000, 10));
+        let mut outbox = new(bounds(1000, 10));
         assert_eq!(push(&mut outbox, 1), Pushed::Queued);
         for n in 0..100 {
-            outbox.push_control(frame(n));
+            outbox.push_control(bytes(n));
         }
-        let mut expected: Vec<Bytes> = (84..100).map(frame).collect();
-        expected.push(frame(1));
+        let mut expected: Vec<Bytes> = (84..100).map(bytes).collect();
+        expected.push(bytes(1));
         assert_eq!(drain(&mut outbox), expected);
     }
 
@@ -487,7 +538,7 @@ mod tests {
             prop_oneof![
                 4 => Just(Step::Push), 4 => Just(Step::Pull), 1 => Just(Step::Lose), 2 => Just(Step::Resume), 1 => Just(Step::Acknowledge)
             ], 0..400), swallowed in prop::collection::vec(0_usize..4, 400)) {
-            let mut outbox = Outbox::new(bounds(1 << 20, 1000));
+            let mut outbox = new(bounds(1 << 20, 1000));
             let (mut made, mut got) = (0, Vec::new());
             // What was written and is still on its way.
             let mut wire: VecDeque<Bytes> = VecDeque::new();
@@ -496,7 +547,7 @@ mod tests {
                 match step {
                     Step::Push => { prop_assert_eq!(push(&mut outbox, made), Pushed::Queued); made += 1; }
                     Step::Pull if connected => {
-                        wire.extend(outbox.pull());
+                        wire.extend(pull(&mut outbox));
                         while wire.len() > lost { got.extend(wire.pop_front()); }
                     }
                     Step::Lose => { connected = false; wire.clear(); outbox.disconnect(); }
@@ -507,7 +558,7 @@ mod tests {
             }
             prop_assert_eq!(outbox.resume(got.len() as u64), Resumed::Yes);
             got.extend(drain(&mut outbox));
-            let expected: Vec<Bytes> = (0..made).map(frame).collect();
+            let expected: Vec<Bytes> = (0..made).map(bytes).collect();
             prop_assert_eq!(got, expected);
             prop_assert_eq!(outbox.pending_bytes, 0);
         }

@@ -58,17 +58,28 @@ impl Encoded {
         Ok(encoded)
     }
 
-    /// The frame in `format`; empty only if the event cannot be expressed in it at all.
+    /// An event of which one frame is there already.
+    #[cfg(test)]
+    pub(crate) fn of_bytes(format: Format, frame: Bytes) -> Self {
+        let encoded = Self(Arc::default());
+        let _first = encoded.0[format as usize].set(frame);
+        encoded
+    }
+
+    /// The frame in `format`, to be kept.
     pub(crate) fn get(&self, format: Format) -> Bytes {
-        self.0[format as usize]
-            .get_or_init(|| {
-                Format::ALL
-                    .into_iter()
-                    .find_map(|from| Some((from, self.0[from as usize].get()?)))
-                    .and_then(|(from, frame)| transcode_frame(from, format, frame))
-                    .unwrap_or_default()
-            })
-            .clone()
+        self.bytes(format).clone()
+    }
+
+    /// The frame in `format`; empty only if the event cannot be expressed in it at all.
+    pub(crate) fn bytes(&self, format: Format) -> &Bytes {
+        self.0[format as usize].get_or_init(|| {
+            Format::ALL
+                .into_iter()
+                .find_map(|from| Some((from, self.0[from as usize].get()?)))
+                .and_then(|(from, frame)| transcode_frame(from, format, frame))
+                .unwrap_or_default()
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ impl World {
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             session: 0,
-            outbox: Outbox::new(Config::default().outbox),
+            outbox: Outbox::new(Config::default().outbox, format),
             processed: 0,
             subscribed: false,
             offset: 0,
@@ -98,10 +98,8 @@ impl World {
         delivery: Delivery,
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
     ) {
-        let frame = Encoded::new(Formats::only(self.format), write)
-            .unwrap()
-            .get(self.format);
-        let _pushed = self.outbox.push(frame, delivery);
+        let frame = Encoded::new(Formats::only(self.format), write).unwrap();
+        let _pushed = self.outbox.push(&frame, &delivery);
     }
 
     fn step(&mut self, step: Step) {
@@ -131,7 +129,12 @@ impl World {
                     self.process(&frame);
                 }
             }
-            Step::ServerWrites if self.connected => self.to_client.extend(self.outbox.pull()),
+            Step::ServerWrites if self.connected => {
+                let mut frame = BytesMut::new();
+                if self.outbox.take(&mut frame, 1) {
+                    self.to_client.push_back(frame.freeze());
+                }
+            }
             Step::ClientReads if self.connected => {
                 if let Some(frame) = self.to_client.pop_front() {
                     self.hear(&frame);
@@ -280,7 +283,7 @@ impl World {
         };
         if !resumed {
             self.session += 1;
-            self.outbox = Outbox::new(Config::default().outbox);
+            self.outbox = Outbox::new(Config::default().outbox, self.format);
             self.processed = 0;
             self.subscribed = false;
         }
@@ -300,7 +303,7 @@ impl World {
             };
             welcome.write(w)
         });
-        self.outbox.push_front(welcome.unwrap().get(format));
+        self.to_client.push_back(welcome.unwrap().get(format));
         self.connected = true;
         self.rules.connected();
     }

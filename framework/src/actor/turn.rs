@@ -1,0 +1,177 @@
+//! A thread's turn: what its actors cause while they run is gathered, and done when all of them have had their say.
+//!
+//! An event loop that writes to each client as soon as there is something to write, writes often and little: a burst of
+//! publications goes out in as many writes. Here a broadcast only notes whose writers have something to do. At the end of the
+//! turn, behind everything else that was ready to run, a slice of them is let write, each with all that waits for it by then;
+//! what came in meanwhile is heard before the next slice. So the busier a thread is, the more frames leave in one write.
+//!
+//! Messages to other threads wait for the end of the turn, too: one wake-up of a sleeping thread is enough for all of them.
+//! They leave in the order in which they were sent, whomever they are for, so that no effect overtakes its cause.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::Semaphore;
+
+use super::hub::HubAddress;
+use super::messages::{
+    ChannelMessage, HubItem, HubMessage, LobbyMessage, RoomAddress, RoomMessage,
+};
+use super::shared::Shared;
+use crate::ids::ChannelName;
+
+/// How many writers write in one slice, at least.
+const SLICE: usize = 64;
+
+thread_local! {
+    static OF_THIS_THREAD: RefCell<Weak<Turn>> = const { RefCell::new(Weak::new()) };
+}
+
+/// A message that leaves the thread.
+enum Outward {
+    Room(RoomAddress, RoomMessage),
+    Lobby(Arc<Shared>, LobbyMessage),
+    Channel(Arc<Shared>, ChannelName, ChannelMessage),
+    Hub(HubAddress, HubMessage),
+    Items(HubAddress, Vec<HubItem>),
+}
+
+/// What the actors of one thread have caused since its last turn ended.
+#[derive(Default)]
+pub(crate) struct Turn {
+    outward: RefCell<Vec<Outward>>,
+    /// Writers with something to write, the one that has waited longest first.
+    writers: RefCell<VecDeque<Waker>>,
+    /// The task that ends the turn, while it sleeps.
+    task: Cell<Option<Waker>>,
+    /// The task has gone with its runtime. A thread may get another, as tests do.
+    is_over: Cell<bool>,
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn")
+            .field("outward", &self.outward.borrow().len())
+            .field("writers", &self.writers.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Turn {
+    /// The one of this thread, begun if need be. It must be an arbiter's.
+    pub(crate) fn of_this_thread() -> Rc<Self> {
+        OF_THIS_THREAD.with_borrow_mut(|known| {
+            if let Some(turn) = known.upgrade().filter(|turn| !turn.is_over.get()) {
+                return turn;
+            }
+            let turn = Rc::new(Self::default());
+            let task = Task(turn.clone());
+            actix_rt::spawn(poll_fn(move |cx| task.0.end(cx)));
+            *known = Rc::downgrade(&turn);
+            turn
+        })
+    }
+
+    pub(crate) fn to_room(&self, room: &RoomAddress, message: RoomMessage) {
+        self.outward(Outward::Room(room.clone(), message));
+    }
+
+    pub(crate) fn to_lobby(&self, shared: &Arc<Shared>, message: LobbyMessage) {
+        self.outward(Outward::Lobby(shared.clone(), message));
+    }
+
+    pub(crate) fn to_channel(
+        &self,
+        shared: &Arc<Shared>,
+        channel: &ChannelName,
+        message: ChannelMessage,
+    ) {
+        self.outward(Outward::Channel(shared.clone(), channel.clone(), message));
+    }
+
+    pub(crate) fn to_hub(&self, hub: &HubAddress, message: HubMessage) {
+        self.outward(Outward::Hub(hub.clone(), message));
+    }
+
+    /// Sends what a room or a channel has for the receivers on a worker. If the worker is too far behind, returns what to
+    /// wait for before sending more.
+    pub(crate) fn items_to_hub(
+        &self,
+        hub: &HubAddress,
+        mut items: Vec<HubItem>,
+    ) -> Option<Arc<Semaphore>> {
+        if let Some(Outward::Items(last, waiting)) = self.outward.borrow_mut().last_mut()
+            && last.worker == hub.worker
+        {
+            waiting.append(&mut items);
+        }
+        if !items.is_empty() {
+            self.outward(Outward::Items(hub.clone(), items));
+        }
+        hub.backlog_if_full()
+    }
+
+    fn outward(&self, message: Outward) {
+        self.outward.borrow_mut().push(message);
+        self.wake();
+    }
+
+    /// Lets a writer write at the end of the turn.
+    pub(crate) fn write(&self, writer: Waker) {
+        self.writers.borrow_mut().push_back(writer);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+
+    fn end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        for message in self.outward.take() {
+            message.send();
+        }
+        let mut writers = self.writers.borrow_mut();
+        // A part of those who wait, so that they are served whatever else there is to do.
+        let slice = SLICE.max(writers.len() / 4).min(writers.len());
+        for writer in writers.drain(..slice) {
+            writer.wake();
+        }
+        if writers.is_empty() {
+            if writers.capacity() > 4 * SLICE {
+                *writers = VecDeque::new();
+            }
+            self.task.set(Some(cx.waker().clone()));
+        } else {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Outward {
+    fn send(self) {
+        match self {
+            Self::Room(room, message) => room.do_send(message),
+            Self::Lobby(shared, message) => shared.send_to_lobby(message),
+            Self::Channel(shared, channel, message) => shared.send_to_channel(&channel, message),
+            Self::Hub(hub, message) => hub.send(message),
+            Self::Items(hub, items) => hub.send_batch(items),
+        }
+    }
+}
+
+/// Ends the turns of a thread until its runtime ends.
+struct Task(Rc<Turn>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.is_over.set(true);
+    }
+}
