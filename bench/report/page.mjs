@@ -3,6 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
+/** The two ways in which a Courtside server runs. */
+const OURS = ['lean', 'mounted'];
+
 function median(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -71,7 +74,7 @@ function behind(scenarios, results) {
     if (!bun) return [];
     const runsOf = (contestant) => results.get(`${scenario.title}/${contestant.label}`) ?? [];
     return scenario.contestants
-      .filter((contestant) => contestant.server === 'courtside')
+      .filter((contestant) => OURS.includes(contestant.server))
       .flatMap((contestant) =>
         scenario.columns.flatMap((column) => {
           const value = column.less === undefined ? undefined : ratio(runsOf(contestant), runsOf(bun), column.figure);
@@ -113,7 +116,7 @@ Written by \`bench/compare\`; run it again rather than believe it.
 
 ${busy}Machine: ${cpus().length} cores of ${cpus()[0].model}, ${gigabytes} GB, Linux ${release()}.
 Versions: ${versions(bun)}.
-${rounds} rounds of ${secs} s for each figure, ${minutes.toFixed(0)} minutes in all; ${new Date().toISOString().slice(0, 10)}.
+Up to ${rounds} rounds of ${secs} s for each figure, fewer for what takes long and for those beside Courtside and Bun, ${minutes.toFixed(0)} minutes in all; ${new Date().toISOString().slice(0, 10)}.
 
 Each cell is the median, with the least and the most of the rounds.
 A ratio to Bun is the median of the rounds' own ratios; the less the better for CPU, latency and memory.
@@ -131,6 +134,7 @@ ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## 
 - The server is pinned to one core with all of its threads, the generator to another. Each run has a server process of its own and a second of warm-up.
 - The servers are run in turn within each round, so that what disturbs the machine disturbs all.
 - CPU is user and system time of the server's process, from \`/proc\`; memory is its resident set.
+- Courtside runs in two ways. *Lean* is by itself (\`Server::run\`), where a connection leaves the HTTP layer after its handshake; *mounted* is in an \`HttpServer\` of actix-web, beside whatever else that serves.
 - All servers have compression off. Each is written as its own manual shows it: \`bench/peers\`, \`bench/server\`.
 
 ## Caveats

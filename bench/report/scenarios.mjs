@@ -3,8 +3,17 @@
 const PLAIN_ECHO = ['--path', '/echo'];
 const others = ['bun', 'ws', 'socketio', 'socketioxide'];
 
+/** How many rounds those take part in whom nothing is compared to. */
+const ROUNDS_OF_OTHERS = 2;
+
 function contestant(server, label, ...extra) {
-  return { server, label, extra };
+  const rounds = ['lean', 'mounted', 'bun'].includes(server) ? undefined : ROUNDS_OF_OTHERS;
+  return { server, label, extra, rounds };
+}
+
+/** Courtside in both of the ways in which it runs. */
+function courtside(what, ...extra) {
+  return ['lean', 'mounted'].map((server) => contestant(server, ['Courtside', server, what].filter(Boolean).join(', '), ...extra));
 }
 
 function peers(extra = () => []) {
@@ -20,8 +29,8 @@ const echoing = () => {
 };
 
 const broadcasting = [
-  contestant('courtside', 'Courtside, channel', '--via', 'channel'),
-  contestant('courtside', 'Courtside, room', '--via', 'room'),
+  ...courtside('channel', '--via', 'channel'),
+  ...courtside('room', '--via', 'room'),
   ...peers(),
 ];
 
@@ -61,8 +70,8 @@ export const scenarios = [
     command: ['echo', '--connections', '100', '--window', '1'],
     timed: true,
     contestants: [
-      contestant('courtside', 'Courtside, room handler', '--via', 'room'),
-      contestant('courtside', 'Courtside, call', '--via', 'call'),
+      ...courtside('room handler', '--via', 'room'),
+      ...courtside('call', '--via', 'call'),
       ...echoing(),
     ],
     columns: [
@@ -77,8 +86,8 @@ export const scenarios = [
     text: 'Resident memory per connection, measured a second after the last came in; and what opening one costs.',
     command: ['idle', '--sessions', '10000', '--secs', '1'],
     contestants: [
-      contestant('courtside', 'Courtside, session'),
-      contestant('courtside', 'Courtside, session with a subscription', '--via', 'channel'),
+      ...courtside('session'),
+      ...courtside('session with a subscription', '--via', 'channel'),
       ...peers(),
     ],
     columns: [
@@ -90,7 +99,7 @@ export const scenarios = [
     title: 'Reconnect storm, 5,000 sessions',
     text: 'All connections are cut at once, three publications are made that nobody is there for, and all come back with their tokens. A failure is a session that was not resumed, or did not get each of the three once and in order. The others have nothing that could be measured here.',
     command: ['storm', '--sessions', '5000', '--missed', '3'],
-    contestants: [contestant('courtside', 'Courtside')],
+    contestants: courtside(),
     columns: [
       { figure: 'failures', head: 'failures' },
       { figure: 'secs', head: 's until all are back' },
@@ -103,7 +112,7 @@ export const scenarios = [
     text: 'Each room steps 20 times a second and its state changes at each step: 80,000 states are sent each second.',
     command: ['rooms', '--rooms', '1000'],
     timed: true,
-    contestants: [contestant('courtside', 'Courtside')],
+    contestants: courtside(),
     columns: [
       { figure: 'ticks_per_room_per_s', head: 'steps/s in each room' },
       { figure: 'late_p99_us', head: 'p99 µs that a step is late' },

@@ -23,8 +23,11 @@ struct Cli {
     /// Where it listens.
     #[arg(long, default_value = "127.0.0.1:4300")]
     bind: String,
-    /// Threads that serve connections.
-    #[arg(long, default_value_t = 1)]
+    /// Runs by itself (`Server::run`), whose connections are lean, instead of mounted in an `HttpServer` of actix-web.
+    #[arg(long)]
+    lean: bool,
+    /// Threads that serve connections. With `--lean` there is one for each core that the process may use.
+    #[arg(long, default_value_t = 1, conflicts_with = "lean")]
     workers: usize,
     /// Threads that run rooms and channels.
     #[arg(long, default_value_t = 1)]
@@ -124,6 +127,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         listener.local_addr()?,
         std::process::id()
     );
+    if cli.lean {
+        server.run(listener, "/ws", |_| {}).await?;
+        return Ok(());
+    }
     HttpServer::new(move || App::new().configure(server.routes("/ws")))
         .on_connect(courtside::watch_socket)
         .client_disconnect_timeout(Duration::ZERO)
