@@ -30,7 +30,13 @@ if (chosen.length === 0) {
 async function measure(scenario, contestant) {
   const server = all[contestant.server];
   // A server of its own for each run: what one leaves behind must not be counted for the next.
-  const running = await start(server);
+  let running;
+  try {
+    running = await start(server);
+  } catch (error) {
+    // Ten minutes of figures are not thrown away for one server that does not start; the page says that it did not.
+    return { faults: [error.message] };
+  }
   try {
     const args = ['-c', GENERATOR_CORE, load, ...scenario.command, ...contestant.extra];
     args.push('--json', '--server', server.address, '--protocol', server.protocol, '--pid', running.pid);
