@@ -158,6 +158,7 @@ pub(crate) fn run(args: &StormArgs) -> io::Result<Report> {
     }
     let mut started = 0;
     while sessions.back < count && began.elapsed() < PATIENCE {
+        // None is read from in between: that would slow those who knock, and the server would never see them all at once.
         while started < count && started - sessions.back < args.at_once {
             let now = Instant::now();
             sessions.began[started] = Some(now);

@@ -145,12 +145,13 @@ export const scenarios = [
   {
     id: 'great-storm',
     title: 'Reconnect storm, 15,000 sessions at once',
-    text: 'As before, but all 15,000 knock at the same moment. Memory at its highest, sampled each 5 ms, is set beside that of the same sessions while they were idle.',
+    text: 'As before, but all 15,000 knock before any is read from, so that the server finds thousands at its door. Memory at its highest, sampled each 5 ms, is set beside that of the same sessions while they were idle.',
     command: ['storm', '--sessions', '15000', '--at-once', '15000', '--missed', '3'],
     rounds: 2,
     contestants: reconnecting,
     columns: [
-      ...stormColumns,
+      // Not how long one took: the generator opens all before it reads from any, and that is most of it.
+      ...stormColumns.filter((column) => column.figure !== 'p99_us'),
       { figure: 'rss_idle_mb', head: 'idle memory MB' },
       { figure: 'rss_peak_mb', head: 'most memory MB' },
       { figure: 'rss_peak_ratio', head: 'most ÷ idle' },
