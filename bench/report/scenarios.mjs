@@ -145,7 +145,7 @@ export const scenarios = [
   {
     id: 'great-storm',
     title: 'Reconnect storm, 15,000 sessions at once',
-    text: 'As before, but all 15,000 knock before any is read from, so that the server finds thousands at its door. Memory at its highest, sampled each 5 ms, is set beside that of the same sessions while they were idle.',
+    text: 'As before, but all 15,000 send their handshakes before any is read from, so that the server finds thousands at its door. Memory at its highest, sampled each 5 ms, is set beside that of the same sessions while they were idle.',
     command: ['storm', '--sessions', '15000', '--at-once', '15000', '--missed', '3'],
     rounds: 2,
     contestants: reconnecting,
