@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Echo(EchoArgs),
     /// Many connections that do nothing: memory each.
     Idle(IdleArgs),
-    /// All sessions are cut at once and come back with their tokens.
+    /// All sessions are cut at once and come back with their tokens; plain connections only come back.
     Storm(StormArgs),
     /// Some of the readers stop reading; the others must not feel it.
     Slow(SlowArgs),
@@ -194,12 +194,21 @@ pub(crate) struct SlowArgs {
     /// How many more there are that stop reading.
     #[arg(long, default_value_t = 10, value_parser = count)]
     pub(crate) stalled: usize,
-    /// Broadcasts per second.
-    #[arg(long, default_value_t = 100.0, value_parser = positive)]
-    pub(crate) rate: f64,
+    /// Broadcasts per second. Without it, `--window` broadcasts are kept under way, as fast as it goes.
+    #[arg(long, value_parser = positive)]
+    pub(crate) rate: Option<f64>,
+    /// How many broadcasts are under way at once.
+    #[arg(long, default_value_t = 16, value_parser = count)]
+    pub(crate) window: usize,
     /// Bytes of each.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 100)]
     pub(crate) size: usize,
+    /// Seconds before the measurement.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) warm_up: f64,
+    /// For how many seconds the stalled ones are held open, if the server does not cut them before.
+    #[arg(long, default_value_t = 30.0, value_parser = positive)]
+    pub(crate) patience: f64,
 }
 
 #[derive(Debug, Args)]

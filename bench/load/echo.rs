@@ -44,7 +44,7 @@ impl Crowd for Echoes {
         self.talk.opened(n);
     }
 
-    fn message(&mut self, n: usize, payload: &[u8], out: &mut Vec<u8>) {
+    fn message(&mut self, n: usize, payload: &[u8], came: Instant, out: &mut Vec<u8>) {
         let Some(number) = self.talk.number(n, payload, out) else {
             return self.talk.aside(n, payload, out);
         };
@@ -52,7 +52,8 @@ impl Crowd for Echoes {
         let expected = asking.asked + 1 - asking.under_way.len() as u64;
         match asking.under_way.pop_front() {
             Some(sent) if number == expected => {
-                let micros = sent.elapsed().as_nanos().div_ceil(1000);
+                let took = came.saturating_duration_since(sent);
+                let micros = took.as_nanos().div_ceil(1000).max(1);
                 self.times.saturating_record(micros as u64);
             }
             _ => self.wrong += 1,

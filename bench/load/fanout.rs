@@ -47,7 +47,7 @@ impl Crowd for Fan {
     }
 
     #[inline]
-    fn message(&mut self, n: usize, payload: &[u8], out: &mut Vec<u8>) {
+    fn message(&mut self, n: usize, payload: &[u8], came: Instant, out: &mut Vec<u8>) {
         let Some(number) = self.talk.number(n, payload, out) else {
             return self.talk.aside(n, payload, out);
         };
@@ -69,7 +69,8 @@ impl Crowd for Fan {
         };
         flight.missing = flight.missing.saturating_sub(1);
         if (number + n as u64) & self.sample_mask == 0 {
-            let micros = flight.sent.elapsed().as_nanos().div_ceil(1000);
+            let took = came.saturating_duration_since(flight.sent);
+            let micros = took.as_nanos().div_ceil(1000).max(1);
             self.times.saturating_record(micros as u64);
         }
     }

@@ -25,7 +25,7 @@ impl Crowd for Arriving<'_> {
         self.ready += usize::from(self.talk.seats[n].is_ready);
     }
 
-    fn message(&mut self, n: usize, payload: &[u8], out: &mut Vec<u8>) {
+    fn message(&mut self, n: usize, payload: &[u8], _: Instant, out: &mut Vec<u8>) {
         let was_ready = self.talk.seats[n].is_ready;
         // What an earlier run published may still be on its way.
         if self.talk.number(n, payload, out).is_none() {

@@ -21,7 +21,7 @@ struct Idle {
 impl Crowd for Idle {
     fn opened(&mut self, _: usize, _: &mut Vec<u8>) {}
 
-    fn message(&mut self, n: usize, payload: &[u8], out: &mut Vec<u8>) {
+    fn message(&mut self, n: usize, payload: &[u8], _: Instant, out: &mut Vec<u8>) {
         self.talk.aside(n, payload, out);
     }
 

@@ -26,7 +26,7 @@ struct Players {
 impl Crowd for Players {
     fn opened(&mut self, _: usize, _: &mut Vec<u8>) {}
 
-    fn message(&mut self, n: usize, payload: &[u8], out: &mut Vec<u8>) {
+    fn message(&mut self, n: usize, payload: &[u8], _: Instant, out: &mut Vec<u8>) {
         const STATE: &[u8] = b"{\"event\":\"state\"";
         const PATCH: &[u8] = b"{\"event\":\"patch\"";
         if payload.starts_with(STATE) || payload.starts_with(PATCH) {

@@ -12,6 +12,9 @@ use crate::report::Report;
 use crate::swarm::{Loss, Swarm};
 use crate::talk::Talk;
 
+/// How often the server is looked at.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
 /// How long the stalled ones are listened to in the end.
 const LISTENS: Duration = Duration::from_secs(2);
 
@@ -25,19 +28,20 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
     let mut talk = Talk::new(to.protocol, errand, to.path.clone(), all);
     talk.set_size(args.size);
     gather(&mut swarm, &mut talk, all, &mut progress)?;
-    let mut fan = Fan::new(talk, args.stalled, 0);
-    let pace = Pace::Every(Duration::from_secs_f64(1.0 / args.rate));
+    let sample_mask = if args.rate.is_some() { 0 } else { 15 };
+    let mut fan = Fan::new(talk, args.stalled, sample_mask);
+    let pace = match args.rate {
+        Some(hertz) => Pace::Every(Duration::from_secs_f64(1.0 / hertz)),
+        None => Pace::Window(args.window),
+    };
+    let secs = Duration::from_secs_f64(to.secs);
 
     // What it is like while all read.
-    let half = Duration::from_secs_f64(to.secs / 2.0);
-    broadcast(
-        &mut swarm,
-        &mut fan,
-        pace,
-        Instant::now() + half,
-        &mut progress,
-    )?;
-    settle(&mut swarm, &mut fan)?;
+    let warm = Instant::now() + Duration::from_secs_f64(args.warm_up);
+    broadcast(&mut swarm, &mut fan, pace, warm, &mut progress)?;
+    fan.times.reset();
+    let until = Instant::now() + secs;
+    broadcast(&mut swarm, &mut fan, pace, until, &mut progress)?;
     let p99_before = fan.times.value_at_quantile(0.99);
     fan.times.reset();
     fan.deliveries = 0;
@@ -46,14 +50,21 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
         swarm.mute(n);
     }
     let before = server.map(Process::usage).transpose()?;
+    let files_before = server.map(Process::files).transpose()?;
     let (own_before, began) = (Process::own().usage()?, Instant::now());
     let mut most_memory = before.map_or(0, |usage| usage.memory);
-    // In parts, to see the memory at its highest.
-    while began.elapsed() < Duration::from_secs_f64(to.secs) {
-        let until = Instant::now() + Duration::from_millis(250);
+    let mut cut_after = None;
+    let patience = Duration::from_secs_f64(args.patience).max(secs);
+    // In parts, to see the memory at its highest and the moment at which the last of the stalled is gone. Their own ends do not
+    // tell: what the server has sent before stands between them and the end.
+    while began.elapsed() < patience && (cut_after.is_none() || began.elapsed() < secs) {
+        let until = Instant::now() + BETWEEN_LOOKS;
         broadcast(&mut swarm, &mut fan, pace, until, &mut progress)?;
-        if let Some(server) = server {
-            most_memory = most_memory.max(server.usage()?.memory);
+        if let (Some(server), Some(files)) = (server, files_before) {
+            most_memory = most_memory.max(server.memory()?);
+            if cut_after.is_none() && server.files()? + args.stalled as u64 <= files {
+                cut_after = Some(began.elapsed());
+            }
         }
     }
     let after = server.map(Process::usage).transpose()?;
@@ -75,6 +86,18 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
     report.add("deliveries", deliveries, "to those who read");
     report.add("p99_us_before", p99_before, "while all read");
     report.latencies(&fan.times);
+    report.number(
+        "p99_ratio",
+        fan.times.value_at_quantile(0.99) as f64 / p99_before.max(1) as f64,
+        "with stalled ones to without",
+    );
+    if let Some(cut_after) = cut_after {
+        report.number(
+            "cut_secs",
+            cut_after.as_secs_f64(),
+            "until the server had let go of all stalled ones",
+        );
+    }
     let cut: Vec<_> = fan
         .closed
         .iter()
@@ -104,6 +127,12 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
         over,
         deliveries,
     );
+    if server.is_some() && cut_after.is_none() {
+        report.fault(format!(
+            "not all stalled ones were cut within {} s",
+            patience.as_secs_f64()
+        ));
+    }
     fan.add_faults(&mut report);
     Ok(report)
 }

@@ -3,9 +3,10 @@
 //! A connection is a socket and two mostly empty vectors; a readable socket costs one `read`. The generator must cost less
 //! than the server that it measures, or it measures itself.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -16,12 +17,19 @@ use crate::ws::{self, Frame};
 /// One read takes this much at most; also the longest message.
 const BUFFER: usize = 256 << 10;
 
+/// After how many reads the kernel is asked again what has become readable.
+///
+/// A message's time is taken when its socket is found readable, not when it is read: the generator reads a thousand sockets one
+/// after the other, and the last of them must not look slow for that. So it has to look often; a look costs about as much as a
+/// read.
+const READS_BETWEEN_LOOKS: usize = 32;
+
 /// What happens to connections.
 pub(crate) trait Crowd {
     /// The handshake is done. What is appended to `out` is sent on this connection.
     fn opened(&mut self, n: usize, out: &mut Vec<u8>);
-    /// A whole message, text or binary.
-    fn message(&mut self, n: usize, payload: &[u8], out: &mut Vec<u8>);
+    /// A whole message, text or binary; `came` is when its socket was found readable.
+    fn message(&mut self, n: usize, payload: &[u8], came: Instant, out: &mut Vec<u8>);
     /// The connection is gone, and not because of [`Swarm::cut`].
     fn closed(&mut self, n: usize, why: Loss);
 }
@@ -64,12 +72,16 @@ struct Link {
     /// What the socket has not taken.
     out: Vec<u8>,
     is_muted: bool,
+    /// When the socket was found readable for the first and for the last time since it was read; `None` if it was not.
+    readable: Option<(Instant, Instant)>,
 }
 
 /// The connections, numbered by the caller.
 pub(crate) struct Swarm {
     poll: Poll,
     events: Events,
+    /// The connections that were found readable and are not read yet, in that order.
+    readable: VecDeque<usize>,
     links: Vec<Option<Link>>,
     buffer: Vec<u8>,
     server: SocketAddr,
@@ -82,6 +94,7 @@ impl Swarm {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
+            readable: VecDeque::new(),
             links: (0..size).map(|_| None).collect(),
             buffer: vec![0; BUFFER],
             server,
@@ -102,12 +115,21 @@ impl Swarm {
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
             self.server
         );
+        let mut out = handshake.into_bytes();
+        // On loopback it is mostly there already. A request that waited for the next turn would leave the server with
+        // connections that say nothing, thousands of them where thousands are opened at once.
+        match socket.write(&out) {
+            Ok(written) => drop(out.drain(..written)),
+            Err(error) if is_not_now(&error) => {}
+            Err(error) => return Err(error),
+        }
         self.links[n] = Some(Link {
             socket,
             stage: Stage::Upgrading,
             tail: Vec::new(),
-            out: handshake.into_bytes(),
+            out,
             is_muted: false,
+            readable: None,
         });
         Ok(())
     }
@@ -150,18 +172,31 @@ impl Swarm {
         }
     }
 
-    /// Waits for events, for `timeout` at most, and handles them. `None` does not wait.
+    /// Looks which sockets have something, waiting for `timeout` at most, and reads some of them. `None` does not wait.
     pub(crate) fn turn(
         &mut self,
         timeout: Option<Duration>,
         crowd: &mut impl Crowd,
     ) -> io::Result<()> {
-        let timeout = timeout.unwrap_or(Duration::ZERO);
+        let must_read = !self.readable.is_empty();
+        let timeout = timeout.filter(|_| !must_read).unwrap_or(Duration::ZERO);
         match self.poll.poll(&mut self.events, Some(timeout)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Ok(()) => self.look(crowd),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+        for _ in 0..READS_BETWEEN_LOOKS {
+            let Some(n) = self.readable.pop_front() else {
+                break;
+            };
+            self.read(n, crowd);
+        }
+        Ok(())
+    }
+
+    /// Notes which sockets are readable, and goes on writing to those that are writable.
+    fn look(&mut self, crowd: &mut impl Crowd) {
+        let now = Instant::now();
         // Taken out, because handling an event borrows the rest.
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
@@ -169,12 +204,19 @@ impl Swarm {
             if event.is_writable() && self.links[n].as_ref().is_some_and(|l| !l.out.is_empty()) {
                 self.flush(n, crowd);
             }
-            if event.is_readable() || event.is_read_closed() || event.is_error() {
-                self.read(n, crowd);
+            if (event.is_readable() || event.is_read_closed() || event.is_error())
+                && let Some(link) = &mut self.links[n]
+            {
+                match &mut link.readable {
+                    Some((_, last)) => *last = now,
+                    None => {
+                        link.readable = Some((now, now));
+                        self.readable.push_back(n);
+                    }
+                }
             }
         }
         self.events = events;
-        Ok(())
     }
 
     fn flush(&mut self, n: usize, crowd: &mut impl Crowd) {
@@ -199,10 +241,18 @@ impl Swarm {
     }
 
     fn read(&mut self, n: usize, crowd: &mut impl Crowd) {
+        let mut came = None;
         loop {
-            let Some(link) = self.links[n].as_mut().filter(|link| !link.is_muted) else {
+            let Some(link) = &mut self.links[n] else {
                 return;
             };
+            let came = *came.get_or_insert_with(|| {
+                let now = || (Instant::now(), Instant::now());
+                link.readable.take().unwrap_or_else(now)
+            });
+            if link.is_muted {
+                return;
+            }
             let carried = link.tail.len();
             self.buffer[..carried].copy_from_slice(&link.tail);
             let room = &mut self.buffer[carried..];
@@ -219,7 +269,7 @@ impl Swarm {
             };
             let end = carried + got;
             self.reads += 1;
-            match digest(link, n, &self.buffer[..end], crowd) {
+            match digest(link, n, &self.buffer[..end], came, crowd) {
                 Ok(consumed) => {
                     link.tail.clear();
                     link.tail.extend_from_slice(&self.buffer[consumed..end]);
@@ -238,8 +288,17 @@ impl Swarm {
 }
 
 /// Handles the whole frames of `bytes`; returns how many bytes they took.
-fn digest(link: &mut Link, n: usize, bytes: &[u8], crowd: &mut impl Crowd) -> Result<usize, Loss> {
+fn digest(
+    link: &mut Link,
+    n: usize,
+    bytes: &[u8],
+    (first, last): (Instant, Instant),
+    crowd: &mut impl Crowd,
+) -> Result<usize, Loss> {
     let mut consumed = 0;
+    // Of several frames the kernel does not tell when each came: the first did when the socket became readable, the others
+    // between then and the last time that it did.
+    let mut came = first;
     if link.stage == Stage::Upgrading {
         let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(0);
@@ -265,7 +324,10 @@ fn digest(link: &mut Link, n: usize, bytes: &[u8], crowd: &mut impl Crowd) -> Re
         let payload = &rest[start..end];
         consumed += end;
         match opcode {
-            ws::TEXT | ws::BINARY => crowd.message(n, payload, &mut link.out),
+            ws::TEXT | ws::BINARY => {
+                crowd.message(n, payload, came, &mut link.out);
+                came = last;
+            }
             ws::PING => ws::push(&mut link.out, ws::PONG, payload),
             ws::CLOSE => {
                 let code = payload

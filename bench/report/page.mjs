@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
-function median(numbers) {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
+import { figuresOf, median, ratio } from './figures.mjs';
+import { goalsTable } from './goals.mjs';
+
+/** The two ways in which a Courtside server runs. */
+const OURS = ['lean', 'mounted'];
 
 function show(number) {
   if (Math.abs(number) >= 1000) return Math.round(number).toLocaleString('en');
@@ -21,29 +21,23 @@ function cell(numbers) {
   return least === most ? least : `${show(median(numbers))} (${least}–${most})`;
 }
 
-function figuresOf(runs, figure) {
-  return runs.filter((run) => run.faults.length === 0 && typeof run[figure] === 'number').map((run) => run[figure]);
-}
-
-/** The ratio to Bun, round by round: what disturbs a round disturbs both. */
-function ratio(runs, bun, figure) {
-  const ratios = runs.flatMap((run, round) => {
-    const beside = bun[round];
-    const isFit = run.faults.length === 0 && beside?.faults.length === 0 && beside[figure] > 0;
-    return isFit ? [run[figure] / beside[figure]] : [];
-  });
-  return ratios.length > 0 ? median(ratios) : undefined;
+/** Whom a contestant is set beside, by what the column is called: Bun, if it is there and nothing else is said. */
+function beside(scenario, contestant) {
+  const bun = scenario.contestants.find((each) => each.server === 'bun');
+  return contestant.beside ?? (bun ? { Bun: bun.label } : {});
 }
 
 function table(scenario, results) {
-  const runsOf = (contestant) => results.get(`${scenario.title}/${contestant.label}`) ?? [];
-  const bun = scenario.contestants.find((contestant) => contestant.server === 'bun');
-  const compared = scenario.columns.filter((column) => bun && column.less !== undefined);
-  const head = ['', ...scenario.columns.map((c) => c.head), ...compared.map((c) => `${c.head} ÷ Bun`)];
+  const runsOf = (label) => results.get(`${scenario.title}/${label}`) ?? [];
+  const names = [...new Set(scenario.contestants.flatMap((contestant) => Object.keys(beside(scenario, contestant))))];
+  const compared = scenario.columns
+    .filter((column) => column.less !== undefined)
+    .flatMap((column) => names.map((name) => ({ column, name })));
+  const head = ['', ...scenario.columns.map((c) => c.head), ...compared.map(({ column, name }) => `${column.head} ÷ ${name}`)];
   const rows = scenario.contestants.map((contestant) => {
-    const runs = runsOf(contestant);
-    const ratios = compared.map((column) => {
-      const value = ratio(runs, runsOf(bun), column.figure);
+    const runs = runsOf(contestant.label);
+    const ratios = compared.map(({ column, name }) => {
+      const value = ratio(runs, runsOf(beside(scenario, contestant)[name]), column.figure);
       return value === undefined ? '–' : value.toFixed(2);
     });
     return [contestant.label, ...scenario.columns.map((c) => cell(figuresOf(runs, c.figure))), ...ratios];
@@ -67,14 +61,12 @@ function faults(scenarios, results) {
 /** Where Courtside is behind Bun, said before anybody has to look for it. */
 function behind(scenarios, results) {
   return scenarios.flatMap((scenario) => {
-    const bun = scenario.contestants.find((contestant) => contestant.server === 'bun');
-    if (!bun) return [];
-    const runsOf = (contestant) => results.get(`${scenario.title}/${contestant.label}`) ?? [];
+    const runsOf = (label) => results.get(`${scenario.title}/${label}`) ?? [];
     return scenario.contestants
-      .filter((contestant) => contestant.server === 'courtside')
+      .filter((contestant) => OURS.includes(contestant.server))
       .flatMap((contestant) =>
         scenario.columns.flatMap((column) => {
-          const value = column.less === undefined ? undefined : ratio(runsOf(contestant), runsOf(bun), column.figure);
+          const value = column.less === undefined ? undefined : ratio(runsOf(contestant.label), runsOf(beside(scenario, contestant).Bun), column.figure);
           const isWorse = value !== undefined && (column.less ? value > 1.05 : value < 0.95);
           return isWorse ? [`- ${scenario.title}, ${contestant.label}: ${column.head}, ${value.toFixed(2)} times Bun's.`] : [];
         }),
@@ -113,12 +105,12 @@ Written by \`bench/compare\`; run it again rather than believe it.
 
 ${busy}Machine: ${cpus().length} cores of ${cpus()[0].model}, ${gigabytes} GB, Linux ${release()}.
 Versions: ${versions(bun)}.
-${rounds} rounds of ${secs} s for each figure, ${minutes.toFixed(0)} minutes in all; ${new Date().toISOString().slice(0, 10)}.
+Up to ${rounds} rounds of ${secs} s for each figure, fewer for what takes long and for those beside Courtside and Bun, ${minutes.toFixed(0)} minutes in all; ${new Date().toISOString().slice(0, 10)}.
 
 Each cell is the median, with the least and the most of the rounds.
 A ratio to Bun is the median of the rounds' own ratios; the less the better for CPU, latency and memory.
 
-${sections.join('\n')}
+${goalsTable(scenarios, results)}${sections.join('\n')}
 ## Where Courtside is behind Bun
 
 ${worse.length > 0 ? worse.join('\n') : 'Nowhere in this run, by more than 5 %.'}
@@ -130,7 +122,8 @@ ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## 
 - Every broadcast, echo and missed publication that any client receives is checked for loss, repetition and order by a number that it carries. A run in which one is wrong does not count. The states of the small rooms are only counted.
 - The server is pinned to one core with all of its threads, the generator to another. Each run has a server process of its own and a second of warm-up.
 - The servers are run in turn within each round, so that what disturbs the machine disturbs all.
-- CPU is user and system time of the server's process, from \`/proc\`; memory is its resident set.
+- CPU is the time that the server's process was on its core, in user and kernel; memory is its resident set, from \`/proc\`.
+- Courtside runs in two ways. *Lean* is by itself (\`Server::run\`), where a connection leaves the HTTP layer after its handshake; *mounted* is in an \`HttpServer\` of actix-web, beside whatever else that serves.
 - All servers have compression off. Each is written as its own manual shows it: \`bench/peers\`, \`bench/server\`.
 
 ## Caveats
@@ -140,6 +133,6 @@ ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## 
 - They do not do the same. Courtside parses every message, counts what each session was sent, keeps it until the client acknowledges it, and can resume a cut session without loss; Socket.IO and socketioxide frame and parse messages; Bun and ws pass bytes on. The text of 100 bytes is about 170 bytes on the wire with Courtside's envelope, 115 with Socket.IO's, 100 with none.
 - Courtside's clients acknowledge as its protocol asks, each 64 KiB; that is part of its cost.
 - Colyseus is not among them: its clients must ask for a seat by HTTP first and speak a binary protocol of their own, which the generator does not.
-- Latency includes the generator's own reading, and for the fan-out the way of the publication to the server.
+- Latency ends when the kernel tells the generator that a socket is readable; the generator asks after every 32 reads, so that reading the others adds about a tenth of a millisecond. For the fan-out it includes the way of the publication to the server.
 `;
 }

@@ -8,10 +8,17 @@ export const GENERATOR_CORE = '1';
 /** All servers; `target` is Cargo's target directory. */
 export function servers(target) {
   const peers = 'bench/peers';
+  const courtside = [`${target}/release/courtside-bench-server`, '--bind', '127.0.0.1:4300'];
   return {
-    courtside: {
-      name: 'Courtside',
-      command: [`${target}/release/courtside-bench-server`, '--bind', '127.0.0.1:4300'],
+    lean: {
+      name: 'Courtside, by itself',
+      command: [...courtside, '--lean'],
+      address: '127.0.0.1:4300',
+      protocol: 'courtside',
+    },
+    mounted: {
+      name: 'Courtside, mounted in actix-web',
+      command: courtside,
       address: '127.0.0.1:4300',
       protocol: 'courtside',
     },

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "it is a program for a terminal")]
 
+mod talking;
 mod ticking;
 
 use std::time::Duration;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use actix_web::{App, HttpServer};
 use clap::Parser;
 use courtside::prelude::*;
-use serde::{Deserialize, Serialize};
 
+use talking::{Bench, echo};
 use ticking::{Lateness, Ticking, Ticks};
 
 /// A Courtside server to be measured.
@@ -23,75 +24,15 @@ struct Cli {
     /// Where it listens.
     #[arg(long, default_value = "127.0.0.1:4300")]
     bind: String,
-    /// Threads that serve connections.
-    #[arg(long, default_value_t = 1)]
+    /// Runs by itself (`Server::run`), whose connections are lean, instead of mounted in an `HttpServer` of actix-web.
+    #[arg(long)]
+    lean: bool,
+    /// Threads that serve connections. With `--lean` there is one for each core that the process may use.
+    #[arg(long, default_value_t = 1, conflicts_with = "lean")]
     workers: usize,
     /// Threads that run rooms and channels.
     #[arg(long, default_value_t = 1)]
     room_threads: usize,
-}
-
-#[derive(Deserialize, Message)]
-struct Say {
-    text: String,
-}
-
-#[derive(Serialize, Message)]
-struct Line {
-    text: String,
-}
-
-#[derive(Deserialize, Message)]
-#[message(reply = Text)]
-struct Echo {
-    text: String,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Text {
-    text: String,
-}
-
-struct Bench;
-
-impl Room for Bench {
-    type Options = ();
-
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-
-    fn config() -> RoomConfig {
-        RoomConfig::default()
-            .capacity(20_000)
-            .empty_grace(Duration::ZERO)
-    }
-
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Say>().on::<Echo>();
-    }
-}
-
-impl Handle<Say> for Bench {
-    fn handle(&mut self, _: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
-        ctx.broadcast(&Line { text: say.text });
-        Ok(())
-    }
-}
-
-impl Handle<Echo> for Bench {
-    fn handle(
-        &mut self,
-        _: &Client,
-        echo: Echo,
-        _: &mut RoomContext<Self>,
-    ) -> Result<Text, Refusal> {
-        Ok(Text { text: echo.text })
-    }
-}
-
-async fn echo(call: Call<Text>) -> Result<Text, Refusal> {
-    Ok(call.message)
 }
 
 async fn ticks(call: Call<Option<()>>) -> Result<Ticks, Refusal> {
@@ -124,6 +65,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         listener.local_addr()?,
         std::process::id()
     );
+    if cli.lean {
+        server.run(listener, "/ws", |_| {}).await?;
+        return Ok(());
+    }
     HttpServer::new(move || App::new().configure(server.routes("/ws")))
         .on_connect(courtside::watch_socket)
         .client_disconnect_timeout(Duration::ZERO)

@@ -58,7 +58,7 @@
 //! 2. rules, pure and handed the time: `session`, `channel`, `lobby`
 //! 3. what users implement: `room`, `handler`
 //! 4. `actor`: the shells that carry messages and run timers
-//! 5. `server`, `call`, `http`, and the features `client` and `testing`
+//! 5. `server`, `call`, `http`, and the features `client`, `testing` and `bench`
 #![forbid(unsafe_code)]
 
 // So that `#[derive(Message)]`, which names the crate, works within it, too.
@@ -66,6 +66,9 @@
 extern crate self as courtside;
 
 mod actor;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod call;
 mod channel;
 #[cfg(feature = "client")]

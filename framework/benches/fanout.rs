@@ -1,0 +1,157 @@
+//! What the parts of a message's way cost: `cargo bench -p courtside --features bench`.
+//!
+//! The kernel's work for a write is most of a delivery, and none of it is here: this is for what a change to the crate can
+//! spoil. Where several things are done at once, the item counter says what one of them costs.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use bytes::Bytes;
+use courtside::Format;
+use courtside::bench::fanout::{Data, FanOut, Frame, Outbox, read};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use serde_json::{Value, json};
+
+/// How many frames wait together in a busy outbox.
+const TOGETHER: u64 = 16;
+
+const RECEIVERS: usize = 1000;
+
+fn main() {
+    divan::main();
+}
+
+fn text() -> String {
+    "x".repeat(100)
+}
+
+fn line() -> Value {
+    json!({ "text": text() })
+}
+
+fn encode(format: Format, value: &Value) -> Bytes {
+    match format {
+        Format::Json => serde_json::to_vec(value).unwrap().into(),
+        Format::MsgPack => rmp_serde::to_vec(value).unwrap().into(),
+    }
+}
+
+mod inbound {
+    use super::*;
+
+    #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
+    fn head_of_a_send(bencher: Bencher<'_, '_>, format: Format) {
+        let frame = encode(
+            format,
+            &json!({"action": "send", "id": 7, "room": "b6ff1c7e9a2d", "type": "say", "data": line()}),
+        );
+        assert!(read(format, &frame));
+        bencher.bench_local(|| read(format, black_box(&frame)));
+    }
+
+    #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
+    fn head_of_a_publish(bencher: Bencher<'_, '_>, format: Format) {
+        let frame = encode(
+            format,
+            &json!({"action": "publish", "channel": "updates", "data": text()}),
+        );
+        assert!(read(format, &frame));
+        bencher.bench_local(|| read(format, black_box(&frame)));
+    }
+
+    #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
+    fn head_of_a_ping(bencher: Bencher<'_, '_>, format: Format) {
+        let frame = encode(format, &json!({"action": "ping", "received": 400}));
+        assert!(read(format, &frame));
+        bencher.bench_local(|| read(format, black_box(&frame)));
+    }
+}
+
+mod framing {
+    use super::*;
+
+    #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
+    fn message(bencher: Bencher<'_, '_>, format: Format) {
+        let line = line();
+        bencher.bench_local(|| Frame::message(format, black_box(&line)));
+    }
+
+    #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
+    fn publication(bencher: Bencher<'_, '_>, format: Format) {
+        let data = Data::of(format, &text()).unwrap();
+        bencher.bench_local(|| Frame::publication(format, black_box(&data)));
+    }
+
+    /// A publication in JSON for those who read MessagePack, and the other way round.
+    #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
+    fn publication_from_the_other_format(bencher: Bencher<'_, '_>, format: Format) {
+        let [other] = Format::ALL
+            .into_iter()
+            .filter(|each| *each != format)
+            .collect::<Vec<_>>()[..]
+        else {
+            unreachable!("there are two formats")
+        };
+        let data = Data::of(other, &line()).unwrap();
+        bencher.bench_local(|| Frame::publication(format, black_box(&data)));
+    }
+}
+
+mod outbox {
+    use super::*;
+
+    /// Frames that wait together are pushed, pulled and acknowledged.
+    #[divan::bench(args = [1, TOGETHER], sample_size = 100, sample_count = 1000)]
+    fn push_and_pull(bencher: Bencher<'_, '_>, together: u64) {
+        let frame = Frame::message(Format::Json, &line()).unwrap();
+        let mut outbox = Outbox::default();
+        let mut received = 0;
+        bencher
+            .counter(ItemsCount::new(together))
+            .bench_local(move || {
+                for _ in 0..together {
+                    outbox.push(black_box(&frame));
+                }
+                while outbox.pull() > 0 {}
+                received += together;
+                outbox.acknowledge(received)
+            });
+    }
+}
+
+mod hub {
+    use super::*;
+
+    fn fan_out() -> (FanOut, Frame) {
+        let fan = FanOut::new(RECEIVERS).unwrap();
+        let data = Data::of(Format::Json, &text()).unwrap();
+        let frame = Frame::publication(Format::Json, &data).unwrap();
+        fan.publish(&frame);
+        let bytes = frame.bytes(Format::Json).len();
+        assert_eq!(fan.drain(), RECEIVERS * bytes, "not everybody got it");
+        (fan, frame)
+    }
+
+    /// One publication from the hub's mailbox into all pipes. One per sample, as the next would find the pipes full.
+    #[divan::bench(sample_size = 1, sample_count = 2000)]
+    fn publish_to_1_000(bencher: Bencher<'_, '_>) {
+        let (fan, frame) = fan_out();
+        bencher
+            .counter(ItemsCount::new(RECEIVERS))
+            .with_inputs(|| fan.drain())
+            .bench_local_values(|_| fan.publish(black_box(&frame)));
+    }
+
+    /// Some publications into all pipes, and out of them again.
+    #[divan::bench(args = [1, TOGETHER], sample_size = 1, sample_count = 1000)]
+    fn publish_to_1_000_and_drain(bencher: Bencher<'_, '_>, together: u64) {
+        let (fan, frame) = fan_out();
+        bencher
+            .counter(ItemsCount::new(RECEIVERS as u64 * together))
+            .bench_local(|| {
+                for _ in 0..together {
+                    fan.publish(black_box(&frame));
+                }
+                fan.drain()
+            });
+    }
+}
