@@ -1,4 +1,4 @@
-import { isNode } from './tree';
+import type { Node } from './tree';
 
 // FNV-1a, 32 bits.
 const BASIS = 0x811c9dc5;
@@ -38,10 +38,10 @@ function feed(hash: number, value: unknown): number {
     for (const element of value) hash = feed(hash, element);
     return hash;
   }
-  if (!isNode(value)) throw new TypeError(`a state cannot hold a ${typeof value}`);
-  const keys = inOrder(Object.keys(value).filter((key) => value[key] !== null && value[key] !== undefined));
+  const node = value as Node;
+  const keys = inOrder(Object.keys(node).filter((key) => node[key] !== null && node[key] !== undefined));
   hash = word(byte(hash, OBJECT), keys.length);
-  for (const key of keys) hash = feed(text(hash, key), value[key]);
+  for (const key of keys) hash = feed(text(hash, key), node[key]);
   return hash;
 }
 

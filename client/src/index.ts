@@ -7,9 +7,11 @@
 export { connect, type Client, type ClientEvents, type Loss } from './client';
 export type { Gap, PublicationInfo, Subscription } from './channel';
 export type { Clock } from './clock';
+export type { EntityListener } from './entities';
 export { CourtsideError, type OwnErrorCode } from './errors';
 export type { Off } from './events';
 export type { ClientState, Retry } from './link';
 export type { ConnectOptions, Socket, SocketClass } from './options';
+export type { At, EntityAt, Path, PathIn } from './path';
 export { CLOSE_CODES, type CloseCode, type Format, type JoinMode, type Position } from './protocol';
 export type { AnyRoom, Content, Room, RoomTypes } from './room';
