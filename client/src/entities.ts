@@ -24,14 +24,24 @@ export class Entities<E> {
     const now = (this.known = isNode(value) ? value : {});
     if (now === before) return;
     const { listener } = this;
-    for (const key of Object.keys(before)) {
-      const old = before[key];
-      if (isThere(old) && !isThere(entry(now, key))) this.tell(() => listener.removed?.(key, old as E));
-    }
+    const news: string[] = [];
+    let kept = 0;
     for (const key of Object.keys(now)) {
+      // Most are as they were, and those are passed over without a look at whether they are the map's own.
+      if (now[key] === before[key]) kept += 1;
+      else news.push(key);
+    }
+    const known = Object.keys(before);
+    if (kept < known.length) {
+      for (const key of known) {
+        const old = before[key];
+        if (isThere(old) && !isThere(entry(now, key))) this.tell(() => listener.removed?.(key, old as E));
+      }
+    }
+    for (const key of news) {
       const entity = now[key];
       const old = entry(before, key);
-      if (entity === old || !isThere(entity)) continue;
+      if (!isThere(entity)) continue;
       this.tell(() => (isThere(old) ? listener.changed?.(key, entity as E, old as E) : listener.added?.(key, entity as E)));
     }
   }
