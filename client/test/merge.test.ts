@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashOf } from '../src/hash';
 import { mergePatch, share } from '../src/merge';
+import { difference } from './support/difference';
 import { golden } from './support/golden';
 import { seeded } from './support/random';
 
@@ -73,16 +74,6 @@ test('no key pollutes what objects inherit, and none is lost', () => {
   assert.equal(JSON.stringify(share(parse('{"__proto__": {"x": 1}, "a": 1}'), parse('{"__proto__": {"x": 1}, "a": 2}'))), '{"__proto__":{"x":1},"a":2}');
   assert.equal(JSON.stringify(share({}, parse('{"__proto__": {}}'))), '{"__proto__":{}}');
 });
-
-/** What changed between two values, written without a view to how it is applied. */
-function difference(a: any, b: any): unknown {
-  const plain = (value: any): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!plain(a) || !plain(b)) return b;
-  const patch: Record<string, unknown> = {};
-  for (const key of Object.keys(a)) if (!(key in b)) patch[key] = null;
-  for (const key of Object.keys(b)) if (JSON.stringify(a[key]) !== JSON.stringify(b[key])) patch[key] = key in a ? difference(a[key], b[key]) : b[key];
-  return patch;
-}
 
 test('the difference of any two values leads from one to the other', () => {
   const random = seeded(7);

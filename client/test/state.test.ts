@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashOf } from '../src/hash';
 import type { Room } from '../src/index';
+import { byNumber, difference } from './support/difference';
+import { seeded } from './support/random';
 import { reconnect, settle, stage, FORMATS, turn, type Stage } from './support/stage';
 
 async function joined(on: Stage): Promise<Room> {
@@ -291,3 +293,50 @@ test('a listener to entities can be taken back by itself, and before it was ever
   await turn();
   assert.deepEqual(added, ['a']);
 });
+
+for (const format of FORMATS) {
+  test(`whatever patches a server loses or gets wrong, the client has its state again, in ${format}`, async () => {
+    const random = seeded(21);
+    const below = (n: number): number => Math.floor(random() * n);
+    const on = stage({ format });
+    const room = await joined(on);
+    const told = new Map<string, unknown>();
+    room.onEntities(['ships'], { added: (key, ship) => told.set(key, ship), changed: (key, ship) => told.set(key, ship), removed: (key) => told.delete(key) });
+    let state: any = { ships: {}, round: 0 };
+    let keys: string[] = [];
+    let tick = 0;
+    const whole = (): Told => {
+      keys = Object.keys(state.ships).filter(() => random() < 0.5);
+      return { tick, data: state, ...(format === 'msgpack' && { keys: [...keys] }), ...(random() < 0.5 && { hash: hashOf(state) }) };
+    };
+    await tell(on, room, whole());
+    let asked = 0;
+    for (let step = 0; step < 400; step += 1) {
+      const before = structuredClone(state);
+      for (let n = below(4); n >= 0; n -= 1) {
+        const id = ['1', '2', '10', 'x', 'ö🚀'][below(5)] as string;
+        if (random() < 0.2) delete state.ships[id];
+        else state.ships[id] = { ...state.ships[id], [['x', 'y', 'name', 'list'][below(4)] as string]: [below(9), 'a', { x: below(3) }, [{ x: 1, y: below(2) }]][below(4)] };
+      }
+      state.round = below(3);
+      const base = tick;
+      tick += 1 + below(2);
+      const patch = difference(before, state);
+      const data = format === 'msgpack' ? byNumber(patch, keys) : patch;
+      const hash = random() < 0.1 ? 1 : random() < 0.5 ? hashOf(state) : undefined;
+      if (random() < 0.1) continue;
+      on.server.whole = undefined;
+      await tell(on, room, { tick, base, data, ...(hash !== undefined && { hash }) });
+      if (syncs(on).length > asked) {
+        asked += 1;
+        assert.equal(syncs(on).length, asked);
+        await tell(on, room, { tick: 0, base: 99, data: { round: 'never' } });
+        await tell(on, room, whole());
+      }
+      assert.deepEqual([room.state, room.tick], [state, tick]);
+      assert.deepEqual(Object.fromEntries(told), room.state.ships);
+    }
+    assert.ok(asked > 30);
+    assert.deepEqual(on.errors, []);
+  });
+}
