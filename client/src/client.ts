@@ -65,6 +65,7 @@ export class Client {
     this.roomPort = {
       issue: (action) => this.issue(action),
       request: (action) => this.request(action),
+      sync: (room) => this.sync(room),
       complain: (error) => this.complain(error),
     };
     this.channelPort = {
@@ -337,6 +338,14 @@ export class Client {
         if (error.code !== 'closed') this.complain(new CourtsideError(error.code, `Subscribing to "${channel.name}" was refused: ${error.message}`));
       },
     );
+  }
+
+  /** A room asks once, and then only after the answer, so there are never more of these than rooms. */
+  private sync(room: string): void {
+    const id = this.requests.nextId();
+    this.issue({ action: 'sync', room }, id, true);
+    // The state itself comes as an event. A refusal means that the room is about to end, which is told where it happens.
+    this.requests.wait(id, () => {}, () => {});
   }
 
   private releaseChannel(channel: Channel): void {

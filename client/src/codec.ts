@@ -1,6 +1,8 @@
-import { decode as unpack, encode as pack } from '@msgpack/msgpack';
+import { encode as pack } from '@msgpack/msgpack';
 import { CourtsideError, reasonOf } from './errors';
 import type { Action, Format, Ping, ServerEvent } from './protocol';
+import { Packed, Reader } from './reader';
+import { put, type Node } from './tree';
 
 /** One WebSocket message: text holds JSON, bytes hold MessagePack. */
 export type Frame = string | Uint8Array<ArrayBuffer>;
@@ -22,9 +24,25 @@ export function encode(action: Action | Ping, format: Format): Frame {
 
 /** Reads a frame by its kind, whatever the session's format is. Throws where it is no event. */
 export function decode(frame: string | ArrayBuffer): ServerEvent {
-  const value: unknown = typeof frame === 'string' ? JSON.parse(frame) : unpack(frame);
+  const value: unknown = typeof frame === 'string' ? JSON.parse(frame) : unpack(new Uint8Array(frame));
   if (typeof value !== 'object' || value === null || typeof (value as { event?: unknown }).event !== 'string') {
     throw new Error('a frame is not an object with an `event`');
   }
   return value as ServerEvent;
+}
+
+/** Reads an event from MessagePack. What a patch holds stays packed: only its room has the key table to read it with. */
+function unpack(bytes: Uint8Array): Node {
+  const reader = new Reader(bytes);
+  const event: Node = {};
+  let data: Uint8Array | undefined;
+  for (let left = reader.enter(); left > 0; left -= 1) {
+    const key = reader.key();
+    // The event's name may come behind its data.
+    if (key === 'data' && (event.event === undefined || event.event === 'patch')) data = reader.skip();
+    else put(event, key, reader.value());
+  }
+  if (!reader.hasEnded) throw new Error('something follows the event');
+  if (data) event.data = event.event === 'patch' ? new Packed(data) : new Reader(data).value();
+  return event;
 }

@@ -13,10 +13,11 @@
  * | `connect_failed`, `disconnected`, `token_failed`, `protocol` | a connection failed; the client comes back by itself |
  * | `goodbye` and the names of close codes | the server ended the connection for good |
  * | `unheard` | a room's messages were discarded because nobody listened |
+ * | `bad_hash` | a whole state does not have the hash that the server says |
  */
 export type OwnErrorCode =
   | 'bad_url' | 'no_websocket' | 'bad_data' | 'queue_full' | 'session_lost' | 'room_left' | 'closed' | 'not_connected'
-  | 'connect_failed' | 'disconnected' | 'token_failed' | 'protocol' | 'goodbye' | 'unheard';
+  | 'connect_failed' | 'disconnected' | 'token_failed' | 'protocol' | 'goodbye' | 'unheard' | 'bad_hash';
 
 /** Every error of this client, and every `error` event of the server: a `code` for programs, a `message` for people. */
 export class CourtsideError extends Error {

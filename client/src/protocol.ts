@@ -19,6 +19,7 @@ export type Action = (
   | { action: 'join'; kind: string; mode?: JoinMode; options?: unknown }
   | { action: 'leave'; room: string }
   | { action: 'send'; room: string; type: string; data?: unknown }
+  | { action: 'sync'; room: string }
   | { action: 'call'; type: string; data?: unknown }
   | { action: 'subscribe'; channel: string; since?: Position }
   | { action: 'unsubscribe'; channel: string }
@@ -64,13 +65,37 @@ export interface Publication {
   data: unknown;
 }
 
+/** A room's whole state. */
+export interface StateEvent {
+  event: 'state';
+  room: string;
+  tick: number;
+  data: unknown;
+  /** In MessagePack: the keys that later patches name by number. Absent: none yet. */
+  keys?: readonly string[];
+  /** What `data` hashes to. Absent: nobody checks. */
+  hash?: number;
+}
+
+/** What has changed in a room's state since that of tick `base`. */
+export interface PatchEvent {
+  event: 'patch';
+  room: string;
+  tick: number;
+  base: number;
+  /** A JSON merge patch; in MessagePack still packed, see `Packed`. */
+  data: unknown;
+  /** What the state hashes to once the patch is applied. Absent: nobody checks. */
+  hash?: number;
+}
+
 /** An event that the session's rules hand on to rooms, channels and waiting requests. */
 export type SessionEvent =
   | { event: 'joined'; id?: number; room: string; kind: string; member: number }
   | { event: 'left'; id?: number; room: string; reason: string }
   | { event: 'message' | 'signal'; room: string; type: string; data?: unknown }
-  | { event: 'state'; room: string; tick: number; data: unknown }
-  | { event: 'patch'; room: string; tick: number; base: number; data: unknown }
+  | StateEvent
+  | PatchEvent
   | { event: 'subscribed'; id?: number; channel: string; epoch: string; offset: number; recovered: boolean; publications?: Publication[] }
   | { event: 'unsubscribed'; id?: number; channel: string; reason: string }
   | { event: 'publication'; channel: string; offset: number; data: unknown }

@@ -1,5 +1,7 @@
+import { Entities, type EntityListener } from './entities';
 import { CourtsideError } from './errors';
 import { Emitter, guarded, type Off } from './events';
+import { valueAt, type At, type EntityAt, type Path, type PathIn } from './path';
 import type { Action, SessionEvent } from './protocol';
 import { StateMirror } from './state';
 
@@ -41,6 +43,8 @@ type ReplyTo<T extends RoomTypes, K> = K extends keyof Part<T, 'replies'> ? Part
 export interface RoomPort {
   issue(action: Action): void;
   request<R>(action: Action): Promise<R>;
+  /** Asks for a whole state. */
+  sync(room: string): void;
   complain(error: CourtsideError): void;
 }
 
@@ -57,7 +61,7 @@ interface RoomEvents {
 export class Room<T extends RoomTypes = AnyRoom> {
   private readonly messages = new Emitter<Record<string, [data: never]>>();
   private readonly events = new Emitter<RoomEvents>();
-  private readonly mirror = new StateMirror();
+  private readonly mirror: StateMirror;
   /** Messages that came before the first listener; undefined once they were handed on. */
   private held: { type: string; data: unknown }[] | undefined = [];
   private flushing = false;
@@ -72,9 +76,15 @@ export class Room<T extends RoomTypes = AnyRoom> {
     readonly kind: string,
     /** This client's number in the room. The room gives it to nobody else. */
     readonly member: number,
-  ) {}
+  ) {
+    this.mirror = new StateMirror({ sync: () => port.sync(id), complain: (error) => port.complain(error) });
+  }
 
-  /** The last whole state that the server told, or undefined before the first. Treat it as read-only. */
+  /**
+   * The last state that the server told, or undefined before the first.
+   * Treat it as read-only: what an event does not change is shared by the states before and after it, so that `===` tells
+   * for any part of a state whether something in it changed.
+   */
   get state(): Part<T, 'state'> | undefined {
     return this.mirror.data as Part<T, 'state'> | undefined;
   }
@@ -99,7 +109,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     return this.messages.on(type, listener as (data: never) => void);
   }
 
-  /** Is told each whole state, and the present one first if there is one. */
+  /** Is told each state, and the present one first if there is one. */
   onState(listener: (state: Part<T, 'state'>, tick: number) => void): Off {
     this.listened();
     let due = this.mirror.tick !== undefined;
@@ -113,6 +123,42 @@ export class Room<T extends RoomTypes = AnyRoom> {
     if (due) queueMicrotask(tell);
     return () => {
       due = false;
+      off();
+    };
+  }
+
+  /**
+   * Is told what stands at a place in the state, and what stood there, after each event that changed something there or
+   * below: `room.onChange(['ships', key, 'hp'], (now, before) => …)`. Undefined means that there was, or is, nothing.
+   * It is not told what is there already; that is in `state`.
+   */
+  onChange<const P extends Path>(
+    path: P & PathIn<Part<T, 'state'>, P>,
+    listener: (now: At<Part<T, 'state'>, P> | undefined, before: At<Part<T, 'state'>, P> | undefined) => void,
+  ): Off {
+    this.listened();
+    let seen = valueAt(this.mirror.data, path);
+    return this.events.on('state', () => {
+      const before = seen;
+      seen = valueAt(this.mirror.data, path);
+      if (seen !== before) listener(seen as never, before as never);
+    });
+  }
+
+  /**
+   * Is told, for the map at a place in the state, which of its entities came, changed and went with each event, and first,
+   * right after the code that is running now, of those that are there already:
+   * `room.onEntities(['ships'], { added: (key, ship) => …, changed: (key, ship, before) => …, removed: (key, ship) => … })`.
+   * The whole event is applied before; what went is told first. A map that is not there has no entities.
+   */
+  onEntities<const P extends Path>(path: P & PathIn<Part<T, 'state'>, P>, listener: EntityListener<EntityAt<Part<T, 'state'>, P>>): Off {
+    this.listened();
+    const entities = new Entities(listener);
+    const look = (): void => entities.look(valueAt(this.mirror.data, path));
+    const off = this.events.on('state', look);
+    queueMicrotask(look);
+    return () => {
+      entities.stop();
       off();
     };
   }
@@ -179,10 +225,10 @@ export class Room<T extends RoomTypes = AnyRoom> {
   /** @internal An event of the server that names this room. */
   receive(event: Extract<SessionEvent, { event: 'message' | 'signal' | 'state' | 'patch' }>): void {
     if (event.event === 'state') {
-      this.mirror.whole(event.tick, event.data);
-      this.events.emit('state', event.data as never, event.tick);
+      this.mirror.whole(event);
+      this.events.emit('state', this.mirror.data as never, event.tick);
     } else if (event.event === 'patch') {
-      if (this.mirror.patch(event.tick, event.base, event.data)) this.events.emit('state', this.mirror.data as never, event.tick);
+      if (this.mirror.patch(event)) this.events.emit('state', this.mirror.data as never, event.tick);
     } else if (!this.held) {
       this.messages.emit(event.type, event.data as never);
     } else if (this.held.length < HELD_MESSAGES) {

@@ -96,16 +96,6 @@ test('a listener of the state is told the present one first', async () => {
   assert.equal(seen.length, 2);
 });
 
-test('a patch is left aside until patches are understood', async () => {
-  const on = stage();
-  const room = await joined(on);
-  const tick = room.tick;
-  on.server.tell(on.server.session, { event: 'patch', room: room.id, tick: 99, base: tick, data: { joined: false } });
-  await settle(on);
-  assert.deepEqual([room.state, room.tick], [{ joined: true }, tick]);
-  assert.equal(on.client.state, 'open');
-});
-
 test('leaving is confirmed, final, and harmless to repeat', async () => {
   const on = stage();
   const room = await joined(on);

@@ -28,6 +28,39 @@ export async function declared(client: Client, room: Room<Arena>): Promise<void>
   (await room.call('respawn')).y;
 }
 
+interface Race {
+  state: {
+    ships: Record<string, { x: number; name?: string; trail: { x: number }[] }>;
+    byId: Record<number, { hp: number }>;
+    round: { n: number } | null;
+    phase: { kind: 'wait' } | { kind: 'race'; laps: number };
+  };
+}
+
+export function places(room: Room<Race>): void {
+  room.onChange(['round', 'n'], (now, before) => (now ?? 0) + (before ?? 0));
+  room.onChange(['ships', 'a', 'trail', 0, 'x'], (now) => now?.toFixed());
+  room.onChange(['ships', 'a', 'name'], (now) => now?.trim());
+  room.onChange(['byId', 7, 'hp'], (now) => now?.toFixed());
+  room.onChange(['byId', '7', 'hp'], (now) => now?.toFixed());
+  room.onChange(['phase', 'laps'], (now) => now?.toFixed());
+  room.onChange([], (now) => now?.ships.a?.x);
+  room.onEntities(['ships'], { added: (key, ship) => key.repeat(ship.x), changed: (_, ship, before) => ship.x - before.x });
+  room.onEntities(['byId'], { removed: (_, { hp }) => hp.toFixed() });
+  // @ts-expect-error There is no such place.
+  room.onChange(['shipz'], () => {});
+  // @ts-expect-error Nor is there one inside of it.
+  room.onChange(['ships', 'a', 'y'], () => {});
+  // @ts-expect-error A number has no parts.
+  room.onChange(['round', 'n', 'x'], () => {});
+  // @ts-expect-error It may not be there.
+  room.onChange(['round', 'n'], (now) => now.toFixed());
+  // @ts-expect-error An array is no map.
+  room.onEntities(['ships', 'a', 'trail'], { added: (_, point) => point.x });
+  // @ts-expect-error There is no such place.
+  room.onEntities(['round', 'm'], {});
+}
+
 export async function undeclared(client: Client): Promise<void> {
   const room = await client.join('arena');
   room.on('anything', (data) => data.deeply.nested);
@@ -35,6 +68,8 @@ export async function undeclared(client: Client): Promise<void> {
   room.send('anything', { x: 1 });
   (await room.call('anything')).whatever;
   room.onState((state) => state.players);
+  room.onChange(['any', 7, 'place'], (now, before) => now.x - before.x);
+  room.onEntities(['players'], { added: (key, player) => player[key].x });
   const top = await client.call<{ name: string }[]>('leaderboard.top', { limit: 10 });
   top[0]?.name.trim();
   client.subscribe<{ goal: number }>('updates', ({ goal }, { offset }) => goal + offset);

@@ -1,7 +1,8 @@
-import { decode, encode } from '@msgpack/msgpack';
+import { decode } from '@msgpack/msgpack';
 import type { Format } from '../../src/protocol';
 import type { FakeClock } from './clock';
 import type { FakeSocket, ServerSide } from './network';
+import { pack } from './pack';
 
 // A model of a server, written from the protocol and sharing no code with the client.
 
@@ -41,6 +42,10 @@ export class ServerModel implements ServerSide {
   /** Actions of these types get no answer until `answer` is called. */
   readonly silent = new Set<string>();
   answersPings = true;
+  /** Whether who joins is told a state at once. */
+  tellsJoiners = true;
+  /** What is told to those that ask for a room's state, or nothing as long as the answer is under way. */
+  whole: { tick: number; data: unknown; keys?: string[]; hash?: number } | undefined = { tick: 1000, data: { synced: true } };
   epoch = 'one';
   /** How many publications are retained. */
   retained = Infinity;
@@ -165,11 +170,15 @@ export class ServerModel implements ServerSide {
         const room = act.room ?? `${act.kind}-${(this.serial += 1)}`;
         session.rooms.set(room, act.kind ?? 'arena');
         answer('joined', { room, kind: session.rooms.get(room), member: session.rooms.size });
-        return this.state(room, { joined: true }, session);
+        return this.tellsJoiners ? this.state(room, { joined: true }, session) : undefined;
       }
       case 'leave':
         session.rooms.delete(act.room);
         return answer('left', { room: act.room, reason: 'left' });
+      case 'sync':
+        answer('reply', {});
+        if (this.whole) this.tell(session, { event: 'state', room: act.room, ...this.whole });
+        return;
       case 'send':
       case 'call':
         if (act.type === 'refuse') return answer('error', { code: 'refused', message: 'Not now.', ...(act.room && { room: act.room }) });
@@ -199,6 +208,6 @@ export class ServerModel implements ServerSide {
   private write(session: ModelSession, event: object): void {
     const { socket } = session;
     if (!socket?.alive) return;
-    socket.down.push(session.format === 'json' ? JSON.stringify(event) : encode(event).slice().buffer);
+    socket.down.push(session.format === 'json' ? JSON.stringify(event) : pack(event).slice().buffer);
   }
 }
