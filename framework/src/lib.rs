@@ -54,7 +54,7 @@
 //! Each floor uses only those below; a test holds that.
 //!
 //! 0. words: `ids`, `tick`, `close`, `error`, `config`
-//! 1. `wire`: actions and events, in JSON and MessagePack
+//! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: what changed in a state
 //! 2. rules, pure and handed the time: `session`, `channel`, `lobby`
 //! 3. what users implement: `room`, `handler`
 //! 4. `actor`: the shells that carry messages and run timers
@@ -80,6 +80,7 @@ mod lobby;
 mod room;
 mod server;
 mod session;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tick;

@@ -62,6 +62,8 @@ impl std::fmt::Display for CodecError {
     }
 }
 
+impl std::error::Error for CodecError {}
+
 /// Appends `value` to `out`.
 ///
 /// MessagePack is written with named fields and in JSON's model, so that both formats carry the same: a UUID is the same text, a
@@ -134,7 +136,7 @@ pub(crate) fn transcode_into(
 }
 
 /// How deep what is sent may be: decoders, those of clients included, stop at 128, and an event adds a few levels.
-const DEEPEST: usize = 120;
+pub(crate) const DEEPEST: usize = 120;
 
 /// The application's part of a message, still encoded, in the format in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
