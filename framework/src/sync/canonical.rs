@@ -92,8 +92,7 @@ impl Hash {
             Node::UInt(value) => self.number(*value as f64),
             Node::Int(value) => self.number(*value as f64),
             Node::F32(value) => self.number(match format {
-                // What its shortest digits read as: another number, unless it has few digits.
-                Format::Json => value.to_string().parse().unwrap_or_default(),
+                Format::Json => as_read(*value),
                 Format::MsgPack => (*value).into(),
             }),
             Node::F64(value) => self.number(*value),
@@ -119,6 +118,17 @@ impl Hash {
             self.node(&entry.node, format);
         }
     }
+}
+
+/// What the digits that JSON has for a number read as: another number, unless it has few digits.
+fn as_read(value: f32) -> f64 {
+    // By the same encoder, as there may be two texts that are equally short and equally near.
+    let mut digits = [0; 32];
+    let mut rest = &mut digits[..];
+    let _fits = serde_json::to_writer(&mut rest, &value);
+    let length = 32 - rest.len();
+    let text = std::str::from_utf8(&digits[..length]).unwrap_or_default();
+    text.parse().unwrap_or_default()
 }
 
 fn by_text(one: &Key, other: &Key) -> std::cmp::Ordering {

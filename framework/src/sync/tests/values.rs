@@ -44,12 +44,12 @@ fn key() -> impl Strategy<Value = String> {
     ]
 }
 
-fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+pub(super) fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     prop::collection::vec((key(), value), 0..6)
         .prop_map(|entries| Value::Object(entries.into_iter().collect::<Map<_, _>>()))
 }
 
-pub(super) fn number() -> impl Strategy<Value = Value> {
+fn number() -> impl Strategy<Value = Value> {
     prop_oneof![
         (0_u64..4).prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
