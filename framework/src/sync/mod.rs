@@ -11,12 +11,15 @@
 
 pub(crate) mod canonical;
 mod differ;
+pub(crate) mod fixed;
+pub(crate) mod grid;
 mod index;
 mod key;
 pub(crate) mod keys;
 pub(crate) mod layers;
 #[cfg(any(test, feature = "client"))]
 pub(crate) mod merge;
+pub(crate) mod only;
 pub(crate) mod tree;
 pub(crate) mod write;
 
