@@ -66,6 +66,9 @@
 extern crate self as courtside;
 
 mod actor;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod call;
 mod channel;
 #[cfg(feature = "client")]

@@ -11,7 +11,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (2, &["session", "channel", "lobby"]),
     (3, &["room", "handler"]),
     (4, &["actor"]),
-    (5, &["server", "call", "http", "client", "testing"]),
+    (5, &["server", "call", "http", "client", "testing", "bench"]),
 ];
 
 fn floor(module: &str) -> Option<u8> {

@@ -5,7 +5,7 @@
 use std::fmt::{self, Write as _};
 
 use serde::ser::{
-    self, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct,
+    self, Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct,
     SerializeStructVariant, SerializeTuple, SerializeTupleStruct, SerializeTupleVariant,
     Serializer,
 };
@@ -14,18 +14,23 @@ use super::key::{Key, KeyRef};
 use super::tree::{Array, Entry, NONE, Node, Object, Version};
 use crate::wire::codec::{CodecError, DEEPEST};
 
-impl ser::Error for CodecError {
+/// Why a value cannot be serialised. In a box, so that a walk's result, which is nearly always that all is well, fits in a
+/// register.
+type Fault = Box<CodecError>;
+
+impl ser::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Box::new(CodecError(message.to_string()))
     }
 }
 
-type Walked<T = bool> = Result<T, CodecError>;
+type Walked<T = ()> = Result<T, Fault>;
 
 /// One walk.
 pub(super) struct Pass {
     version: Version,
-    number: u32,
+    /// How often something was found to be different: who wants to know it of a part looks at it before and after.
+    changes: u64,
     emptied: u32,
     depth: usize,
     /// Where what is only displayed is written out; one buffer for the whole walk.
@@ -33,10 +38,10 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(version: Version, number: u32) -> Self {
+    pub(super) fn new(version: Version) -> Self {
         Self {
             version,
-            number,
+            changes: 0,
             emptied: 0,
             depth: 0,
             text: String::new(),
@@ -47,8 +52,19 @@ impl Pass {
         self.version
     }
 
-    pub(super) fn number(&self) -> u32 {
-        self.number
+    /// Something is different.
+    #[inline]
+    pub(super) fn change(&mut self) {
+        self.changes += 1;
+    }
+
+    pub(super) fn has_changed(&self) -> bool {
+        self.changes > 0
+    }
+
+    /// A place lost what it held.
+    pub(super) fn empty(&mut self) {
+        self.emptied += 1;
     }
 
     /// How many places lost what they held.
@@ -56,13 +72,10 @@ impl Pass {
         self.emptied
     }
 
-    pub(super) fn has_emptied(&mut self) {
-        self.emptied += 1;
-    }
-
-    fn descend(&mut self) -> Walked<()> {
+    #[inline]
+    fn descend(&mut self) -> Walked {
         if self.depth == DEEPEST {
-            return Err(CodecError(format!(
+            return Err(ser::Error::custom(format_args!(
                 "objects and arrays stand more than {DEEPEST} deep within each other"
             )));
         }
@@ -71,41 +84,48 @@ impl Pass {
     }
 }
 
-/// A place in the tree that is told its value. Says whether that is another one than before.
+/// A place in the tree that is told its value.
 pub(super) struct Slot<'a> {
     node: &'a mut Node,
     pass: &'a mut Pass,
 }
 
 impl<'a> Slot<'a> {
+    #[inline]
     pub(super) fn new(node: &'a mut Node, pass: &'a mut Pass) -> Self {
         Self { node, pass }
     }
 
+    #[cold]
     fn put(self, value: Node) -> Walked {
         self.node.put(value, self.pass);
-        Ok(true)
+        Ok(())
     }
 
+    #[inline]
+    fn noted(self, changed: bool) -> Walked {
+        if changed {
+            self.pass.change();
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn object(self) -> Walked<Members<'a>> {
         self.pass.descend()?;
-        let changed = !matches!(self.node, Node::Object(_));
-        if let Node::Former(former) = self.node {
-            // Its emptied places are there again, to be filled or to be told of.
-            *self.node = Node::Object(std::mem::take(&mut former.object));
-        } else if changed {
-            *self.node = Node::Object(Box::default());
+        if !matches!(self.node, Node::Object(_)) {
+            self.pass.change();
+            self.node.become_object();
         }
         match self.node {
-            Node::Object(object) => Ok(Members::new(object, self.pass, changed)),
+            Node::Object(object) => Ok(Members::new(object, self.pass)),
             _ => Err(ser::Error::custom("an object is no object")),
         }
     }
 
     fn array(self) -> Walked<Items<'a>> {
         self.pass.descend()?;
-        let changed = !matches!(self.node.visible(), Node::Array(_));
-        if changed {
+        if !matches!(self.node.visible(), Node::Array(_)) {
             self.node.put(Node::Array(Box::default()), self.pass);
         }
         let node = match self.node {
@@ -117,55 +137,44 @@ impl<'a> Slot<'a> {
                 array,
                 pass: self.pass,
                 at: 0,
-                changed,
                 variant: None,
             }),
             _ => Err(ser::Error::custom("an array is no array")),
         }
     }
 
-    /// The place of the only value of an object.
+    /// The place of the only value of an object; that value is not null.
     fn variant(self, name: &'static str) -> Walked<(Slot<'a>, Variant<'a>)> {
         let mut members = self.object()?;
-        let at = members.at(KeyRef::name(name));
-        let entry = &mut members.object.entries[at as usize];
-        // Whatever comes here is no null.
-        members.kept += u32::from(entry.node.is_present());
-        if !entry.node.is_present() {
-            members.object.present += 1;
-            members.changed = true;
-        }
-        entry.pass = members.pass.number;
-        let (object, pass, changed) = members.close();
-        let Entry {
-            node,
-            changed: stamp,
-            ..
-        } = &mut object.entries[at as usize];
-        Ok((Slot { node, pass }, Variant { stamp, changed }))
+        let at = members.field(name);
+        members.name(at);
+        let (object, pass) = members.close();
+        let Entry { node, changed, .. } = &mut object.entries[at as usize];
+        let before = pass.changes;
+        Ok((Slot { node, pass }, Variant { changed, before }))
     }
 }
 
 /// The object around a variant's value.
 struct Variant<'a> {
-    stamp: &'a mut Version,
-    changed: bool,
+    changed: &'a mut Version,
+    before: u64,
 }
 
 impl Variant<'_> {
-    fn end(self, inner: bool, pass: &mut Pass) -> bool {
+    fn end(self, pass: &mut Pass) {
         pass.depth -= 1;
-        if inner {
-            *self.stamp = pass.version;
+        if pass.changes != self.before {
+            *self.changed = pass.version;
         }
-        inner || self.changed
     }
 }
 
 /// A boolean or a number without a sign.
 macro_rules! scalars {
     ($($method:ident: $type:ty => $place:ident;)*) => {
-        $(fn $method(self, value: $type) -> Walked {
+        $(#[inline]
+        fn $method(self, value: $type) -> Walked {
             self.$place(value.into())
         })*
     };
@@ -174,7 +183,8 @@ macro_rules! scalars {
 /// Signed numbers: those that have no sign are kept as the unsigned are, as both formats write them alike.
 macro_rules! signed {
     ($($method:ident: $type:ty;)*) => {
-        $(fn $method(self, value: $type) -> Walked {
+        $(#[inline]
+        fn $method(self, value: $type) -> Walked {
             match u64::try_from(value) {
                 Ok(value) => self.serialize_u64(value),
                 Err(_) => self.negative(value.into()),
@@ -184,25 +194,31 @@ macro_rules! signed {
 }
 
 impl Slot<'_> {
+    #[inline]
     fn bool(self, value: bool) -> Walked {
-        match self.node {
-            Node::Bool(old) => Ok(std::mem::replace(old, value) != value),
-            _ => self.put_other(Node::Bool(value)),
+        if let Node::Bool(old) = self.node {
+            let changed = std::mem::replace(old, value) != value;
+            return self.noted(changed);
         }
+        self.put_other(Node::Bool(value))
     }
 
+    #[inline]
     fn unsigned(self, value: u64) -> Walked {
-        match self.node {
-            Node::UInt(old) => Ok(std::mem::replace(old, value) != value),
-            _ => self.put_other(Node::UInt(value)),
+        if let Node::UInt(old) = self.node {
+            let changed = std::mem::replace(old, value) != value;
+            return self.noted(changed);
         }
+        self.put_other(Node::UInt(value))
     }
 
+    #[inline]
     fn negative(self, value: i64) -> Walked {
-        match self.node {
-            Node::Int(old) => Ok(std::mem::replace(old, value) != value),
-            _ => self.put_other(Node::Int(value)),
+        if let Node::Int(old) = self.node {
+            let changed = std::mem::replace(old, value) != value;
+            return self.noted(changed);
         }
+        self.put_other(Node::Int(value))
     }
 
     /// Puts a scalar where something else stands, or where something stood.
@@ -218,15 +234,15 @@ impl Slot<'_> {
             _ => false,
         };
         if is_equal {
-            return Ok(false);
+            return Ok(());
         }
         self.put(value)
     }
 }
 
 impl<'a> Serializer for Slot<'a> {
-    type Ok = bool;
-    type Error = CodecError;
+    type Ok = ();
+    type Error = Fault;
     type SerializeSeq = Items<'a>;
     type SerializeTuple = Items<'a>;
     type SerializeTupleStruct = Items<'a>;
@@ -267,36 +283,41 @@ impl<'a> Serializer for Slot<'a> {
         }
     }
 
+    #[inline]
     fn serialize_f32(self, value: f32) -> Walked {
         if !value.is_finite() {
             return self.serialize_unit();
         }
-        match self.node {
+        if let Node::F32(old) = self.node {
             // By their bits, as 0 and -0 are written differently.
-            Node::F32(old) => Ok(std::mem::replace(old, value).to_bits() != value.to_bits()),
-            _ => self.put_other(Node::F32(value)),
+            let changed = std::mem::replace(old, value).to_bits() != value.to_bits();
+            return self.noted(changed);
         }
+        self.put_other(Node::F32(value))
     }
 
+    #[inline]
     fn serialize_f64(self, value: f64) -> Walked {
         if !value.is_finite() {
             return self.serialize_unit();
         }
-        match self.node {
+        if let Node::F64(old) = self.node {
             // By their bits, as 0 and -0 are written differently.
-            Node::F64(old) => Ok(std::mem::replace(old, value).to_bits() != value.to_bits()),
-            _ => self.put_other(Node::F64(value)),
+            let changed = std::mem::replace(old, value).to_bits() != value.to_bits();
+            return self.noted(changed);
         }
+        self.put_other(Node::F64(value))
     }
 
     fn serialize_char(self, value: char) -> Walked {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
+    #[inline]
     fn serialize_str(self, value: &str) -> Walked {
         match self.node.visible() {
-            Node::Text(old) if **old == *value => Ok(false),
-            Node::Name(old) if *old == value => Ok(false),
+            Node::Text(old) if **old == *value => Ok(()),
+            Node::Name(old) if *old == value => Ok(()),
             _ => self.put(Node::Text(value.into())),
         }
     }
@@ -315,7 +336,7 @@ impl<'a> Serializer for Slot<'a> {
 
     fn serialize_unit(self) -> Walked {
         match self.node {
-            Node::Null => Ok(false),
+            Node::Null => Ok(()),
             _ => self.put_other(Node::Null),
         }
     }
@@ -326,8 +347,8 @@ impl<'a> Serializer for Slot<'a> {
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Walked {
         match self.node.visible() {
-            Node::Name(old) if std::ptr::eq(*old, variant) || *old == variant => Ok(false),
-            Node::Text(old) if **old == *variant => Ok(false),
+            Node::Name(old) if std::ptr::eq(*old, variant) || *old == variant => Ok(()),
+            Node::Text(old) if **old == *variant => Ok(()),
             _ => self.put(Node::Name(variant)),
         }
     }
@@ -344,9 +365,9 @@ impl<'a> Serializer for Slot<'a> {
         value: &T,
     ) -> Walked {
         let mut members = self.object()?;
-        let at = members.at(KeyRef::name(variant));
+        let at = members.field(variant);
         members.fill(at, value)?;
-        members.end()
+        Members::end(members)
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Walked<Items<'a>> {
@@ -412,7 +433,8 @@ impl<'a> Serializer for Slot<'a> {
 fn displayed<T: fmt::Display + ?Sized>(pass: &mut Pass, value: &T) -> Walked<String> {
     let mut text = std::mem::take(&mut pass.text);
     text.clear();
-    write!(text, "{value}").map_err(|_| CodecError("a value could not be displayed".to_owned()))?;
+    let displayed = write!(text, "{value}");
+    displayed.map_err(|_| Fault::custom("a value could not be displayed"))?;
     Ok(text)
 }
 
@@ -421,33 +443,31 @@ pub(super) struct Items<'a> {
     array: &'a mut Array,
     pass: &'a mut Pass,
     at: usize,
-    changed: bool,
     variant: Option<Variant<'a>>,
 }
 
 impl Items<'_> {
-    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Walked<()> {
+    #[inline]
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Walked {
         let items = &mut self.array.items;
         if self.at == items.len() {
             items.push(Node::Null);
-            self.changed = true;
+            self.pass.change();
         }
-        self.changed |= value.serialize(Slot::new(&mut items[self.at], self.pass))?;
+        value.serialize(Slot::new(&mut items[self.at], self.pass))?;
         self.at += 1;
         Ok(())
     }
 
-    fn close(self) -> Walked {
-        let is_shorter = self.at < self.array.items.len();
-        if is_shorter {
+    fn close(self) {
+        if self.at < self.array.items.len() {
             self.array.items.truncate(self.at);
+            self.pass.change();
         }
         self.pass.depth -= 1;
-        let changed = self.changed || is_shorter;
-        Ok(match self.variant {
-            Some(variant) => variant.end(changed, self.pass),
-            None => changed,
-        })
+        if let Some(variant) = self.variant {
+            variant.end(self.pass);
+        }
     }
 }
 
@@ -455,15 +475,17 @@ impl Items<'_> {
 macro_rules! lists {
     ($($trait:ident, $method:ident);* $(;)?) => {
         $(impl $trait for Items<'_> {
-            type Ok = bool;
-            type Error = CodecError;
+            type Ok = ();
+            type Error = Fault;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Walked<()> {
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Walked {
                 self.item(value)
             }
 
             fn end(self) -> Walked {
-                self.close()
+                self.close();
+                Ok(())
             }
         })*
     };
@@ -477,29 +499,37 @@ lists! {
 }
 
 /// An object that is told its members.
+///
+/// As long as they come in the order of the last walk, nothing is kept of which came: their number says it.
 pub(super) struct Members<'a> {
     object: &'a mut Object,
     pass: &'a mut Pass,
     /// The entry that was named last, and the one that was named after it the last time.
     previous: u32,
     expected: u32,
-    /// How many entries had a value before the walk, and how many of those were named.
-    before: u32,
-    kept: u32,
-    changed: bool,
+    /// How many were named in the last walk, and how many in this one.
+    last: u32,
+    named: u32,
+    /// Whether they came in another order, so that those that came are marked.
+    strays: bool,
+    /// Whether one came twice.
+    is_twice: bool,
     /// The entry whose key was named and whose value comes next.
     open: Option<u32>,
     variant: Option<Variant<'a>>,
 }
 
 impl<'a> Members<'a> {
-    fn new(object: &'a mut Object, pass: &'a mut Pass, changed: bool) -> Self {
+    #[inline]
+    fn new(object: &'a mut Object, pass: &'a mut Pass) -> Self {
         Self {
             previous: NONE,
             expected: object.head,
-            before: object.present,
-            kept: 0,
-            changed,
+            // If the walk ends halfway, it is not known any more.
+            last: std::mem::replace(&mut object.named, NONE),
+            named: 0,
+            strays: false,
+            is_twice: false,
             open: None,
             variant: None,
             object,
@@ -508,6 +538,7 @@ impl<'a> Members<'a> {
     }
 
     /// The entry of a field.
+    #[inline]
     fn field(&mut self, name: &'static str) -> u32 {
         match self.object.entries.get(self.expected as usize) {
             Some(Entry {
@@ -519,22 +550,27 @@ impl<'a> Members<'a> {
     }
 
     /// The entry of a key, which is added if there is none.
+    #[inline]
     fn at(&mut self, key: KeyRef<'_>) -> u32 {
-        let expected = self.object.entries.get(self.expected as usize);
-        let next = match expected {
-            Some(entry) if entry.key.is(key) => return self.expected,
-            Some(entry) => entry.next,
-            None => NONE,
-        };
+        match self.object.entries.get(self.expected as usize) {
+            Some(entry) if entry.key.is(key) => self.expected,
+            _ => self.stray(key),
+        }
+    }
+
+    /// The entry of a key that was not expected here.
+    #[cold]
+    fn stray(&mut self, key: KeyRef<'_>) -> u32 {
+        if !self.strays {
+            self.strays = true;
+            self.object.mark_named(self.named);
+        }
         // The one that was expected is gone, most likely.
-        let after = self.object.entries.get(next as usize);
-        let at = match after {
-            Some(entry) if entry.key.is(key) => next,
-            _ => match self.object.find(key) {
-                Some(at) => at,
-                None => self.object.push(key),
-            },
-        };
+        let entries = &self.object.entries;
+        let next = entries.get(self.expected as usize).map(|gone| gone.next);
+        let next = next.filter(|at| entries.get(*at as usize).is_some_and(|e| e.key.is(key)));
+        let found = next.or_else(|| self.object.find(key));
+        let at = found.unwrap_or_else(|| self.object.push(key));
         match self.object.entries.get_mut(self.previous as usize) {
             Some(previous) => previous.next = at,
             None => self.object.head = at,
@@ -542,49 +578,54 @@ impl<'a> Members<'a> {
         at
     }
 
-    fn fill<T: Serialize + ?Sized>(&mut self, at: u32, value: &T) -> Walked<()> {
+    /// Notes that an entry was named.
+    #[inline]
+    fn name(&mut self, at: u32) -> &mut Entry {
         let entry = &mut self.object.entries[at as usize];
+        self.named += 1;
+        if self.strays {
+            // As in JSON, the last one counts.
+            self.is_twice |= entry.is_named;
+            entry.is_named = true;
+        }
         (self.previous, self.expected) = (at, entry.next);
-        let was = entry.node.is_present();
-        let is_twice = entry.pass == self.pass.number;
-        if is_twice {
-            // As in JSON, the last one counts, and nothing of the first stays.
-            entry.node.put(Node::Null, self.pass);
-        } else {
-            entry.pass = self.pass.number;
-            self.kept += u32::from(was);
-        }
-        let done = value.serialize(Slot::new(&mut entry.node, self.pass));
-        if is_twice || !matches!(done, Ok(false)) {
+        entry
+    }
+
+    #[inline]
+    fn fill<T: Serialize + ?Sized>(&mut self, at: u32, value: &T) -> Walked {
+        self.name(at);
+        let entry = &mut self.object.entries[at as usize];
+        let before = self.pass.changes;
+        value.serialize(Slot::new(&mut entry.node, self.pass))?;
+        if self.pass.changes != before {
             entry.changed = self.pass.version;
-            self.changed = true;
-            let is = entry.node.is_present();
-            self.object.present = self.object.present + u32::from(is) - u32::from(was);
-            if was && !is {
-                self.pass.has_emptied();
-            }
         }
-        done.map(|_| ())
+        Ok(())
     }
 
     /// Takes out what was not named.
-    fn close(self) -> (&'a mut Object, &'a mut Pass, bool) {
-        let is_less = self.kept < self.before;
-        if is_less {
+    #[inline]
+    fn close(self) -> (&'a mut Object, &'a mut Pass) {
+        if self.strays || self.named != self.last {
+            if !self.strays {
+                self.object.mark_named(self.named);
+            }
             self.object.remove_unnamed(self.pass);
         }
-        self.object.pass = self.pass.number;
-        (self.object, self.pass, self.changed || is_less)
+        self.object.named = if self.is_twice { NONE } else { self.named };
+        (self.object, self.pass)
     }
 
+    #[inline]
     fn end(mut self) -> Walked {
         let variant = self.variant.take();
-        let (_, pass, changed) = self.close();
+        let (_, pass) = self.close();
         pass.depth -= 1;
-        Ok(match variant {
-            Some(variant) => variant.end(changed, pass),
-            None => changed,
-        })
+        if let Some(variant) = variant {
+            variant.end(pass);
+        }
+        Ok(())
     }
 }
 
@@ -592,18 +633,20 @@ impl<'a> Members<'a> {
 macro_rules! structs {
     ($($trait:ident);* $(;)?) => {
         $(impl $trait for Members<'_> {
-            type Ok = bool;
-            type Error = CodecError;
+            type Ok = ();
+            type Error = Fault;
 
+            #[inline]
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 key: &'static str,
                 value: &T,
-            ) -> Walked<()> {
+            ) -> Walked {
                 let at = self.field(key);
                 self.fill(at, value)
             }
 
+            #[inline]
             fn end(self) -> Walked {
                 Members::end(self)
             }
@@ -614,15 +657,17 @@ macro_rules! structs {
 structs! { SerializeStruct; SerializeStructVariant }
 
 impl SerializeMap for Members<'_> {
-    type Ok = bool;
-    type Error = CodecError;
+    type Ok = ();
+    type Error = Fault;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Walked<()> {
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Walked {
         self.open = Some(key.serialize(Named { members: self })?);
         Ok(())
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Walked<()> {
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Walked {
         let Some(at) = self.open.take() else {
             return Err(ser::Error::custom("a map's value came before its key"));
         };
@@ -645,7 +690,8 @@ fn no_key<T>() -> Walked<T> {
 
 macro_rules! integers {
     ($($method:ident: $type:ty),* $(,)?) => {
-        $(fn $method(self, value: $type) -> Walked<u32> {
+        $(#[inline]
+        fn $method(self, value: $type) -> Walked<u32> {
             match i64::try_from(value) {
                 Ok(number) => Ok(self.members.at(KeyRef::Int(number))),
                 Err(_) => self.collect_str(&value),
@@ -656,14 +702,14 @@ macro_rules! integers {
 
 impl Serializer for Named<'_, '_> {
     type Ok = u32;
-    type Error = CodecError;
-    type SerializeSeq = Impossible<u32, CodecError>;
-    type SerializeTuple = Impossible<u32, CodecError>;
-    type SerializeTupleStruct = Impossible<u32, CodecError>;
-    type SerializeTupleVariant = Impossible<u32, CodecError>;
-    type SerializeMap = Impossible<u32, CodecError>;
-    type SerializeStruct = Impossible<u32, CodecError>;
-    type SerializeStructVariant = Impossible<u32, CodecError>;
+    type Error = Fault;
+    type SerializeSeq = Impossible<u32, Fault>;
+    type SerializeTuple = Impossible<u32, Fault>;
+    type SerializeTupleStruct = Impossible<u32, Fault>;
+    type SerializeTupleVariant = Impossible<u32, Fault>;
+    type SerializeMap = Impossible<u32, Fault>;
+    type SerializeStruct = Impossible<u32, Fault>;
+    type SerializeStructVariant = Impossible<u32, Fault>;
 
     integers! {
         serialize_i8: i8,

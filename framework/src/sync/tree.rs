@@ -32,8 +32,6 @@ pub(crate) struct Tree {
     /// When the root last became an object, null, or something else.
     shape_changed: Version,
     horizon: Version,
-    /// Counts the walks, so that a part can tell whether the last one met it.
-    pass: u32,
     /// An update failed halfway: what it did is not stamped throughout.
     is_torn: bool,
     /// How many emptied places there may be.
@@ -57,8 +55,7 @@ impl Tree {
     ) -> Result<bool, CodecError> {
         debug_assert!(version >= self.changed, "versions do not go back");
         let shape = self.root.shape();
-        self.pass = self.pass.wrapping_add(1);
-        let mut pass = Pass::new(version, self.pass);
+        let mut pass = Pass::new(version);
         let done = value.serialize(Slot::new(&mut self.root, &mut pass));
         self.emptied = self.emptied.saturating_add(pass.emptied());
         if shape != self.root.shape() {
@@ -69,7 +66,8 @@ impl Tree {
             self.horizon = version;
             self.changed = version;
         }
-        let changed = done? || is_torn;
+        done.map_err(|fault| *fault)?;
+        let changed = pass.has_changed() || is_torn;
         if changed {
             self.changed = version;
         }
@@ -173,8 +171,22 @@ impl Node {
         }
     }
 
+    /// Puts an object in the place of whatever stands here.
+    #[cold]
+    pub(super) fn become_object(&mut self) {
+        *self = Self::Object(match self {
+            // Its emptied places are there again, to be filled or to be told of.
+            Self::Former(former) => std::mem::take(&mut former.object),
+            _ => Box::default(),
+        });
+    }
+
     /// Puts something that is no object in the place of whatever stands here.
     pub(super) fn put(&mut self, value: Self, pass: &mut Pass) {
+        pass.change();
+        if matches!(value, Self::Null) {
+            pass.empty();
+        }
         match self {
             Self::Former(former) => former.value = value,
             Self::Object(_) => {
@@ -239,10 +251,9 @@ pub(super) struct Object {
     pub(super) entries: Vec<Entry>,
     /// The entry that was named first.
     pub(super) head: u32,
-    /// How many entries have a value.
-    pub(super) present: u32,
-    /// The last pass that named all that there is.
-    pub(super) pass: u32,
+    /// How many were named in the last walk, one after the other from the head; those are all that have a value.
+    /// `NONE` if that is not known.
+    pub(super) named: u32,
     /// There once entries are too many to look through.
     index: Option<Box<Index>>,
 }
@@ -253,10 +264,10 @@ pub(super) struct Entry {
     pub(super) node: Node,
     /// When anything in it last changed; the beginning for a key that never had a value.
     pub(super) changed: Version,
-    /// The last pass that named it.
-    pub(super) pass: u32,
     /// The entry that serde named after this one; serde seldom changes its mind.
     pub(super) next: u32,
+    /// Whether it was named in the last walk that went another way than the one before it.
+    pub(super) is_named: bool,
 }
 
 impl Default for Object {
@@ -264,8 +275,7 @@ impl Default for Object {
         Self {
             entries: Vec::new(),
             head: NONE,
-            present: 0,
-            pass: 0,
+            named: NONE,
             index: None,
         }
     }
@@ -293,8 +303,8 @@ impl Object {
             key: key.to_key(),
             node: Node::Null,
             changed: Version::default(),
-            pass: 0,
             next: NONE,
+            is_named: false,
         });
         self.reindex(false);
         self.entries.len() as u32 - 1
@@ -312,19 +322,30 @@ impl Object {
     /// Takes everything out and leaves its places behind.
     fn empty(&mut self, pass: &mut Pass) {
         for entry in &mut self.entries {
-            if entry.node.is_present() {
-                entry.remove(pass);
-            }
+            entry.remove(pass);
         }
-        self.present = 0;
     }
 
-    /// Takes out what this pass has not named.
+    /// Marks the first `count` entries that the last walk named, and no others.
+    pub(super) fn mark_named(&mut self, count: u32) {
+        for entry in &mut self.entries {
+            entry.is_named = false;
+        }
+        let mut at = self.head;
+        for _ in 0..count {
+            let Some(entry) = self.entries.get_mut(at as usize) else {
+                return;
+            };
+            entry.is_named = true;
+            at = entry.next;
+        }
+    }
+
+    /// Takes out what is not marked.
     pub(super) fn remove_unnamed(&mut self, pass: &mut Pass) {
         for entry in &mut self.entries {
-            if entry.pass != pass.number() && entry.node.is_present() {
+            if !entry.is_named {
                 entry.remove(pass);
-                self.present -= 1;
             }
         }
     }
@@ -332,9 +353,10 @@ impl Object {
 
 impl Entry {
     fn remove(&mut self, pass: &mut Pass) {
-        self.node.put(Node::Null, pass);
-        self.changed = pass.version();
-        pass.has_emptied();
+        if self.node.is_present() {
+            self.node.put(Node::Null, pass);
+            self.changed = pass.version();
+        }
     }
 }
 
@@ -367,7 +389,7 @@ impl Sweep {
         for entry in &mut object.entries {
             self.visited += 1;
             self.node(&mut entry.node);
-            if matches!(entry.node, Node::Null) && entry.pass != object.pass {
+            if matches!(entry.node, Node::Null) && !entry.is_named {
                 let is_forgotten = entry.changed <= self.up_to;
                 is_same &= !is_forgotten;
                 self.left += u32::from(!is_forgotten);
@@ -377,10 +399,10 @@ impl Sweep {
             return;
         }
         let (mut moved, mut kept) = (Vec::with_capacity(object.entries.len()), 0);
-        let (up_to, pass) = (self.up_to, object.pass);
+        let up_to = self.up_to;
         object.entries.retain(|entry| {
             let stays =
-                !matches!(entry.node, Node::Null) || entry.pass == pass || entry.changed > up_to;
+                !matches!(entry.node, Node::Null) || entry.is_named || entry.changed > up_to;
             moved.push(if stays { kept } else { NONE });
             kept += u32::from(stays);
             stays
