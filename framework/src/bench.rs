@@ -25,11 +25,14 @@ impl Shared {
         self.tree.update(value, self.version).ok()
     }
 
-    /// Appends the whole state and begins its table of keys.
-    pub fn write_whole(&mut self, format: Format, out: &mut Vec<u8>) -> bool {
-        let layers = Layers::of(&self.tree);
-        self.table.begin(&layers);
-        layers.write_whole(format, out).is_ok()
+    /// Begins the table of keys anew.
+    pub fn begin_table(&mut self) {
+        self.table.begin(&Layers::of(&self.tree));
+    }
+
+    /// Appends the whole state.
+    pub fn write_whole(&self, format: Format, out: &mut Vec<u8>) -> bool {
+        Layers::of(&self.tree).write_whole(format, out).is_ok()
     }
 
     /// Appends what changed in this step.

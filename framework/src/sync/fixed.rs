@@ -44,7 +44,11 @@ impl<const N: u32> Fixed<N> {
     /// How many steps of `1 / N` it is: what is sent.
     #[must_use]
     pub fn steps(self) -> i64 {
-        (self.0 * Self::STEPS).round() as i64
+        // To the nearest, halves away from zero, as `f64::round` does; that is a call, and this is a few instructions.
+        let steps = self.0 * Self::STEPS;
+        let whole = steps as i64;
+        let rest = steps - whole as f64;
+        whole.saturating_add(i64::from(rest >= 0.5) - i64::from(rest <= -0.5))
     }
 }
 
@@ -110,6 +114,15 @@ mod tests {
             assert_eq!(Fixed::<100>::from(number).steps(), sent, "{number}");
         }
         assert_eq!(serde_json::to_string(&Fixed::<8>::new(0.5)).unwrap(), "4");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_is_rounded_as_floats_are(number: f64, small in -1e6..1e6_f64) {
+            for number in [number, small, small.trunc() + 0.5, 0.499_999_999_999_999_94] {
+                proptest::prop_assert_eq!(Fixed::<1>::new(number).steps(), number.round() as i64);
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! JSON's model, are equal without being written out.
 
 use std::fmt;
-use std::hash::BuildHasher;
 
 /// A key that is kept.
 #[derive(Clone, Debug)]
@@ -37,14 +36,6 @@ impl<'a> KeyRef<'a> {
             Self::Int(number) => Key::Int(number),
             Self::Name(name) => Key::Name(name),
             Self::Text(text) => Key::Text(text.into()),
-        }
-    }
-
-    pub(super) fn hash(self, state: &impl BuildHasher) -> u64 {
-        match self {
-            Self::Int(number) => state.hash_one(number),
-            Self::Name(text) => state.hash_one(text),
-            Self::Text(text) => state.hash_one(text),
         }
     }
 }

@@ -121,7 +121,18 @@ impl Sink for MsgPack<'_, '_, '_> {
     }
 
     fn uint(&mut self, value: u64) {
-        let _written = rmp::encode::write_uint(self.out, value);
+        // Most are small.
+        match value {
+            0..=0x7f => self.out.push(value as u8),
+            0x80..=0xff => self.out.extend_from_slice(&[0xcc, value as u8]),
+            0x100..=0xffff => {
+                let [high, low] = (value as u16).to_be_bytes();
+                self.out.extend_from_slice(&[0xcd, high, low]);
+            }
+            _ => {
+                let _written = rmp::encode::write_uint(self.out, value);
+            }
+        }
     }
 
     fn int(&mut self, value: i64) {
@@ -151,6 +162,10 @@ impl Sink for MsgPack<'_, '_, '_> {
     fn close_array(&mut self) {}
 
     fn open_object(&mut self, count: usize) -> Written {
+        if count < 16 {
+            self.out.push(0x80 | count as u8);
+            return Ok(());
+        }
         let count = u32::try_from(count).map_err(|_| Unfit)?;
         let _written = rmp::encode::write_map_len(self.out, count);
         Ok(())
