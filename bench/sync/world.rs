@@ -28,7 +28,7 @@ impl World {
             let ship = Ship {
                 x: Fixed::new(chance.next() * width),
                 y: Fixed::new(chance.next() * width),
-                angle: Fixed::new(chance.next() * 6.28),
+                angle: Fixed::new(chance.next() * std::f64::consts::TAU),
                 hp: 100,
                 name: format!("ship {id}"),
             };
