@@ -545,8 +545,14 @@ impl<'a> Members<'a> {
                 key: Key::Name(own),
                 ..
             }) if std::ptr::eq(*own, name) => self.expected,
-            _ => self.at(KeyRef::name(name)),
+            _ => self.other_field(name),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_field(&mut self, name: &'static str) -> u32 {
+        self.at(KeyRef::name(name))
     }
 
     /// The entry of a key, which is added if there is none.
@@ -560,6 +566,7 @@ impl<'a> Members<'a> {
 
     /// The entry of a key that was not expected here.
     #[cold]
+    #[inline(never)]
     fn stray(&mut self, key: KeyRef<'_>) -> u32 {
         if !self.strays {
             self.strays = true;
@@ -580,16 +587,16 @@ impl<'a> Members<'a> {
 
     /// Notes that an entry was named.
     #[inline]
-    fn name(&mut self, at: u32) -> &mut Entry {
-        let entry = &mut self.object.entries[at as usize];
+    fn name(&mut self, at: u32) {
         self.named += 1;
+        self.previous = at;
+        let entry = &mut self.object.entries[at as usize];
+        self.expected = entry.next;
         if self.strays {
             // As in JSON, the last one counts.
             self.is_twice |= entry.is_named;
             entry.is_named = true;
         }
-        (self.previous, self.expected) = (at, entry.next);
-        entry
     }
 
     #[inline]

@@ -62,8 +62,10 @@ impl Sink for Json<'_> {
     }
 
     fn text(&mut self, value: &str) {
-        let is_plain = |byte: &u8| (b' '..0x80).contains(byte) && !matches!(byte, b'"' | b'\\');
-        if value.as_bytes().iter().all(is_plain) {
+        let is_plain = |byte: &u8| (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\');
+        // Without an early end, so that many bytes are compared at once.
+        let is_plain = value.bytes().fold(true, |all, byte| all & is_plain(&byte));
+        if is_plain {
             self.0.push(b'"');
             self.0.extend_from_slice(value.as_bytes());
             self.0.push(b'"');
@@ -148,7 +150,12 @@ impl Sink for MsgPack<'_, '_, '_> {
     }
 
     fn text(&mut self, value: &str) {
-        let _written = rmp::encode::write_str(self.out, value);
+        if value.len() < 32 {
+            self.out.push(0xa0 | value.len() as u8);
+            self.out.extend_from_slice(value.as_bytes());
+        } else {
+            let _written = rmp::encode::write_str(self.out, value);
+        }
     }
 
     fn open_array(&mut self, count: usize) -> Written {
