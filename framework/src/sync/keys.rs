@@ -281,3 +281,99 @@ impl std::hash::Hash for Used<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::sync::tree::{Tree, Version};
+    use crate::wire::codec::Format;
+
+    fn tree(keys: std::ops::Range<u32>, version: u32, tree: &mut Tree) {
+        let state: BTreeMap<u32, u32> = keys.map(|key| (key, version)).collect();
+        tree.update(&state, Version(version)).unwrap();
+    }
+
+    fn patch(tree: &Tree, since: u32, mut names: Names<'_>) -> Result<Vec<u8>, Unfit> {
+        let mut out = Vec::new();
+        let layers = Layers::of(tree);
+        layers.write_patch(Format::MsgPack, Version(since), &mut names, &mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn names_of_fields_come_first_and_the_frequent_ones_before_the_others() {
+        #[derive(Serialize)]
+        struct Ship {
+            x: u8,
+            seldom: Option<u8>,
+        }
+        let ship = |n| Ship { x: n, seldom: None };
+        let mut tree = Tree::default();
+        let state = BTreeMap::from([("ships", BTreeMap::from([(7, ship(1)), (8, ship(2))]))]);
+        tree.update(&state, Version(1)).unwrap();
+        let mut table = KeyTable::default();
+        assert!(table.is_empty());
+        table.begin(&Layers::of(&tree));
+        let keys = serde_json::to_string(&table).unwrap();
+        assert_eq!(keys, r#"["seldom","x","7","8","ships"]"#);
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more_and_begins_anew() {
+        let (mut state, mut table) = (Tree::default(), KeyTable::default());
+        tree(0..10, 1, &mut state);
+        table.begin(&Layers::of(&state));
+        for version in 2..=5 {
+            let end = KEYS as u32 * (version - 1) / 4;
+            tree(0..end, version, &mut state);
+            assert!(patch(&state, version - 1, Names::Growing(&mut table)).is_ok());
+        }
+        assert_eq!(table.len(), KEYS);
+        assert!(table.is_worn(&Layers::of(&state)), "it is full");
+        tree(0..KEYS as u32 + 1, 6, &mut state);
+        let known = table.mark();
+        assert_eq!(patch(&state, 5, Names::Growing(&mut table)), Err(Unfit));
+        assert_eq!(table.mark(), known, "nothing is left of the attempt");
+        table.begin(&Layers::of(&state));
+        assert!(!table.is_worn(&Layers::of(&state)), "there is room again");
+        assert_eq!(
+            patch(&state, 5, Names::Known(&table, known)),
+            Err(Unfit),
+            "the old numbers mean nothing any more"
+        );
+        assert!(patch(&state, 5, Names::Growing(&mut table)).is_ok());
+    }
+
+    #[test]
+    fn a_table_most_of_whose_keys_are_gone_begins_anew() {
+        let (mut state, mut table) = (Tree::default(), KeyTable::default());
+        let mut renewed = 0;
+        for version in 1..2000 {
+            tree(version..version + 20, version, &mut state);
+            if table.is_worn(&Layers::of(&state)) {
+                table.begin(&Layers::of(&state));
+                renewed += 1;
+            }
+            assert!(patch(&state, version - 1, Names::Growing(&mut table)).is_ok());
+            assert!(table.len() <= WORN + 1);
+        }
+        assert!((5..10).contains(&renewed), "{renewed}");
+    }
+
+    #[test]
+    fn who_is_behind_is_told_nothing_that_it_cannot_read() {
+        let (mut state, mut table) = (Tree::default(), KeyTable::default());
+        tree(0..10, 1, &mut state);
+        table.begin(&Layers::of(&state));
+        let behind = table.mark();
+        tree(0..10, 2, &mut state);
+        assert!(patch(&state, 1, Names::Known(&table, behind)).is_ok());
+        tree(0..11, 3, &mut state);
+        assert!(patch(&state, 2, Names::Growing(&mut table)).is_ok());
+        assert_eq!(patch(&state, 1, Names::Known(&table, behind)), Err(Unfit));
+        let now = table.mark();
+        assert!(patch(&state, 1, Names::Known(&table, now)).is_ok());
+    }
+}
