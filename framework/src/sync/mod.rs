@@ -1,7 +1,7 @@
 //! State that synchronises itself: what changed in any value that serde can serialise, as merge patches.
 //!
 //! A [`tree::Tree`] is what a value last was. [`Tree::update`](tree::Tree::update) walks the value beside it (the walk is in
-//! [`differ`]) and stamps what differs. [`layers::Layers`] is what one receiver sees, and writes it: whole, or what changed since
+//! [`differ`] and [`members`]) and stamps what differs. [`layers::Layers`] is what one receiver sees, and writes it: whole, or what changed since
 //! any version, with the keys of a [`keys::KeyTable`] in MessagePack. [`merge`] is the other end, and [`canonical`] the hash by
 //! which both ends can tell that they agree.
 //!
@@ -17,6 +17,7 @@ mod index;
 mod key;
 pub(crate) mod keys;
 pub(crate) mod layers;
+mod members;
 #[cfg(any(test, feature = "client"))]
 pub(crate) mod merge;
 pub(crate) mod only;
