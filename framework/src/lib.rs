@@ -54,7 +54,7 @@
 //! Each floor uses only those below; a test holds that.
 //!
 //! 0. words: `ids`, `tick`, `close`, `error`, `config`
-//! 1. `wire`: actions and events, in JSON and MessagePack
+//! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: what changed in a state
 //! 2. rules, pure and handed the time: `session`, `channel`, `lobby`
 //! 3. what users implement: `room`, `handler`
 //! 4. `actor`: the shells that carry messages and run timers
@@ -83,6 +83,7 @@ mod lobby;
 mod room;
 mod server;
 mod session;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tick;
@@ -105,6 +106,9 @@ pub use room::context::RoomContext;
 pub use room::state::State;
 pub use room::timers::TimerId;
 pub use server::{PublishError, Server, ServerBuilder, listen};
+pub use sync::fixed::Fixed;
+pub use sync::grid::Grid;
+pub use sync::only::Only;
 pub use tick::Tick;
 pub use wire::action::JoinMode;
 pub use wire::codec::Format;

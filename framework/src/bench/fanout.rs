@@ -1,12 +1,11 @@
 //! The way of a message: the head of an inbound frame, the framing of an event, an outbox, and a hub with its pipes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
-use std::task::{Context, Waker};
 
 use actix::{System, SystemRunner};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use crate::actor::hub::Hub;
@@ -26,6 +25,9 @@ const ACKNOWLEDGE_EACH: u64 = 256;
 
 /// How many more a receiver was sent by the time its acknowledgement arrives.
 const BEHIND: u64 = 16;
+
+/// How much a connection's writer takes at a time.
+const GATHER: usize = crate::actor::connection::Writer::GATHER;
 
 /// The default of [`Limits::nesting`](crate::config::Limits::nesting); asking for all defaults would look at the machine.
 const NESTING: usize = 32;
@@ -83,20 +85,21 @@ pub struct Outbox(outbox::Outbox);
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self(outbox::Outbox::new(Config::default().outbox))
+        Self(outbox::Outbox::new(Config::default().outbox, Format::Json))
     }
 }
 
 impl Outbox {
     /// Puts a counted frame in. False if it was not queued.
     pub fn push(&mut self, frame: &Frame) -> bool {
-        let bytes = frame.0.get(Format::Json);
-        self.0.push(bytes, Delivery::Sequenced) == Pushed::Queued
+        self.0.push(&frame.0, &Delivery::Sequenced) == Pushed::Queued
     }
 
-    /// Takes out what is written next, and returns how many bytes that was.
-    pub fn pull(&mut self) -> usize {
-        self.0.pull().map_or(0, |bytes| bytes.len())
+    /// Takes out what is written next, up to `limit` bytes, and returns how many bytes that was.
+    pub fn take(&mut self, out: &mut BytesMut, limit: usize) -> usize {
+        out.clear();
+        self.0.take(out, limit);
+        out.len()
     }
 
     /// The client has counted so many. False if it cannot have.
@@ -116,6 +119,8 @@ pub struct FanOut {
     /// Gets something behind each publication, outside of the topic: so it is seen when a publication is through.
     last: (SessionId, Rc<Pipe>),
     drained: Cell<u64>,
+    /// Since the last time that all was taken out.
+    published: RefCell<u64>,
 }
 
 impl fmt::Debug for FanOut {
@@ -154,7 +159,7 @@ impl FanOut {
                 frame: None,
             };
             let items = all.iter().map(adopt).chain([leave]).collect();
-            let _unbounded = hub.address.send_batch(items);
+            hub.address.send_batch(items);
             while hub.arrivals.borrow().pipe_of(last).is_none() {
                 tokio::task::yield_now().await;
             }
@@ -175,11 +180,13 @@ impl FanOut {
             pipes,
             last,
             drained: Cell::new(0),
+            published: RefCell::new(0),
         })
     }
 
     /// Publishes as a channel does: one message to the hub, which puts the frame into each pipe.
     pub fn publish(&self, frame: &Frame) {
+        *self.published.borrow_mut() += 1;
         let publish = HubItem::Publish {
             topic: self.topic.clone(),
             except: None,
@@ -192,25 +199,27 @@ impl FanOut {
             delivery: Delivery::Plain,
         };
         self.runner.block_on(async {
-            let _unbounded = self.hub.address.send_batch(vec![publish, behind]);
+            self.hub.address.send_batch(vec![publish, behind]);
             while self.last.1.is_empty() {
                 tokio::task::yield_now().await;
             }
         });
-        let _seen = self.last.1.pull(&Context::from_waker(Waker::noop()));
+        let _seen = self.last.1.take(&mut BytesMut::new(), GATHER);
     }
 
     /// Takes out all that waits, as the connections' writers do, and returns how many bytes that was.
     pub fn drain(&self) -> usize {
-        let cx = Context::from_waker(Waker::noop());
-        let (mut bytes, mut frames) = (0, 0);
+        let mut out = BytesMut::new();
+        let mut bytes = 0;
         for pipe in &self.pipes {
-            while let Some(frame) = pipe.pull(&cx) {
-                (bytes, frames) = (bytes + frame.len(), frames + 1);
+            out.clear();
+            while pipe.take(&mut out, GATHER) {
+                bytes += out.len();
+                out.clear();
             }
         }
         let before = self.drained.get();
-        let drained = before + frames / self.pipes.len().max(1) as u64;
+        let drained = before + std::mem::take(&mut *self.published.borrow_mut());
         self.drained.set(drained);
         if drained / ACKNOWLEDGE_EACH > before / ACKNOWLEDGE_EACH {
             for pipe in &self.pipes {

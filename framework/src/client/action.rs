@@ -40,6 +40,7 @@ pub(crate) enum Name {
     Join,
     Leave,
     Send,
+    Sync,
     Call,
     Subscribe,
     Unsubscribe,
@@ -51,7 +52,10 @@ impl Name {
     /// Whether the action means nothing outside of the session for which it was made: that session's rooms and subscriptions
     /// are gone with it.
     pub(crate) fn is_bound_to_its_session(self) -> bool {
-        matches!(self, Self::Leave | Self::Send | Self::Unsubscribe)
+        matches!(
+            self,
+            Self::Leave | Self::Send | Self::Sync | Self::Unsubscribe
+        )
     }
 }
 

@@ -1,12 +1,16 @@
 //! Reading events: what the server sends.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::client::value::value;
 use crate::close::CloseCode;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
-use crate::wire::codec::RawData;
+use crate::sync::merge::{self, Keys};
+use crate::wire::codec::{self, Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure, is_sequenced};
 
 /// A frame that was read.
@@ -57,14 +61,12 @@ pub(crate) enum Said {
         tick: u64,
         #[serde(default)]
         data: Value,
+        /// Those that patches in MessagePack name by their numbers.
+        #[serde(default, deserialize_with = "merge::keys")]
+        keys: Keys,
     },
-    Patch {
-        room: RoomId,
-        tick: u64,
-        base: u64,
-        #[serde(default)]
-        data: Value,
-    },
+    #[serde(skip)]
+    Patch(Patch),
     Subscribed {
         id: Option<u64>,
         channel: ChannelName,
@@ -129,6 +131,18 @@ pub(crate) struct Welcome {
     pub(crate) ping_ms: u64,
 }
 
+/// What changed in a room's state.
+#[derive(Debug)]
+pub(crate) struct Patch {
+    pub(crate) room: RoomId,
+    pub(crate) tick: u64,
+    pub(crate) base: u64,
+    /// The hash of the state after it, where the server says it.
+    pub(crate) hash: Option<u32>,
+    /// Still encoded: the order of its bytes tells which number means which key.
+    pub(crate) data: RawData,
+}
+
 /// One item of a `subscribed` event's list.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Published {
@@ -146,6 +160,13 @@ pub(crate) struct Farewell {
 
 /// Reads one frame; the error says what is wrong with it.
 pub(crate) fn read(frame: &RawData) -> Result<Heard, String> {
+    if let Some(patch) = patch(frame) {
+        return Ok(Heard {
+            is_sequenced: false,
+            bytes: frame.bytes.len(),
+            said: Said::Patch(patch?),
+        });
+    }
     let event = value(frame.format, &frame.bytes).map_err(|error| error.0)?;
     let name = event.get("event").and_then(Value::as_str);
     let name = name.ok_or("a frame has no `event`")?.to_owned();
@@ -158,12 +179,59 @@ pub(crate) fn read(frame: &RawData) -> Result<Heard, String> {
     })
 }
 
+/// Reads a patch; `None` for every other event.
+fn patch(frame: &RawData) -> Option<Result<Patch, String>> {
+    #[derive(Deserialize)]
+    struct Name<'a> {
+        #[serde(borrow)]
+        event: Cow<'a, str>,
+    }
+
+    let is_patch = match frame.format {
+        Format::Json => {
+            serde_json::from_slice::<Name<'_>>(&frame.bytes).is_ok_and(|n| n.event == "patch")
+        }
+        Format::MsgPack => {
+            let found = codec::values(frame.format, &frame.bytes, ["event"]);
+            found.is_ok_and(|[event]| event == Some(b"\xa5patch"))
+        }
+    };
+    is_patch.then(|| {
+        let names = ["room", "tick", "base", "hash", "data"];
+        let [room, tick, base, hash, data] =
+            codec::values(frame.format, &frame.bytes, names).map_err(|error| error.0)?;
+        Ok(Patch {
+            room: field(frame, "room", room)?,
+            tick: field(frame, "tick", tick)?,
+            base: field(frame, "base", base)?,
+            hash: field(frame, "hash", hash)?,
+            data: match data {
+                Some(data) => RawData {
+                    format: frame.format,
+                    bytes: frame.bytes.slice_ref(data),
+                },
+                None => RawData::null(frame.format),
+            },
+        })
+    })
+}
+
+/// Reads a field; absent is null.
+fn field<T: DeserializeOwned>(
+    frame: &RawData,
+    name: &str,
+    value: Option<&[u8]>,
+) -> Result<T, String> {
+    let null = RawData::null(frame.format);
+    codec::decode(frame.format, value.unwrap_or(&null.bytes))
+        .map_err(|error| format!("`patch`: its `{name}`: {error}"))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wire::codec::Format;
 
     fn heard(event: &Value) -> Result<Heard, String> {
         let [json, msgpack] = Format::ALL.map(|f| read(&RawData::of(f, event).unwrap()));
@@ -180,6 +248,23 @@ mod tests {
         assert!(later.is_sequenced && matches!(later.said, Said::Unknown));
         let known = heard(&json!({"event": "pong", "received": 1, "time": 2, "mood": "good"}));
         assert!(!known.unwrap().is_sequenced);
+    }
+
+    #[test]
+    fn a_patch_keeps_its_bytes() {
+        for format in Format::ALL {
+            let event =
+                json!({"event": "patch", "room": "r", "tick": 2, "base": 1, "data": {"a": 1}});
+            let heard = read(&RawData::of(format, &event).unwrap()).unwrap();
+            let Said::Patch(patch) = heard.said else {
+                panic!("{heard:?}")
+            };
+            assert!(!heard.is_sequenced && patch.hash.is_none());
+            assert_eq!((patch.tick, patch.base), (2, 1));
+            assert_eq!(patch.data, RawData::of(format, &json!({"a": 1})).unwrap());
+            let without_base = json!({"event": "patch", "room": "r", "tick": 2, "data": {}});
+            assert!(read(&RawData::of(format, &without_base).unwrap()).is_err());
+        }
     }
 
     #[test]

@@ -7,9 +7,6 @@ use serde_json::{Map, Number, Value};
 
 use crate::wire::codec::{CodecError, Format, decode};
 
-/// What stands in front of a key that was an integer in MessagePack: an index into a state's table of keys.
-pub(crate) const INDEX: char = '\0';
-
 /// Decodes a whole frame.
 pub(crate) fn value(format: Format, bytes: &[u8]) -> Result<Value, CodecError> {
     match format {
@@ -18,7 +15,7 @@ pub(crate) fn value(format: Format, bytes: &[u8]) -> Result<Value, CodecError> {
     }
 }
 
-/// A value whose keys may be integers and whose strings may be bytes.
+/// A value whose keys may be integers, which are read as their digits, and whose strings may be bytes.
 struct Loose(Value);
 
 impl<'de> Deserialize<'de> for Loose {
@@ -110,15 +107,19 @@ impl Visitor<'_> for AnyKey {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key: a string or an index")
+        f.write_str("a key: a string or an integer")
     }
 
     fn visit_str<E>(self, key: &str) -> Result<String, E> {
         Ok(key.to_owned())
     }
 
-    fn visit_u64<E>(self, index: u64) -> Result<String, E> {
-        Ok(format!("{INDEX}{index}"))
+    fn visit_u64<E>(self, number: u64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
     }
 }
 
@@ -145,7 +146,7 @@ mod tests {
             0x83, 5, 0xca, 0x3f, 0, 0, 0, 0xa1, b'b', 0xc4, 2, 1, 2, 0xa1, b'n', 0xca, 0x7f, 0xc0,
             0, 0,
         ];
-        let expected = json!({"\u{0}5": 0.5, "b": [1, 2], "n": null});
+        let expected = json!({"5": 0.5, "b": [1, 2], "n": null});
         assert_eq!(value(Format::MsgPack, &bytes).unwrap(), expected);
     }
 

@@ -104,6 +104,11 @@ impl Flaw {
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    #[cfg(any(test, feature = "client"))]
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
 }
 
 /// The encoded values of the fields that are there.

@@ -62,6 +62,8 @@ impl std::fmt::Display for CodecError {
     }
 }
 
+impl std::error::Error for CodecError {}
+
 /// Appends `value` to `out`.
 ///
 /// MessagePack is written with named fields and in JSON's model, so that both formats carry the same: a UUID is the same text, a
@@ -104,6 +106,20 @@ pub(crate) fn decode<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Resul
     }
 }
 
+/// The values of some keys of the object that `bytes` are, still encoded.
+#[cfg(any(test, feature = "client"))]
+pub(crate) fn values<'a, const N: usize>(
+    format: Format,
+    bytes: &'a [u8],
+    names: [&str; N],
+) -> Result<[Option<&'a [u8]>; N], CodecError> {
+    let values = match format {
+        Format::Json => super::json::values(bytes, names),
+        Format::MsgPack => super::msgpack::values(bytes, names),
+    };
+    values.map_err(|flaw| CodecError(flaw.into_text()))
+}
+
 /// Appends to `out` what `bytes` say in `from`, in the format `to`.
 pub(crate) fn transcode_into(
     from: Format,
@@ -134,7 +150,7 @@ pub(crate) fn transcode_into(
 }
 
 /// How deep what is sent may be: decoders, those of clients included, stop at 128, and an event adds a few levels.
-const DEEPEST: usize = 120;
+pub(crate) const DEEPEST: usize = 120;
 
 /// The application's part of a message, still encoded, in the format in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +210,24 @@ mod tests {
                 raw.decode::<Value>().unwrap(),
                 json!([id.to_string(), 1.5, null])
             );
+        }
+    }
+
+    #[test]
+    fn fields_are_found_and_left_encoded() {
+        let value = json!({"a": {"x": [1, {"b": 2}]}, "b": "é", "": null});
+        for format in Format::ALL {
+            let raw = RawData::of(format, &value).unwrap();
+            let [a, b, x] = values(format, &raw.bytes, ["a", "b", "x"]).unwrap();
+            for (found, name) in [(a, "a"), (b, "b")] {
+                assert_eq!(
+                    decode::<Value>(format, found.unwrap()).unwrap(),
+                    value[name]
+                );
+            }
+            assert_eq!(x, None);
+            assert!(values(format, &raw.bytes[..3], ["a"]).is_err());
+            assert!(values(format, &[], ["a"]).is_err());
         }
     }
 

@@ -61,6 +61,19 @@ fn bytes(slot: Option<&RawValue>) -> Option<&[u8]> {
     slot.map(|raw| raw.get().as_bytes())
 }
 
+/// The values of keys of the outermost object, still encoded.
+#[cfg(any(test, feature = "client"))]
+pub(super) fn values<'a, const N: usize>(
+    text: &'a [u8],
+    names: [&str; N],
+) -> Result<[Option<&'a [u8]>; N], Flaw> {
+    use std::{borrow::Cow, collections::BTreeMap};
+
+    let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(text)
+        .map_err(|error| Flaw::new(format!("is not a JSON object: {error}")))?;
+    Ok(names.map(|name| bytes(fields.get(name).copied())))
+}
+
 /// Whether objects and arrays stand deeper within each other than `most`. Expects valid JSON.
 pub(super) fn is_deeper_than(text: &[u8], most: usize) -> bool {
     let mut depth = 0_usize;

@@ -97,6 +97,16 @@ impl<'a> Reader<'a> {
         Ok(&start[..start.len() - self.rest.len()])
     }
 
+    /// Takes what opens a map: how many keys and values follow.
+    fn pairs(&mut self) -> Result<usize, Flaw> {
+        Ok(match Marker::from_u8(self.take(1)?[0]) {
+            Marker::FixMap(count) => usize::from(count),
+            Marker::Map16 => self.number(2)?,
+            Marker::Map32 => self.number(4)?,
+            _ => return Err(Flaw::new("is not a MessagePack map")),
+        })
+    }
+
     fn text(&mut self) -> Result<&'a str, Flaw> {
         let length = match Marker::from_u8(self.take(1)?[0]) {
             Marker::FixStr(length) => usize::from(length),
@@ -112,14 +122,8 @@ impl<'a> Reader<'a> {
 
 pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
     let mut reader = Reader { rest: bytes };
-    let count = match Marker::from_u8(reader.take(1)?[0]) {
-        Marker::FixMap(count) => usize::from(count),
-        Marker::Map16 => reader.number(2)?,
-        Marker::Map32 => reader.number(4)?,
-        _ => return Err(Flaw::new("is not a MessagePack map")),
-    };
     let mut fields = Fields::default();
-    for _ in 0..count {
+    for _ in 0..reader.pairs()? {
         let key = reader.text()?;
         let value = reader.value()?;
         if value == [0xc0] {
@@ -150,6 +154,23 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
     } else {
         Err(Flaw::new("has bytes after its end"))
     }
+}
+
+/// The values of keys of the outermost map, still encoded.
+#[cfg(any(test, feature = "client"))]
+pub(super) fn values<'a, const N: usize>(
+    bytes: &'a [u8],
+    names: [&str; N],
+) -> Result<[Option<&'a [u8]>; N], Flaw> {
+    let mut reader = Reader { rest: bytes };
+    let mut values = [None; N];
+    for _ in 0..reader.pairs()? {
+        let (key, value) = (reader.text()?, reader.value()?);
+        if let Some(at) = names.iter().position(|name| *name == key) {
+            values[at] = Some(value);
+        }
+    }
+    Ok(values)
 }
 
 /// Whether maps and arrays stand deeper within each other than `most`. Expects a valid value.

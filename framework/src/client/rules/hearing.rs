@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::client::action::{Name, Outgoing, Since};
 use crate::client::error::CallError;
 use crate::client::event::{Answer, Event, Position, Subscribed};
-use crate::client::heard::{Farewell, Heard, Published, Said, Welcome};
+use crate::client::heard::{Farewell, Heard, Patch, Published, Said, Welcome};
+use crate::client::rules::rooms::Patched;
 use crate::client::rules::{Asked, Effect, Goodbye, Phase, Rules, Session, violation};
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -161,18 +162,25 @@ impl Rules {
             }
             Said::Message { room, name, data } => tell(Event::Message { room, name, data }),
             Said::Signal { room, name, data } => tell(Event::Signal { room, name, data }),
-            Said::State { room, tick, data } => {
-                let data = self.rooms.state(&room, tick, data);
-                tell(Event::State { room, tick, data })
-            }
-            Said::Patch {
+            Said::State {
                 room,
                 tick,
-                base,
                 data,
-            } => match self.rooms.patch(&room, tick, base, data) {
-                Some(data) => tell(Event::State { room, tick, data }),
-                None => Vec::new(),
+                keys,
+            } => {
+                let data = self.rooms.state(&room, tick, data, keys);
+                tell(Event::State { room, tick, data })
+            }
+            Said::Patch(patch) => match self.rooms.patch(&patch) {
+                Patched::State(data) => {
+                    let Patch { room, tick, .. } = patch;
+                    tell(Event::State { room, tick, data })
+                }
+                Patched::Nothing => Vec::new(),
+                Patched::Astray => {
+                    self.ask_for_state(&patch.room);
+                    Vec::new()
+                }
             },
             Said::Subscribed {
                 id,
@@ -290,6 +298,8 @@ impl Rules {
                 let reason = refusal.code().to_owned();
                 Effect::Tell(Event::Unsubscribed { channel, reason })
             }
+            // The room is gone, or is about to be.
+            Some((_, Asked::Sync)) => return Vec::new(),
             None => Effect::Tell(Event::Error { refusal, room }),
         };
         vec![effect]

@@ -61,6 +61,8 @@ enum Asked {
     Application,
     /// The rules themselves, after a lost session.
     Resubscribe(ChannelName),
+    /// The rules themselves, for a state that has gone astray. The answer is the state.
+    Sync,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -188,6 +190,19 @@ impl Rules {
             };
             // A queue that is full leaves the rest to the end of the window.
             let _full = self.act(leave, false);
+        }
+    }
+
+    /// Asks for a room's whole state, as this client's is not right any more.
+    fn ask_for_state(&mut self, room: &RoomId) {
+        let sync: Outgoing<'_, ()> = Outgoing {
+            room: Some(room),
+            ..Outgoing::new(Name::Sync)
+        };
+        // Where the queue is full, the next patch asks again.
+        if let Ok(Some(id)) = self.act(sync, true) {
+            self.asked.insert(id, Asked::Sync);
+            self.rooms.asked(room);
         }
     }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::client::value::INDEX;
+use crate::client::heard::Patch;
 use crate::ids::{MemberId, RoomId};
+use crate::sync::canonical;
+use crate::sync::merge::{Keys, apply};
 
 #[derive(Debug)]
 struct Membership {
@@ -19,6 +21,30 @@ struct Membership {
 struct State {
     tick: u64,
     data: Arc<Value>,
+    /// What the numbers in patches mean.
+    keys: Keys,
+    standing: Standing,
+}
+
+/// Whether a state can be relied on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    Right,
+    /// It is not what the server has, and the server has yet to be asked for a whole one.
+    Astray,
+    /// The server has been asked.
+    Asked,
+}
+
+/// What became of a patch.
+#[derive(PartialEq, Debug)]
+pub(crate) enum Patched {
+    /// The whole state after it.
+    State(Arc<Value>),
+    /// It is of no use, and a whole state is on its way.
+    Nothing,
+    /// The server is to be asked for a whole state.
+    Astray,
 }
 
 /// The rooms of this session.
@@ -49,119 +75,166 @@ impl Rooms {
     }
 
     /// The whole state of a room.
-    pub(crate) fn state(&mut self, room: &RoomId, tick: u64, data: Value) -> Arc<Value> {
+    pub(crate) fn state(
+        &mut self,
+        room: &RoomId,
+        tick: u64,
+        data: Value,
+        keys: Keys,
+    ) -> Arc<Value> {
         let data = Arc::new(data);
         if let Some(membership) = self.0.get_mut(room) {
-            let data = data.clone();
-            membership.state = Some(State { tick, data });
+            membership.state = Some(State {
+                tick,
+                data: data.clone(),
+                keys,
+                standing: Standing::Right,
+            });
         }
         data
     }
 
-    /// What changed since `base`: the whole state after it, or nothing if this client is at another tick.
-    pub(crate) fn patch(
-        &mut self,
-        room: &RoomId,
-        tick: u64,
-        base: u64,
-        patch: Value,
-    ) -> Option<Arc<Value>> {
-        let state = self.0.get_mut(room)?.state.as_mut()?;
-        if state.tick != base || has_indices(&patch) {
-            return None;
+    /// What changed since the patch's base.
+    pub(crate) fn patch(&mut self, patch: &Patch) -> Patched {
+        // Whoever has joined gets a whole state first.
+        let state = self.0.get_mut(&patch.room);
+        let Some(state) = state.and_then(|membership| membership.state.as_mut()) else {
+            return Patched::Nothing;
+        };
+        if state.standing == Standing::Asked {
+            return Patched::Nothing;
         }
-        state.tick = tick;
-        merge(Arc::make_mut(&mut state.data), patch);
-        Some(state.data.clone())
+        if state.standing == Standing::Right && state.apply(patch) {
+            return Patched::State(state.data.clone());
+        }
+        state.standing = Standing::Astray;
+        Patched::Astray
+    }
+
+    /// The server has been asked for a whole state.
+    pub(crate) fn asked(&mut self, room: &RoomId) {
+        let membership = self.0.get_mut(room);
+        if let Some(state) = membership.and_then(|membership| membership.state.as_mut()) {
+            state.standing = Standing::Asked;
+        }
     }
 }
 
-/// Whether a patch names keys by their index, as MessagePack's may.
-///
-/// The table behind the indices lives from the order of keys on the wire, which a [`Value`] does not keep. Until servers send
-/// such patches, they are taken for patches to another tick, and the next whole state is waited for.
-fn has_indices(patch: &Value) -> bool {
-    let Value::Object(patch) = patch else {
-        return false;
-    };
-    patch
-        .iter()
-        .any(|(key, change)| key.starts_with(INDEX) || has_indices(change))
-}
-
-/// Applies a JSON merge patch (RFC 7396).
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(target) = target else {
-        return;
-    };
-    for (key, change) in patch {
-        if change.is_null() {
-            target.remove(&key);
-        } else {
-            merge(target.entry(key).or_insert(Value::Null), change);
+impl State {
+    /// Whether the patch fitted, and led to the state that the server has.
+    fn apply(&mut self, patch: &Patch) -> bool {
+        if self.tick != patch.base {
+            return false;
         }
+        self.tick = patch.tick;
+        let data = Arc::make_mut(&mut self.data);
+        apply(patch.data.format, &patch.data.bytes, data, &mut self.keys).is_ok()
+            && patch.hash.is_none_or(|hash| hash == canonical::hash(data))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use serde_json::json;
 
     use super::*;
+    use crate::wire::codec::{Format, RawData};
 
-    /// The examples of RFC 7396, appendix A, less those in which a state would not be an object.
-    #[test]
-    fn a_merge_patch_does_what_the_rfc_says() {
-        for (mut target, patch, result) in [
-            (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
-            (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),
-            (json!({"a":"b"}), json!({"a":null}), json!({})),
-            (json!({"a":["b"]}), json!({"a":"c"}), json!({"a":"c"})),
-            (
-                json!({"a":{"b":"c"}}),
-                json!({"a":{"b":"d","c":null}}),
-                json!({"a":{"b":"d"}}),
-            ),
-            (json!({"a":[{"b":"c"}]}), json!({"a":[1]}), json!({"a":[1]})),
-            (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
-            (
-                json!({}),
-                json!({"a":{"bb":{"ccc":null}}}),
-                json!({"a":{"bb":{}}}),
-            ),
-        ] {
-            merge(&mut target, patch);
-            assert_eq!(target, result);
+    fn patch(format: Format, base: u64, data: &[u8]) -> Patch {
+        Patch {
+            room: "r".into(),
+            tick: base + 1,
+            base,
+            hash: None,
+            data: RawData {
+                format,
+                bytes: Bytes::copy_from_slice(data),
+            },
         }
     }
 
-    #[test]
-    fn a_patch_applies_to_its_base_alone() {
+    fn in_json(base: u64, data: &Value) -> Patch {
+        patch(Format::Json, base, data.to_string().as_bytes())
+    }
+
+    /// Joined, and with a state of tick 5.
+    fn begun() -> (Rooms, Arc<Value>) {
         let room = RoomId::from("r");
         let mut rooms = Rooms::default();
         rooms.joined(room.clone(), MemberId(1));
         assert_eq!(
-            rooms.patch(&room, 1, 0, json!({})),
-            None,
+            rooms.patch(&in_json(0, &json!({}))),
+            Patched::Nothing,
             "there is no state yet"
         );
-        let first = rooms.state(&room, 5, json!({"x": 1, "y": 2}));
-        assert_eq!(rooms.patch(&room, 7, 6, json!({"x": 9})), None);
-        let second = rooms.patch(&room, 6, 5, json!({"y": 3, "z": 4})).unwrap();
-        assert_eq!(*second, json!({"x": 1, "y": 3, "z": 4}));
-        assert_eq!(rooms.patch(&room, 7, 6, json!({"\u{0}1": 3})), None);
+        let keys = vec!["x".to_owned(), "y".to_owned()];
+        let state = rooms.state(&room, 5, json!({"x": 1, "y": 2}), keys);
+        (rooms, state)
+    }
+
+    #[test]
+    fn a_patch_applies_to_its_base() {
+        let (mut rooms, first) = begun();
+        let second = Patched::State(Arc::new(json!({"x": 1, "y": 3, "z": 4})));
+        assert_eq!(rooms.patch(&in_json(5, &json!({"y": 3, "z": 4}))), second);
         assert_eq!(
             *first,
             json!({"x": 1, "y": 2}),
             "what the application holds stays as it was"
         );
+    }
+
+    #[test]
+    fn keys_are_numbered_as_they_are_said() {
+        let (mut rooms, _) = begun();
+        // {1: 3, "z": {"w": 4, 2: 5}}, then {3: null, 2: {3: 6}}.
+        let said = patch(
+            Format::MsgPack,
+            5,
+            b"\x82\x01\x03\xa1z\x82\xa1w\x04\x02\x05",
+        );
+        let state = json!({"x": 1, "y": 3, "z": {"w": 4, "z": 5}});
+        assert_eq!(rooms.patch(&said), Patched::State(Arc::new(state)));
+        let numbered = patch(Format::MsgPack, 6, b"\x82\x00\xc0\x02\x81\x03\x06");
+        let state = json!({"y": 3, "z": {"w": 6, "z": 5}});
+        assert_eq!(rooms.patch(&numbered), Patched::State(Arc::new(state)));
+        let unknown = patch(Format::MsgPack, 7, b"\x81\x04\x00");
+        assert_eq!(rooms.patch(&unknown), Patched::Astray);
+    }
+
+    #[test]
+    fn a_state_gone_astray_is_asked_for_once() {
+        let room = RoomId::from("r");
+        let wrong_hash = Patch {
+            hash: Some(7),
+            ..in_json(5, &json!({"x": 9}))
+        };
+        for wrong in [in_json(6, &json!({})), wrong_hash] {
+            let (mut rooms, _) = begun();
+            assert_eq!(rooms.patch(&wrong), Patched::Astray);
+            assert_eq!(
+                rooms.patch(&in_json(5, &json!({}))),
+                Patched::Astray,
+                "nobody asked"
+            );
+            rooms.asked(&room);
+            assert_eq!(rooms.patch(&in_json(5, &json!({}))), Patched::Nothing);
+            rooms.state(&room, 8, json!({}), Keys::new());
+            let next = rooms.patch(&in_json(8, &json!({"a": 1})));
+            assert_eq!(next, Patched::State(Arc::new(json!({"a": 1}))));
+        }
+    }
+
+    #[test]
+    fn a_hash_that_is_right_is_no_news() {
+        let (mut rooms, _) = begun();
+        let hash = Some(canonical::hash(&json!({"x": 9, "y": 2})));
+        let right = Patch {
+            hash,
+            ..in_json(5, &json!({"x": 9}))
+        };
+        assert!(matches!(rooms.patch(&right), Patched::State(_)));
     }
 
     #[test]

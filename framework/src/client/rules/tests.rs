@@ -315,6 +315,46 @@ fn every_sequenced_event_counts_known_or_not() {
 }
 
 #[test]
+fn a_state_gone_astray_is_asked_for_once_and_set_right() {
+    let mut rules = online();
+    hear(
+        &mut rules,
+        json!({"event": "joined", "room": "r", "kind": "k", "member": 1}),
+    );
+    let state = |n: u64| json!({"event": "state", "room": "r", "tick": n, "data": {"n": n}});
+    let patch = |base: u64| json!({"event": "patch", "room": "r", "tick": base + 1, "base": base, "data": {"n": base + 1}});
+    hear(&mut rules, state(1));
+    let effects = hear(&mut rules, patch(1));
+    assert_eq!(told(&effects)[0].data(), Some(&json!({"n": 2})));
+    for base in [3, 4, 2] {
+        assert!(hear(&mut rules, patch(base)).is_empty());
+    }
+    let asked = written(&mut rules);
+    assert_eq!(asked, [json!({"action": "sync", "id": 1, "room": "r"})]);
+    hear(&mut rules, state(7));
+    assert!(hear(&mut rules, json!({"event": "reply", "id": 1})).is_empty());
+    let effects = hear(&mut rules, patch(7));
+    assert_eq!(told(&effects)[0].data(), Some(&json!({"n": 8})));
+
+    hear(&mut rules, patch(9));
+    assert_eq!(written(&mut rules).len(), 1);
+    let refused = json!({"event": "error", "id": 2, "code": "not_a_member", "message": "m"});
+    assert!(
+        hear(&mut rules, refused).is_empty(),
+        "it was not the application that asked"
+    );
+    hear(&mut rules, patch(10));
+    let effects = come_back(&mut rules, json!({"reason": "expired"}));
+    assert!(matches!(
+        told(&effects)[0],
+        Event::Connected {
+            lost_actions: 0,
+            ..
+        }
+    ));
+}
+
+#[test]
 fn counts_that_cannot_be_end_the_session() {
     let mut rules = online();
     let effects = hear(

@@ -1,0 +1,204 @@
+//! What one receiver sees, and writing it: whole, or what changed.
+
+use super::key::KeyRef;
+use super::keys::Names;
+use super::tree::{Entry, Node, Object, Shape, Tree, Version};
+use super::write::{Json, MsgPack, Sink, Unfit, Written};
+use crate::wire::codec::Format;
+
+/// The shared state and, on top of it, at most one view: the keys of both, in one object.
+///
+/// A view adds to a shared state that is an object, and stands alone where the shared state is null. Where a key is in both, the
+/// view's counts; as a patch could not tell what comes to light when the view's goes, there are no patches then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layers<'a> {
+    pub(crate) shared: &'a Tree,
+    pub(crate) view: Option<&'a Tree>,
+}
+
+/// What the layers come to.
+pub(super) enum Seen<'a> {
+    One(&'a Node),
+    /// The entries of both, as far as they are not emptied.
+    Both(&'a Object, &'a Object),
+}
+
+impl<'a> Layers<'a> {
+    /// The shared state alone.
+    pub(crate) fn of(shared: &'a Tree) -> Self {
+        Self { shared, view: None }
+    }
+
+    pub(super) fn seen(&self) -> Seen<'a> {
+        let Some(view) = self.view else {
+            return Seen::One(&self.shared.root);
+        };
+        match (self.shared.root.visible(), view.root.skeleton()) {
+            (Node::Null, _) => Seen::One(&view.root),
+            (Node::Object(shared), Some(view)) => Seen::Both(shared, view),
+            _ => Seen::One(&self.shared.root),
+        }
+    }
+
+    /// Appends the whole state.
+    ///
+    /// Fails only where something has more parts than MessagePack can count.
+    pub(crate) fn write_whole(&self, format: Format, out: &mut Vec<u8>) -> Written {
+        let start = out.len();
+        let written = match format {
+            Format::Json => self.whole(&mut Json(out)),
+            Format::MsgPack => self.whole(&mut MsgPack { out, names: None }),
+        };
+        written.inspect_err(|_| out.truncate(start))
+    }
+
+    fn whole(&self, sink: &mut impl Sink) -> Written {
+        match self.seen() {
+            Seen::One(node) => whole(node, sink),
+            Seen::Both(shared, view) => {
+                let hidden = hidden(shared, view);
+                let shown = (0..).zip(&shared.entries);
+                let shown = shown.filter(|(at, _)| !hidden.contains(at));
+                let shown = shown.map(|(_, entry)| entry).chain(&view.entries);
+                whole_entries(shown, sink)
+            }
+        }
+    }
+
+    /// Appends what changed after `since`, as a merge patch: what it touches is as it is now, whether or not it was so at
+    /// `since`, so it also fits a receiver that knows something newer.
+    ///
+    /// MessagePack looks keys up in `names`, which may grow; JSON leaves it alone.
+    /// On failure neither `out` nor `names` is changed.
+    pub(crate) fn write_patch(
+        &self,
+        format: Format,
+        since: Version,
+        names: &mut Names<'_>,
+        out: &mut Vec<u8>,
+    ) -> Written {
+        if !self.is_patch_possible(since) {
+            return Err(Unfit);
+        }
+        let (start, known) = (out.len(), names.len());
+        let written = match format {
+            Format::Json => self.patch(since, &mut Json(out)),
+            Format::MsgPack => {
+                let names = Some(&mut *names);
+                self.patch(since, &mut MsgPack { out, names })
+            }
+        };
+        written.inspect_err(|_| {
+            out.truncate(start);
+            names.truncate(known);
+        })
+    }
+
+    fn patch(&self, since: Version, sink: &mut impl Sink) -> Written {
+        match self.seen() {
+            Seen::One(node) => patch(node, since, sink),
+            Seen::Both(shared, view) => {
+                patch_entries(shared.entries.iter().chain(&view.entries), since, sink)
+            }
+        }
+    }
+
+    /// Whether a receiver that knows the state of `since` can be told what changed.
+    pub(crate) fn is_patch_possible(&self, since: Version) -> bool {
+        if since < self.shared.horizon() {
+            return false;
+        }
+        let Some(view) = self.view else {
+            return true;
+        };
+        if since < view.horizon() || since < self.shared.shape_changed() {
+            return false;
+        }
+        match self.seen() {
+            // A shared state that is no object hides the view, and one that is null does not.
+            Seen::One(_) => {
+                self.shared.root.shape() != Shape::Object || view.root.skeleton().is_none()
+            }
+            Seen::Both(shared, view) => !view.entries.iter().any(|entry| {
+                is_or_was(entry, since)
+                    && shared
+                        .find(entry.key.as_ref())
+                        .is_some_and(|at| is_or_was(&shared.entries[at as usize], since))
+            }),
+        }
+    }
+}
+
+/// Whether a receiver may know a value of this key, or is to be told one.
+fn is_or_was(entry: &Entry, since: Version) -> bool {
+    entry.node.is_present() || entry.changed > since
+}
+
+/// Where those of `shared` stand whose keys `view` has, too.
+pub(super) fn hidden(shared: &Object, view: &Object) -> Vec<u32> {
+    let shown = view.entries.iter().filter(|entry| entry.node.is_present());
+    let keys = shown.map(|entry| entry.key.as_ref());
+    keys.filter_map(|key: KeyRef<'_>| shared.find(key))
+        .collect()
+}
+
+fn whole(node: &Node, sink: &mut impl Sink) -> Written {
+    match node {
+        Node::Null => sink.null(),
+        Node::Bool(value) => sink.bool(*value),
+        Node::UInt(value) => sink.uint(*value),
+        Node::Int(value) => sink.int(*value),
+        Node::F32(value) => sink.f32(*value),
+        Node::F64(value) => sink.f64(*value),
+        Node::Name(value) => sink.text(value),
+        Node::Text(value) => sink.text(value),
+        Node::Array(array) => {
+            sink.open_array(array.items.len())?;
+            for (n, item) in array.items.iter().enumerate() {
+                sink.item(n == 0);
+                whole(item, sink)?;
+            }
+            sink.close_array();
+        }
+        Node::Object(object) => whole_entries(object.entries.iter(), sink)?,
+        Node::Former(former) => whole(&former.value, sink)?,
+    }
+    Ok(())
+}
+
+fn whole_entries<'a>(
+    entries: impl Iterator<Item = &'a Entry> + Clone,
+    sink: &mut impl Sink,
+) -> Written {
+    let present = entries.filter(|entry| entry.node.is_present());
+    sink.open_object(present.clone().count())?;
+    for (n, entry) in present.enumerate() {
+        sink.key(&entry.key, n == 0)?;
+        whole(&entry.node, sink)?;
+    }
+    sink.close_object();
+    Ok(())
+}
+
+fn patch(node: &Node, since: Version, sink: &mut impl Sink) -> Written {
+    match node {
+        Node::Object(object) => patch_entries(object.entries.iter(), since, sink),
+        // Also of an object that is new to the receiver: the patch brings it whole, as all of it is newer.
+        node => whole(node, sink),
+    }
+}
+
+fn patch_entries<'a>(
+    entries: impl Iterator<Item = &'a Entry> + Clone,
+    since: Version,
+    sink: &mut impl Sink,
+) -> Written {
+    let changed = entries.filter(|entry| entry.changed > since);
+    sink.open_object(changed.clone().count())?;
+    for (n, entry) in changed.enumerate() {
+        sink.key(&entry.key, n == 0)?;
+        patch(&entry.node, since, sink)?;
+    }
+    sink.close_object();
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! Walking the members of an object, beside those that it had.
+//!
+//! Serde nearly always names them in the order of the last time, so each entry knows which one followed it, and most of the walk is
+//! a comparison with what is expected. A key that was not expected is looked up.
+
+use std::fmt;
+
+use serde::ser::{
+    self, Impossible, Serialize, SerializeMap, SerializeStruct, SerializeStructVariant, Serializer,
+};
+
+use super::differ::{Fault, Pass, Slot, Variant, Walked, displayed};
+use super::key::{Key, KeyRef};
+use super::tree::{Entry, NONE, Object};
+
+/// An object that is told its members.
+///
+/// As long as they come in the order of the last walk, nothing is kept of which came: their number says it.
+pub(super) struct Members<'a> {
+    object: &'a mut Object,
+    pass: &'a mut Pass,
+    /// The entry that was named last, and the one that was named after it the last time.
+    previous: u32,
+    expected: u32,
+    /// How many were named in the last walk, and how many in this one.
+    last: u32,
+    named: u32,
+    /// Whether they came in another order, so that those that came are marked.
+    strays: bool,
+    /// Whether one came twice.
+    is_twice: bool,
+    /// The entry whose key was named and whose value comes next.
+    open: Option<u32>,
+    pub(super) variant: Option<Variant<'a>>,
+}
+
+impl<'a> Members<'a> {
+    #[inline]
+    pub(super) fn new(object: &'a mut Object, pass: &'a mut Pass) -> Self {
+        Self {
+            previous: NONE,
+            expected: object.head,
+            // If the walk ends halfway, it is not known any more.
+            last: std::mem::replace(&mut object.named, NONE),
+            named: 0,
+            strays: false,
+            is_twice: false,
+            open: None,
+            variant: None,
+            object,
+            pass,
+        }
+    }
+
+    /// The entry of a field.
+    #[inline]
+    pub(super) fn field(&mut self, name: &'static str) -> u32 {
+        match self.object.entries.get(self.expected as usize) {
+            Some(Entry {
+                key: Key::Name(own),
+                ..
+            }) if std::ptr::eq(*own, name) => self.expected,
+            _ => self.other_field(name),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_field(&mut self, name: &'static str) -> u32 {
+        self.at(KeyRef::name(name))
+    }
+
+    /// The entry of a key, which is added if there is none.
+    #[inline]
+    fn at(&mut self, key: KeyRef<'_>) -> u32 {
+        match self.object.entries.get(self.expected as usize) {
+            Some(entry) if entry.key.is(key) => self.expected,
+            _ => self.stray(key),
+        }
+    }
+
+    /// The entry of a key that was not expected here.
+    #[cold]
+    #[inline(never)]
+    fn stray(&mut self, key: KeyRef<'_>) -> u32 {
+        if !self.strays {
+            self.strays = true;
+            self.object.mark_named(self.named);
+        }
+        // The one that was expected is gone, most likely.
+        let entries = &self.object.entries;
+        let next = entries.get(self.expected as usize).map(|gone| gone.next);
+        let next = next.filter(|at| entries.get(*at as usize).is_some_and(|e| e.key.is(key)));
+        let found = next.or_else(|| self.object.find(key));
+        let at = found.unwrap_or_else(|| self.object.push(key));
+        match self.object.entries.get_mut(self.previous as usize) {
+            Some(previous) => previous.next = at,
+            None => self.object.head = at,
+        }
+        at
+    }
+
+    /// Notes that an entry was named.
+    #[inline]
+    pub(super) fn name(&mut self, at: u32) {
+        self.named += 1;
+        self.previous = at;
+        let entry = &mut self.object.entries[at as usize];
+        self.expected = entry.next;
+        if self.strays {
+            // As in JSON, the last one counts.
+            self.is_twice |= entry.is_named;
+            entry.is_named = true;
+        }
+    }
+
+    #[inline]
+    pub(super) fn fill<T: Serialize + ?Sized>(&mut self, at: u32, value: &T) -> Walked {
+        self.name(at);
+        let entry = &mut self.object.entries[at as usize];
+        let before = self.pass.changes;
+        value.serialize(Slot::new(&mut entry.node, self.pass))?;
+        if self.pass.changes != before {
+            entry.changed = self.pass.version;
+        }
+        Ok(())
+    }
+
+    /// Takes out what was not named.
+    #[inline]
+    pub(super) fn close(self) -> (&'a mut Object, &'a mut Pass) {
+        if self.strays || self.named != self.last {
+            if !self.strays {
+                self.object.mark_named(self.named);
+            }
+            self.object.remove_unnamed(self.pass);
+        }
+        self.object.named = if self.is_twice { NONE } else { self.named };
+        (self.object, self.pass)
+    }
+
+    #[inline]
+    pub(super) fn end(mut self) -> Walked {
+        let variant = self.variant.take();
+        let (_, pass) = self.close();
+        pass.depth -= 1;
+        if let Some(variant) = variant {
+            variant.end(pass);
+        }
+        Ok(())
+    }
+}
+
+/// Compounds whose parts have names that stand in the code.
+macro_rules! structs {
+    ($($trait:ident);* $(;)?) => {
+        $(impl $trait for Members<'_> {
+            type Ok = ();
+            type Error = Fault;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                key: &'static str,
+                value: &T,
+            ) -> Walked {
+                let at = self.field(key);
+                self.fill(at, value)
+            }
+
+            #[inline]
+            fn end(self) -> Walked {
+                Members::end(self)
+            }
+        })*
+    };
+}
+
+structs! { SerializeStruct; SerializeStructVariant }
+
+impl SerializeMap for Members<'_> {
+    type Ok = ();
+    type Error = Fault;
+
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Walked {
+        self.open = Some(key.serialize(Named { members: self })?);
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Walked {
+        let Some(at) = self.open.take() else {
+            return Err(ser::Error::custom("a map's value came before its key"));
+        };
+        self.fill(at, value)
+    }
+
+    fn end(self) -> Walked {
+        Members::end(self)
+    }
+}
+
+/// Finds the entry of a map's key.
+struct Named<'m, 'a> {
+    members: &'m mut Members<'a>,
+}
+
+fn no_key<T>() -> Walked<T> {
+    Err(ser::Error::custom("a map's key must be a text or a number"))
+}
+
+macro_rules! integers {
+    ($($method:ident: $type:ty),* $(,)?) => {
+        $(#[inline]
+        fn $method(self, value: $type) -> Walked<u32> {
+            match i64::try_from(value) {
+                Ok(number) => Ok(self.members.at(KeyRef::Int(number))),
+                Err(_) => self.collect_str(&value),
+            }
+        })*
+    };
+}
+
+impl Serializer for Named<'_, '_> {
+    type Ok = u32;
+    type Error = Fault;
+    type SerializeSeq = Impossible<u32, Fault>;
+    type SerializeTuple = Impossible<u32, Fault>;
+    type SerializeTupleStruct = Impossible<u32, Fault>;
+    type SerializeTupleVariant = Impossible<u32, Fault>;
+    type SerializeMap = Impossible<u32, Fault>;
+    type SerializeStruct = Impossible<u32, Fault>;
+    type SerializeStructVariant = Impossible<u32, Fault>;
+
+    integers! {
+        serialize_i8: i8,
+        serialize_i16: i16,
+        serialize_i32: i32,
+        serialize_i64: i64,
+        serialize_i128: i128,
+        serialize_u8: u8,
+        serialize_u16: u16,
+        serialize_u32: u32,
+        serialize_u64: u64,
+        serialize_u128: u128,
+    }
+
+    fn serialize_bool(self, value: bool) -> Walked<u32> {
+        self.serialize_str(if value { "true" } else { "false" })
+    }
+
+    fn serialize_char(self, value: char) -> Walked<u32> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Walked<u32> {
+        Ok(self.members.at(KeyRef::text(value)))
+    }
+
+    fn serialize_f32(self, value: f32) -> Walked<u32> {
+        self.serialize_f64(value.into())
+    }
+
+    fn serialize_f64(self, value: f64) -> Walked<u32> {
+        if value.is_finite() {
+            self.collect_str(&value)
+        } else {
+            no_key()
+        }
+    }
+
+    fn serialize_bytes(self, _: &[u8]) -> Walked<u32> {
+        no_key()
+    }
+
+    fn serialize_none(self) -> Walked<u32> {
+        no_key()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Walked<u32> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Walked<u32> {
+        no_key()
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Walked<u32> {
+        no_key()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Walked<u32> {
+        Ok(self.members.field(variant))
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Walked<u32> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Walked<u32> {
+        no_key()
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Walked<Self::SerializeSeq> {
+        no_key()
+    }
+
+    fn serialize_tuple(self, _: usize) -> Walked<Self::SerializeTuple> {
+        no_key()
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Walked<Self::SerializeTupleStruct> {
+        no_key()
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Walked<Self::SerializeTupleVariant> {
+        no_key()
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Walked<Self::SerializeMap> {
+        no_key()
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Walked<Self::SerializeStruct> {
+        no_key()
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Walked<Self::SerializeStructVariant> {
+        no_key()
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Walked<u32> {
+        let text = displayed(self.members.pass, value)?;
+        let at = self.members.at(KeyRef::text(&text));
+        self.members.pass.text = text;
+        Ok(at)
+    }
+}

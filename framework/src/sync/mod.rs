@@ -1,0 +1,28 @@
+//! State that synchronises itself: what changed in any value that serde can serialise, as merge patches.
+//!
+//! A [`tree::Tree`] is what a value last was. [`Tree::update`](tree::Tree::update) walks the value beside it (the walk is in
+//! [`differ`] and [`members`]) and stamps what differs. [`layers::Layers`] is what one receiver sees, and writes it: whole, or what changed since
+//! any version, with the keys of a [`keys::KeyTable`] in MessagePack. [`merge`] is the other end, and [`canonical`] the hash by
+//! which both ends can tell that they agree.
+//!
+//! Beside that stand the tools with which a state is made fit for it: [`fixed`], [`grid`] and [`only`].
+// The rooms are to come.
+#![allow(dead_code)]
+
+pub(crate) mod canonical;
+mod differ;
+pub(crate) mod fixed;
+pub(crate) mod grid;
+mod index;
+mod key;
+pub(crate) mod keys;
+pub(crate) mod layers;
+mod members;
+#[cfg(any(test, feature = "client"))]
+pub(crate) mod merge;
+pub(crate) mod only;
+pub(crate) mod tree;
+pub(crate) mod write;
+
+#[cfg(test)]
+mod tests;
