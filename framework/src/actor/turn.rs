@@ -25,8 +25,12 @@ use super::messages::{
 use super::shared::Shared;
 use crate::ids::ChannelName;
 
-/// How many writers write in one slice, at least.
-const SLICE: usize = 64;
+/// How many writers write in one slice, at least. It is also about what the runtime runs before it looks for new input.
+const SLICE: usize = 61;
+
+/// After how many turns a writer has had its slice, at most. Fewer, and a burst that is still coming in is written in pieces;
+/// more, and those who wait wait longer for the sake of those who speak.
+const TURNS: usize = 16;
 
 thread_local! {
     static OF_THIS_THREAD: RefCell<Weak<Turn>> = const { RefCell::new(Weak::new()) };
@@ -138,8 +142,8 @@ impl Turn {
             message.send();
         }
         let mut writers = self.writers.borrow_mut();
-        // A part of those who wait, so that they are served whatever else there is to do.
-        let slice = SLICE.max(writers.len() / 4).min(writers.len());
+        // A part of those who wait, so that each is served in so many turns, whatever else there is to do.
+        let slice = SLICE.max(writers.len() / TURNS).min(writers.len());
         for writer in writers.drain(..slice) {
             writer.wake();
         }
