@@ -103,7 +103,7 @@ pub use room::Room;
 pub use room::client::{Claims, Client};
 pub use room::config::{LeaveReason, RoomConfig};
 pub use room::context::RoomContext;
-pub use room::state::State;
+pub use room::state::{State, View};
 pub use room::timers::TimerId;
 pub use server::{PublishError, Server, ServerBuilder, listen};
 pub use sync::fixed::Fixed;

@@ -406,6 +406,12 @@ impl Server {
         self.shared.crashed_rooms.load(Ordering::Relaxed)
     }
 
+    /// How often a client found that its copy of a room's state was not the room's, and asked for the whole.
+    #[must_use]
+    pub fn resyncs(&self) -> u64 {
+        self.shared.resyncs.load(Ordering::Relaxed)
+    }
+
     /// Goes away in good order: takes nobody new, ends the rooms ([`Room::disposed`] is called), tells every client when to come
     /// back, and closes the connections with 4002. Takes [`Drain::timeout`](crate::Drain::timeout) at most.
     pub async fn drain(&self) {

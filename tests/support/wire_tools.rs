@@ -345,12 +345,20 @@ pub async fn dial(
     (RawClient::open(io, path, &[]).await, control)
 }
 
-/// The numbers that the events of this name carry, in order.
+/// The numbers that the events of this name carry, in order. For `state`, those of its steps, too.
 #[must_use]
 pub fn numbers(events: &[Value], name: &str) -> Vec<u64> {
-    let number = |event: &Value| event["data"]["n"].as_u64().or(event["data"].as_u64());
-    let named = events.iter().filter(|event| event["event"] == name);
-    named.filter_map(number).collect()
+    // In a patch the one field that has changed may be named by its number in the table of keys.
+    let only = |data: &Value| data.as_object()?.values().next()?.as_u64();
+    let number = |event: &Value| {
+        let data = &event["data"];
+        let is_patch = event["event"] == "patch";
+        let n = data["n"].as_u64().or(data.as_u64());
+        n.or_else(|| is_patch.then(|| only(data)).flatten())
+    };
+    let is_meant =
+        |event: &&Value| event["event"] == name || (name == "state" && event["event"] == "patch");
+    events.iter().filter(is_meant).filter_map(number).collect()
 }
 
 /// The names of these events, in order.

@@ -65,6 +65,14 @@ impl SessionActor {
                 };
                 self.send_to_room(&room, message)
             }
+            Action::Sync { room } => {
+                let message = RoomMessage::Sync {
+                    from: self.receiver(),
+                    id,
+                    _permit: permit,
+                };
+                self.send_to_room(&room, message)
+            }
             Action::Call { name, data } => self.call(id, &name, data),
             Action::Subscribe { channel, since } => {
                 let offer = self.offer(&channel)?;

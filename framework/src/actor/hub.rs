@@ -282,9 +282,8 @@ impl Hub {
     /// Sends to one session, wherever it lives by now.
     pub(crate) fn direct(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
         if let Some(local) = self.sessions.borrow().get(&session) {
-            if local.pipe.push(&frame, &delivery) == Pushed::Overflow {
-                local.address.do_send(SessionMessage::Overflowed);
-            }
+            let pushed = local.pipe.push(&frame, &delivery);
+            report(local, pushed, &delivery);
             return;
         }
         if let Some(pipe) = self.arrivals.borrow().pipe_of(session) {
@@ -443,10 +442,14 @@ impl Hub {
     ) {
         let topics = self.topics.borrow();
         for member in topics.get(topic).into_iter().flatten() {
-            if except != Some(member.session)
-                && member.pipe.push(frame, delivery) == Pushed::Overflow
+            if except == Some(member.session) {
+                continue;
+            }
+            let pushed = member.pipe.push(frame, delivery);
+            if matches!(pushed, Pushed::Overflow | Pushed::Behind)
+                && let Some(local) = self.sessions.borrow().get(&member.session)
             {
-                self.tell(member.session, SessionMessage::Overflowed);
+                report(local, pushed, delivery);
             }
         }
     }
@@ -490,6 +493,19 @@ impl Hub {
     pub(crate) fn closing_deadline(&self) -> Duration {
         self.now() + self.shared.config.heartbeat.timeout
     }
+}
+
+/// Tells a session what has become of its outbox.
+fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
+    let message = match (pushed, delivery) {
+        (Pushed::Overflow, _) => SessionMessage::Overflowed,
+        (Pushed::Behind, Delivery::Step(slot, base)) => SessionMessage::Behind {
+            room: slot.room.clone(),
+            base: *base,
+        },
+        _ => return,
+    };
+    local.address.do_send(message);
 }
 
 /// The hub's mailbox and clock.

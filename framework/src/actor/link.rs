@@ -11,11 +11,13 @@ use actix::Addr;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, Semaphore};
 
+use super::messages::SessionMessage;
 use super::pipe::{LinkId, Pipe};
 use super::session::SessionActor;
 use crate::close::CloseCode;
 use crate::config::Heartbeat;
 use crate::session::heartbeat::{Pulse, Verdict};
+use crate::session::outbox::Outbox;
 use crate::wire::codec::Format;
 use crate::wire::event::{self, Reconnect};
 use crate::wire::frame::{self, Encoded, Formats};
@@ -275,6 +277,12 @@ impl Link {
             let mut pulse = self.pulse.get();
             pulse.took();
             self.pulse.set(pulse);
+            while let Some(room) = pipe.with_outbox(Outbox::caught_up) {
+                if let Some(attachment) = &*self.attachment.borrow() {
+                    let message = SessionMessage::CaughtUp { room };
+                    attachment.session.do_send(message);
+                }
+            }
             return Poll::Ready(Taken::Frames);
         }
         if let Some(ending) = &mut *ending {

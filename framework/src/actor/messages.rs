@@ -74,6 +74,15 @@ pub(crate) enum SessionMessage {
     Unsubscribed,
     /// The outbox passed its bound.
     Overflowed,
+    /// A step of a room's state, from this version on, was dropped, because those before it still wait.
+    Behind {
+        room: RoomId,
+        base: u32,
+    },
+    /// The connection has taken all that it had of the state of a room that fell behind.
+    CaughtUp {
+        room: RoomId,
+    },
     /// A connection of another worker wants this session.
     TakeOver {
         knock: Knock,
@@ -218,6 +227,16 @@ pub(crate) enum RoomMessage {
         id: Option<u64>,
         _permit: Permit,
     },
+    /// The client wants the whole state.
+    Sync {
+        from: Receiver,
+        id: Option<u64>,
+        _permit: Permit,
+    },
+    /// A step of the state from this version on was dropped on its way to a member.
+    Behind(SessionId, u32),
+    /// That member has taken what it was sent before.
+    CaughtUp(SessionId),
     Dropped(SessionId),
     Resumed(SessionId),
     /// The session has ended.

@@ -505,6 +505,18 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                     .and_then(|handled| handled);
                 handled.inspect_err(|refusal| self.refuse(&from, id, refusal))
             }
+            RoomMessage::Sync { from, id, _permit } => {
+                let session = from.session;
+                self.shared.resyncs.fetch_add(1, Ordering::Relaxed);
+                let synced = self
+                    .run(ctx, |core| core.resync(session, id))
+                    .and_then(|synced| synced);
+                synced.inspect_err(|refusal| self.refuse(&from, id, refusal))
+            }
+            RoomMessage::Behind(session, base) => {
+                self.run(ctx, |core| core.fell_behind(session, base))
+            }
+            RoomMessage::CaughtUp(session) => self.run(ctx, |core| core.caught_up(session)),
             RoomMessage::Leave { from, id, _permit } => {
                 let session = from.session;
                 let left = self

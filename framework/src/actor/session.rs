@@ -473,6 +473,17 @@ impl Handler<SessionMessage> for SessionActor {
                 self.unsubscribing = self.unsubscribing.saturating_sub(1);
                 self.ship_if_ready(ctx);
             }
+            SessionMessage::Behind { room, base } => {
+                if let Some(room) = self.rooms.get(&room) {
+                    let behind = RoomMessage::Behind(self.id, base);
+                    self.hub.turn.to_room(room, behind);
+                }
+            }
+            SessionMessage::CaughtUp { room } => {
+                if let Some(room) = self.rooms.get(&room) {
+                    self.hub.turn.to_room(room, RoomMessage::CaughtUp(self.id));
+                }
+            }
             SessionMessage::Overflowed => self.overflow(ctx),
             SessionMessage::Rehomed => self.rehomed(ctx),
             SessionMessage::Stop => ctx.stop(),

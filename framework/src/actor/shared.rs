@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) channels_made: AtomicUsize,
     pub(crate) is_draining: AtomicBool,
     pub(crate) crashed_rooms: AtomicU64,
+    /// How often a client's state did not fit what it was sent.
+    pub(crate) resyncs: AtomicU64,
     /// Each worker's hub, in the order in which they began.
     hubs: Mutex<Vec<HubAddress>>,
     /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
@@ -108,6 +110,7 @@ impl Shared {
             channels_made: AtomicUsize::new(0),
             is_draining: AtomicBool::new(false),
             crashed_rooms: AtomicU64::new(0),
+            resyncs: AtomicU64::new(0),
             hubs: Mutex::default(),
             homes: Mutex::default(),
             began: Instant::now(),

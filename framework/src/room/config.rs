@@ -16,6 +16,7 @@ pub struct RoomConfig {
     pub(crate) capacity: usize,
     pub(crate) tick_hz: f64,
     pub(crate) sync_hz: f64,
+    pub(crate) hash_every: Duration,
     pub(crate) empty_grace: Duration,
     pub(crate) match_on: Vec<String>,
     pub(crate) jobs: usize,
@@ -27,6 +28,7 @@ impl Default for RoomConfig {
             capacity: 64,
             tick_hz: 0.0,
             sync_hz: 20.0,
+            hash_every: Duration::from_secs(10),
             empty_grace: Duration::from_secs(10),
             match_on: Vec::new(),
             jobs: 256,
@@ -53,6 +55,14 @@ impl RoomConfig {
     #[must_use]
     pub fn sync_hz(mut self, hz: f64) -> Self {
         self.sync_hz = hz;
+        self
+    }
+
+    /// How often a change of the state is sent with a hash of the whole state, by which clients tell whether they have the same.
+    /// Default: 10 s. Zero: never. It costs a walk over the whole state here and on each client.
+    #[must_use]
+    pub fn hash_every(mut self, period: Duration) -> Self {
+        self.hash_every = period;
         self
     }
 

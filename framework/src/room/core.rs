@@ -12,10 +12,11 @@ use super::Room;
 use super::client::{Claims, Client};
 use super::config::{LeaveReason, RoomConfig};
 use super::context::{Alarm, Audience, Beginning, Effect, Listing, RoomContext};
+use super::syncing::Syncing;
 use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::ids::{MemberId, SessionId};
-use crate::session::outbox::{Delivery, Slot};
+use crate::session::outbox::Delivery;
 use crate::tick::TickClock;
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event;
@@ -46,20 +47,19 @@ impl Declined {
 }
 
 pub(crate) struct RoomCore<R: Room> {
-    room: R,
+    pub(super) room: R,
     pub(crate) ctx: RoomContext<R>,
     handlers: Arc<Handlers<R>>,
-    config: RoomConfig,
+    pub(super) config: RoomConfig,
     by_session: HashMap<SessionId, MemberId>,
     members_ever: u32,
-    ticks: Option<TickClock>,
+    pub(super) ticks: Option<TickClock>,
     syncs: Option<TickClock>,
-    /// The state as it was last sent to all, per format: what has not changed is not sent again.
-    last_state: [Vec<u8>; 2],
+    pub(super) syncing: Syncing,
     empty_since: Option<Duration>,
     is_over: bool,
     /// Whether there may be a state to send: a hook has run since the room was last asked for it, or it had one then.
-    may_have_state: Cell<bool>,
+    pub(super) may_have_state: Cell<bool>,
 }
 
 impl<R: Room> RoomCore<R> {
@@ -81,7 +81,7 @@ impl<R: Room> RoomCore<R> {
             config,
             by_session: HashMap::new(),
             members_ever: 0,
-            last_state: Default::default(),
+            syncing: Syncing::default(),
             empty_since: Some(Duration::ZERO),
             is_over: false,
             may_have_state: Cell::new(true),
@@ -168,6 +168,7 @@ impl<R: Room> RoomCore<R> {
         self.ctx.effects.push(Effect::Enter { session, frame });
         self.ctx.members.insert(member, client.clone());
         self.by_session.insert(client.session, member);
+        self.syncing.enter(member);
         self.empty_since = None;
         if let Err(refusal) = self.room.joined(&client, options, &mut self.ctx) {
             self.take_back(mark);
@@ -176,7 +177,7 @@ impl<R: Room> RoomCore<R> {
         }
         // What the hook said comes after the state in which it was said.
         let said = self.ctx.effects.split_off(mark + 1);
-        self.send_state(Audience::Only(member));
+        self.send_state(member);
         self.ctx.effects.extend(said);
         self.finish_hook();
         Ok(member)
@@ -204,6 +205,7 @@ impl<R: Room> RoomCore<R> {
 
     fn remove(&mut self, client: &Client) {
         self.ctx.members.remove(&client.member);
+        self.syncing.leave(client.member);
         self.by_session.remove(&client.session);
         if self.ctx.members.is_empty() {
             self.empty_since = Some(self.ctx.now);
@@ -223,7 +225,7 @@ impl<R: Room> RoomCore<R> {
         }
         // Also for a client that moved from one connection to another without a gap that the room was told of.
         if let Some(member) = self.member_of(session) {
-            self.send_state(Audience::Only(member));
+            self.send_state(member);
         }
         self.finish_hook();
     }
@@ -449,67 +451,15 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    fn encode_state(&self, formats: Formats) -> Option<[Vec<u8>; 2]> {
-        let state = self.room.state();
-        self.may_have_state.set(!state.is_none());
-        let mut encoded: [Vec<u8>; 2] = Default::default();
-        for format in Format::ALL {
-            if formats.contains(format) {
-                match state.encode(format)? {
-                    Ok(bytes) => encoded[format as usize] = bytes,
-                    Err(error) => {
-                        tracing::error!(room = %self.ctx.id(), %error, "the state cannot be encoded and was not sent");
-                        return None;
-                    }
-                }
-            }
+    /// Answers a `sync` that has an `id`.
+    pub(super) fn answer_resync(&mut self, member: MemberId, id: Option<u64>) {
+        if let Some(id) = id {
+            let to = Audience::Only(member);
+            let nothing = RawData::of(Format::Json, &());
+            self.ctx.emit(to, Delivery::Sequenced, "sync", |w| {
+                event::reply(w, id, nothing.as_ref().map_err(Clone::clone)?)
+            });
         }
-        Some(encoded)
-    }
-
-    /// Sends the state to all, if it has changed since it was last sent to all.
-    fn sync(&mut self) {
-        let formats = self.ctx.formats(Audience::All);
-        if formats == Formats::default() {
-            return;
-        }
-        let Some(encoded) = self.encode_state(formats) else {
-            return;
-        };
-        let has_changed = Format::ALL.into_iter().any(|format| {
-            let n = format as usize;
-            formats.contains(format) && encoded[n] != self.last_state[n]
-        });
-        if has_changed {
-            self.emit_state(Audience::All, &encoded);
-        }
-        // What nobody receives is forgotten here: its encoding is empty.
-        self.last_state = encoded;
-    }
-
-    fn send_state(&mut self, to: Audience) {
-        if let Some(encoded) = self.encode_state(self.ctx.formats(to)) {
-            self.emit_state(to, &encoded);
-            // To the first receiver of a format: all who receive it have this state.
-            for (last, sent) in self.last_state.iter_mut().zip(encoded) {
-                if last.is_empty() {
-                    *last = sent;
-                }
-            }
-        }
-    }
-
-    fn emit_state(&mut self, to: Audience, encoded: &[Vec<u8>; 2]) {
-        let room = self.ctx.id().clone();
-        let tick = self.ctx.tick;
-        let delivery = Delivery::Latest(Arc::new(Slot {
-            room: room.clone(),
-            key: None,
-        }));
-        self.ctx.emit(to, delivery, "state", |w| {
-            let data = &encoded[w.format() as usize];
-            event::state(w, &room, tick, data)
-        });
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod core;
 pub(crate) mod state;
+mod syncing;
 pub(crate) mod timers;
 
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ use crate::tick::Tick;
 use client::Client;
 use config::{LeaveReason, RoomConfig};
 use context::RoomContext;
-use state::State;
+use state::{State, View};
 
 /// A place where clients meet, with a state that only it changes.
 ///
@@ -60,10 +61,20 @@ pub trait Room: Sized + 'static {
         let _none = handlers;
     }
 
-    /// What members see: sent whole to each who joins or resumes, and at the room's sync rate when it has changed.
+    /// What all members see: sent whole to each who joins or resumes, and then, at the room's sync rate, what has changed.
     /// Default: nothing.
+    ///
+    /// What changed is found by the framework, in one walk over the value. Maps by id make small patches; a list is sent whole
+    /// when anything in it changes. [`Fixed`](crate::Fixed) makes coordinates small.
     fn state(&self) -> State<'_> {
         State::none()
+    }
+
+    /// What one member sees beside the shared state: its top-level keys are added to those of [`state`](Self::state).
+    /// Called for each member at each sync, so it should look things up rather than search. Default: nothing.
+    fn view(&self, client: &Client) -> View<'_> {
+        let _unused = client;
+        View::none()
     }
 
     /// A client has joined; it is told `joined` before anything that this hook sends.

@@ -1,15 +1,17 @@
-//! A room's state: any type that serde can serialise.
+//! What a room shows: any type that serde can serialise.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::wire::codec::{CodecError, Format, encode_into};
+use crate::ids::MemberId;
+use crate::sync::tree::{Tree, Version};
+use crate::wire::codec::CodecError;
 
 /// What [`Room::state`](crate::Room::state) shows to members.
 ///
-/// Its model is JSON's: objects with text keys, arrays, texts, numbers, booleans.
-pub struct State<'a>(Option<Box<dyn Encode + 'a>>);
+/// Its model is JSON's: objects with text keys, arrays, texts, numbers, booleans. A key whose value is null is absent.
+pub struct State<'a>(Option<Box<dyn Show + 'a>>);
 
 impl<'a> State<'a> {
     /// The room shows no state.
@@ -23,13 +25,16 @@ impl<'a> State<'a> {
         Self(Some(Box::new(value)))
     }
 
-    /// The encoded state, or `None` if the room shows none.
-    pub(crate) fn encode(&self, format: Format) -> Option<Result<Vec<u8>, CodecError>> {
-        self.0.as_ref().map(|state| state.encode(format))
-    }
-
     pub(crate) fn is_none(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Notes in `tree` what is different.
+    pub(crate) fn update(&self, tree: &mut Tree, version: Version) -> Result<bool, CodecError> {
+        match &self.0 {
+            Some(state) => state.update(tree, version),
+            None => tree.update(&(), version),
+        }
     }
 }
 
@@ -43,16 +48,105 @@ impl fmt::Debug for State<'_> {
     }
 }
 
-/// The seam to whatever is made of a state.
-/// The methods are concrete, so that one dynamic call is all that hiding the type costs.
-trait Encode {
-    fn encode(&self, format: Format) -> Result<Vec<u8>, CodecError>;
+/// What [`Room::view`](crate::Room::view) shows to one member beside the shared state.
+///
+/// A view is an object, as the shared state is then; a key must not be in both.
+///
+/// ```
+/// use courtside::{Client, Only, View};
+/// use std::collections::BTreeMap;
+///
+/// # struct Game { hands: BTreeMap<u32, Vec<u8>>, team_of: BTreeMap<u32, u64>, plans: BTreeMap<u64, String> }
+/// # #[derive(serde::Serialize)] struct Hand<'a> { hand: Option<&'a Vec<u8>> }
+/// # #[derive(serde::Serialize)] struct Plan<'a> { plan: Option<&'a String> }
+/// # impl Game {
+/// /// By owner: each sees its own hand.
+/// fn own(&self, player: u32) -> View<'_> {
+///     View::of(Hand { hand: self.hands.get(&player) })
+/// }
+///
+/// /// By team: those of a team share one view, and one encoding.
+/// fn of_team(&self, player: u32) -> View<'_> {
+///     let team = self.team_of[&player];
+///     View::group(team, Plan { plan: self.plans.get(&team) })
+/// }
+/// # }
+/// ```
+///
+/// For views by distance there are [`Grid`](crate::Grid), which finds what is near, and [`Only`](crate::Only), which shows that
+/// part of a map.
+pub struct View<'a> {
+    group: Option<u64>,
+    state: State<'a>,
 }
 
-impl<T: Serialize> Encode for T {
-    fn encode(&self, format: Format) -> Result<Vec<u8>, CodecError> {
-        let mut bytes = Vec::new();
-        encode_into(format, self, &mut bytes)?;
-        Ok(bytes)
+impl<'a> View<'a> {
+    /// The member sees the shared state and nothing else.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            group: None,
+            state: State::none(),
+        }
+    }
+
+    /// Something that only this member sees.
+    pub fn of(value: impl Serialize + 'a) -> Self {
+        Self {
+            group: None,
+            state: State::of(value),
+        }
+    }
+
+    /// Something that all members with this group see: the same value for all of them. It is looked at and encoded once.
+    /// A member that changes its group gets a whole state.
+    pub fn group(group: u64, value: impl Serialize + 'a) -> Self {
+        Self {
+            group: Some(group),
+            state: State::of(value),
+        }
+    }
+
+    pub(crate) fn sight(&self, member: MemberId) -> Sight {
+        match (self.state.is_none(), self.group) {
+            (true, _) => Sight::Shared,
+            (false, Some(group)) => Sight::Group(group),
+            (false, None) => Sight::Own(member),
+        }
+    }
+
+    pub(crate) fn update(&self, tree: &mut Tree, version: Version) -> Result<bool, CodecError> {
+        self.state.update(tree, version)
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("group", &self.group)
+            .field("state", &self.state)
+            .finish()
+    }
+}
+
+/// Who sees the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) enum Sight {
+    /// Those who see the shared state and nothing else.
+    #[default]
+    Shared,
+    Group(u64),
+    Own(MemberId),
+}
+
+/// The seam to the walk over a value of whatever type.
+/// The method is concrete, so that one dynamic call is all that hiding the type costs.
+trait Show {
+    fn update(&self, tree: &mut Tree, version: Version) -> Result<bool, CodecError>;
+}
+
+impl<T: Serialize> Show for T {
+    fn update(&self, tree: &mut Tree, version: Version) -> Result<bool, CodecError> {
+        tree.update(self, version)
     }
 }

@@ -27,8 +27,21 @@ pub(crate) enum Delivery {
     Plain,
     /// It is dropped if the client is behind.
     Droppable,
-    /// It takes the place of the pending frame with the same slot.
+    /// It takes the place of the pending frame with the same slot, and of the steps that wait for it.
     Latest(Arc<Slot>),
+    /// It goes on from the frame with the same slot before it, and is worth nothing without. With the version that it goes on
+    /// from, for whoever sends it.
+    Step(Arc<Slot>, u32),
+}
+
+impl Delivery {
+    /// The slot of a state or of a step of it.
+    fn state(&self) -> Option<&Slot> {
+        match self {
+            Self::Latest(slot) | Self::Step(slot, _) if slot.key.is_none() => Some(slot),
+            _ => None,
+        }
+    }
 }
 
 /// What a newer frame replaces.
@@ -46,6 +59,8 @@ pub(crate) enum Pushed {
     Queued,
     /// Dropped, replaced, or the outbox has ended: nothing new to write.
     Unchanged,
+    /// A step found those before it still waiting. It was dropped, and so are all that follow, until a whole state comes.
+    Behind,
     /// A bound was passed; the outbox is empty now and stays so.
     Overflow,
 }
@@ -86,6 +101,10 @@ pub(crate) struct Outbox {
     returned: (usize, usize),
     /// How many sequenced frames were taken, ever, less those that a resume took back.
     sent: u64,
+    /// The rooms whose steps fit what this connection was sent: their state has passed, and every step since.
+    following: Vec<RoomId>,
+    /// The rooms of which a step was dropped, until those before it have been taken.
+    behind: Vec<RoomId>,
     /// Pongs and pings, which go before everything.
     controls: VecDeque<Bytes>,
     /// How much had been sent at the last two times when `age` looked, and when that was: newest first.
@@ -95,6 +114,8 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Behind by more than this, a client gets no droppable signals.
     const DROPPABLE_BELOW: usize = 16 << 10;
+    /// How many steps of a room's state wait at most: one, and one that came in the same moment.
+    const STEPS: usize = 2;
     /// How many control frames wait at most; older ones are dropped, as RFC 6455 (5.5.3) allows.
     const CONTROL_FRAMES: usize = 16;
     /// A queue of this many entries keeps its memory also when it is empty.
@@ -111,6 +132,8 @@ impl Outbox {
             pending_bytes: 0,
             returned: (0, 0),
             sent: 0,
+            following: Vec::new(),
+            behind: Vec::new(),
             controls: VecDeque::new(),
             marks: [(Duration::ZERO, 0); 2],
         }
@@ -126,6 +149,9 @@ impl Outbox {
                 return Pushed::Unchanged;
             }
             Delivery::Latest(slot) => {
+                if slot.key.is_none() {
+                    self.begin_following(&slot.room);
+                }
                 let older = self
                     .queue
                     .range_mut(self.kept..)
@@ -137,6 +163,16 @@ impl Outbox {
                     return Pushed::Unchanged;
                 }
             }
+            Delivery::Step(slot, _) => {
+                if !self.following.contains(&slot.room) {
+                    return Pushed::Unchanged;
+                }
+                if self.steps_waiting(&slot.room) >= Self::STEPS {
+                    self.following.retain(|room| *room != slot.room);
+                    self.behind.push(slot.room.clone());
+                    return Pushed::Behind;
+                }
+            }
             _ => {}
         }
         self.pending_bytes += length;
@@ -145,6 +181,35 @@ impl Outbox {
             delivery: delivery.clone(),
         });
         self.check_bounds()
+    }
+
+    /// A whole state comes: the steps that wait are of no use any more, and those that come will fit.
+    fn begin_following(&mut self, room: &RoomId) {
+        if self.steps_waiting(room) > 0 {
+            self.retain_pending(
+                |delivery| !matches!(delivery, Delivery::Step(slot, _) if slot.room == *room),
+            );
+        }
+        self.behind.retain(|behind| behind != room);
+        if !self.following.contains(room) {
+            self.following.push(room.clone());
+        }
+    }
+
+    fn steps_waiting(&self, room: &RoomId) -> usize {
+        self.queue
+            .range(self.kept..)
+            .filter(|entry| entry.delivery.state().is_some_and(|s| s.room == *room))
+            .count()
+    }
+
+    /// A room whose steps were dropped and of which nothing waits any more. Each is named once.
+    pub(crate) fn caught_up(&mut self) -> Option<RoomId> {
+        if self.behind.is_empty() {
+            return None;
+        }
+        let position = (0..self.behind.len()).find(|n| self.steps_waiting(&self.behind[*n]) == 0);
+        position.map(|position| self.behind.swap_remove(position))
     }
 
     fn pending(&self) -> usize {
@@ -269,6 +334,8 @@ impl Outbox {
     /// The connection is gone: what was meant for it alone goes with it.
     pub(crate) fn disconnect(&mut self) {
         self.controls = VecDeque::new();
+        self.following.clear();
+        self.behind.clear();
         self.retain_pending(|delivery| *delivery == Delivery::Sequenced);
     }
 
@@ -321,9 +388,12 @@ impl Outbox {
 
     /// Removes the pending state and signals of a room that the session has left.
     pub(crate) fn clear_room(&mut self, room: &RoomId) {
-        self.retain_pending(
-            |delivery| !matches!(delivery, Delivery::Latest(slot) if slot.room == *room),
-        );
+        self.following.retain(|following| following != room);
+        self.behind.retain(|behind| behind != room);
+        self.retain_pending(|delivery| match delivery {
+            Delivery::Latest(slot) | Delivery::Step(slot, _) => slot.room != *room,
+            _ => true,
+        });
     }
 
     /// Appends what waits in `later`: the frames that reached a session's new thread before the session did.

@@ -25,6 +25,7 @@ pub(super) enum Seen<'a> {
 
 impl<'a> Layers<'a> {
     /// The shared state alone.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn of(shared: &'a Tree) -> Self {
         Self { shared, view: None }
     }
@@ -37,6 +38,14 @@ impl<'a> Layers<'a> {
             (Node::Null, _) => Seen::One(&view.root),
             (Node::Object(shared), Some(view)) => Seen::Both(shared, view),
             _ => Seen::One(&self.shared.root),
+        }
+    }
+
+    /// Whether the state is an object: of anything else a patch is the whole.
+    pub(crate) fn is_object(&self) -> bool {
+        match self.seen() {
+            Seen::One(node) => node.shape() == Shape::Object,
+            Seen::Both(..) => true,
         }
     }
 

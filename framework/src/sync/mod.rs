@@ -6,8 +6,6 @@
 //! which both ends can tell that they agree.
 //!
 //! Beside that stand the tools with which a state is made fit for it: [`fixed`], [`grid`] and [`only`].
-// The rooms are to come.
-#![allow(dead_code)]
 
 pub(crate) mod canonical;
 mod differ;

@@ -17,6 +17,7 @@ use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::room::context::{Beginning, Effect, Job, Target};
 use crate::room::core::{Declined, Entrant, RoomCore};
+use crate::sync::merge::apply;
 use crate::wire::codec::{Format, decode};
 use crate::wire::frame::{Encoded, payload};
 
@@ -65,6 +66,8 @@ pub struct RoomHarness<R: Room> {
     /// Those whom the room's frames would reach.
     present: BTreeMap<SessionId, MemberId>,
     received: HashMap<MemberId, Vec<Value>>,
+    /// The state as each member has it.
+    states: HashMap<MemberId, Value>,
     publications: Vec<(String, Value)>,
     jobs: Vec<Job<R>>,
 }
@@ -106,6 +109,7 @@ impl<R: Room> RoomHarness<R> {
             now: Duration::ZERO,
             present: BTreeMap::new(),
             received: HashMap::new(),
+            states: HashMap::new(),
             publications: Vec::new(),
             jobs: Vec::new(),
         };
@@ -316,8 +320,28 @@ impl<R: Room> RoomHarness<R> {
     fn note(&mut self, member: MemberId, frame: &Encoded) {
         let frame = frame.get(Format::Json);
         if let Ok(event) = decode(Format::Json, payload(&frame)) {
+            let event = self.follow(member, event);
             self.received.entry(member).or_default().push(event);
         }
+    }
+
+    /// A patch is noted as the state that it leads to, as the clients' libraries show it.
+    fn follow(&mut self, member: MemberId, mut event: Value) -> Value {
+        let state = self.states.entry(member).or_default();
+        if event["event"] == "state" {
+            *state = event["data"].clone();
+        }
+        if event["event"] == "patch" {
+            let patch = event["data"].to_string();
+            let merged = apply(Format::Json, patch.as_bytes(), state, &mut Vec::new());
+            assert!(
+                merged.is_ok(),
+                "a patch of the room's does not fit: {merged:?}"
+            );
+            event["event"] = "state".into();
+            event["data"] = state.clone();
+        }
+        event
     }
 }
 

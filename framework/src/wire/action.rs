@@ -56,6 +56,10 @@ pub(crate) enum Action {
         name: String,
         data: RawData,
     },
+    /// Asks for a room's whole state.
+    Sync {
+        room: RoomId,
+    },
     Call {
         name: String,
         data: RawData,
@@ -198,7 +202,7 @@ fn not_an_action(flaw: &str) -> Malformed {
             format!(
                 "{flaw}. This server expects actions: objects in JSON (text) or MessagePack (binary), \
                  for example {{\"action\":\"subscribe\",\"channel\":\"updates\"}}. \
-                 The actions are join, leave, send, call, subscribe, unsubscribe, publish and ping"
+                 The actions are join, leave, send, sync, call, subscribe, unsubscribe, publish and ping"
             ),
         ),
         is_violation: true,
@@ -232,6 +236,7 @@ impl FieldReader<'_> {
                 name: self.text("type", fields.type_)?,
                 data: self.raw(fields.data),
             },
+            "sync" => Action::Sync { room: self.room()? },
             "call" => Action::Call {
                 name: self.text("type", fields.type_)?,
                 data: self.raw(fields.data),
@@ -263,8 +268,8 @@ impl FieldReader<'_> {
                     refusal: Refusal::new(
                         "unknown_action",
                         format!(
-                            "there is no action `{name}`: the actions are join, leave, send, call, subscribe, unsubscribe, \
-                             publish and ping"
+                            "there is no action `{name}`: the actions are join, leave, send, sync, call, subscribe, \
+                             unsubscribe, publish and ping"
                         ),
                     ),
                     is_violation: true,

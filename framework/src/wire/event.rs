@@ -128,12 +128,47 @@ pub(crate) fn message<T: Serialize + ?Sized>(
 }
 
 /// The whole state of a room; `write` appends its encoding.
-pub(crate) fn state(w: &mut FrameWriter, room: &RoomId, tick: u64, data: &[u8]) -> Written {
+/// `data` is in the writer's format. `keys`: the table by which patches will say their keys.
+pub(crate) fn state(
+    w: &mut FrameWriter,
+    room: &RoomId,
+    tick: u64,
+    data: &[u8],
+    keys: Option<&impl Serialize>,
+    hash: Option<u32>,
+) -> Written {
     let format = w.format();
     w.text("event", "state")?
         .field("room", room)?
+        .field("tick", &tick)?;
+    if let Some(keys) = keys {
+        w.field("keys", keys)?;
+    }
+    if let Some(hash) = hash {
+        w.field("hash", &hash)?;
+    }
+    w.raw("data", format, data)?;
+    Ok(())
+}
+
+/// What changed in a state since `base`, in the writer's format.
+pub(crate) fn patch(
+    w: &mut FrameWriter,
+    room: &RoomId,
+    tick: u64,
+    base: u64,
+    data: &[u8],
+    hash: Option<u32>,
+) -> Written {
+    let format = w.format();
+    w.text("event", "patch")?
+        .field("room", room)?
         .field("tick", &tick)?
-        .raw("data", format, data)?;
+        .field("base", &base)?;
+    if let Some(hash) = hash {
+        w.field("hash", &hash)?;
+    }
+    w.raw("data", format, data)?;
     Ok(())
 }
 

@@ -27,6 +27,13 @@ impl Formats {
         }
     }
 
+    pub(crate) fn add(&mut self, format: Format) {
+        match format {
+            Format::Json => self.json = true,
+            Format::MsgPack => self.msgpack = true,
+        }
+    }
+
     pub(crate) fn contains(self, format: Format) -> bool {
         match format {
             Format::Json => self.json,
