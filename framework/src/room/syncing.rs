@@ -498,6 +498,7 @@ impl<R: Room> RoomCore<R> {
         }
         if stream.sent == Version::default() || others == Formats::default() {
             // This is where all of them are.
+            stream.hashed = ctx.now();
             stream.advance(version, ctx.tick.max(stream.tick));
         }
         let Some(writing) = stream.catch_up(shared, format, at) else {
