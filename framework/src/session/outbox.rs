@@ -570,6 +570,61 @@ mod tests {
         assert_eq!(push(&mut outbox, 6), Pushed::Queued);
     }
 
+    fn state() -> Delivery {
+        Delivery::Latest(Arc::new(Slot {
+            room: "r".into(),
+            key: None,
+        }))
+    }
+
+    fn step(base: u32) -> Delivery {
+        let Delivery::Latest(slot) = state() else {
+            unreachable!()
+        };
+        Delivery::Step(slot, base)
+    }
+
+    #[test]
+    fn steps_wait_for_a_state_to_go_on_from() {
+        let mut outbox = new(bounds(1000, 10));
+        assert_eq!(outbox.push(&frame(1), &step(0)), Pushed::Unchanged);
+        assert_eq!(outbox.push(&frame(2), &state()), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(3), &step(1)), Pushed::Queued);
+        assert_eq!(drain(&mut outbox), [bytes(2), bytes(3)]);
+        // What the connection had is not known on the next one.
+        outbox.disconnect();
+        assert_eq!(outbox.push(&frame(4), &step(2)), Pushed::Unchanged);
+    }
+
+    #[test]
+    fn a_step_too_many_is_dropped_with_all_that_follow_until_a_state_comes() {
+        let mut outbox = new(bounds(1000, 10));
+        assert_eq!(outbox.push(&frame(0), &state()), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(1), &step(0)), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(2), &step(1)), Pushed::Behind);
+        assert_eq!(outbox.push(&frame(3), &step(2)), Pushed::Unchanged);
+        assert_eq!(outbox.caught_up(), None, "the first two still wait");
+        assert_eq!(drain(&mut outbox), [bytes(0), bytes(1)]);
+        assert_eq!(outbox.caught_up(), Some("r".into()));
+        assert_eq!(outbox.caught_up(), None);
+        assert_eq!(outbox.push(&frame(4), &step(3)), Pushed::Unchanged);
+        assert_eq!(outbox.push(&frame(5), &state()), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(6), &step(4)), Pushed::Queued);
+        assert_eq!(drain(&mut outbox), [bytes(5), bytes(6)]);
+    }
+
+    #[test]
+    fn a_whole_state_takes_the_place_of_the_steps_that_wait() {
+        let mut outbox = new(bounds(1000, 10));
+        assert_eq!(outbox.push(&frame(0), &state()), Pushed::Queued);
+        assert_eq!(drain(&mut outbox), [bytes(0)]);
+        assert_eq!(outbox.push(&frame(1), &step(0)), Pushed::Queued);
+        assert_eq!(push(&mut outbox, 2), Pushed::Queued);
+        assert_eq!(outbox.push(&frame(3), &state()), Pushed::Queued);
+        assert_eq!(drain(&mut outbox), [bytes(2), bytes(3)]);
+        assert_eq!(outbox.pending_bytes, 0);
+    }
+
     #[test]
     fn leaving_a_room_takes_its_pending_state_with_it() {
         let mut outbox = new(bounds(1000, 10));
