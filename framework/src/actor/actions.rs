@@ -71,7 +71,7 @@ impl SessionActor {
                     id,
                     _permit: permit,
                 };
-                self.send_to_room(&room, message)
+                self.send_to_room(room.as_str(), message)
             }
             Action::Call { name, data } => self.call(id, &name, data),
             Action::Subscribe { channel, since } => {
