@@ -7,6 +7,7 @@
 //!
 //! Messages to other threads wait for the end of the turn, too: one wake-up of a sleeping thread is enough for all of them.
 //! They leave in the order in which they were sent, whomever they are for, so that no effect overtakes its cause.
+//! A hub of this thread is told then, too, but without its mailbox, unless that holds something which came before.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
