@@ -41,6 +41,9 @@ export class Net {
       return;
     }
     this.#attach(room);
+    // What was wished for while the join was under way could not be told yet.
+    if (this.playing && options.spectate) this.play(this.name);
+    else if (!this.playing && !options.spectate) this.watch();
   }
 
   // Goes to another arena.
