@@ -35,7 +35,7 @@ export class Map2D {
     paint.lineWidth = 1 / scale;
     const seen = { width: window.innerWidth / camera.scale, height: window.innerHeight / camera.scale };
     paint.strokeRect(camera.x - seen.width / 2, camera.y - seen.height / 2, seen.width, seen.height);
-    for (const { x, y, kind } of Object.values(frame.state.pickups)) {
+    for (const { x, y, kind } of frame.pickups) {
       paint.fillStyle = PICKUPS[kind];
       paint.fillRect(x - 22, y - 22, 44, 44);
     }

@@ -81,7 +81,7 @@ export class Scene {
     paint.translate(-camera.x, -camera.y);
 
     drawField(paint, field, seconds, this.#calm);
-    for (const pickup of Object.values(frame.state.pickups)) this.#pickup(pickup, seconds);
+    for (const pickup of frame.pickups) this.#pickup(pickup, seconds);
     for (const id of this.#trails.keys()) if (frame.ships.get(id)?.gone ?? !frame.ships.has(id)) this.#trails.delete(id);
     paint.globalCompositeOperation = 'lighter';
     paint.lineCap = paint.lineJoin = 'round';

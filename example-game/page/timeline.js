@@ -39,7 +39,7 @@ export class Timeline {
     this.#begin();
     const ships = room.onState((state, tick) => {
       this.#clock.arrived(tick, performance.now());
-      this.#ships.push(tick * this.#tickMs, state.ships);
+      this.#ships.push(tick * this.#tickMs, state.ships ?? {});
     });
     // A shot is told once, when it is fired or comes near. Where it is follows from the tick.
     const shots = room.onEntities(['shots'], {
@@ -73,7 +73,7 @@ export class Timeline {
     return this.#room?.tick ?? null;
   }
 
-  // What there is to be drawn now: { tick, state, ships, shots }, or null before the first state. `own` is the own ship's id.
+  // What there is to be drawn now: { tick, state, ships, shots, pickups }, or null before the first state. `own` is the own ship's id.
   sample(now, own) {
     const state = this.newest;
     const time = this.#clock.at(now);
@@ -86,7 +86,7 @@ export class Timeline {
       const pilot = state.pilots[key];
       if (pilot) ships.set(id, { ...pilot, ...shipOf(ship), id });
     }
-    return { tick, state, ships, shots: this.#shotsAt(tick, own) };
+    return { tick, state, ships, shots: this.#shotsAt(tick, own), pickups: Object.values(state.pickups ?? {}) };
   }
 
   #shotsAt(tick, own) {

@@ -12,6 +12,8 @@ use crate::world::World;
 
 /// How far a member sees, in units: a little farther than to the corner of the screen.
 pub const VIEW: f32 = 1100.0;
+/// How far those see who watch: behind the start panel, the screen shows more of the arena.
+pub const WIDE_VIEW: f32 = 1650.0;
 
 /// A coordinate, in tenths of a unit.
 type Place = Fixed<10>;
@@ -105,30 +107,32 @@ impl Sight {
 
     /// What is near the ship that is looked at, and in any case that ship itself.
     pub fn near<'a>(&self, world: &'a World, eyes: Eyes) -> impl Serialize + use<'a> {
-        let (own, at) = match eyes {
-            Eyes::Pilot(id, _) => (Some(id), Some(id)),
-            Eyes::Watchers(watched) => (None, watched),
+        let (at, reach) = match eyes {
+            Eyes::Pilot(id, _) => (Some(id), VIEW),
+            Eyes::Watchers(watched) => (watched, WIDE_VIEW),
         };
         let center = at
             .and_then(|id| world.ship(id))
             .map_or_else(|| world.middle(), |ship| ship.position);
-        let mut ships = around(&self.ships, center);
+        let mut ships = around(&self.ships, center, reach);
         // It may have come after the last look.
         if let Some(id) = at
             && let Err(place) = ships.binary_search(&id)
         {
             ships.insert(place, id);
         }
-        let me = match eyes {
-            Eyes::Pilot(id, input) => world.ship(id).map(|ship| Me::of(id, ship, input)),
-            Eyes::Watchers(_) => None,
+        let (me, watched) = match eyes {
+            Eyes::Pilot(id, input) => (world.ship(id).map(|ship| Me::of(id, ship, input)), None),
+            Eyes::Watchers(watched) => (None, watched),
         };
+        let shots = around(&self.shots, center, reach);
+        let pickups = around(&self.pickups, center, reach);
         Near {
             me,
-            watched: at.filter(|_| own.is_none()),
+            watched,
             ships: Only::new(ships, |id| world.ships().get(id)),
-            shots: Only::new(around(&self.shots, center), |id| world.shots().get(id)),
-            pickups: Only::new(around(&self.pickups, center), |id| world.pickups().get(id)),
+            shots: Only::new(shots, |id| world.shots().get(id)),
+            pickups: Only::new(pickups, |id| world.pickups().get(id)),
         }
     }
 }
@@ -138,8 +142,10 @@ fn put<K: Copy + Eq + std::hash::Hash>(grid: &mut Grid<K>, key: K, at: Vector) {
 }
 
 /// What is in view, in the same order each time.
-fn around<K: Copy + Ord + std::hash::Hash>(grid: &Grid<K>, at: Vector) -> Vec<K> {
-    let mut keys: Vec<K> = grid.within(at.x.into(), at.y.into(), VIEW.into()).collect();
+fn around<K: Copy + Ord + std::hash::Hash>(grid: &Grid<K>, at: Vector, reach: f32) -> Vec<K> {
+    let mut keys: Vec<K> = grid
+        .within(at.x.into(), at.y.into(), reach.into())
+        .collect();
     keys.sort_unstable();
     keys
 }
