@@ -90,9 +90,9 @@ export class Net {
   }
 
   // Whether steering can be said now. Every action waits until the server has it: what was said into a dead line would be
-  // replayed afterwards, so nothing is.
+  // replayed afterwards, so nothing is. Nor is anything said to a ship that is about to be given up.
   get canSteer() {
-    return this.isOpen && this.ship !== null;
+    return this.isOpen && this.playing && this.ship !== null;
   }
 
   // Tells the server what the hands want for one step.

@@ -99,7 +99,7 @@ export class Timeline {
       }
       const lead = shot.owner === own ? ahead * Math.max(0, 1 - (tick + ahead - shot.born) / FALL_BACK) : 0;
       const age = (tick + lead - shot.born) * this.#tickMs / 1000;
-      if (age >= 0) drawn.set(Number(id), { ...shot, x: shot.x + shot.vx * age, y: shot.y + shot.vy * age });
+      if (age >= 0 && tick + lead < shot.end) drawn.set(Number(id), { ...shot, x: shot.x + shot.vx * age, y: shot.y + shot.vy * age });
     }
     return drawn;
   }
