@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use courtside::View;
 use courtside::prelude::*;
 use serde::Serialize;
 
