@@ -72,6 +72,11 @@ impl fmt::Debug for HubAddress {
 }
 
 impl HubAddress {
+    /// Whether both lead to the same hub. Servers that share a thread, as in tests, number their workers alike.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.way, &other.way)
+    }
+
     pub(crate) fn thread(&self) -> Option<&ArbiterHandle> {
         self.way.thread.as_ref()
     }
@@ -362,8 +367,7 @@ impl Hub {
     /// Whether this is the hub of that address, and would hear a message next if it were sent now. Then there is no need for
     /// the mailbox: what its own thread has to say can be said at once.
     pub(crate) fn hears_next(&self, address: &HubAddress) -> bool {
-        Arc::ptr_eq(&self.address.way, &address.way)
-            && address.way.waiting.load(Ordering::Acquire) == 0
+        self.address.is(address) && address.way.waiting.load(Ordering::Acquire) == 0
     }
 
     pub(crate) fn hear(self: &Rc<Self>, message: HubMessage) {

@@ -129,7 +129,7 @@ impl Turn {
         mut items: HubItems,
     ) -> Option<Arc<Semaphore>> {
         if let Some(Outward::Items(last, waiting)) = self.outward.borrow_mut().last_mut()
-            && last.worker == hub.worker
+            && last.is(hub)
         {
             waiting.append(&mut items);
         }
@@ -182,12 +182,15 @@ impl Turn {
         if outward.capacity() <= SLICE {
             self.spare.set(outward);
         }
-        let mut writers = self.writers.borrow_mut();
         // A part of those who wait, so that each is served in so many turns, whatever else there is to do.
-        let slice = SLICE.max(writers.len() / TURNS).min(writers.len());
-        for writer in writers.drain(..slice) {
+        let slice = SLICE.max(self.writers.borrow().len() / TURNS);
+        for _ in 0..slice {
+            // Not borrowed while it is woken, which may end somebody who has something to say to that.
+            let writer = self.writers.borrow_mut().pop_front();
+            let Some(writer) = writer else { break };
             writer.wake();
         }
+        let mut writers = self.writers.borrow_mut();
         // A hub that was told something may have had to tell others.
         if writers.is_empty() && self.outward.borrow().is_empty() {
             if writers.capacity() > 4 * SLICE {
