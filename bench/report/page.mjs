@@ -132,7 +132,7 @@ ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## 
 - One core for each server. A Courtside server uses all cores; Node and Bun use one per process.
 - They do not do the same. Courtside parses every message, counts what each session was sent, keeps it until the client acknowledges it, and can resume a cut session without loss; Socket.IO and socketioxide frame and parse messages; Bun and ws pass bytes on. The text of 100 bytes is about 170 bytes on the wire with Courtside's envelope, 115 with Socket.IO's, 100 with none.
 - Courtside's clients acknowledge as its protocol asks, each 64 KiB; that is part of its cost.
-- Colyseus is not among them: its clients must ask for a seat by HTTP first and speak a binary protocol of their own, which the generator does not.
+- Colyseus is not among them: its clients must ask for a seat by HTTP first and speak a binary protocol of their own, which the generator does not. How long its patches are beside ours stands in [state-benchmarks.md](state-benchmarks.md).
 - Latency ends when the kernel tells the generator that a socket is readable; the generator asks after every 32 reads, so that reading the others adds about a tenth of a millisecond. For the fan-out it includes the way of the publication to the server.
 `;
 }

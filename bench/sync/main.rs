@@ -40,9 +40,16 @@ struct Cli {
     /// How many ships each of them sees, about.
     #[arg(long, default_value_t = 40)]
     sees: u32,
+    /// How wide the world is that everybody sees. Ships circle, so that some go a little beyond it.
+    #[arg(long, default_value_t = 1000.0)]
+    width: f64,
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
+    /// Measure nothing; print what is sent, for comparisons: in JSON the whole state, and then, line by line, each tick's patch
+    /// with how many bytes it has in MessagePack.
+    #[arg(long)]
+    record: bool,
 }
 
 /// Everything, as it is printed.
@@ -94,6 +101,10 @@ struct Views {
 
 fn main() {
     let cli = Cli::parse();
+    if cli.record {
+        record(&cli);
+        return;
+    }
     let report = measure(&cli);
     if cli.json {
         println!("{}", serde_json::to_string(&report).unwrap_or_default());
@@ -104,7 +115,7 @@ fn main() {
 
 fn measure(cli: &Cli) -> Report {
     let patch = Format::ALL.map(|format| patches(cli, format));
-    let world = World::new(cli.ships, 1000.0);
+    let world = World::new(cli.ships, cli.width);
     let mut shared = Shared::default();
     shared.update(&world);
     let hash_us = each(cli.ticks / 10, |_| {
@@ -131,7 +142,7 @@ fn measure(cli: &Cli) -> Report {
 }
 
 fn patches(cli: &Cli, format: Format) -> Patches {
-    let mut world = World::new(cli.ships, 1000.0);
+    let mut world = World::new(cli.ships, cli.width);
     let (mut shared, mut whole, mut out) = (Shared::default(), Vec::new(), Vec::new());
     shared.update(&world);
     let begin_table_us = each(cli.ticks / 10, |_| shared.begin_table());
@@ -174,6 +185,28 @@ fn patches(cli: &Cli, format: Format) -> Patches {
         begin_table_us,
         whole_us,
         whole_bytes: whole.len(),
+    }
+}
+
+fn record(cli: &Cli) {
+    let mut world = World::new(cli.ships, cli.width);
+    let (mut shared, mut json, mut msgpack) = (Shared::default(), Vec::new(), Vec::new());
+    shared.update(&world);
+    shared.begin_table();
+    shared.write_whole(Format::Json, &mut json);
+    shared.write_whole(Format::MsgPack, &mut msgpack);
+    for tick in 0..=cli.ticks {
+        println!(
+            r#"{{"msgpack":{},"json":{}}}"#,
+            msgpack.len(),
+            String::from_utf8_lossy(&json)
+        );
+        json.clear();
+        msgpack.clear();
+        world.step(tick, cli.moving, None);
+        shared.update(&world);
+        shared.write_patch(Format::Json, &mut json);
+        shared.write_patch(Format::MsgPack, &mut msgpack);
     }
 }
 
