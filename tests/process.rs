@@ -152,9 +152,9 @@ async fn read_all(mut raw: RawClient, format: Format) -> u64 {
 #[actix_web::test]
 async fn stalled_readers_are_cut_and_cost_the_others_nothing() {
     let served = Served::start(Setting {
-        interval: SECOND,
+        interval: 2 * SECOND,
         // Twice what the stalled ones need, for the others, whose readers share a thread with all of this.
-        timeout: 2 * SECOND,
+        timeout: 4 * SECOND,
         ..Setting::default()
     })
     .await;
@@ -208,8 +208,8 @@ async fn stalled_readers_are_cut_and_cost_the_others_nothing() {
         least >> 10,
         most >> 10
     );
-    // The heartbeat is 3 s in all; the rest is for a machine that has other things to do.
-    assert!(gone < 5 * SECOND, "{gone:?}");
+    // The heartbeat is 6 s in all; the rest is for a machine that has other things to do.
+    assert!(gone < PATIENCE, "{gone:?}");
     assert!(most - least < 20 * MEGABYTE, "{least} to {most}");
     // Their windows end, too, and so do those of the others.
     let settled = async {

@@ -1,4 +1,4 @@
-//! The same promise over real sockets, with two HTTP workers and two room threads that run at the same time.
+//! The same promise over real sockets, with two HTTP workers that run at the same time, and two room threads or none.
 //!
 //! The virtual minute of `chaos.rs` is thorough but single-threaded; here the hand-over between threads is real.
 #![allow(missing_docs)]
@@ -21,12 +21,12 @@ const CUTS: u64 = 12;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Starts a server on threads of its own; it ends with the process.
-fn start(faults: Arc<Faults>) -> (SocketAddr, Server) {
+fn start(room_threads: usize, faults: Arc<Faults>) -> (SocketAddr, Server) {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         actix::System::new().block_on(async move {
             let mut config = Config::default();
-            config.room_threads = 2;
+            config.room_threads = room_threads;
             let server = Server::builder()
                 .room::<Relay>()
                 .channel("updates", ChannelConfig::default())
@@ -142,8 +142,17 @@ async fn play(url: String, number: u64) -> Result<u64, String> {
 
 #[test]
 fn sessions_move_between_threads_and_lose_nothing() {
+    moving_sessions_lose_nothing(2);
+}
+
+#[test]
+fn sessions_move_between_threads_that_run_their_rooms_too_and_lose_nothing() {
+    moving_sessions_lose_nothing(0);
+}
+
+fn moving_sessions_lose_nothing(room_threads: usize) {
     let faults = Arc::new(Faults::default());
-    let (address, server) = start(faults.clone());
+    let (address, server) = start(room_threads, faults.clone());
     let heard = actix::System::new().block_on(async move {
         let players: Vec<_> = (0..SESSIONS)
             .map(|number| tokio::task::spawn_local(play(format!("ws://{address}/ws"), number)))

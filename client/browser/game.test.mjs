@@ -75,3 +75,35 @@ test('the leaderboard answers, and wrong input is refused with words', async () 
   const refusal = await page.evaluate(() => window.arena.room.call('chat', { text: '' }).catch((error) => error.code));
   assert.equal(typeof refusal, 'string');
 });
+
+test('the own ship flies before the server has said so, and comes to where the server has it', async () => {
+  const page = await play('Eve');
+  await page.waitForFunction(() => window.arena.own() !== null);
+  // Toward the middle of the field, because at a wall nothing would be seen to move.
+  const { own, told, input } = await page.evaluate(async () => {
+    const code = window.arena.own().x < 1200 ? 'KeyD' : 'KeyA';
+    const press = (type) => window.dispatchEvent(new KeyboardEvent(type, { code, bubbles: true }));
+    press('keydown');
+    while (Math.abs(window.arena.own().vx) < 5) await new Promise(requestAnimationFrame);
+    press('keyup');
+    const { me } = window.arena.state();
+    return { own: window.arena.own().vx, told: me.vx / 10, input: me.input };
+  });
+  assert.ok(Math.abs(own) >= 5 && Math.abs(told) < 5, `${own} is shown when ${told} was told`);
+  await page.waitForFunction((before) => window.arena.state().me?.input > before + 30, input);
+  await page.waitForFunction(() => {
+    const [own, me] = [window.arena.own(), window.arena.state().me];
+    return own && me && Math.hypot(own.x - me.x / 100, own.y - me.y / 100) < 30;
+  });
+});
+
+test('a page is told of the ships that are near, and of all pilots', async () => {
+  const page = await play('Fay');
+  await page.waitForFunction(() => {
+    const { me, ships, pilots, radar } = window.arena.state();
+    if (!me) return false;
+    const places = Object.values(ships).map(({ x, y }) => Math.hypot(x / 10 - me.x / 100, y / 10 - me.y / 100));
+    const count = (map) => Object.keys(map).length;
+    return places.every((distance) => distance < 1200) && count(ships) < count(pilots) && count(radar) > 0;
+  });
+});

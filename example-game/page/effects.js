@@ -63,6 +63,12 @@ export class Effects {
     if (!this.#calm) this.shake = Math.max(this.shake, near);
   }
 
+  muzzle(x, y, angle, color) {
+    for (let one = 0; one < 3; one += 1) {
+      this.spark(x, y, angle + (Math.random() - 0.5) * 0.7, 200 + 200 * Math.random(), color, 0.16, 2);
+    }
+  }
+
   arrival(x, y, color) {
     this.ring(x, y, color, 70, 0.5);
     this.#spray(14, x, y, color, 160, 0.5, 2);

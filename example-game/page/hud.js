@@ -1,5 +1,6 @@
 // What stands over the picture: connection, clock, scores, feed, gauges and the words in the middle.
 
+import { DASH_PAUSE } from '/flight.js';
 import { HUES } from '/palette.js';
 
 const $ = (selector) => document.querySelector(selector);
@@ -34,26 +35,27 @@ export class Hud {
     $('#clock').classList.toggle('late', state.phase === 'fight' && state.left <= 10);
   }
 
-  scoreboard(ships, own) {
-    const rows = ranked(ships);
+  scoreboard(pilots, own) {
+    const rows = ranked(pilots);
     const key = JSON.stringify([own, rows.map(({ id, name, score, kills, deaths, ghost }) => [id, name, score, kills, deaths, ghost])]);
     if (key === this.#scores) return;
     this.#scores = key;
-    $('#scoreboard').replaceChildren(...rows.map((ship) => {
+    $('#scoreboard').replaceChildren(...rows.map((pilot) => {
       const row = document.createElement('li');
-      row.classList.toggle('own', ship.id === own);
-      row.classList.toggle('ghost', ship.ghost === true);
-      row.style.setProperty('--hue', HUES[ship.hue % HUES.length]);
-      row.append(part('i', ''), part('span', ship.name), part('small', ship.bot ? 'bot' : `${ship.kills ?? 0}/${ship.deaths ?? 0}`), part('b', String(ship.score ?? 0)));
+      row.classList.toggle('own', pilot.id === own);
+      row.classList.toggle('ghost', pilot.ghost === true);
+      row.style.setProperty('--hue', HUES[pilot.hue % HUES.length]);
+      row.append(part('i', ''), part('span', pilot.name), part('small', pilot.bot ? 'bot' : `${pilot.kills ?? 0}/${pilot.deaths ?? 0}`), part('b', String(pilot.score ?? 0)));
       return row;
     }));
   }
 
-  gauges(ship) {
+  // `dash` is in how many seconds the drive can dash again.
+  gauges(ship, dash) {
     $('#gauges').hidden = !ship || Boolean(ship.gone);
     if (!ship) return;
     $('#hull').value = ship.hull;
-    $('#dash').value = 10 - (ship.dash ?? 0);
+    $('#dash').value = 10 * (1 - dash / DASH_PAUSE);
   }
 
   feed(by, ship, points, own) {
@@ -115,9 +117,9 @@ export class Hud {
   }
 }
 
-export function ranked(ships) {
-  return Object.entries(ships)
-    .map(([id, ship]) => ({ ...ship, id: Number(id) }))
+export function ranked(pilots) {
+  return Object.entries(pilots)
+    .map(([id, pilot]) => ({ ...pilot, id: Number(id) }))
     .sort((one, other) => (other.score ?? 0) - (one.score ?? 0) || (one.deaths ?? 0) - (other.deaths ?? 0) || one.id - other.id);
 }
 

@@ -1,6 +1,6 @@
 // Hands: keyboard, mouse and touch, made into one intent { x, y, aim, fire, dash }.
 
-import { turnBetween } from '/timeline.js';
+import { lerpAngle } from '/courtside.js';
 
 const MOVES = {
   KeyW: [0, -1], ArrowUp: [0, -1], KeyS: [0, 1], ArrowDown: [0, 1],
@@ -169,6 +169,6 @@ export class Input {
       wanted += ASSIST_SWAY * Math.sin(seconds * 4.1);
     }
     const most = ASSIST_TURN * dt;
-    return this.#aim + Math.max(-most, Math.min(most, turnBetween(this.#aim, wanted)));
+    return this.#aim + Math.max(-most, Math.min(most, lerpAngle(0, wanted - this.#aim, 1)));
   }
 }

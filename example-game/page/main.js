@@ -1,5 +1,5 @@
 // Puts the parts together: what the server tells goes into the timeline, what the hands want goes out, and each picture
-// is drawn from a moment that is a little past.
+// is drawn from a moment that is a little past, but for the own ship, which is a little ahead.
 
 import { Chat } from '/chat.js';
 import { Effects } from '/effects.js';
@@ -7,13 +7,14 @@ import { Hud, ranked } from '/hud.js';
 import { Input } from '/input.js';
 import { Map2D } from '/map.js';
 import { Net } from '/net.js';
+import { Own } from '/own.js';
 import { HUES, hueOf, PICKUPS } from '/palette.js';
 import { Scene } from '/scene.js';
 import { play, soundOn, toggleSound, wakeSound } from '/sound.js';
 import { Start } from '/start.js';
 import { Timeline } from '/timeline.js';
+import { watchEntities } from '/watch.js';
 
-const STEER_MS = 33;
 const HUD_MS = 100;
 const CUT_MS = 5000;
 const PING_MS = 2000;
@@ -22,11 +23,13 @@ const PICKUP_WORDS = { repair: '+ hull', spread: 'triple shot', shield: 'shield'
 
 const $ = (selector) => document.querySelector(selector);
 const timeline = new Timeline();
+const own = new Own();
 const effects = new Effects(CALM);
 const scene = new Scene($('#scene'), CALM);
 const map = new Map2D();
 const hud = new Hud();
 const input = new Input($('#scene'), useThumbs);
+// Who was ever seen: what is told of somebody who has left has a name and a colour too.
 const pilots = new Map();
 
 let chatting = false;
@@ -35,16 +38,18 @@ let destroyedBy = null;
 let fightShownUntil = 0;
 // While the line is down: since when, how many lines of chat there were, and whether it was cut on purpose.
 let away = null;
-let lastSteer = 0;
 let lastHud = 0;
 let lastFrame = performance.now();
 let wasGone = false;
 
 const net = new Net({
   entered(room) {
-    timeline.clear();
+    timeline.follow(room);
+    own.follow(room);
     chat.clear();
     effects.clear();
+    pilots.clear();
+    watchEntities(room, { pilots, arrived, fired });
     roundOver = null;
     hud.banner(null);
     window.history.replaceState(null, '', `#${room.id}`);
@@ -53,10 +58,6 @@ const net = new Net({
   seat({ tick_hz }) {
     timeline.tickMs = 1000 / tick_hz;
     showSeat();
-  },
-  state(state, tick) {
-    for (const [id, { name, hue }] of Object.entries(state.ships)) pilots.set(Number(id), { id: Number(id), name, hue });
-    timeline.push(state, tick, performance.now());
   },
   backlog(lines) {
     for (const line of lines) chat.add(line);
@@ -161,7 +162,7 @@ function watchConnection() {
     if (state === 'reconnecting' && !away) away = { since: performance.now(), cut: 0, lines: linesOfOthers() };
   });
   net.client.on('open', ({ resumed }) => {
-    net.forgetSteering();
+    own.forget();
     const left = away;
     away = null;
     if (!left) return;
@@ -188,18 +189,18 @@ function showAway(now) {
   hud.notice(`${away.cut ? 'Connection cut.' : 'Connection lost.'}${ship} ${when}`, 'bad');
 }
 
-function showBanner(now, state, own) {
+function showBanner(now, state, ship) {
   if (state.phase === 'rest') {
     const winners = roundOver?.winners ?? [];
     const title = winners.length === 0 ? 'Nobody scored' : winners.length > 1 ? 'A draw' : winners[0].ship === net.ship ? 'You win!' : `${winners[0].name} wins`;
-    const table = ranked(state.ships).slice(0, 3).filter((ship) => ship.score);
-    const lines = table.map((ship, place) => ({ text: `${place + 1}   ${ship.name}   ${ship.score}`, color: HUES[ship.hue % HUES.length] }));
+    const table = ranked(state.pilots).slice(0, 3).filter((pilot) => pilot.score);
+    const lines = table.map((pilot, place) => ({ text: `${place + 1}   ${pilot.name}   ${pilot.score}`, color: hueOf(pilot) }));
     lines.push(`Round ${state.round + 1} in ${state.left}`);
     hud.banner(`over ${state.round}`, title, lines, winners[0] ? HUES[winners[0].hue % HUES.length] : '#ffffff');
-  } else if (own?.gone) {
-    const soon = own.gone <= 30;
+  } else if (ship?.gone) {
+    const soon = ship.gone <= 30;
     const by = destroyedBy ? [{ text: `by ${destroyedBy.name}`, color: hueOf(destroyedBy) }] : [];
-    hud.banner('destroyed', 'Destroyed', [...by, `Back in ${Math.ceil(own.gone / 10)}${soon ? ' — fire to return now' : ''}`], '#ff6262');
+    hud.banner('destroyed', 'Destroyed', [...by, `Back in ${Math.ceil(ship.gone / 10)}${soon ? ' — fire to return now' : ''}`], '#ff6262');
   } else if (now < fightShownUntil) {
     hud.banner(`fight ${state.round}`, 'Fight!', [`Round ${state.round}`], '#37e6ff');
   } else if (hud.bannerKey) {
@@ -207,17 +208,24 @@ function showBanner(now, state, own) {
   }
 }
 
-// Whom the camera follows: the own ship, or for those who watch, whoever leads.
-function followed(frame, own) {
-  if (own) return own;
-  const leader = ranked(frame.state.ships).find((ship) => !ship.gone);
-  return (leader && frame.ships.get(leader.id)) ?? { x: frame.state.field.width / 2, y: frame.state.field.height / 2 };
+// Whom the camera follows: the own ship, or for those who watch, whom the server shows them.
+function followed(frame, mine) {
+  if (mine) return mine;
+  const { field, watched } = frame.state;
+  return frame.ships.get(watched) ?? { x: field.width / 2, y: field.height / 2 };
 }
 
-function respawnOnFire(own, fire) {
-  const gone = Boolean(own?.gone);
-  if (gone && wasGone && fire && own.gone <= 30) net.respawn();
+function respawnOnFire(ship, fire) {
+  const gone = Boolean(ship?.gone);
+  if (gone && wasGone && fire && ship.gone <= 30) net.respawn();
   wasGone = gone;
+}
+
+// The own ship is drawn where the hands have led it already.
+function ahead(mine, now) {
+  const flight = own.shown(now);
+  if (!mine || mine.gone || mine.ghost || !flight) return;
+  Object.assign(mine, { x: flight.x, y: flight.y, vx: flight.vx, vy: flight.vy });
 }
 
 function step(now) {
@@ -225,25 +233,23 @@ function step(now) {
   const dt = Math.min(0.1, (now - lastFrame) / 1000);
   lastFrame = now;
   const seconds = now / 1000;
-  const frame = timeline.sample(now);
-  const own = (net.ship !== null && frame?.ships.get(net.ship)) || null;
-  const intent = input.read(own, frame?.ships ?? new Map(), scene, seconds, dt);
-  if (own && !own.gone && !own.ghost && input.enabled) {
-    // The own hands are seen at once; where they have led comes from the server.
-    own.angle = intent.aim;
-    own.thrust = intent.x !== 0 || intent.y !== 0;
-  }
-  if (now - lastSteer >= STEER_MS) {
-    lastSteer = now;
-    net.steer(intent);
-    respawnOnFire(own, intent.fire);
+  const frame = timeline.sample(now, net.ship);
+  const mine = (net.ship !== null && frame?.ships.get(net.ship)) || null;
+  // The hands aim from where the ship is drawn.
+  ahead(mine, now);
+  const intent = input.read(mine, frame?.ships ?? new Map(), scene, seconds, dt);
+  if (net.canSteer) own.advance(intent, dt * 1000, timeline.tickMs, (numbered) => net.steer(numbered));
+  ahead(mine, now);
+  if (mine && !mine.gone && !mine.ghost && input.enabled) {
+    mine.angle = intent.aim;
+    mine.thrust = intent.x !== 0 || intent.y !== 0;
   }
   effects.step(frame?.tick ?? 0, dt);
-  const target = frame ? followed(frame, own) : scene.camera;
+  const target = frame ? followed(frame, mine) : scene.camera;
   // Behind the start panel, whoever is followed flies beside it.
   const aside = start.isOpen && window.innerWidth > 900 ? window.innerWidth * 0.3 / scene.camera.scale : 0;
   scene.draw(frame, { own: net.ship, target: { x: target.x - aside, y: target.y }, effects, dt, seconds, wide: start.isOpen });
-  if (frame) map.draw(frame, net.ship, scene.camera);
+  if (frame) map.draw(frame, net.ship, scene.camera, dt);
   if (now - lastHud >= HUD_MS) {
     lastHud = now;
     hud.connection(net.client.state, net.client.roundTrip, timeline.newestTick);
@@ -252,14 +258,29 @@ function step(now) {
     if (state) {
       const ship = net.ship === null ? null : state.ships[net.ship] ?? null;
       hud.clock(state);
-      hud.scoreboard(state.ships, net.ship);
-      hud.gauges(ship);
+      hud.scoreboard(state.pilots, net.ship);
+      hud.gauges(ship, own.shown(now)?.dash ?? (state.me?.dash ?? 0) / 1000);
       showBanner(now, state, ship);
+      respawnOnFire(ship, intent.fire);
     }
   }
 }
 
-scene.onShot = (shot) => play('shot', nearness(shot.x, shot.y) * (shot.owner === net.ship ? 1 : 0.4));
+// A ship has come, or come back.
+function arrived(tick, id, x, y) {
+  effects.at(tick, () => effects.arrival(x, y, hueOf(pilots.get(id))));
+}
+
+function fired(tick, owner, x, y, angle) {
+  const mine = owner === net.ship;
+  const show = () => {
+    effects.muzzle(x, y, angle, hueOf(pilots.get(owner)));
+    play('shot', nearness(x, y) * (mine ? 1 : 0.4));
+  };
+  // The own shots are drawn ahead of the others', as the own ship is.
+  if (mine) show();
+  else effects.at(tick, show);
+}
 
 window.addEventListener('keydown', (event) => {
   const typing = event.target.closest?.('input, textarea');
@@ -311,6 +332,7 @@ window.arena = {
   get member() { return net.room?.member; },
   get ship() { return net.ship; },
   state: () => timeline.newest,
+  own: () => own.shown(performance.now()),
   tick: () => timeline.newestTick,
   chatLines: () => chat.lines,
 };

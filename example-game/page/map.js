@@ -1,12 +1,15 @@
 // The small map: where everybody is, and what part of it is on the screen.
 
 import { hueOf, PICKUPS } from '/palette.js';
+import { Radar } from '/radar.js';
 
 export class Map2D {
   #canvas = document.querySelector('#map');
   #paint = this.#canvas.getContext('2d');
 
-  draw(frame, own, camera) {
+  #radar = new Radar();
+
+  draw(frame, own, camera, dt) {
     const density = Math.min(2, window.devicePixelRatio || 1);
     const width = this.#canvas.clientWidth;
     if (width === 0) return;
@@ -32,12 +35,11 @@ export class Map2D {
     paint.lineWidth = 1 / scale;
     const seen = { width: window.innerWidth / camera.scale, height: window.innerHeight / camera.scale };
     paint.strokeRect(camera.x - seen.width / 2, camera.y - seen.height / 2, seen.width, seen.height);
-    for (const [, { at: [x, y], kind }] of frame.pickups) {
+    for (const { x, y, kind } of frame.pickups) {
       paint.fillStyle = PICKUPS[kind];
       paint.fillRect(x - 22, y - 22, 44, 44);
     }
-    for (const ship of frame.ships.values()) {
-      if (ship.gone) continue;
+    for (const ship of this.#radar.dots(frame, dt).values()) {
       paint.globalAlpha = ship.ghost ? 0.4 : 1;
       paint.fillStyle = hueOf(ship);
       dot(paint, ship.x, ship.y, ship.id === own ? 46 : 34);

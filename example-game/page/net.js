@@ -11,9 +11,8 @@ export class Net {
   playing = false;
   #on;
   #joins = 0;
-  #steered = '';
 
-  // `on` is told: seat, state, line, backlog, roundOver, roundBegun, hit, destroyed, picked, entered, failed.
+  // `on` is told: seat, line, backlog, roundOver, roundBegun, hit, destroyed, picked, entered, failed.
   constructor(on) {
     this.#on = on;
     // The server was started anew, or the window was missed: what was joined, or about to be, is joined again.
@@ -42,6 +41,9 @@ export class Net {
       return;
     }
     this.#attach(room);
+    // What was wished for while the join was under way could not be told yet.
+    if (this.playing && options.spectate) this.play(this.name);
+    else if (!this.playing && !options.spectate) this.watch();
   }
 
   // Goes to another arena.
@@ -58,15 +60,13 @@ export class Net {
     const on = this.#on;
     this.room = room;
     this.ship = null;
-    this.#steered = '';
     on.entered(room);
-    const current = (listener) => (data, tick) => {
-      if (this.room === room) listener(data, tick);
+    const current = (listener) => (data) => {
+      if (this.room === room) listener(data);
     };
     room.on('seat', current((seat) => {
       this.ship = seat.ship ?? null;
       this.playing = this.ship !== null;
-      this.#steered = '';
       on.seat(seat);
     }));
     room.on('chat_backlog', current(({ lines }) => on.backlog(lines)));
@@ -76,7 +76,6 @@ export class Net {
     room.on('hit', current(on.hit));
     room.on('destroyed', current(on.destroyed));
     room.on('picked', current(on.picked));
-    room.onState(current(on.state));
     room.onLeft((reason) => {
       // What was left by own wish, or was lost with its session, is dealt with where that happened.
       if (this.room === room && ['kicked', 'disposed', 'crashed'].includes(reason)) this.enter();
@@ -90,20 +89,15 @@ export class Net {
     return this.client.state === 'open' && this.room !== null && this.room.isJoined;
   }
 
-  // Tells the server what the hands want, when that has changed.
-  // Every action waits until the server has it: steering into a dead line would be replayed afterwards, so it is not said.
-  steer({ x, y, aim, fire, dash }) {
-    if (!this.isOpen || this.ship === null) return;
-    const intent = { x: round(x), y: round(y), aim: round(aim), fire, dash };
-    const said = JSON.stringify(intent);
-    if (said === this.#steered) return;
-    this.#steered = said;
-    this.room.send('steer', intent);
+  // Whether steering can be said now. Every action waits until the server has it: what was said into a dead line would be
+  // replayed afterwards, so nothing is. Nor is anything said to a ship that is about to be given up.
+  get canSteer() {
+    return this.isOpen && this.playing && this.ship !== null;
   }
 
-  // After a break the server has forgotten what the hands wanted.
-  forgetSteering() {
-    this.#steered = '';
+  // Tells the server what the hands want for one step.
+  steer({ x, y, aim, fire, dash, number }) {
+    this.room.send('steer', { x, y, aim, fire, dash, number });
   }
 
   #tell(type, data) {
@@ -143,5 +137,3 @@ export class Net {
     return this.client.call('rooms.list', { kind: 'arena' });
   }
 }
-
-const round = (number) => Math.round(number * 100) / 100;

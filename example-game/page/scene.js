@@ -13,8 +13,6 @@ export class Scene {
   #calm;
   #wide = 1.5;
   #trails = new Map();
-  #seenShots = new Set();
-  #flying = new Map();
 
   constructor(canvas, calm) {
     this.#canvas = canvas;
@@ -83,8 +81,8 @@ export class Scene {
     paint.translate(-camera.x, -camera.y);
 
     drawField(paint, field, seconds, this.#calm);
-    for (const [, pickup] of frame.pickups) this.#pickup(pickup, seconds);
-    this.#notice(frame, effects);
+    for (const pickup of frame.pickups) this.#pickup(pickup, seconds);
+    for (const id of this.#trails.keys()) if (frame.ships.get(id)?.gone ?? !frame.ships.has(id)) this.#trails.delete(id);
     paint.globalCompositeOperation = 'lighter';
     paint.lineCap = paint.lineJoin = 'round';
     for (const ship of frame.ships.values()) this.#trail(ship, seconds, effects);
@@ -92,33 +90,6 @@ export class Scene {
     for (const ship of frame.ships.values()) if (!ship.gone) drawShip(paint, ship, ship.id === own, seconds, this.#calm);
     effects.draw(paint);
     for (const ship of frame.ships.values()) if (!ship.gone) drawTag(paint, ship, ship.id === own, camera.scale);
-  }
-
-  // What is new in this picture gets its effect: a muzzle flash, an arrival.
-  #notice(frame, effects) {
-    for (const [id, shot] of frame.shots) {
-      if (this.#seenShots.has(id)) continue;
-      this.#seenShots.add(id);
-      const angle = Math.atan2(shot.vy, shot.vx);
-      const color = hueOf(frame.ships.get(shot.owner));
-      for (let one = 0; one < 3; one += 1) {
-        effects.spark(shot.x, shot.y, angle + (Math.random() - 0.5) * 0.7, 200 + 200 * Math.random(), color, 0.16, 2);
-      }
-      this.onShot?.(shot);
-    }
-    for (const id of this.#seenShots) if (!frame.shots.has(id)) this.#seenShots.delete(id);
-    for (const [id, ship] of frame.ships) {
-      const flies = !ship.gone;
-      if (flies && this.#flying.get(id) !== true) effects.arrival(ship.x, ship.y, hueOf(ship));
-      if (flies !== this.#flying.get(id)) this.#trails.delete(id);
-      this.#flying.set(id, flies);
-    }
-    for (const id of this.#flying.keys()) {
-      if (!frame.ships.has(id)) {
-        this.#flying.delete(id);
-        this.#trails.delete(id);
-      }
-    }
   }
 
   #trail(ship, seconds, effects) {
@@ -151,7 +122,7 @@ export class Scene {
     paint.stroke();
   }
 
-  #pickup({ at: [x, y], kind }, seconds) {
+  #pickup({ x, y, kind }, seconds) {
     const paint = this.#paint;
     const color = PICKUPS[kind];
     const beat = this.#calm ? 1 : 1 + 0.06 * Math.sin(seconds * 4);

@@ -1,101 +1,123 @@
-// The states that came, by the server's tick, and what the arena looked like at any moment between two of them.
+// What others do, a little in the past: there is nearly always a later state to draw toward, so everything moves smoothly.
 
-// Drawing lags so far behind the newest state that there is nearly always a later one to draw toward.
-const DELAY_MS = 100;
-// Without news, ships fly straight on for so long and then stand still.
-const LONGEST_GUESS_MS = 250;
-const KEPT = 12;
+import { Interpolation, lerp, lerpAngle, lerpEach, TickClock } from '/courtside.js';
+
+// Two of the arena's states, and some of what a line delays.
+const DELAY_MS = 120;
 // Farther than any ship flies between two states: it has returned somewhere else.
 const LEAP = 500;
+// The own ship is drawn ahead of the others. Its shots leave it at once, and within so many ticks fall back to the time of
+// those whom they may meet.
+const FALL_BACK = 10;
+
+// The arena tells whole numbers: see `src/sight.rs` for what they are steps of.
+const TENTH = 1 / 10;
+const HUNDREDTH = 1 / 100;
 
 export class Timeline {
-  tickMs = 1000 / 30;
-  #states = [];
-  #offset = null;
+  #tickMs = 1000 / 30;
+  #clock;
+  #ships;
+  #shots = new Map();
+  #room = null;
+  #listeners = [];
 
-  // A new room counts its own ticks: nothing of the old one can be drawn toward.
-  clear() {
-    this.#states = [];
-    this.#offset = null;
+  constructor() {
+    this.#begin();
   }
 
-  push(state, tick, now) {
-    const last = this.#states.at(-1);
-    if (last && tick <= last.tick) return;
-    this.#states.push({ tick, state });
-    if (this.#states.length > KEPT) this.#states.shift();
-    // A state can be late but never early: the offset follows early ones at once and late ones slowly.
-    const offset = now - tick * this.tickMs;
-    if (this.#offset === null || Math.abs(offset - this.#offset) > 500) this.#offset = offset;
-    else this.#offset += (offset - this.#offset) * (offset < this.#offset ? 0.25 : 0.02);
+  #begin() {
+    this.#clock = new TickClock({ tickMs: this.#tickMs });
+    this.#ships = new Interpolation(lerpEach(between), { delayMs: DELAY_MS });
+    this.#shots.clear();
+  }
+
+  // Another room counts its own ticks: nothing of the one before can be drawn toward.
+  follow(room) {
+    for (const stop of this.#listeners) stop();
+    this.#room = room;
+    this.#begin();
+    const ships = room.onState((state, tick) => {
+      this.#clock.arrived(tick, performance.now());
+      this.#ships.push(tick * this.#tickMs, state.ships ?? {});
+    });
+    // A shot is told once, when it is fired or comes near. Where it is follows from the tick.
+    const shots = room.onEntities(['shots'], {
+      added: (id, shot) => {
+        const { vx, vy, born, owner } = shot;
+        this.#shots.set(id, { id, x: shot.x * TENTH, y: shot.y * TENTH, vx, vy, born, owner, end: Infinity });
+      },
+      removed: (id) => {
+        const shot = this.#shots.get(id);
+        if (shot) shot.end = room.tick;
+      },
+    });
+    this.#listeners = [ships, shots];
+  }
+
+  set tickMs(tickMs) {
+    if (tickMs === this.#tickMs) return;
+    this.#tickMs = tickMs;
+    if (this.#room) this.follow(this.#room);
+  }
+
+  get tickMs() {
+    return this.#tickMs;
   }
 
   get newest() {
-    return this.#states.at(-1)?.state ?? null;
+    return this.#room?.state ?? null;
   }
 
   get newestTick() {
-    return this.#states.at(-1)?.tick ?? null;
+    return this.#room?.tick ?? null;
   }
 
-  // What there is to be drawn now: { tick, state, ships, shots, pickups }, or null before the first state.
-  sample(now) {
-    if (this.#states.length === 0) return null;
-    const tick = (now - this.#offset - DELAY_MS) / this.tickMs;
-    let at = this.#states.findLastIndex((known) => known.tick <= tick);
-    if (at < 0) at = 0;
-    const from = this.#states[at];
-    const to = this.#states[at + 1] ?? null;
-    const span = to ? to.tick - from.tick : 1;
-    const part = to ? Math.max(0, Math.min(1, (tick - from.tick) / span)) : 0;
-    const guess = to ? 0 : Math.max(0, Math.min(LONGEST_GUESS_MS, (tick - from.tick) * this.tickMs)) / 1000;
-    return {
-      tick,
-      state: from.state,
-      ships: ships(from.state, to?.state, part, guess),
-      shots: shots(from.state, to?.state, tick, this.tickMs),
-      pickups: Object.entries(from.state.pickups ?? {}),
-    };
-  }
-}
-
-function ships(from, to, part, guess) {
-  const drawn = new Map();
-  for (const [id, ship] of Object.entries(from.ships ?? {})) {
-    const [x, y, vx, vy] = ship.at;
-    const next = to?.ships?.[id];
-    const here = { ...ship, id: Number(id), x: x / 10 + vx * guess, y: y / 10 + vy * guess, vx, vy, angle: ship.aim / 100 };
-    if (next && !ship.gone && !next.gone) {
-      const dx = (next.at[0] - x) / 10;
-      const dy = (next.at[1] - y) / 10;
-      if (Math.hypot(dx, dy) < LEAP) {
-        here.x = x / 10 + dx * part;
-        here.y = y / 10 + dy * part;
-        here.vx = vx + (next.at[2] - vx) * part;
-        here.vy = vy + (next.at[3] - vy) * part;
-      }
-      here.angle += turnBetween(ship.aim / 100, next.aim / 100) * part;
+  // What there is to be drawn now: { tick, state, ships, shots, pickups }, or null before the first state. `own` is the own ship's id.
+  sample(now, own) {
+    const state = this.newest;
+    const time = this.#clock.at(now);
+    const seen = time === undefined ? undefined : this.#ships.at(time);
+    if (!state || !seen) return null;
+    const tick = (time - DELAY_MS) / this.#tickMs;
+    const ships = new Map();
+    for (const [key, ship] of Object.entries(seen)) {
+      const id = Number(key);
+      const pilot = state.pilots[key];
+      if (pilot) ships.set(id, { ...pilot, ...shipOf(ship), id });
     }
-    drawn.set(here.id, here);
+    return { tick, state, ships, shots: this.#shotsAt(tick, own), pickups: Object.values(state.pickups ?? {}) };
   }
-  return drawn;
+
+  #shotsAt(tick, own) {
+    const drawn = new Map();
+    const ahead = DELAY_MS / this.#tickMs;
+    for (const [id, shot] of this.#shots) {
+      if (shot.end <= tick) {
+        this.#shots.delete(id);
+        continue;
+      }
+      const lead = shot.owner === own ? ahead * Math.max(0, 1 - (tick + ahead - shot.born) / FALL_BACK) : 0;
+      const age = (tick + lead - shot.born) * this.#tickMs / 1000;
+      if (age >= 0 && tick + lead < shot.end) drawn.set(Number(id), { ...shot, x: shot.x + shot.vx * age, y: shot.y + shot.vy * age });
+    }
+    return drawn;
+  }
 }
 
-// A shot is told once, with its muzzle and its speed; where it is follows from the tick.
-function shots(from, to, tick, tickMs) {
-  const drawn = new Map();
-  const place = (id, shot) => {
-    const [x, y, vx, vy, born, owner] = shot;
-    const age = (tick - born) * tickMs / 1000;
-    if (age >= 0) drawn.set(id, { id, x: x + vx * age, y: y + vy * age, vx, vy, born, owner });
+// What is between two states of a ship, in the arena's own steps.
+function between(from, to, part) {
+  if (from.gone || to.gone || Math.hypot(to.x - from.x, to.y - from.y) * TENTH > LEAP) return from;
+  return {
+    ...from,
+    x: lerp(from.x, to.x, part),
+    y: lerp(from.y, to.y, part),
+    vx: lerp(from.vx, to.vx, part),
+    vy: lerp(from.vy, to.vy, part),
+    aim: lerpAngle(from.aim * HUNDREDTH, to.aim * HUNDREDTH, part) / HUNDREDTH,
   };
-  for (const [id, shot] of Object.entries(from.shots ?? {})) place(id, shot);
-  for (const [id, shot] of Object.entries(to?.shots ?? {})) place(id, shot);
-  return drawn;
 }
 
-// The shorter way round, from −π to π.
-export function turnBetween(from, to) {
-  const turn = (to - from + Math.PI) % (2 * Math.PI);
-  return (turn < 0 ? turn + 2 * Math.PI : turn) - Math.PI;
+function shipOf(ship) {
+  return { ...ship, x: ship.x * TENTH, y: ship.y * TENTH, angle: ship.aim * HUNDREDTH };
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use courtside::View;
 use courtside::prelude::*;
 use serde::Serialize;
 
@@ -16,9 +17,10 @@ use crate::messages::{
 use crate::pilot;
 use crate::round::Phase;
 use crate::settings::{CAPACITY, Settings};
+use crate::shared::{Radar, Shared};
 use crate::ship::ShipId;
+use crate::sight::{Eyes, Sight};
 use crate::vector::Vector;
-use crate::view::View;
 
 /// Steps of the simulation each second.
 const TICK_HZ: f64 = 30.0;
@@ -27,12 +29,17 @@ const SYNC_HZ: f64 = 20.0;
 /// How long an arena waits for somebody to come back after the last member has left.
 const EMPTY_GRACE: Duration = Duration::from_secs(30);
 
+/// The key of the view that all who watch share.
+const WATCHERS: u64 = 0;
+
 /// One arena: a game, and who is there.
 #[derive(Debug)]
 pub struct Arena {
     pub(crate) game: Game,
     guests: BTreeMap<MemberId, Guest>,
     log: Log,
+    sight: Sight,
+    radar: Radar,
 }
 
 /// A member, playing or watching.
@@ -59,6 +66,8 @@ impl Room for Arena {
             game: Game::new(settings, ctx.time()),
             guests: BTreeMap::new(),
             log: Log::default(),
+            sight: Sight::default(),
+            radar: Radar::default(),
         };
         arena.list(ctx);
         Ok(arena)
@@ -88,7 +97,26 @@ impl Room for Arena {
             .values()
             .filter(|guest| guest.ship.is_none())
             .count();
-        State::of(View::of(&self.game, watching))
+        State::of(Shared::of(&self.game, watching, &self.radar))
+    }
+
+    fn view(&self, client: &Client) -> View<'_> {
+        let ship = self
+            .guests
+            .get(&client.member())
+            .and_then(|guest| guest.ship);
+        let world = self.game.world();
+        match ship.and_then(|ship| Some((ship, self.game.pilots().get(&ship)?))) {
+            Some((ship, pilot)) => {
+                let eyes = Eyes::Pilot(ship, pilot.applied());
+                View::of(self.sight.near(world, eyes))
+            }
+            // All who watch see the same, and it is encoded once for all of them.
+            None => View::group(
+                WATCHERS,
+                self.sight.near(world, Eyes::Watchers(self.game.leader())),
+            ),
+        }
     }
 
     fn joined(
@@ -149,6 +177,8 @@ impl Room for Arena {
         for event in self.game.step(tick.number, tick.dt) {
             self.report(tick.number, event, ctx);
         }
+        self.sight.look(self.game.world());
+        self.radar.sweep(tick.number, self.game.world());
     }
 }
 

@@ -57,9 +57,14 @@ fn say(room: &mut RoomHarness<Arena>, member: MemberId, text: &str) -> Result<u6
     )
 }
 
-fn shown(room: &mut RoomHarness<Arena>, member: MemberId, ship: ShipId) -> Value {
+fn state_of(room: &mut RoomHarness<Arena>, member: MemberId) -> Value {
     room.advance(STEP * 3);
-    room.state_of(member).expect("states are sent")["ships"][ship.to_string()].take()
+    room.state_of(member).expect("states are sent")
+}
+
+/// What everybody is told of a ship's pilot.
+fn shown(room: &mut RoomHarness<Arena>, member: MemberId, ship: ShipId) -> Value {
+    state_of(room, member)["pilots"][ship.to_string()].take()
 }
 
 #[test]
@@ -103,6 +108,7 @@ fn who_watches_takes_no_ship_until_they_want_one() {
         aim: 0.0,
         fire: true,
         dash: false,
+        ..Steer::default()
     };
     assert_eq!(
         room.send(ann, steer).expect_err("no ship").code(),
@@ -149,6 +155,7 @@ fn who_comes_back_has_the_same_ship_and_every_line_once() {
         aim: 0.0,
         fire: false,
         dash: false,
+        ..Steer::default()
     };
     room.send(ann, steer).expect("the ship is still hers");
     let numbers: Vec<u64> = room
@@ -225,6 +232,7 @@ fn hunt(room: &mut RoomHarness<Arena>, member: MemberId, hunter: ShipId, prey: S
             aim: way.angle(),
             fire,
             dash: false,
+            ..Steer::default()
         };
         room.send(member, steer).expect("a plain intent");
         room.advance(STEP);
@@ -311,6 +319,7 @@ fn numbers_that_are_none_do_no_harm() {
             aim: bad,
             fire: true,
             dash: true,
+            ..Steer::default()
         };
         room.send(ann, steer).expect("it is made harmless");
         room.advance(Duration::from_millis(200));
@@ -324,4 +333,42 @@ fn numbers_that_are_none_do_no_harm() {
             "{bad}"
         );
     }
+}
+
+fn steer(number: u32) -> Steer {
+    Steer {
+        number,
+        x: 1.0,
+        ..Steer::default()
+    }
+}
+
+#[test]
+fn a_pilot_is_told_the_last_input_that_the_ship_has_followed_and_nobody_else_is() {
+    let (mut room, _) = arena(0);
+    let ann = room.join(playing("Ann")).expect("there is room");
+    let ben = room.join(playing("Ben")).expect("there is room");
+    let ship = ship_of(&mut room, ann).expect("she plays");
+    for number in [7, 8, 9] {
+        room.send(ann, steer(number)).expect("a plain intent");
+    }
+    let me = state_of(&mut room, ann)["me"].take();
+    assert_eq!((&me["ship"], &me["input"]), (&ship.0.into(), &9.into()));
+    assert!(me["vx"].as_i64().is_some_and(|speed| speed > 0), "{me}");
+    assert_eq!(state_of(&mut room, ben)["me"]["input"], 0);
+}
+
+#[test]
+fn who_watches_sees_what_is_near_the_leader() {
+    let (mut room, _) = arena(0);
+    let ann = room.join(playing("Ann")).expect("there is room");
+    let ben = room.join(watching("Ben")).expect("there is room");
+    let ship = ship_of(&mut room, ann).expect("she plays");
+    let state = state_of(&mut room, ben);
+    assert_eq!(state["watched"], ship.0);
+    assert!(state.get("me").is_none());
+    assert!(state["ships"].get(ship.to_string()).is_some());
+    room.send(ann, Spectate).expect("she may stop");
+    let state = state_of(&mut room, ben);
+    assert!(state.get("watched").is_none());
 }

@@ -33,9 +33,6 @@ pub struct FieldView {
     pylons: Vec<[i32; 3]>,
 }
 
-/// How much of its speed a ship keeps when it bounces.
-const BOUNCE: f32 = 0.55;
-
 impl Default for Field {
     fn default() -> Self {
         let pylon = |x, y, radius| Pylon {
@@ -100,41 +97,6 @@ impl Field {
                 .all(|pylon| pylon.center.distance(at) >= pylon.radius + radius)
     }
 
-    /// Puts a disc that has moved into a wall or a pylon back outside, and turns its velocity around.
-    /// The result is always inside the walls, whatever the speed was.
-    pub fn contain(&self, position: &mut Vector, velocity: &mut Vector, radius: f32) {
-        for pylon in &self.pylons {
-            let away = *position - pylon.center;
-            let reach = pylon.radius + radius;
-            if away.length() >= reach {
-                continue;
-            }
-            // A disc exactly in the middle has no direction to be pushed in; any will do.
-            let normal = if away == Vector::ZERO {
-                Vector::new(1.0, 0.0)
-            } else {
-                away.unit()
-            };
-            *position = pylon.center + normal * reach;
-            let inward = velocity.dot(normal);
-            if inward < 0.0 {
-                *velocity -= normal * (inward * (1.0 + BOUNCE));
-            }
-        }
-        contain_axis(
-            &mut position.x,
-            &mut velocity.x,
-            radius,
-            self.width - radius,
-        );
-        contain_axis(
-            &mut position.y,
-            &mut velocity.y,
-            radius,
-            self.height - radius,
-        );
-    }
-
     /// How far along the way from `from` to `to` a point is stopped by a wall or a pylon: from 0 to 1, or none.
     pub fn first_obstacle(&self, from: Vector, to: Vector) -> Option<f32> {
         let way = to - from;
@@ -151,16 +113,6 @@ impl Field {
             .chain(pylons)
             .flatten()
             .min_by(f32::total_cmp)
-    }
-}
-
-fn contain_axis(position: &mut f32, velocity: &mut f32, low: f32, high: f32) {
-    if *position < low {
-        *position = low;
-        *velocity = velocity.abs() * BOUNCE;
-    } else if *position > high {
-        *position = high;
-        *velocity = -velocity.abs() * BOUNCE;
     }
 }
 
@@ -197,27 +149,6 @@ pub fn disc_entry(from: Vector, to: Vector, center: Vector, radius: f32) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wall_turns_a_ship_around_and_keeps_it_inside() {
-        let field = Field::open(100.0, 100.0);
-        let (mut position, mut velocity) = (Vector::new(140.0, -20.0), Vector::new(300.0, -300.0));
-        field.contain(&mut position, &mut velocity, 10.0);
-        assert_eq!(position, Vector::new(90.0, 10.0));
-        assert!(velocity.x < 0.0 && velocity.y > 0.0);
-    }
-
-    #[test]
-    fn a_pylon_pushes_out_what_flew_into_it() {
-        let field = Field::default();
-        let pylon = field.pylons[0];
-        for offset in [Vector::ZERO, Vector::new(30.0, -5.0)] {
-            let (mut position, mut velocity) = (pylon.center + offset, Vector::new(-50.0, 0.0));
-            field.contain(&mut position, &mut velocity, 20.0);
-            assert!(position.distance(pylon.center) >= pylon.radius + 19.9);
-            assert!(velocity.is_finite());
-        }
-    }
 
     #[test]
     fn a_fast_point_does_not_jump_over_a_thin_disc() {

@@ -1,17 +1,19 @@
 //! The rules around the simulation: who flies which ship, rounds, points, and how many bots there are.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::bot::Bot;
 use crate::field::Field;
 use crate::happening::Happening;
+use crate::inputs::{Input, Inputs};
 use crate::leaderboard::Row;
 use crate::pickup::PickupKind;
 use crate::pilot::{self, HUES, Hands, Pilot};
 use crate::rng::Rng;
 use crate::round::{Phase, Round, Standing, Turn, winners};
 use crate::settings::{CAPACITY, Settings};
-use crate::ship::{Intent, ShipId};
+use crate::ship::{Intent, Ship, ShipId};
 use crate::vector::Vector;
 use crate::world::World;
 
@@ -124,7 +126,7 @@ impl Game {
 
     /// Gives a player a ship; a bot goes if there are more ships than there are to be.
     pub fn enter(&mut self, name: String) -> ShipId {
-        let id = self.add(name, Hands::Player);
+        let id = self.add(name, Hands::Player(Inputs::default()));
         self.dismiss_bots();
         id
     }
@@ -138,6 +140,9 @@ impl Game {
 
     /// The player's connection is lost: the ship stays, drifts, and nothing can touch it.
     pub fn suspend(&mut self, id: ShipId) {
+        if let Some(inputs) = self.inputs_of(id) {
+            inputs.clear();
+        }
         self.world.steer(id, Intent::default());
         self.world.set_ghost(id, true);
     }
@@ -147,12 +152,28 @@ impl Game {
         self.world.set_ghost(id, false);
     }
 
-    /// What a player wants of the ship from now on; every number is made harmless.
-    pub fn steer(&mut self, id: ShipId, thrust: Vector, aim: f32, fire: bool, dash: bool) {
-        if let Some(ship) = self.world.ship(id) {
-            let intent = Intent::sanitized(thrust, aim, fire, dash, ship.intent);
-            self.world.steer(id, intent);
+    /// What a player wants of the ship for one of the next steps, and until there is another input.
+    pub fn steer(&mut self, id: ShipId, input: Input) {
+        if let Some(inputs) = self.inputs_of(id) {
+            inputs.push(input);
         }
+    }
+
+    fn inputs_of(&mut self, id: ShipId) -> Option<&mut Inputs> {
+        match &mut self.pilots.get_mut(&id)?.hands {
+            Hands::Player(inputs) => Some(inputs),
+            Hands::Bot(_) => None,
+        }
+    }
+
+    /// The ship of whoever leads, among those that fly: whom those who watch look at.
+    pub fn leader(&self) -> Option<ShipId> {
+        let is_flying = |id| self.world.ship(id).is_some_and(Ship::is_flying);
+        self.pilots
+            .iter()
+            .filter(|&(&id, _)| is_flying(id))
+            .max_by_key(|&(&id, pilot)| (pilot.score, Reverse(pilot.deaths), Reverse(id)))
+            .map(|(&id, _)| id)
     }
 
     /// Brings a destroyed ship back sooner; false if it is too early or not destroyed.
@@ -171,8 +192,14 @@ impl Game {
     pub fn step(&mut self, tick: u64, dt: f32) -> Vec<Event> {
         self.fill_up(dt);
         for (&id, pilot) in &mut self.pilots {
-            if let Hands::Bot(bot) = &mut pilot.hands {
-                let intent = bot.think(id, &self.world, dt, &mut self.rng);
+            let intent = match &mut pilot.hands {
+                Hands::Bot(bot) => Some(bot.think(id, &self.world, dt, &mut self.rng)),
+                Hands::Player(inputs) => inputs.take().and_then(|input| {
+                    let before = self.world.ship(id)?.intent;
+                    Some(Intent::of(input, before))
+                }),
+            };
+            if let Some(intent) = intent {
                 self.world.steer(id, intent);
             }
         }

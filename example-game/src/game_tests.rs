@@ -28,6 +28,16 @@ fn bots(game: &Game) -> usize {
         .count()
 }
 
+fn input(thrust: Vector, aim: f32, fire: bool, dash: bool) -> Input {
+    Input {
+        number: 0,
+        thrust,
+        aim,
+        fire,
+        dash,
+    }
+}
+
 /// Lets one ship hunt another with perfect aim, until it has destroyed it so many times.
 fn hunt(game: &mut Game, hunter: ShipId, prey: ShipId, times: u32) {
     for tick in 0..30 * 60 {
@@ -43,10 +53,13 @@ fn hunt(game: &mut Game, hunter: ShipId, prey: ShipId, times: u32) {
         } else {
             Vector::ZERO
         };
-        game.steer(hunter, thrust, way.angle(), way.length() < 600.0, false);
+        game.steer(
+            hunter,
+            input(thrust, way.angle(), way.length() < 600.0, false),
+        );
         game.step(tick, DT);
     }
-    game.steer(hunter, Vector::ZERO, 0.0, false, false);
+    game.steer(hunter, Input::default());
 }
 
 #[test]
@@ -189,7 +202,7 @@ fn nothing_counts_between_two_rounds_and_the_next_one_begins_at_zero() {
         at: Vector::ZERO,
     });
     assert_eq!(game.pilots()[&ann].score, score);
-    game.steer(ann, Vector::ZERO, 0.0, true, false);
+    game.steer(ann, input(Vector::ZERO, 0.0, true, false));
     let events = run(&mut game, 1.0);
     assert!(game.world().shots().is_empty() && events.is_empty());
     let events = run(&mut game, 2.0);
@@ -203,7 +216,7 @@ fn the_ship_of_a_dropped_player_stays_with_its_score_and_cannot_be_hurt() {
     let ann = game.enter("Ann".to_owned());
     let ben = game.enter("Ben".to_owned());
     hunt(&mut game, ann, ben, 1);
-    game.steer(ann, Vector::new(1.0, 0.0), 0.0, true, true);
+    game.steer(ann, input(Vector::new(1.0, 0.0), 0.0, true, true));
     game.suspend(ann);
     let score = game.pilots()[&ann].score;
     let hull = game.world().ship(ann).expect("it stays").hull;
@@ -253,4 +266,38 @@ fn the_same_seed_plays_the_same_match() {
         (places, scores)
     };
     assert_eq!(play(), play());
+}
+
+#[test]
+fn a_ship_follows_one_input_each_step_and_the_last_one_until_the_next() {
+    let mut game = without_bots();
+    let ann = game.enter("Ann".to_owned());
+    for number in 1..=2 {
+        let thrust = Vector::new(if number == 1 { 1.0 } else { -1.0 }, 0.0);
+        game.steer(
+            ann,
+            Input {
+                number,
+                ..input(thrust, 0.0, false, false)
+            },
+        );
+    }
+    let mut followed = Vec::new();
+    for tick in 1..=3 {
+        game.step(tick, DT);
+        let thrust = game.world().ship(ann).expect("entered").intent.thrust();
+        followed.push((game.pilots()[&ann].applied(), thrust.x));
+    }
+    assert_eq!(followed, [(1, 1.0), (2, -1.0), (2, -1.0)]);
+}
+
+#[test]
+fn who_flies_and_has_the_most_points_is_looked_at() {
+    let mut game = without_bots();
+    assert_eq!(game.leader(), None);
+    let ann = game.enter("Ann".to_owned());
+    let ben = game.enter("Ben".to_owned());
+    assert_eq!(game.leader(), Some(ann), "among equals, who came first");
+    hunt(&mut game, ben, ann, 1);
+    assert_eq!(game.leader(), Some(ben));
 }

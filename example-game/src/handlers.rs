@@ -4,6 +4,7 @@ use courtside::prelude::*;
 
 use crate::arena::{Arena, refusal};
 use crate::chat::{self, Line, Rejection};
+use crate::inputs::Input;
 use crate::messages::{Chat, Play, Rename, Respawn, Spectate, Steer};
 use crate::vector::Vector;
 
@@ -15,9 +16,14 @@ impl Handle<Steer> for Arena {
         _: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
         let ship = self.ship_of(from)?;
-        let thrust = Vector::new(steer.x, steer.y);
-        self.game
-            .steer(ship, thrust, steer.aim, steer.fire, steer.dash);
+        let input = Input {
+            number: steer.number,
+            thrust: Vector::new(steer.x, steer.y),
+            aim: steer.aim,
+            fire: steer.fire,
+            dash: steer.dash,
+        };
+        self.game.steer(ship, input);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 //! - [`world`] is the simulation: [`ship`], [`shot`] and [`pickup`] on a [`field`], stepped by a fixed tick.
 //! - [`game`] is the rules around it: [`round`], points ([`pilot`]) and [`bot`]s.
 //! - [`arena`] is the room with its hooks, [`handlers`] has one handler for each of the [`messages`]; [`chat`] and
-//!   [`leaderboard`] are its rules, [`view`] is what it shows.
+//!   [`leaderboard`] are its rules, [`shared`] is what everybody sees and [`sight`] what one member sees beside it.
 //! - [`pages`] is the page, which is in the folder `page`.
 #![forbid(unsafe_code)]
 
@@ -13,9 +13,11 @@ pub mod arena;
 pub mod bot;
 pub mod chat;
 pub mod field;
+pub mod flight;
 pub mod game;
 pub mod handlers;
 pub mod happening;
+pub mod inputs;
 pub mod leaderboard;
 pub mod messages;
 pub mod pages;
@@ -24,8 +26,9 @@ pub mod pilot;
 pub mod rng;
 pub mod round;
 pub mod settings;
+pub mod shared;
 pub mod ship;
 pub mod shot;
+pub mod sight;
 pub mod vector;
-pub mod view;
 pub mod world;

@@ -22,9 +22,12 @@ pub struct ArenaOptions {
 
 // From a page to its arena.
 
-/// What the hands want of the ship, until the next of these.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
+/// What the hands want of the ship for one step, and until the next of these.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, Message)]
 pub struct Steer {
+    /// The page's own number of this input; the page is told the last one that the ship has followed.
+    #[serde(default)]
+    pub number: u32,
     /// To the right, from −1 to 1.
     #[serde(default)]
     pub x: f32,

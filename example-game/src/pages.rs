@@ -11,24 +11,28 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Where, what, and of which type.
-const FILES: [(&str, &str, &str); 17] = [
+const FILES: [(&str, &str, &str); 21] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/style.css", CSS, include_str!("../page/style.css")),
     ("/favicon.svg", SVG, include_str!("../page/favicon.svg")),
     ("/backdrop.js", SCRIPT, include_str!("../page/backdrop.js")),
     ("/chat.js", SCRIPT, include_str!("../page/chat.js")),
     ("/effects.js", SCRIPT, include_str!("../page/effects.js")),
+    ("/flight.js", SCRIPT, include_str!("../page/flight.js")),
     ("/hud.js", SCRIPT, include_str!("../page/hud.js")),
     ("/input.js", SCRIPT, include_str!("../page/input.js")),
     ("/main.js", SCRIPT, include_str!("../page/main.js")),
     ("/map.js", SCRIPT, include_str!("../page/map.js")),
     ("/net.js", SCRIPT, include_str!("../page/net.js")),
+    ("/own.js", SCRIPT, include_str!("../page/own.js")),
     ("/palette.js", SCRIPT, include_str!("../page/palette.js")),
+    ("/radar.js", SCRIPT, include_str!("../page/radar.js")),
     ("/scene.js", SCRIPT, include_str!("../page/scene.js")),
     ("/ships.js", SCRIPT, include_str!("../page/ships.js")),
     ("/sound.js", SCRIPT, include_str!("../page/sound.js")),
     ("/start.js", SCRIPT, include_str!("../page/start.js")),
     ("/timeline.js", SCRIPT, include_str!("../page/timeline.js")),
+    ("/watch.js", SCRIPT, include_str!("../page/watch.js")),
 ];
 
 /// The page needs nothing from anywhere else, and says so.

@@ -6,7 +6,8 @@ use crate::ship::Ship;
 use crate::vector::Vector;
 
 /// Names a pickup within its arena.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
 pub struct PickupId(pub u32);
 
 /// What a pickup does.

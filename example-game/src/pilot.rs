@@ -2,6 +2,7 @@
 
 use crate::bot::Bot;
 use crate::chat::{self, Rejection};
+use crate::inputs::Inputs;
 use crate::rng::Rng;
 use crate::round::Standing;
 use crate::ship::ShipId;
@@ -12,8 +13,8 @@ pub const HUES: u8 = 12;
 /// Who flies.
 #[derive(Debug)]
 pub enum Hands {
-    /// A member of the arena.
-    Player,
+    /// A member of the arena, by these inputs.
+    Player(Inputs),
     /// Nobody.
     Bot(Bot),
 }
@@ -67,6 +68,14 @@ impl Pilot {
     /// Whether nobody flies this ship.
     pub fn is_bot(&self) -> bool {
         matches!(self.hands, Hands::Bot(_))
+    }
+
+    /// The number of the player's last input that the ship has followed; 0 before the first, and for bots.
+    pub fn applied(&self) -> u32 {
+        match &self.hands {
+            Hands::Player(inputs) => inputs.applied(),
+            Hands::Bot(_) => 0,
+        }
     }
 
     /// Credits a shot that took something off a hull.
@@ -129,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_streak_is_worth_more_and_ends_with_the_ship() {
-        let mut pilot = Pilot::new("Ann".to_owned(), 0, Hands::Player);
+        let mut pilot = Pilot::new("Ann".to_owned(), 0, Hands::Player(Inputs::default()));
         let points: Vec<u32> = (0..6).map(|_| pilot.score_kill()).collect();
         assert_eq!(points, [100, 125, 150, 175, 200, 200]);
         pilot.lose_ship();

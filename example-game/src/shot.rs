@@ -1,10 +1,13 @@
 //! A shot: straight, fast and short-lived.
 
+use serde::Serialize;
+
 use crate::ship::ShipId;
 use crate::vector::Vector;
 
 /// Names a shot within its arena.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
 pub struct ShotId(pub u32);
 
 /// One shot under way.

@@ -290,6 +290,13 @@ impl World {
         }
     }
 
+    /// Puts a ship somewhere, at rest.
+    #[cfg(test)]
+    pub(crate) fn move_ship(&mut self, id: ShipId, to: Vector) {
+        let ship = self.ships.get_mut(&id).expect("there is such a ship");
+        (ship.position, ship.previous, ship.velocity) = (to, to, Vector::ZERO);
+    }
+
     fn revive(&mut self, id: ShipId) {
         let position = self.start_place(id);
         if let Some(ship) = self.ships.get_mut(&id) {
@@ -329,7 +336,8 @@ impl World {
         Vector::new(x, y)
     }
 
-    fn middle(&self) -> Vector {
+    /// The middle of the field.
+    pub fn middle(&self) -> Vector {
         Vector::new(self.field.width / 2.0, self.field.height / 2.0)
     }
 

@@ -123,6 +123,6 @@ mod readme {}
 pub mod prelude {
     pub use crate::{
         Call, ChannelConfig, Claims, Client, Config, Handle, Handlers, LeaveReason, MemberId,
-        Message, Refusal, Room, RoomConfig, RoomContext, RoomId, Server, State, Tick,
+        Message, Refusal, Room, RoomConfig, RoomContext, RoomId, Server, State, Tick, View,
     };
 }

@@ -14,7 +14,7 @@ use super::session::SessionActor;
 use super::shared::Caller;
 use crate::error::Refusal;
 use crate::handler::unknown_type;
-use crate::ids::{ChannelName, RoomId};
+use crate::ids::ChannelName;
 use crate::room::core::{not_a_member, room_gone};
 use crate::session::outbox::Delivery;
 use crate::wire::action::Action;
@@ -53,7 +53,7 @@ impl SessionActor {
                     id,
                     _permit: permit,
                 };
-                self.send_to_room(&room, message)
+                self.send_to_room(room.as_str(), message)
             }
             Action::Send { room, name, data } => {
                 let message = RoomMessage::Action {
@@ -71,7 +71,7 @@ impl SessionActor {
                     id,
                     _permit: permit,
                 };
-                self.send_to_room(&room, message)
+                self.send_to_room(room.as_str(), message)
             }
             Action::Call { name, data } => self.call(id, &name, data),
             Action::Subscribe { channel, since } => {
@@ -159,7 +159,7 @@ impl SessionActor {
         }
     }
 
-    fn send_to_room(&mut self, id: &RoomId, message: RoomMessage) -> Result<(), Refusal> {
+    fn send_to_room(&mut self, id: &str, message: RoomMessage) -> Result<(), Refusal> {
         let room = self.rooms.get(id).ok_or_else(not_a_member)?;
         if !room.connected() {
             self.rooms.remove(id);

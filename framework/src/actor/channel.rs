@@ -11,7 +11,7 @@ use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFutu
 
 use super::hub::HubAddress;
 use super::messages::{ChannelMessage, HubItem, PublishAnswer, Receiver, Topic};
-use super::room::{Outgoing, distinct};
+use super::outgoing::{Outgoing, distinct};
 use super::shared::Shared;
 use crate::channel::config::Offer;
 use crate::channel::history::History;

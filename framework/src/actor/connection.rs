@@ -27,7 +27,7 @@ use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 
 use super::hub::{FAREWELL, Hub, Opening};
-use super::link::{Cut, Link, Manner, Taken};
+use super::link::{Attachment, Cut, Link, Manner, Taken};
 use super::messages::{Permit, SessionMessage};
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -435,14 +435,15 @@ impl Connection {
             return;
         };
         match attachment.actions.clone().try_acquire_owned() {
-            Ok(permit) => self.hand_over(format, &message, permit),
+            Ok(permit) => self.hand_over(&attachment, format, &message, permit),
             Err(_) => {
                 self.link.hold_back(true);
-                let permit = attachment.actions.acquire_owned();
+                let permit = attachment.actions.clone().acquire_owned();
                 let then = permit.into_actor(self).map(move |permit, actor, _| {
                     actor.link.hold_back(false);
-                    if let Ok(permit) = permit {
-                        actor.hand_over(format, &message, permit);
+                    // It may have lost its session meanwhile, or got another.
+                    if let (Ok(permit), Some(attachment)) = (permit, actor.link.attachment()) {
+                        actor.hand_over(&attachment, format, &message, permit);
                     }
                 });
                 ctx.wait(then);
@@ -450,10 +451,10 @@ impl Connection {
         }
     }
 
-    fn hand_over(&self, format: Format, message: &Bytes, permit: Permit) {
-        let Some(attachment) = self.link.attachment().filter(|_| !self.link.is_ending()) else {
+    fn hand_over(&self, attachment: &Attachment, format: Format, message: &Bytes, permit: Permit) {
+        if self.link.is_ending() {
             return;
-        };
+        }
         let nesting = self.hub.shared.config.limits.nesting;
         attachment.session.do_send(SessionMessage::Received {
             link: self.link.id,

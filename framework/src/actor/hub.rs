@@ -9,19 +9,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{
     Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message, ResponseFuture,
 };
+use smallvec::smallvec;
 use tokio::sync::Semaphore;
 
 use super::channel::ChannelShard;
 use super::handover::Arrivals;
 use super::link::{Cut, Link, Manner};
 use super::messages::{
-    ChannelMessage, HubItem, HubMessage, Knock, RoomMessage, SessionMessage, Topic,
+    ChannelMessage, HubItem, HubItems, HubMessage, Knock, RoomMessage, SessionMessage, Topic,
 };
 use super::pipe::{LinkId, Pipe};
 use super::session::{SessionActor, SessionSeed};
@@ -45,14 +46,23 @@ const SWEEP: Duration = Duration::from_millis(250);
 pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 
 /// How another thread reaches a hub.
+///
+/// Each receiver has a copy, and each message that leads to an answer: an `Addr` allocates when it is cloned, this does not.
 #[derive(Clone)]
 pub(crate) struct HubAddress {
     pub(crate) worker: WorkerIndex,
+    way: Arc<Way>,
+}
+
+/// The way to a hub.
+struct Way {
     address: Addr<HubActor>,
     /// `None` if the worker is no arbiter: then nothing else can be started there.
-    pub(crate) thread: Option<ArbiterHandle>,
+    thread: Option<ArbiterHandle>,
     /// Batches on their way to the hub.
     backlog: Arc<Semaphore>,
+    /// Messages in the hub's mailbox.
+    waiting: AtomicUsize,
 }
 
 impl fmt::Debug for HubAddress {
@@ -62,13 +72,23 @@ impl fmt::Debug for HubAddress {
 }
 
 impl HubAddress {
-    pub(crate) fn send(&self, message: HubMessage) {
-        self.address.do_send(message);
+    /// Whether both lead to the same hub. Servers that share a thread, as in tests, number their workers alike.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.way, &other.way)
     }
 
-    pub(crate) fn send_batch(&self, items: Vec<HubItem>) {
-        let permit = self.backlog.clone().try_acquire_owned().ok();
-        self.address.do_send(HubMessage::Batch {
+    pub(crate) fn thread(&self) -> Option<&ArbiterHandle> {
+        self.way.thread.as_ref()
+    }
+
+    pub(crate) fn send(&self, message: HubMessage) {
+        self.way.waiting.fetch_add(1, Ordering::AcqRel);
+        self.way.address.do_send(message);
+    }
+
+    pub(crate) fn send_batch(&self, items: HubItems) {
+        let permit = self.way.backlog.clone().try_acquire_owned().ok();
+        self.send(HubMessage::Batch {
             items,
             _permit: permit,
         });
@@ -76,13 +96,14 @@ impl HubAddress {
 
     /// If the hub is too far behind: what to wait for before sending another batch.
     pub(crate) fn backlog_if_full(&self) -> Option<Arc<Semaphore>> {
-        (self.backlog.available_permits() == 0).then(|| self.backlog.clone())
+        let backlog = &self.way.backlog;
+        (backlog.available_permits() == 0).then(|| backlog.clone())
     }
 
     /// Ends all connections of the worker; resolves when they have ended.
     pub(crate) async fn drain(&self, message: DrainHub) {
         // An error says that the worker is gone, and its connections with it.
-        let _gone = self.address.send(message).await;
+        let _gone = self.way.address.send(message).await;
     }
 }
 
@@ -135,11 +156,14 @@ impl Hub {
         let backlog = Arc::new(Semaphore::new(shared.config.hub_backlog));
         let address = shared.add_hub(|worker| HubAddress {
             worker,
-            address: addr,
-            thread: Arbiter::try_current(),
-            backlog,
+            way: Arc::new(Way {
+                address: addr,
+                thread: Arbiter::try_current(),
+                backlog,
+                waiting: AtomicUsize::new(0),
+            }),
         });
-        if address.thread.is_some() {
+        if address.thread().is_some() {
             // Only where rooms and channels have no threads of their own: otherwise they have begun long since.
             shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start()]);
         }
@@ -153,6 +177,7 @@ impl Hub {
             topics: RefCell::default(),
             links_ever: Cell::new(0),
         });
+        hub.turn.serve(&hub);
         context.run(HubActor { hub: hub.clone() });
         hub
     }
@@ -293,7 +318,7 @@ impl Hub {
         let home = self.shared.home(session);
         // Also where that is this hub: then the session is on its way here, and the frame waits behind it.
         if let Some(hub) = home.and_then(|worker| self.shared.hub(worker)) {
-            let items = vec![HubItem::Direct {
+            let items = smallvec![HubItem::Direct {
                 session,
                 frame,
                 delivery,
@@ -336,6 +361,27 @@ impl Hub {
             if members.is_empty() {
                 topics.remove(topic);
             }
+        }
+    }
+
+    /// Whether this is the hub of that address, and would hear a message next if it were sent now. Then there is no need for
+    /// the mailbox: what its own thread has to say can be said at once.
+    pub(crate) fn hears_next(&self, address: &HubAddress) -> bool {
+        self.address.is(address) && address.way.waiting.load(Ordering::Acquire) == 0
+    }
+
+    pub(crate) fn hear(self: &Rc<Self>, message: HubMessage) {
+        match message {
+            HubMessage::Batch { items, _permit } => self.apply_all(items),
+            HubMessage::TakeOver { knock, to } => self.take_over(knock, to),
+            HubMessage::TakeOverRefused { knock, reason } => self.refused(&knock, reason),
+            HubMessage::Arrive(baggage) => self.arrive(*baggage),
+        }
+    }
+
+    pub(crate) fn apply_all(&self, items: HubItems) {
+        for item in items {
+            self.apply(item);
         }
     }
 
@@ -526,16 +572,9 @@ impl Handler<HubMessage> for HubActor {
     type Result = ();
 
     fn handle(&mut self, message: HubMessage, _: &mut Self::Context) {
-        match message {
-            HubMessage::Batch { items, _permit } => {
-                for item in items {
-                    self.hub.apply(item);
-                }
-            }
-            HubMessage::TakeOver { knock, to } => self.hub.take_over(knock, to),
-            HubMessage::TakeOverRefused { knock, reason } => self.hub.refused(&knock, reason),
-            HubMessage::Arrive(baggage) => self.hub.arrive(*baggage),
-        }
+        let way = &self.hub.address.way;
+        way.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.hub.hear(message);
     }
 }
 

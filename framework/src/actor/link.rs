@@ -29,7 +29,6 @@ const ANSWER: Duration = Duration::from_secs(1);
 pub(crate) type Cut = Rc<dyn Fn()>;
 
 /// Whose frames a connection carries.
-#[derive(Clone)]
 pub(crate) struct Attachment {
     pub(crate) session: Addr<SessionActor>,
     /// The session's actions that nobody has taken yet.
@@ -43,7 +42,7 @@ pub(crate) struct Link {
     format: Cell<Format>,
     /// What the writer pulls from: the connection's own until it has a session, then the session's.
     pipe: RefCell<Rc<Pipe>>,
-    attachment: RefCell<Option<Attachment>>,
+    attachment: RefCell<Option<Rc<Attachment>>>,
     attached: Notify,
     pulse: Cell<Pulse>,
     /// The client is not read from, because rooms have not taken what it sent: its silence means nothing.
@@ -116,7 +115,7 @@ impl Link {
         // The writer waits at the pipe that it has had.
         self.wake();
         self.pipe.replace(pipe);
-        self.attachment.replace(Some(attachment));
+        self.attachment.replace(Some(Rc::new(attachment)));
         self.attached.notify_waiters();
     }
 
@@ -131,7 +130,7 @@ impl Link {
         self.format.get()
     }
 
-    pub(crate) fn attachment(&self) -> Option<Attachment> {
+    pub(crate) fn attachment(&self) -> Option<Rc<Attachment>> {
         self.attachment.borrow().clone()
     }
 

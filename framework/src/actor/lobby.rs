@@ -89,7 +89,7 @@ impl Lobby {
             ));
         }
         let id = RoomId::random();
-        let of_client = || request.receiver.hub.thread.as_ref();
+        let of_client = || request.receiver.hub.thread();
         let thread = self.threads.get(self.next_thread).or_else(of_client);
         let room = registered.start(
             thread,

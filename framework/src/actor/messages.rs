@@ -3,7 +3,11 @@
 //! Order matters everywhere: each sender uses `do_send`, which keeps it, and every message that a peer can cause carries a
 //! permit of a bounded count, so that no mailbox grows without end.
 
+use std::sync::Arc;
+
 use actix::{Message, Recipient};
+use bytestring::ByteString;
+use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::hub::HubAddress;
@@ -22,8 +26,8 @@ use crate::wire::codec::{Format, RawData};
 use crate::wire::event::ResumeFailure;
 use crate::wire::frame::Encoded;
 
-/// Where a room is reached, whatever its type.
-pub(crate) type RoomAddress = Recipient<RoomMessage>;
+/// Where a room is reached, whatever its type. Shared, because a `Recipient` allocates when it is cloned.
+pub(crate) type RoomAddress = Arc<Recipient<RoomMessage>>;
 
 /// One of the bounded number of actions that a session may have under way; dropped when it has been taken.
 pub(crate) type Permit = OwnedSemaphorePermit;
@@ -109,7 +113,7 @@ pub(crate) struct Knock {
 pub(crate) enum HubMessage {
     /// Everything that one hook caused, in order.
     Batch {
-        items: Vec<HubItem>,
+        items: HubItems,
         _permit: Option<Permit>,
     },
     TakeOver {
@@ -122,6 +126,9 @@ pub(crate) enum HubMessage {
     },
     Arrive(Box<Baggage>),
 }
+
+/// What a hub is told at once. Mostly that is one item.
+pub(crate) type HubItems = SmallVec<[HubItem; 1]>;
 
 /// Something that a room or channel tells a hub.
 #[derive(Debug)]
@@ -218,7 +225,7 @@ pub(crate) enum RoomMessage {
     Action {
         from: Receiver,
         id: Option<u64>,
-        name: String,
+        name: ByteString,
         data: RawData,
         _permit: Permit,
     },

@@ -10,6 +10,7 @@ pub(crate) mod hub;
 pub(crate) mod link;
 pub(crate) mod lobby;
 pub(crate) mod messages;
+pub(crate) mod outgoing;
 pub(crate) mod pipe;
 pub(crate) mod room;
 pub(crate) mod session;

@@ -13,7 +13,7 @@ use actix::{
     SpawnHandle, WrapFuture,
 };
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
+use smallvec::smallvec;
 use tokio::time::Instant;
 
 use super::hub::HubAddress;
@@ -21,6 +21,7 @@ use super::messages::{
     ChannelMessage, HubItem, JoinRequest, LobbyMessage, PublishAnswer, Receiver, RoomAddress,
     RoomMessage, Topic,
 };
+use super::outgoing::{Outgoing, distinct};
 use super::shared::Shared;
 use super::turn::Turn;
 use crate::error::Refusal;
@@ -30,7 +31,6 @@ use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
 use crate::room::context::{Beginning, Effect, Target};
 use crate::room::core::{Declined, Entrant, RoomCore, options_of, room_gone};
-use crate::session::outbox::Delivery;
 use crate::wire::action::JoinTarget;
 use crate::wire::codec::RawData;
 use crate::wire::event;
@@ -112,8 +112,8 @@ impl<R: Room> RoomKind for KindOf<R> {
             alarm: None,
         };
         match thread {
-            Some(thread) => RoomActor::start_in_arbiter(thread, make).recipient(),
-            None => RoomActor::create(make).recipient(),
+            Some(thread) => Arc::new(RoomActor::start_in_arbiter(thread, make).recipient()),
+            None => Arc::new(RoomActor::create(make).recipient()),
         }
     }
 }
@@ -242,17 +242,20 @@ impl<R: Room> RoomActor<R> {
         let Stage::Alive(core) = &mut self.stage else {
             return;
         };
-        let effects = core.take_effects();
+        let mut effects = core.take_effects();
         let is_over = core.is_over();
         let next_due = core.next_due();
         let mut outgoing = Outgoing::default();
         let mut publications = Vec::new();
-        for effect in effects {
+        for effect in effects.drain(..) {
             if let Effect::Publish { channel, data } = effect {
                 publications.push((channel, data));
             } else {
                 self.apply(effect, &mut outgoing, ctx);
             }
+        }
+        if let Stage::Alive(core) = &mut self.stage {
+            core.reuse(effects);
         }
         self.publish(publications, ctx);
         let behind = outgoing.send();
@@ -344,7 +347,7 @@ impl<R: Room> RoomActor<R> {
                     let item = HubItem::JoinedRoom {
                         session,
                         room: self.id.clone(),
-                        address: ctx.address().recipient(),
+                        address: Arc::new(ctx.address().recipient()),
                         frame,
                     };
                     outgoing.push(hub, item);
@@ -557,56 +560,6 @@ pub(crate) fn refuse_join(receiver: &Receiver, id: Option<u64>, refusal: &Refusa
             session: receiver.session,
             frame,
         };
-        let _behind = Turn::of_this_thread().items_to_hub(&receiver.hub, vec![refused]);
-    }
-}
-
-/// The hubs among `homes`, each once. A server has as many hubs as threads, so a list is the fastest set.
-pub(crate) fn distinct<'a>(homes: impl Iterator<Item = &'a HubAddress>) -> Vec<&'a HubAddress> {
-    let mut hubs: Vec<&HubAddress> = Vec::new();
-    for home in homes {
-        if hubs.iter().all(|hub| hub.worker != home.worker) {
-            hubs.push(home);
-        }
-    }
-    hubs
-}
-
-/// What one hook sends, by hub: one message for each.
-#[derive(Default)]
-pub(crate) struct Outgoing(Vec<(HubAddress, Vec<HubItem>)>);
-
-impl Outgoing {
-    pub(crate) fn push(&mut self, hub: &HubAddress, item: HubItem) {
-        let known = self
-            .0
-            .iter_mut()
-            .find(|(known, _)| known.worker == hub.worker);
-        match known {
-            Some((_, items)) => items.push(item),
-            None => self.0.push((hub.clone(), vec![item])),
-        }
-    }
-
-    /// An event for one session, if there is one to send.
-    pub(crate) fn direct(&mut self, receiver: &Receiver, frame: Option<Encoded>) {
-        if let Some(frame) = frame {
-            let item = HubItem::Direct {
-                session: receiver.session,
-                frame,
-                delivery: Delivery::Sequenced,
-            };
-            self.push(&receiver.hub, item);
-        }
-    }
-
-    /// Sends it all, at the end of the thread's turn; returns what to wait for before sending more, for each hub that is too
-    /// far behind.
-    pub(crate) fn send(self) -> Vec<Arc<Semaphore>> {
-        let turn = Turn::of_this_thread();
-        self.0
-            .into_iter()
-            .filter_map(|(hub, items)| turn.items_to_hub(&hub, items))
-            .collect()
+        let _behind = Turn::of_this_thread().items_to_hub(&receiver.hub, smallvec![refused]);
     }
 }

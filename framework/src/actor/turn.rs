@@ -7,6 +7,7 @@
 //!
 //! Messages to other threads wait for the end of the turn, too: one wake-up of a sleeping thread is enough for all of them.
 //! They leave in the order in which they were sent, whomever they are for, so that no effect overtakes its cause.
+//! A hub of this thread is told then, too, but without its mailbox, unless that holds something which came before.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,9 +19,9 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Semaphore;
 
-use super::hub::HubAddress;
+use super::hub::{Hub, HubAddress};
 use super::messages::{
-    ChannelMessage, HubItem, HubMessage, LobbyMessage, RoomAddress, RoomMessage,
+    ChannelMessage, HubItems, HubMessage, LobbyMessage, RoomAddress, RoomMessage,
 };
 use super::shared::Shared;
 use crate::ids::ChannelName;
@@ -42,13 +43,17 @@ enum Outward {
     Lobby(Arc<Shared>, LobbyMessage),
     Channel(Arc<Shared>, ChannelName, ChannelMessage),
     Hub(HubAddress, HubMessage),
-    Items(HubAddress, Vec<HubItem>),
+    Items(HubAddress, HubItems),
 }
 
 /// What the actors of one thread have caused since its last turn ended.
 #[derive(Default)]
 pub(crate) struct Turn {
     outward: RefCell<Vec<Outward>>,
+    /// The memory for the next list of what leaves.
+    spare: Cell<Vec<Outward>>,
+    /// The hubs that live on this thread. It is one, except in tests.
+    hubs: RefCell<Vec<Weak<Hub>>>,
     /// Writers with something to write, the one that has waited longest first.
     writers: RefCell<VecDeque<Waker>>,
     /// The task that ends the turn, while it sleeps.
@@ -81,6 +86,20 @@ impl Turn {
         })
     }
 
+    /// A hub begins on this thread.
+    pub(crate) fn serve(&self, hub: &Rc<Hub>) {
+        let mut hubs = self.hubs.borrow_mut();
+        hubs.retain(|hub| hub.strong_count() > 0);
+        hubs.push(Rc::downgrade(hub));
+    }
+
+    /// The hub that can be told at once, without its mailbox, if it is one of this thread.
+    fn hub_at(&self, address: &HubAddress) -> Option<Rc<Hub>> {
+        let hubs = self.hubs.borrow();
+        let mut hubs = hubs.iter().filter_map(Weak::upgrade);
+        hubs.find(|hub| hub.hears_next(address))
+    }
+
     pub(crate) fn to_room(&self, room: &RoomAddress, message: RoomMessage) {
         self.outward(Outward::Room(room.clone(), message));
     }
@@ -107,10 +126,10 @@ impl Turn {
     pub(crate) fn items_to_hub(
         &self,
         hub: &HubAddress,
-        mut items: Vec<HubItem>,
+        mut items: HubItems,
     ) -> Option<Arc<Semaphore>> {
         if let Some(Outward::Items(last, waiting)) = self.outward.borrow_mut().last_mut()
-            && last.worker == hub.worker
+            && last.is(hub)
         {
             waiting.append(&mut items);
         }
@@ -137,17 +156,43 @@ impl Turn {
         }
     }
 
-    fn end(&self, cx: &mut Context<'_>) -> Poll<()> {
-        for message in self.outward.take() {
-            message.send();
+    fn send(&self, message: Outward) {
+        match message {
+            Outward::Room(room, message) => room.do_send(message),
+            Outward::Lobby(shared, message) => shared.send_to_lobby(message),
+            Outward::Channel(shared, channel, message) => {
+                shared.send_to_channel(&channel, message);
+            }
+            Outward::Hub(address, message) => match self.hub_at(&address) {
+                Some(hub) => hub.hear(message),
+                None => address.send(message),
+            },
+            Outward::Items(address, items) => match self.hub_at(&address) {
+                Some(hub) => hub.apply_all(items),
+                None => address.send_batch(items),
+            },
         }
-        let mut writers = self.writers.borrow_mut();
+    }
+
+    fn end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut outward = self.outward.replace(self.spare.take());
+        for message in outward.drain(..) {
+            self.send(message);
+        }
+        if outward.capacity() <= SLICE {
+            self.spare.set(outward);
+        }
         // A part of those who wait, so that each is served in so many turns, whatever else there is to do.
-        let slice = SLICE.max(writers.len() / TURNS).min(writers.len());
-        for writer in writers.drain(..slice) {
+        let slice = SLICE.max(self.writers.borrow().len() / TURNS);
+        for _ in 0..slice {
+            // Not borrowed while it is woken, which may end somebody who has something to say to that.
+            let writer = self.writers.borrow_mut().pop_front();
+            let Some(writer) = writer else { break };
             writer.wake();
         }
-        if writers.is_empty() {
+        let mut writers = self.writers.borrow_mut();
+        // A hub that was told something may have had to tell others.
+        if writers.is_empty() && self.outward.borrow().is_empty() {
             if writers.capacity() > 4 * SLICE {
                 *writers = VecDeque::new();
             }
@@ -156,18 +201,6 @@ impl Turn {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
-    }
-}
-
-impl Outward {
-    fn send(self) {
-        match self {
-            Self::Room(room, message) => room.do_send(message),
-            Self::Lobby(shared, message) => shared.send_to_lobby(message),
-            Self::Channel(shared, channel, message) => shared.send_to_channel(&channel, message),
-            Self::Hub(hub, message) => hub.send(message),
-            Self::Items(hub, items) => hub.send_batch(items),
-        }
     }
 }
 

@@ -199,7 +199,7 @@ impl FanOut {
             delivery: Delivery::Plain,
         };
         self.runner.block_on(async {
-            self.hub.address.send_batch(vec![publish, behind]);
+            self.hub.address.send_batch(vec![publish, behind].into());
             while self.last.1.is_empty() {
                 tokio::task::yield_now().await;
             }

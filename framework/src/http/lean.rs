@@ -24,8 +24,9 @@ use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::Encoder;
+use tokio_util::io::poll_read_buf;
 
 use crate::actor::connection::{ByteStream, Writer};
 use crate::actor::link::{Cut, Taken};
@@ -35,7 +36,7 @@ const READ: usize = 16 << 10;
 
 thread_local! {
     /// Used by one connection at a time, while it is polled; never held between polls.
-    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+    static READ_BUFFER: RefCell<BytesMut> = RefCell::default();
     static WRITE_BUFFER: RefCell<BytesMut> = RefCell::default();
 }
 
@@ -78,12 +79,13 @@ impl<Io: AsyncRead + Unpin> Stream for Incoming<Io> {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.early))));
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
+            // What was read before has been taken out of its memory by now, so that this mostly gets the same again.
+            buffer.reserve(READ);
             let mut io = self.io.borrow_mut();
             Poll::Ready(
-                match ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer)) {
-                    Ok(()) if buffer.filled().is_empty() => None,
-                    Ok(()) => Some(Ok(Bytes::copy_from_slice(buffer.filled()))),
+                match ready!(poll_read_buf(Pin::new(&mut *io), cx, buffer)) {
+                    Ok(0) => None,
+                    Ok(_) => Some(Ok(buffer.split().freeze())),
                     Err(error) => Some(Err(PayloadError::Io(error))),
                 },
             )

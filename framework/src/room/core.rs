@@ -108,6 +108,13 @@ impl<R: Room> RoomCore<R> {
         std::mem::take(&mut self.ctx.effects)
     }
 
+    /// Memory for the next effects.
+    pub(crate) fn reuse(&mut self, empty: Vec<Effect<R>>) {
+        if self.ctx.effects.is_empty() && empty.capacity() <= 64 {
+            self.ctx.effects = empty;
+        }
+    }
+
     pub(crate) fn set_now(&mut self, now: Duration) {
         self.ctx.now = self.ctx.now.max(now);
     }

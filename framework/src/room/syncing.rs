@@ -237,7 +237,10 @@ impl Stream {
         let base = at.filter(|step| {
             let layers = self.layers(shared);
             let names = &mut Names::Known(&self.table, step.mark);
-            layers.is_object()
+            // Who lacks a key of the table, even one that this patch can do without, would take the next numbers for others.
+            let knows_keys = format == Format::Json || step.mark == self.table.mark();
+            knows_keys
+                && layers.is_object()
                 && layers
                     .write_patch(format, step.version, names, &mut patch)
                     .is_ok()
@@ -498,6 +501,7 @@ impl<R: Room> RoomCore<R> {
         }
         if stream.sent == Version::default() || others == Formats::default() {
             // This is where all of them are.
+            stream.hashed = ctx.now();
             stream.advance(version, ctx.tick.max(stream.tick));
         }
         let Some(writing) = stream.catch_up(shared, format, at) else {
@@ -559,5 +563,34 @@ impl<R: Room> RoomCore<R> {
         self.answer_resync(member, id);
         self.send_state(member);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// A key that came and went while somebody was behind is in the table of the others.
+    #[test]
+    fn who_lacks_a_key_of_the_table_catches_up_by_a_whole_state() {
+        let (mut shared, mut stream) = (Tree::default(), Stream::default());
+        let formats = Formats::only(Format::MsgPack);
+        let filler: Vec<u32> = (0..100).collect();
+        for (n, a) in [json!(1), json!({"new": 1}), json!(2)].iter().enumerate() {
+            let version = Version(n as u32 + 1);
+            shared
+                .update(&json!({"filler": filler, "a": [a]}), version)
+                .unwrap();
+            stream.step(&shared, formats, version, n as u64).unwrap();
+        }
+        let bases = |stream: &mut Stream, format, n: usize| {
+            let at = Some(stream.steps[n]);
+            stream.catch_up(&shared, format, at).unwrap().base
+        };
+        assert_eq!(bases(&mut stream, Format::MsgPack, 0), None);
+        assert_eq!(bases(&mut stream, Format::MsgPack, 1), Some(1));
+        assert_eq!(bases(&mut stream, Format::Json, 0), Some(0));
     }
 }

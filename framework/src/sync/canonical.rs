@@ -3,6 +3,7 @@
 //! It is FNV-1a of 32 bits over a form of the state that depends on nothing but what a client reads: numbers as doubles, keys in
 //! the order of their bytes, keys that are null left out.
 
+#[cfg(any(test, feature = "client"))]
 use serde_json::Value;
 
 use super::key::{Digits, Key};
@@ -61,6 +62,7 @@ impl Hash {
         self.key(text);
     }
 
+    #[cfg(any(test, feature = "client"))]
     fn value(&mut self, value: &Value) {
         match value {
             Value::Null => self.bytes(&[tag::NULL]),

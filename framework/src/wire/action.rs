@@ -2,7 +2,10 @@
 //!
 //! Reading an action finds its head (which action, which room, which id) and leaves the application's data encoded.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -52,8 +55,8 @@ pub(crate) enum Action {
         room: RoomId,
     },
     Send {
-        room: RoomId,
-        name: String,
+        room: ByteString,
+        name: ByteString,
         data: RawData,
     },
     /// Asks for a room's whole state.
@@ -61,7 +64,7 @@ pub(crate) enum Action {
         room: RoomId,
     },
     Call {
-        name: String,
+        name: ByteString,
         data: RawData,
     },
     Subscribe {
@@ -152,10 +155,7 @@ pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
         .id
         .and_then(|id| decode::<u64>(format, id).ok())
         .filter(|id| *id <= MAX_ID);
-    let Some(name) = fields
-        .action
-        .and_then(|name| decode::<String>(format, name).ok())
-    else {
+    let Some(name) = fields.action.and_then(|name| text_of(format, name)) else {
         let flaw = match fields.action {
             Some(_) => "its `action` is not a string",
             None => "it has no `action`",
@@ -190,7 +190,7 @@ pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
     };
     Inbound {
         id,
-        counts: name != "ping",
+        counts: &*name != "ping",
         action,
     }
 }
@@ -216,6 +216,18 @@ fn bad_field(field: &str, expected: &str) -> Malformed {
     }
 }
 
+/// The text that `raw` is, mostly where it stands.
+fn text_of(format: Format, raw: &[u8]) -> Option<Cow<'_, str>> {
+    let plain = match format {
+        Format::Json => json::plain_text(raw),
+        Format::MsgPack => msgpack::plain_text(raw),
+    };
+    match plain {
+        Some(text) => Some(Cow::Borrowed(text)),
+        None => decode::<String>(format, raw).ok().map(Cow::Owned),
+    }
+}
+
 struct FieldReader<'a> {
     format: Format,
     frame: &'a Bytes,
@@ -232,13 +244,13 @@ impl FieldReader<'_> {
             },
             "leave" => Action::Leave { room: self.room()? },
             "send" => Action::Send {
-                room: self.room()?,
-                name: self.text("type", fields.type_)?,
+                room: self.name("room", fields.room)?,
+                name: self.name("type", fields.type_)?,
                 data: self.raw(fields.data),
             },
             "sync" => Action::Sync { room: self.room()? },
             "call" => Action::Call {
-                name: self.text("type", fields.type_)?,
+                name: self.name("type", fields.type_)?,
                 data: self.raw(fields.data),
             },
             "subscribe" => {
@@ -288,7 +300,7 @@ impl FieldReader<'_> {
                     "one of `any`, `create`, `existing`",
                 )?;
                 Ok(JoinTarget::Kind(
-                    self.text("kind", Some(kind))?,
+                    self.text("kind", Some(kind))?.into_owned(),
                     mode.unwrap_or_default(),
                 ))
             }
@@ -300,19 +312,33 @@ impl FieldReader<'_> {
     }
 
     fn room(&self) -> Result<RoomId, Malformed> {
-        self.text("room", self.fields.room).map(RoomId::from)
+        let room = self.text("room", self.fields.room)?;
+        Ok(RoomId::from(&*room))
     }
 
     fn channel(&self) -> Result<ChannelName, Malformed> {
-        self.text("channel", self.fields.channel)
-            .map(ChannelName::from)
+        let channel = self.text("channel", self.fields.channel)?;
+        Ok(ChannelName::from(&*channel))
     }
 
     /// A required text. No name is longer than 256 bytes, so that none can be used to fill memory.
-    fn text(&self, field: &str, raw: Option<&[u8]>) -> Result<String, Malformed> {
-        raw.and_then(|raw| decode::<String>(self.format, raw).ok())
+    fn text<'a>(&self, field: &str, raw: Option<&'a [u8]>) -> Result<Cow<'a, str>, Malformed> {
+        raw.and_then(|raw| text_of(self.format, raw))
             .filter(|text| !text.is_empty() && text.len() <= 256)
             .ok_or_else(|| bad_field(field, "a string of 1 to 256 bytes"))
+    }
+
+    /// A text that is wanted only until the action is done: part of the frame, where it stands there as it is.
+    fn name(&self, field: &str, raw: Option<&[u8]>) -> Result<ByteString, Malformed> {
+        Ok(match self.text(field, raw)? {
+            Cow::Owned(text) => text.into(),
+            Cow::Borrowed(text) => {
+                let part = self.frame.slice_ref(text.as_bytes());
+                // It is checked again, as a part of a frame might be anything.
+                ByteString::try_from(part)
+                    .map_err(|_| bad_field(field, "a string of 1 to 256 bytes"))?
+            }
+        })
     }
 
     fn optional<T: DeserializeOwned>(

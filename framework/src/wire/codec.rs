@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::frame::draft;
 use super::model::InModel;
 
 /// An encoding of frames.
@@ -170,20 +171,19 @@ impl RawData {
     }
 
     pub(crate) fn of<T: Serialize + ?Sized>(format: Format, value: &T) -> Result<Self, CodecError> {
-        let mut bytes = Vec::new();
-        encode_into(format, value, &mut bytes)?;
-        let is_too_deep = match format {
-            Format::Json => super::json::is_deeper_than(&bytes, DEEPEST),
-            Format::MsgPack => super::msgpack::is_deeper_than(&bytes, DEEPEST),
-        };
-        if is_too_deep {
-            return Err(CodecError(format!(
-                "objects and arrays stand more than {DEEPEST} deep within each other"
-            )));
-        }
-        Ok(Self {
-            format,
-            bytes: bytes.into(),
+        draft(|draft| {
+            encode_into(format, value, draft)?;
+            let is_too_deep = match format {
+                Format::Json => super::json::is_deeper_than(draft, DEEPEST),
+                Format::MsgPack => super::msgpack::is_deeper_than(draft, DEEPEST),
+            };
+            if is_too_deep {
+                return Err(CodecError(format!(
+                    "objects and arrays stand more than {DEEPEST} deep within each other"
+                )));
+            }
+            let bytes = Bytes::copy_from_slice(draft);
+            Ok(Self { format, bytes })
         })
     }
 

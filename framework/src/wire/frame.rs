@@ -2,6 +2,7 @@
 //!
 //! A server's frames are not masked (RFC 6455, 5.1), so header and payload are the same bytes for each receiver.
 
+use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -46,7 +47,7 @@ impl Formats {
 ///
 /// A format that nobody had when it was made is made from the other on demand, once.
 #[derive(Clone, Debug)]
-pub(crate) struct Encoded(Arc<[OnceLock<Bytes>; 2]>);
+pub(crate) struct Encoded(Arc<[OnceLock<Box<[u8]>>; 2]>);
 
 impl Encoded {
     /// Runs `write` once per format.
@@ -69,17 +70,17 @@ impl Encoded {
     #[cfg(test)]
     pub(crate) fn of_bytes(format: Format, frame: Bytes) -> Self {
         let encoded = Self(Arc::default());
-        let _first = encoded.0[format as usize].set(frame);
+        let _first = encoded.0[format as usize].set((&*frame).into());
         encoded
     }
 
-    /// The frame in `format`, to be kept.
+    /// A copy of the frame in `format`.
     pub(crate) fn get(&self, format: Format) -> Bytes {
-        self.bytes(format).clone()
+        Bytes::copy_from_slice(self.bytes(format))
     }
 
     /// The frame in `format`; empty only if the event cannot be expressed in it at all.
-    pub(crate) fn bytes(&self, format: Format) -> &Bytes {
+    pub(crate) fn bytes(&self, format: Format) -> &[u8] {
         self.0[format as usize].get_or_init(|| {
             Format::ALL
                 .into_iter()
@@ -90,14 +91,14 @@ impl Encoded {
     }
 }
 
-fn transcode_frame(from: Format, to: Format, frame: &Bytes) -> Option<Bytes> {
+fn transcode_frame(from: Format, to: Format, frame: &[u8]) -> Option<Box<[u8]>> {
     let mut out = vec![0; HEADER];
     transcode_into(from, to, payload(frame), &mut out)
         .inspect_err(
             |error| tracing::error!(%error, "an event could not be put into {}", to.name()),
         )
         .ok()?;
-    Some(with_header(opcode(to), out))
+    Some(with_header(opcode(to), &mut out).into())
 }
 
 /// The payload of a frame that this module made.
@@ -140,7 +141,7 @@ pub(crate) fn close(code: u16, reason: &str) -> Bytes {
 }
 
 /// Puts the header in front of a payload that begins at `HEADER` bytes into `buffer`, without moving the payload.
-fn with_header(opcode: u8, mut buffer: Vec<u8>) -> Bytes {
+fn with_header(opcode: u8, buffer: &mut [u8]) -> &[u8] {
     let length = buffer.len() - HEADER;
     let start = if length < 126 {
         buffer[HEADER - 1] = length as u8;
@@ -155,7 +156,28 @@ fn with_header(opcode: u8, mut buffer: Vec<u8>) -> Bytes {
         HEADER - 10
     };
     buffer[start] = 0x80 | opcode;
-    Bytes::from(buffer).slice(start..)
+    &buffer[start..]
+}
+
+thread_local! {
+    /// Where events are written before their length is known: then a frame has memory of just its size, asked for once.
+    static DRAFT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends memory to write to, empty but used before.
+pub(super) fn draft<T>(act: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let mut draft = DRAFT.take();
+    draft.clear();
+    let done = act(&mut draft);
+    keep(draft);
+    done
+}
+
+fn keep(draft: Vec<u8>) {
+    // One great frame must not hold its size for ever.
+    if draft.capacity() <= 64 << 10 {
+        DRAFT.set(draft);
+    }
 }
 
 /// Writes an event field by field.
@@ -170,7 +192,8 @@ pub(crate) struct FrameWriter {
 
 impl FrameWriter {
     pub(crate) fn new(format: Format) -> Self {
-        let mut buffer = Vec::with_capacity(128);
+        let mut buffer = DRAFT.take();
+        buffer.clear();
         buffer.resize(HEADER, 0);
         buffer.push(0);
         Self {
@@ -257,7 +280,7 @@ impl FrameWriter {
         Ok(self)
     }
 
-    fn finish(mut self) -> Bytes {
+    fn finish(mut self) -> Box<[u8]> {
         match self.format {
             Format::Json => {
                 self.buffer[HEADER] = b'{';
@@ -265,7 +288,9 @@ impl FrameWriter {
             }
             Format::MsgPack => self.buffer[HEADER] = 0x80 | self.fields,
         }
-        with_header(opcode(self.format), self.buffer)
+        let frame = with_header(opcode(self.format), &mut self.buffer).into();
+        keep(self.buffer);
+        frame
     }
 }
 

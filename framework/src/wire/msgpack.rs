@@ -156,6 +156,11 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
     }
 }
 
+/// What stands in a valid text.
+pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
+    Reader { rest: raw }.text().ok()
+}
+
 /// The values of keys of the outermost map, still encoded.
 #[cfg(any(test, feature = "client"))]
 pub(super) fn values<'a, const N: usize>(

@@ -1,0 +1,28 @@
+// Where everybody is, as the small map shows it: exactly if they are in view, and roughly if they are not.
+
+// Units from one of the radar's places to the next, and by how much of the way a dot follows each second: see `Radar` in
+// `src/shared.rs`.
+const STEP = 20;
+const FOLLOW = 4;
+
+export class Radar {
+  #dots = new Map();
+
+  // The dots of a frame by the ship's id: { id, x, y, hue, ghost }.
+  dots({ state, ships }, dt) {
+    const dots = new Map();
+    for (const [key, [column, row]] of Object.entries(state.radar)) {
+      const id = Number(key);
+      const pilot = state.pilots[key];
+      const near = ships.get(id);
+      if (!pilot || near) continue;
+      const [x, y] = [column * STEP, row * STEP];
+      const last = this.#dots.get(id) ?? { x, y };
+      const part = 1 - Math.exp(-FOLLOW * dt);
+      dots.set(id, { ...pilot, id, x: last.x + (x - last.x) * part, y: last.y + (y - last.y) * part });
+    }
+    for (const [id, ship] of ships) if (!ship.gone) dots.set(id, ship);
+    this.#dots = dots;
+    return dots;
+  }
+}

@@ -1,0 +1,62 @@
+//! What rooms and channels send to hubs.
+
+use std::sync::Arc;
+
+use smallvec::{SmallVec, smallvec};
+use tokio::sync::Semaphore;
+
+use super::hub::HubAddress;
+use super::messages::{HubItem, HubItems, Receiver};
+use super::turn::Turn;
+use crate::session::outbox::Delivery;
+use crate::wire::frame::Encoded;
+
+/// The hubs among `homes`, each once. A server has as many hubs as threads, so a list is the fastest set.
+pub(crate) fn distinct<'a>(homes: impl Iterator<Item = &'a HubAddress>) -> Vec<&'a HubAddress> {
+    let mut hubs: Vec<&HubAddress> = Vec::new();
+    for home in homes {
+        if hubs.iter().all(|hub| hub.worker != home.worker) {
+            hubs.push(home);
+        }
+    }
+    hubs
+}
+
+/// What one hook sends, by hub: one message for each.
+#[derive(Default)]
+pub(crate) struct Outgoing(SmallVec<[(HubAddress, HubItems); 1]>);
+
+impl Outgoing {
+    pub(crate) fn push(&mut self, hub: &HubAddress, item: HubItem) {
+        let known = self
+            .0
+            .iter_mut()
+            .find(|(known, _)| known.worker == hub.worker);
+        match known {
+            Some((_, items)) => items.push(item),
+            None => self.0.push((hub.clone(), smallvec![item])),
+        }
+    }
+
+    /// An event for one session, if there is one to send.
+    pub(crate) fn direct(&mut self, receiver: &Receiver, frame: Option<Encoded>) {
+        if let Some(frame) = frame {
+            let item = HubItem::Direct {
+                session: receiver.session,
+                frame,
+                delivery: Delivery::Sequenced,
+            };
+            self.push(&receiver.hub, item);
+        }
+    }
+
+    /// Sends it all, at the end of the thread's turn; returns what to wait for before sending more, for each hub that is too
+    /// far behind.
+    pub(crate) fn send(self) -> Vec<Arc<Semaphore>> {
+        let turn = Turn::of_this_thread();
+        self.0
+            .into_iter()
+            .filter_map(|(hub, items)| turn.items_to_hub(&hub, items))
+            .collect()
+    }
+}

@@ -1,0 +1,279 @@
+//! What an outbox promises.
+
+use super::*;
+use proptest::prelude::*;
+
+fn bounds(bytes: usize, frames: usize) -> OutboxBounds {
+    let mut bounds = crate::Config::default().outbox;
+    bounds.bytes = bytes;
+    bounds.frames = frames;
+    bounds
+}
+
+fn bytes(n: u64) -> Bytes {
+    n.to_string().into()
+}
+
+fn frame(n: u64) -> Encoded {
+    Encoded::of_bytes(Format::Json, bytes(n))
+}
+
+fn new(bounds: OutboxBounds) -> Outbox {
+    Outbox::new(bounds, Format::Json)
+}
+
+fn push(outbox: &mut Outbox, n: u64) -> Pushed {
+    outbox.push(&frame(n), &Delivery::Sequenced)
+}
+
+fn latest(key: &str) -> Delivery {
+    Delivery::Latest(Arc::new(Slot {
+        room: "r".into(),
+        key: Some(key.to_owned()),
+    }))
+}
+
+/// The next frame.
+fn pull(outbox: &mut Outbox) -> Option<Bytes> {
+    let mut out = BytesMut::new();
+    outbox.take(&mut out, 1).then(|| out.freeze())
+}
+
+fn drain(outbox: &mut Outbox) -> Vec<Bytes> {
+    std::iter::from_fn(|| pull(outbox)).collect()
+}
+
+#[test]
+fn a_slow_client_gets_the_newest_of_each_slot_and_no_pile() {
+    let mut outbox = new(bounds(1000, 10));
+    for n in 0..1000 {
+        let key = if n % 2 == 0 { "even" } else { "odd" };
+        let pushed = outbox.push(&frame(n), &latest(key));
+        assert_ne!(pushed, Pushed::Overflow);
+    }
+    assert_eq!(drain(&mut outbox), [bytes(998), bytes(999)]);
+}
+
+#[test]
+fn droppable_signals_are_dropped_for_those_who_are_behind() {
+    let mut outbox = new(bounds(1 << 20, 1000));
+    let big = Bytes::from(vec![0; 17 << 10]);
+    let frame_of_it = Encoded::of_bytes(Format::Json, big.clone());
+    assert_eq!(
+        outbox.push(&frame_of_it, &Delivery::Sequenced),
+        Pushed::Queued
+    );
+    assert_eq!(
+        outbox.push(&frame(1), &Delivery::Droppable),
+        Pushed::Unchanged
+    );
+    assert_eq!(drain(&mut outbox), [big]);
+    assert_eq!(outbox.push(&frame(2), &Delivery::Droppable), Pushed::Queued);
+}
+
+#[test]
+fn too_much_pending_ends_the_outbox_and_frees_it() {
+    let mut outbox = new(bounds(1000, 3));
+    for n in 0..3 {
+        assert_eq!(push(&mut outbox, n), Pushed::Queued);
+    }
+    assert_eq!(push(&mut outbox, 3), Pushed::Overflow);
+    assert_eq!(push(&mut outbox, 4), Pushed::Unchanged);
+    assert!(outbox.is_empty() && outbox.has_overflowed());
+    assert_eq!(outbox.resume(0), Resumed::Forgotten);
+}
+
+#[test]
+fn a_client_that_never_acknowledges_is_served_but_cannot_go_back_beyond_the_bound() {
+    let mut outbox = new(bounds(1000, 3));
+    for n in 0..100 {
+        assert_eq!(push(&mut outbox, n), Pushed::Queued);
+        assert_eq!(pull(&mut outbox), Some(bytes(n)));
+    }
+    assert_eq!(outbox.resume(96), Resumed::Forgotten);
+    assert_eq!(outbox.resume(97), Resumed::Yes);
+    assert_eq!(drain(&mut outbox), [bytes(97), bytes(98), bytes(99)]);
+}
+
+#[test]
+fn a_client_cannot_acknowledge_what_was_not_sent() {
+    let mut outbox = new(bounds(1000, 10));
+    assert_eq!(push(&mut outbox, 0), Pushed::Queued);
+    assert!(!outbox.acknowledge(1));
+    assert_eq!(outbox.resume(1), Resumed::NeverSent);
+    pull(&mut outbox);
+    assert!(outbox.acknowledge(1));
+}
+
+#[test]
+fn old_frames_are_forgotten_after_their_age_and_not_before() {
+    let mut outbox = new(bounds(1000, 10));
+    let age = outbox.bounds.age;
+    assert_eq!(push(&mut outbox, 0), Pushed::Queued);
+    pull(&mut outbox);
+    let mut now = Duration::ZERO;
+    while now < age {
+        outbox.age(now);
+        assert_eq!(outbox.kept, 1, "{now:?}");
+        now += Duration::from_millis(250);
+    }
+    while now < age * 2 {
+        outbox.age(now);
+        now += Duration::from_millis(250);
+    }
+    assert_eq!(outbox.kept, 0);
+    assert_eq!(outbox.resume(0), Resumed::Forgotten);
+    assert_eq!(outbox.resume(1), Resumed::Yes);
+}
+
+#[test]
+fn what_is_sent_again_after_a_resume_is_not_old() {
+    let mut outbox = new(bounds(1000, 10));
+    let age = outbox.bounds.age;
+    assert_eq!(push(&mut outbox, 0), Pushed::Queued);
+    pull(&mut outbox);
+    outbox.age(age / 2);
+    outbox.age(age);
+    assert_eq!(outbox.resume(0), Resumed::Yes);
+    pull(&mut outbox);
+    outbox.age(age * 3 / 2);
+    assert_eq!(outbox.resume(0), Resumed::Yes, "it was sent a moment ago");
+}
+
+#[test]
+fn a_resume_with_a_full_replay_leaves_room_for_what_comes() {
+    let mut outbox = new(bounds(1000, 3));
+    for n in 0..3 {
+        assert_eq!(push(&mut outbox, n), Pushed::Queued);
+        pull(&mut outbox);
+    }
+    for n in 3..6 {
+        assert_eq!(push(&mut outbox, n), Pushed::Queued);
+    }
+    assert_eq!(outbox.resume(0), Resumed::Yes);
+    // Three were put back and three wait already: that is full, and no more than that.
+    assert_eq!(pull(&mut outbox), Some(bytes(0)));
+    outbox.disconnect();
+    assert_eq!(outbox.resume(0), Resumed::Yes);
+    assert_eq!(drain(&mut outbox).len(), 6);
+    assert_eq!(push(&mut outbox, 6), Pushed::Queued);
+}
+
+fn state() -> Delivery {
+    Delivery::Latest(Arc::new(Slot {
+        room: "r".into(),
+        key: None,
+    }))
+}
+
+fn step(base: u32) -> Delivery {
+    let Delivery::Latest(slot) = state() else {
+        unreachable!()
+    };
+    Delivery::Step(slot, base)
+}
+
+#[test]
+fn steps_wait_for_a_state_to_go_on_from() {
+    let mut outbox = new(bounds(1000, 10));
+    assert_eq!(outbox.push(&frame(1), &step(0)), Pushed::Unchanged);
+    assert_eq!(outbox.push(&frame(2), &state()), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(3), &step(1)), Pushed::Queued);
+    assert_eq!(drain(&mut outbox), [bytes(2), bytes(3)]);
+    // What the connection had is not known on the next one.
+    outbox.disconnect();
+    assert_eq!(outbox.push(&frame(4), &step(2)), Pushed::Unchanged);
+}
+
+#[test]
+fn a_step_too_many_is_dropped_with_all_that_follow_until_a_state_comes() {
+    let mut outbox = new(bounds(1000, 10));
+    assert_eq!(outbox.push(&frame(0), &state()), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(1), &step(0)), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(2), &step(1)), Pushed::Behind);
+    assert_eq!(outbox.push(&frame(3), &step(2)), Pushed::Unchanged);
+    assert_eq!(outbox.caught_up(), None, "the first two still wait");
+    assert_eq!(drain(&mut outbox), [bytes(0), bytes(1)]);
+    assert_eq!(outbox.caught_up(), Some("r".into()));
+    assert_eq!(outbox.caught_up(), None);
+    assert_eq!(outbox.push(&frame(4), &step(3)), Pushed::Unchanged);
+    assert_eq!(outbox.push(&frame(5), &state()), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(6), &step(4)), Pushed::Queued);
+    assert_eq!(drain(&mut outbox), [bytes(5), bytes(6)]);
+}
+
+#[test]
+fn a_whole_state_takes_the_place_of_the_steps_that_wait() {
+    let mut outbox = new(bounds(1000, 10));
+    assert_eq!(outbox.push(&frame(0), &state()), Pushed::Queued);
+    assert_eq!(drain(&mut outbox), [bytes(0)]);
+    assert_eq!(outbox.push(&frame(1), &step(0)), Pushed::Queued);
+    assert_eq!(push(&mut outbox, 2), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(3), &state()), Pushed::Queued);
+    assert_eq!(drain(&mut outbox), [bytes(2), bytes(3)]);
+    assert_eq!(outbox.pending_bytes, 0);
+}
+
+#[test]
+fn leaving_a_room_takes_its_pending_state_with_it() {
+    let mut outbox = new(bounds(1000, 10));
+    assert_eq!(outbox.push(&frame(1), &latest("a")), Pushed::Queued);
+    assert_eq!(push(&mut outbox, 2), Pushed::Queued);
+    outbox.clear_room(&"r".into());
+    assert_eq!(drain(&mut outbox), [bytes(2)]);
+    assert_eq!(outbox.pending_bytes, 0);
+}
+
+#[test]
+fn control_frames_go_first_in_order_and_do_not_pile_up() {
+    let mut outbox = new(bounds(1000, 10));
+    assert_eq!(push(&mut outbox, 1), Pushed::Queued);
+    for n in 0..100 {
+        outbox.push_control(bytes(n));
+    }
+    let mut expected: Vec<Bytes> = (84..100).map(bytes).collect();
+    expected.push(bytes(1));
+    assert_eq!(drain(&mut outbox), expected);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push,
+    Pull,
+    Lose,
+    Resume,
+    Acknowledge,
+}
+
+proptest! {
+    /// However often the connection is lost, with whatever the network had swallowed, the client counts each frame once and in order.
+    #[test]
+    fn every_frame_arrives_once_and_in_order(steps in prop::collection::vec(
+        prop_oneof![
+            4 => Just(Step::Push), 4 => Just(Step::Pull), 1 => Just(Step::Lose), 2 => Just(Step::Resume), 1 => Just(Step::Acknowledge)
+        ], 0..400), swallowed in prop::collection::vec(0_usize..4, 400)) {
+        let mut outbox = new(bounds(1 << 20, 1000));
+        let (mut made, mut got) = (0, Vec::new());
+        // What was written and is still on its way.
+        let mut wire: VecDeque<Bytes> = VecDeque::new();
+        let mut connected = true;
+        for (step, lost) in steps.into_iter().zip(swallowed) {
+            match step {
+                Step::Push => { prop_assert_eq!(push(&mut outbox, made), Pushed::Queued); made += 1; }
+                Step::Pull if connected => {
+                    wire.extend(pull(&mut outbox));
+                    while wire.len() > lost { got.extend(wire.pop_front()); }
+                }
+                Step::Lose => { connected = false; wire.clear(); outbox.disconnect(); }
+                Step::Resume => { wire.clear(); outbox.disconnect(); prop_assert_eq!(outbox.resume(got.len() as u64), Resumed::Yes); connected = true; }
+                Step::Acknowledge if connected => prop_assert!(outbox.acknowledge(got.len() as u64)),
+                _ => {}
+            }
+        }
+        prop_assert_eq!(outbox.resume(got.len() as u64), Resumed::Yes);
+        got.extend(drain(&mut outbox));
+        let expected: Vec<Bytes> = (0..made).map(bytes).collect();
+        prop_assert_eq!(got, expected);
+        prop_assert_eq!(outbox.pending_bytes, 0);
+    }
+}
