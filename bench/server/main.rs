@@ -30,9 +30,10 @@ struct Cli {
     /// Threads that serve connections. With `--lean` there is one for each core that the process may use.
     #[arg(long, default_value_t = 1, conflicts_with = "lean")]
     workers: usize,
-    /// Threads that run rooms and channels.
-    #[arg(long, default_value_t = 1)]
-    room_threads: usize,
+    /// Threads that run rooms and channels. Without it, as the framework decides: one for each core, and none where there is
+    /// only one.
+    #[arg(long)]
+    room_threads: Option<usize>,
 }
 
 async fn ticks(call: Call<Option<()>>) -> Result<Ticks, Refusal> {
@@ -47,7 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cli = Cli::parse();
     let listener = courtside::listen(&cli.bind)?;
     let mut config = Config::default();
-    config.room_threads = cli.room_threads;
+    config.room_threads = cli.room_threads.unwrap_or(config.room_threads);
     let server = Server::builder()
         .config(config)
         .room::<Bench>()
