@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
 
-use super::hub::HubAddress;
+use super::address::HubAddress;
 use super::messages::{ChannelMessage, HubItem, PublishAnswer, Receiver, Topic};
 use super::outgoing::{Outgoing, distinct};
 use super::shared::Shared;

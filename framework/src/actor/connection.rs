@@ -577,12 +577,16 @@ impl Stream for Writer {
         // Not held while the actor runs: nothing of what it calls comes here.
         let mut gathered = GATHERED.take();
         let taken = self.poll_take(cx, &mut gathered);
+        // One great frame must not hold its size for ever.
+        let is_great = gathered.capacity() > 4 * Self::GATHER;
         let item = taken.map(|taken| match taken {
             // Its memory is used again once the chunk has been written.
             Taken::Frames => Some(Ok(gathered.split().freeze())),
             Taken::End => None,
         });
-        GATHERED.set(gathered);
+        if !is_great {
+            GATHERED.set(gathered);
+        }
         item
     }
 }

@@ -10,7 +10,8 @@ use std::rc::Rc;
 
 use actix::{AsyncContext, Context};
 
-use super::hub::{Hub, HubAddress};
+use super::address::HubAddress;
+use super::hub::Hub;
 use super::messages::{
     Baggage, ChannelMessage, HubMessage, Knock, RoomAddress, RoomMessage, SessionMessage, Topic,
 };

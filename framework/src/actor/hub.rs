@@ -9,15 +9,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{
-    Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message, ResponseFuture,
-};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use smallvec::smallvec;
-use tokio::sync::Semaphore;
 
+use super::address::HubAddress;
 use super::channel::ChannelShard;
 use super::handover::Arrivals;
 use super::link::{Cut, Link, Manner};
@@ -26,7 +24,7 @@ use super::messages::{
 };
 use super::pipe::{LinkId, Pipe};
 use super::session::{SessionActor, SessionSeed};
-use super::shared::{Shared, WorkerIndex};
+use super::shared::Shared;
 use super::turn::Turn;
 use crate::close::CloseCode;
 use crate::ids::{ChannelName, SessionId};
@@ -44,68 +42,6 @@ const SWEEP: Duration = Duration::from_millis(250);
 
 /// How long a connection that is cut for silence, slowness or a fault gets to carry its goodbye.
 pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
-
-/// How another thread reaches a hub.
-///
-/// Each receiver has a copy, and each message that leads to an answer: an `Addr` allocates when it is cloned, this does not.
-#[derive(Clone)]
-pub(crate) struct HubAddress {
-    pub(crate) worker: WorkerIndex,
-    way: Arc<Way>,
-}
-
-/// The way to a hub.
-struct Way {
-    address: Addr<HubActor>,
-    /// `None` if the worker is no arbiter: then nothing else can be started there.
-    thread: Option<ArbiterHandle>,
-    /// Batches on their way to the hub.
-    backlog: Arc<Semaphore>,
-    /// Messages in the hub's mailbox.
-    waiting: AtomicUsize,
-}
-
-impl fmt::Debug for HubAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HubAddress({})", self.worker)
-    }
-}
-
-impl HubAddress {
-    /// Whether both lead to the same hub. Servers that share a thread, as in tests, number their workers alike.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.way, &other.way)
-    }
-
-    pub(crate) fn thread(&self) -> Option<&ArbiterHandle> {
-        self.way.thread.as_ref()
-    }
-
-    pub(crate) fn send(&self, message: HubMessage) {
-        self.way.waiting.fetch_add(1, Ordering::AcqRel);
-        self.way.address.do_send(message);
-    }
-
-    pub(crate) fn send_batch(&self, items: HubItems) {
-        let permit = self.way.backlog.clone().try_acquire_owned().ok();
-        self.send(HubMessage::Batch {
-            items,
-            _permit: permit,
-        });
-    }
-
-    /// If the hub is too far behind: what to wait for before sending another batch.
-    pub(crate) fn backlog_if_full(&self) -> Option<Arc<Semaphore>> {
-        let backlog = &self.way.backlog;
-        (backlog.available_permits() == 0).then(|| backlog.clone())
-    }
-
-    /// Ends all connections of the worker; resolves when they have ended.
-    pub(crate) async fn drain(&self, message: DrainHub) {
-        // An error says that the worker is gone, and its connections with it.
-        let _gone = self.way.address.send(message).await;
-    }
-}
 
 /// A session of this worker.
 pub(crate) struct Local {
@@ -153,16 +89,8 @@ impl Hub {
     pub(crate) fn start(shared: Arc<Shared>) -> Rc<Self> {
         let context = Context::<HubActor>::new();
         let addr = actix::AsyncContext::address(&context);
-        let backlog = Arc::new(Semaphore::new(shared.config.hub_backlog));
-        let address = shared.add_hub(|worker| HubAddress {
-            worker,
-            way: Arc::new(Way {
-                address: addr,
-                thread: Arbiter::try_current(),
-                backlog,
-                waiting: AtomicUsize::new(0),
-            }),
-        });
+        let batches = shared.config.hub_backlog;
+        let address = shared.add_hub(|worker| HubAddress::new(worker, addr, batches));
         if address.thread().is_some() {
             // Only where rooms and channels have no threads of their own: otherwise they have begun long since.
             shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start()]);
@@ -367,7 +295,7 @@ impl Hub {
     /// Whether this is the hub of that address, and would hear a message next if it were sent now. Then there is no need for
     /// the mailbox: what its own thread has to say can be said at once.
     pub(crate) fn hears_next(&self, address: &HubAddress) -> bool {
-        self.address.is(address) && address.way.waiting.load(Ordering::Acquire) == 0
+        self.address.is(address) && address.is_idle()
     }
 
     pub(crate) fn hear(self: &Rc<Self>, message: HubMessage) {
@@ -572,8 +500,7 @@ impl Handler<HubMessage> for HubActor {
     type Result = ();
 
     fn handle(&mut self, message: HubMessage, _: &mut Self::Context) {
-        let way = &self.hub.address.way;
-        way.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.hub.address.heard();
         self.hub.hear(message);
     }
 }

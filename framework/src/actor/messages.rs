@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::hub::HubAddress;
+use super::address::HubAddress;
 use super::pipe::LinkId;
 use crate::channel::config::Offer;
 use crate::ids::{ChannelName, RoomId, SessionId};

@@ -3,6 +3,7 @@
 //! Who lives where, and who talks to whom, stands in `docs/architecture.md`.
 
 pub(crate) mod actions;
+pub(crate) mod address;
 pub(crate) mod channel;
 pub(crate) mod connection;
 pub(crate) mod handover;

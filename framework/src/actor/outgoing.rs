@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::Semaphore;
 
-use super::hub::HubAddress;
+use super::address::HubAddress;
 use super::messages::{HubItem, HubItems, Receiver};
 use super::turn::Turn;
 use crate::session::outbox::Delivery;

@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use smallvec::smallvec;
 use tokio::time::Instant;
 
-use super::hub::HubAddress;
+use super::address::HubAddress;
 use super::messages::{
     ChannelMessage, HubItem, JoinRequest, LobbyMessage, PublishAnswer, Receiver, RoomAddress,
     RoomMessage, Topic,

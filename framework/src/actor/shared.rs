@@ -12,8 +12,8 @@ use actix::{Addr, ArbiterHandle};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::address::HubAddress;
 use super::channel::ChannelShard;
-use super::hub::HubAddress;
 use super::lobby::Lobby;
 use super::messages::{ChannelMessage, LobbyMessage};
 use crate::channel::config::ChannelPatterns;

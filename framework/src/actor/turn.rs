@@ -19,7 +19,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Semaphore;
 
-use super::hub::{Hub, HubAddress};
+use super::address::HubAddress;
+use super::hub::Hub;
 use super::messages::{
     ChannelMessage, HubItems, HubMessage, LobbyMessage, RoomAddress, RoomMessage,
 };

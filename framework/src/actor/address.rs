@@ -1,0 +1,97 @@
+//! How another thread reaches a worker's hub.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix::{Addr, Arbiter, ArbiterHandle};
+use tokio::sync::Semaphore;
+
+use super::hub::{DrainHub, HubActor};
+use super::messages::{HubItems, HubMessage};
+use super::shared::WorkerIndex;
+
+/// How another thread reaches a hub.
+///
+/// Each receiver has a copy, and each message that leads to an answer: an `Addr` allocates when it is cloned, this does not.
+#[derive(Clone)]
+pub(crate) struct HubAddress {
+    pub(crate) worker: WorkerIndex,
+    way: Arc<Way>,
+}
+
+/// The way to a hub.
+struct Way {
+    address: Addr<HubActor>,
+    /// `None` if the worker is no arbiter: then nothing else can be started there.
+    thread: Option<ArbiterHandle>,
+    /// Batches on their way to the hub.
+    backlog: Arc<Semaphore>,
+    /// Messages in the hub's mailbox.
+    waiting: AtomicUsize,
+}
+
+impl fmt::Debug for HubAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HubAddress({})", self.worker)
+    }
+}
+
+impl HubAddress {
+    /// The address of a hub that begins on this thread. At most `batches` are on their way to it, before those who send wait.
+    pub(crate) fn new(worker: WorkerIndex, address: Addr<HubActor>, batches: usize) -> Self {
+        Self {
+            worker,
+            way: Arc::new(Way {
+                address,
+                thread: Arbiter::try_current(),
+                backlog: Arc::new(Semaphore::new(batches)),
+                waiting: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    /// Whether both lead to the same hub. Servers that share a thread, as in tests, number their workers alike.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.way, &other.way)
+    }
+
+    pub(crate) fn thread(&self) -> Option<&ArbiterHandle> {
+        self.way.thread.as_ref()
+    }
+
+    pub(crate) fn send(&self, message: HubMessage) {
+        self.way.waiting.fetch_add(1, Ordering::AcqRel);
+        self.way.address.do_send(message);
+    }
+
+    /// The hub has taken a message out of its mailbox.
+    pub(crate) fn heard(&self) {
+        self.way.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether nothing waits in the hub's mailbox.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.way.waiting.load(Ordering::Acquire) == 0
+    }
+
+    pub(crate) fn send_batch(&self, items: HubItems) {
+        let permit = self.way.backlog.clone().try_acquire_owned().ok();
+        self.send(HubMessage::Batch {
+            items,
+            _permit: permit,
+        });
+    }
+
+    /// If the hub is too far behind: what to wait for before sending another batch.
+    pub(crate) fn backlog_if_full(&self) -> Option<Arc<Semaphore>> {
+        let backlog = &self.way.backlog;
+        (backlog.available_permits() == 0).then(|| backlog.clone())
+    }
+
+    /// Ends all connections of the worker; resolves when they have ended.
+    pub(crate) async fn drain(&self, message: DrainHub) {
+        // An error says that the worker is gone, and its connections with it.
+        let _gone = self.way.address.send(message).await;
+    }
+}
