@@ -7,6 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// For maps by ids that the server itself has made. Names that clients choose need the standard library's hasher, which they
+/// cannot make collide.
+pub(crate) type IdHasher = foldhash::fast::RandomState;
+
 /// Identifies a session: one client's identity across all its connections.
 ///
 /// It is no secret: the resume token is.

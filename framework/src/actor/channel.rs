@@ -10,13 +10,13 @@ use std::time::Duration;
 use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
 
 use super::address::HubAddress;
-use super::messages::{ChannelMessage, HubItem, PublishAnswer, Receiver, Topic};
+use super::messages::{Broadcast, ChannelMessage, HubItem, PublishAnswer, Receiver, Topic};
 use super::outgoing::{Outgoing, distinct};
 use super::shared::Shared;
 use crate::channel::config::Offer;
 use crate::channel::history::History;
 use crate::error::Refusal;
-use crate::ids::{ChannelName, SessionId};
+use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::session::outbox::Delivery;
 use crate::wire::action::Since;
 use crate::wire::codec::{CodecError, Format, RawData};
@@ -30,7 +30,7 @@ struct Channel {
     history: History,
     /// Whether it exists by its own name, and not only by a pattern.
     is_exact: bool,
-    subscribers: HashMap<SessionId, Receiver>,
+    subscribers: HashMap<SessionId, Receiver, IdHasher>,
 }
 
 impl Channel {
@@ -85,7 +85,7 @@ impl ChannelShard {
             let channel = Channel {
                 history: History::new(epoch, offer.config.bounds()),
                 is_exact: offer.is_exact,
-                subscribers: HashMap::new(),
+                subscribers: HashMap::default(),
             };
             self.channels.insert(name.clone(), channel);
         }
@@ -198,13 +198,13 @@ impl ChannelShard {
         match frame {
             Ok(frame) => {
                 for hub in distinct(channel.subscribers.values().map(|receiver| &receiver.hub)) {
-                    let item = HubItem::Publish {
-                        topic: Topic::Channel(name.clone()),
-                        except: None,
+                    let broadcast = Broadcast {
                         frame: frame.clone(),
                         delivery: Delivery::Sequenced,
+                        except: None,
                     };
-                    outgoing.push(hub, item);
+                    let topic = Topic::Channel(name.clone());
+                    outgoing.push(hub, HubItem::Publish(topic, broadcast));
                 }
             }
             Err(error) => {

@@ -13,21 +13,23 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use super::address::HubAddress;
 use super::channel::ChannelShard;
 use super::handover::Arrivals;
 use super::link::{Cut, Link, Manner};
 use super::messages::{
-    ChannelMessage, HubItem, HubItems, HubMessage, Knock, RoomMessage, SessionMessage, Topic,
+    Broadcast, ChannelMessage, HubItem, HubItems, HubMessage, Knock, RoomMessage, SessionMessage,
+    Topic,
 };
 use super::pipe::{LinkId, Pipe};
 use super::session::{SessionActor, SessionSeed};
 use super::shared::Shared;
+use super::topics::Topics;
 use super::turn::Turn;
 use crate::close::CloseCode;
-use crate::ids::{ChannelName, SessionId};
+use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::heartbeat::Verdict;
@@ -40,6 +42,9 @@ use crate::wire::frame::{self, Encoded};
 /// How often connections are looked at: the precision of heartbeats.
 const SWEEP: Duration = Duration::from_millis(250);
 
+/// How often outboxes forget what is old, within the age that they keep: the precision of that age.
+const AGINGS: u32 = 16;
+
 /// How long a connection that is cut for silence, slowness or a fault gets to carry its goodbye.
 pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -49,22 +54,18 @@ pub(crate) struct Local {
     pub(crate) pipe: Rc<Pipe>,
 }
 
-/// A receiver of a topic.
-struct TopicMember {
-    session: SessionId,
-    pipe: Rc<Pipe>,
-}
-
 /// What the hub knows. Shared, on its thread, with the sessions and connections that live there.
 pub(crate) struct Hub {
     pub(crate) shared: Arc<Shared>,
     pub(crate) address: HubAddress,
     pub(crate) turn: Rc<Turn>,
-    pub(crate) sessions: RefCell<HashMap<SessionId, Local>>,
+    pub(crate) sessions: RefCell<HashMap<SessionId, Local, IdHasher>>,
     pub(crate) arrivals: RefCell<Arrivals>,
-    links: RefCell<HashMap<LinkId, Rc<Link>>>,
-    topics: RefCell<HashMap<Topic, Vec<TopicMember>>>,
+    links: RefCell<HashMap<LinkId, Rc<Link>, IdHasher>>,
+    topics: RefCell<Topics>,
     links_ever: Cell<LinkId>,
+    /// When outboxes were last made to forget what is old.
+    aged: Cell<Duration>,
 }
 
 impl fmt::Debug for Hub {
@@ -104,6 +105,7 @@ impl Hub {
             links: RefCell::default(),
             topics: RefCell::default(),
             links_ever: Cell::new(0),
+            aged: Cell::new(Duration::ZERO),
         });
         hub.turn.serve(&hub);
         context.run(HubActor { hub: hub.clone() });
@@ -273,22 +275,7 @@ impl Hub {
             None => self.arrivals.borrow().pipe_of(session),
         };
         if let Some(pipe) = pipe {
-            let mut topics = self.topics.borrow_mut();
-            let members = topics.entry(topic).or_default();
-            members.retain(|member| member.session != session);
-            members.push(TopicMember { session, pipe });
-        }
-    }
-
-    fn leave_topic(&self, topic: &Topic, session: SessionId) {
-        let mut topics = self.topics.borrow_mut();
-        if let Some(members) = topics.get_mut(topic) {
-            if let Some(n) = members.iter().position(|member| member.session == session) {
-                members.swap_remove(n);
-            }
-            if members.is_empty() {
-                topics.remove(topic);
-            }
+            self.topics.borrow_mut().enter(topic, session, pipe);
         }
     }
 
@@ -308,19 +295,26 @@ impl Hub {
     }
 
     pub(crate) fn apply_all(&self, items: HubItems) {
-        for item in items {
-            self.apply(item);
+        let mut items = items.into_iter().peekable();
+        while let Some(item) = items.next() {
+            let HubItem::Publish(topic, broadcast) = item else {
+                self.apply(item);
+                continue;
+            };
+            // What goes to the same receivers goes together: each has to be looked up in memory only once.
+            let mut broadcasts: SmallVec<[Broadcast; 4]> = smallvec![broadcast];
+            let is_next =
+                |next: &HubItem| matches!(next, HubItem::Publish(also, _) if *also == topic);
+            while let Some(HubItem::Publish(_, broadcast)) = items.next_if(is_next) {
+                broadcasts.push(broadcast);
+            }
+            self.publish(&topic, &broadcasts);
         }
     }
 
     fn apply(&self, item: HubItem) {
         match item {
-            HubItem::Publish {
-                topic,
-                except,
-                frame,
-                delivery,
-            } => self.publish(&topic, except, &frame, &delivery),
+            HubItem::Publish(topic, broadcast) => self.publish(&topic, &[broadcast]),
             HubItem::Direct {
                 session,
                 frame,
@@ -359,7 +353,7 @@ impl Hub {
                 topic,
                 frame,
             } => {
-                self.leave_topic(&topic, session);
+                self.topics.borrow_mut().leave(&topic, session);
                 if let (Topic::Room(room), Some(local)) =
                     (&topic, self.sessions.borrow().get(&session))
                 {
@@ -401,29 +395,22 @@ impl Hub {
                 self.enter_topic(topic, session);
             }
             HubItem::Rehomed { session, topic } => {
-                self.leave_topic(&topic, session);
+                self.topics.borrow_mut().leave(&topic, session);
                 self.tell(session, SessionMessage::Rehomed);
             }
         }
     }
 
-    fn publish(
-        &self,
-        topic: &Topic,
-        except: Option<SessionId>,
-        frame: &Encoded,
-        delivery: &Delivery,
-    ) {
-        let topics = self.topics.borrow();
-        for member in topics.get(topic).into_iter().flatten() {
-            if except == Some(member.session) {
-                continue;
-            }
-            let pushed = member.pipe.push(frame, delivery);
-            if matches!(pushed, Pushed::Overflow | Pushed::Behind)
-                && let Some(local) = self.sessions.borrow().get(&member.session)
-            {
-                report(local, pushed, delivery);
+    fn publish(&self, topic: &Topic, broadcasts: &[Broadcast]) {
+        for (session, pipe) in self.topics.borrow().members(topic) {
+            let wanted = |broadcast: &&Broadcast| broadcast.except != Some(session);
+            for broadcast in broadcasts.iter().filter(wanted) {
+                let pushed = pipe.push(&broadcast.frame, &broadcast.delivery);
+                if matches!(pushed, Pushed::Overflow | Pushed::Behind)
+                    && let Some(local) = self.sessions.borrow().get(&session)
+                {
+                    report(local, pushed, &broadcast.delivery);
+                }
             }
         }
     }
@@ -431,8 +418,7 @@ impl Hub {
     /// Looks at every connection and session.
     fn sweep(&self) {
         let now = self.now();
-        let links: Vec<_> = self.links.borrow().values().cloned().collect();
-        for link in links {
+        for link in self.links.borrow().values() {
             if link.is_ending() {
                 link.cut_if_overdue(now);
                 continue;
@@ -450,8 +436,11 @@ impl Hub {
             let come_back = Some(self.at_once());
             link.end(code, reason, come_back, Manner::Now, now + FAREWELL);
         }
-        for local in self.sessions.borrow().values() {
-            local.pipe.with_outbox(|outbox| outbox.age(now));
+        if now.saturating_sub(self.aged.get()) >= self.shared.config.outbox.age / AGINGS {
+            self.aged.set(now);
+            for local in self.sessions.borrow().values() {
+                local.pipe.with_outbox(|outbox| outbox.age(now));
+            }
         }
     }
 

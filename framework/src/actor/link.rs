@@ -266,9 +266,9 @@ impl Link {
         out: &mut BytesMut,
         limit: usize,
     ) -> Poll<Taken> {
-        if let Some(welcome) = self.welcome.take() {
-            out.extend_from_slice(&welcome);
-            return Poll::Ready(Taken::Frames);
+        let welcome = self.welcome.take();
+        if let Some(welcome) = &welcome {
+            out.extend_from_slice(welcome);
         }
         let mut ending = self.ending.borrow_mut();
         let pipe = self.pipe.borrow();
@@ -282,6 +282,9 @@ impl Link {
                     attachment.session.do_send(message);
                 }
             }
+            return Poll::Ready(Taken::Frames);
+        }
+        if welcome.is_some() {
             return Poll::Ready(Taken::Frames);
         }
         if let Some(ending) = &mut *ending {

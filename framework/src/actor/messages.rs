@@ -130,16 +130,20 @@ pub(crate) enum HubMessage {
 /// What a hub is told at once. Mostly that is one item.
 pub(crate) type HubItems = SmallVec<[HubItem; 1]>;
 
+/// A frame for many.
+#[derive(Debug)]
+pub(crate) struct Broadcast {
+    pub(crate) frame: Encoded,
+    pub(crate) delivery: Delivery,
+    /// Who does not get it, though it is a receiver.
+    pub(crate) except: Option<SessionId>,
+}
+
 /// Something that a room or channel tells a hub.
 #[derive(Debug)]
 pub(crate) enum HubItem {
     /// To all receivers of the topic on this worker, or all but one.
-    Publish {
-        topic: Topic,
-        except: Option<SessionId>,
-        frame: Encoded,
-        delivery: Delivery,
-    },
+    Publish(Topic, Broadcast),
     Direct {
         session: SessionId,
         frame: Encoded,

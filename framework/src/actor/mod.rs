@@ -16,4 +16,5 @@ pub(crate) mod pipe;
 pub(crate) mod room;
 pub(crate) mod session;
 pub(crate) mod shared;
+pub(crate) mod topics;
 pub(crate) mod turn;

@@ -18,15 +18,15 @@ use tokio::time::Instant;
 
 use super::address::HubAddress;
 use super::messages::{
-    ChannelMessage, HubItem, JoinRequest, LobbyMessage, PublishAnswer, Receiver, RoomAddress,
-    RoomMessage, Topic,
+    Broadcast, ChannelMessage, HubItem, JoinRequest, LobbyMessage, PublishAnswer, Receiver,
+    RoomAddress, RoomMessage, Topic,
 };
 use super::outgoing::{Outgoing, distinct};
 use super::shared::Shared;
 use super::turn::Turn;
 use crate::error::Refusal;
 use crate::handler::Handlers;
-use crate::ids::{ChannelName, RoomId, SessionId};
+use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
 use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
 use crate::room::context::{Beginning, Effect, Target};
@@ -106,7 +106,7 @@ impl<R: Room> RoomKind for KindOf<R> {
                 options,
                 handlers,
             },
-            homes: HashMap::new(),
+            homes: HashMap::default(),
             began: Instant::now(),
             refused: None,
             alarm: None,
@@ -147,7 +147,7 @@ pub(crate) struct RoomActor<R: Room> {
     shared: Arc<Shared>,
     stage: Stage<R>,
     /// Where the members' sessions live.
-    homes: HashMap<SessionId, HubAddress>,
+    homes: HashMap<SessionId, HubAddress, IdHasher>,
     began: Instant,
     /// Why the room did not begin: for whoever wanted it to, who is the first to come.
     refused: Option<Refusal>,
@@ -333,13 +333,13 @@ impl<R: Room> RoomActor<R> {
                     _ => None,
                 };
                 for hub in distinct(self.homes.values()) {
-                    let item = HubItem::Publish {
-                        topic: Topic::Room(self.id.clone()),
-                        except,
+                    let broadcast = Broadcast {
                         frame: frame.clone(),
                         delivery: delivery.clone(),
+                        except,
                     };
-                    outgoing.push(hub, item);
+                    let topic = Topic::Room(self.id.clone());
+                    outgoing.push(hub, HubItem::Publish(topic, broadcast));
                 }
             }
             Effect::Enter { session, frame } => {

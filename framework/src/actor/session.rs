@@ -17,7 +17,7 @@ use super::pipe::{LinkId, Pipe};
 use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
-use crate::ids::{ChannelName, RoomId, SessionId};
+use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::limits::Violations;
@@ -67,7 +67,7 @@ pub(crate) struct SessionActor {
     /// How many of the client's actions have been processed.
     pub(super) received: u64,
     pub(super) link: Option<Rc<Link>>,
-    pub(super) rooms: HashMap<RoomId, RoomAddress>,
+    pub(super) rooms: HashMap<RoomId, RoomAddress, IdHasher>,
     /// Joins that have not been answered yet.
     pub(super) joining: usize,
     /// With the attempt that made each: a refusal of an earlier one says nothing about a later one.
@@ -102,7 +102,7 @@ impl SessionActor {
             tokens: seed.tokens,
             received: 0,
             link: None,
-            rooms: HashMap::new(),
+            rooms: HashMap::default(),
             joining: 0,
             subscriptions: HashMap::new(),
             attempts: 0,

@@ -20,7 +20,7 @@ use crate::channel::config::ChannelPatterns;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::handler::AppData;
-use crate::ids::{ChannelName, SessionId};
+use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::room::client::Claims;
 use crate::wire::codec::RawData;
 
@@ -66,7 +66,7 @@ pub(crate) struct Shared {
     /// Each worker's hub, in the order in which they began.
     hubs: Mutex<Vec<HubAddress>>,
     /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
-    homes: Mutex<HashMap<SessionId, WorkerIndex>>,
+    homes: Mutex<HashMap<SessionId, WorkerIndex, IdHasher>>,
     began: Instant,
     /// Unix milliseconds at `began`.
     began_at: u64,

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use crate::actor::hub::Hub;
-use crate::actor::messages::{HubItem, Topic};
+use crate::actor::messages::{Broadcast, HubItem, Topic};
 use crate::actor::pipe::Pipe;
 use crate::config::Config;
 use crate::ids::{ChannelName, RoomId, SessionId};
@@ -187,12 +187,12 @@ impl FanOut {
     /// Publishes as a channel does: one message to the hub, which puts the frame into each pipe.
     pub fn publish(&self, frame: &Frame) {
         *self.published.borrow_mut() += 1;
-        let publish = HubItem::Publish {
-            topic: self.topic.clone(),
-            except: None,
+        let broadcast = Broadcast {
             frame: frame.0.clone(),
             delivery: Delivery::Sequenced,
+            except: None,
         };
+        let publish = HubItem::Publish(self.topic.clone(), broadcast);
         let behind = HubItem::Direct {
             session: self.last.0,
             frame: frame.0.clone(),

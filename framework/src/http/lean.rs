@@ -98,8 +98,10 @@ struct Outgoing<Io> {
     io: Rc<RefCell<Io>>,
     /// `None` once everything is said.
     writer: Option<Writer>,
-    /// What the socket did not take.
+    /// The answer to the handshake; later what the socket did not take.
     unsent: Bytes,
+    /// Whether the answer has gone out.
+    has_answered: bool,
 }
 
 impl<Io: AsyncWrite + Unpin> Outgoing<Io> {
@@ -127,6 +129,7 @@ impl<Io: AsyncWrite + Unpin> Outgoing<Io> {
         };
         // Not held while the writer's actor runs: nothing of what it calls comes here.
         let mut buffer = WRITE_BUFFER.take();
+        buffer.extend_from_slice(&std::mem::take(&mut self.unsent));
         let taken = writer.poll_take(cx, &mut buffer);
         if taken == Poll::Ready(Taken::End) {
             self.writer = None;
@@ -157,7 +160,9 @@ impl<Io: AsyncWrite + Unpin> Future for Outgoing<Io> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         loop {
-            if ready!(this.poll_flush(cx)).is_err() {
+            // The answer to the handshake goes together with the first frames: a storm of clients is let in with one write each.
+            let is_first = !std::mem::replace(&mut this.has_answered, true);
+            if !(is_first && this.writer.is_some()) && ready!(this.poll_flush(cx)).is_err() {
                 return Poll::Ready(());
             }
             if this.writer.is_none() {
@@ -250,6 +255,7 @@ where
         io,
         writer,
         unsent: start.freeze(),
+        has_answered: false,
     });
     Ok(())
 }

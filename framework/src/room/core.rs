@@ -15,7 +15,7 @@ use super::context::{Alarm, Audience, Beginning, Effect, Listing, RoomContext};
 use super::syncing::Syncing;
 use crate::error::Refusal;
 use crate::handler::Handlers;
-use crate::ids::{MemberId, SessionId};
+use crate::ids::{IdHasher, MemberId, SessionId};
 use crate::session::outbox::Delivery;
 use crate::tick::TickClock;
 use crate::wire::codec::{Format, RawData};
@@ -51,7 +51,7 @@ pub(crate) struct RoomCore<R: Room> {
     pub(crate) ctx: RoomContext<R>,
     handlers: Arc<Handlers<R>>,
     pub(super) config: RoomConfig,
-    by_session: HashMap<SessionId, MemberId>,
+    by_session: HashMap<SessionId, MemberId, IdHasher>,
     members_ever: u32,
     pub(super) ticks: Option<TickClock>,
     syncs: Option<TickClock>,
@@ -79,7 +79,7 @@ impl<R: Room> RoomCore<R> {
             ticks: TickClock::new(config.tick_hz, phase),
             syncs: TickClock::new(config.sync_hz, phase),
             config,
-            by_session: HashMap::new(),
+            by_session: HashMap::default(),
             members_ever: 0,
             syncing: Syncing::default(),
             empty_since: Some(Duration::ZERO),
