@@ -307,3 +307,43 @@ fn a_client_may_be_in_several_rooms_and_hears_each_by_its_id() {
         assert_eq!(ask(&mut wire, "create", json!({})).await["event"], "joined");
     });
 }
+
+#[test]
+fn what_a_client_says_at_once_is_done_in_its_order() {
+    both(async |format| {
+        let server = server::<8>().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let mut rooms = Vec::new();
+        for _ in 0..2 {
+            let joined = ask(&mut wire, "create", json!({})).await;
+            rooms.push(joined["room"].as_str().unwrap().to_owned());
+        }
+        let [room, other] = [&rooms[0], &rooms[1]];
+        wire.all().await;
+        let mut before = wire.ask(json!({"action": "ping"})).await["received"]
+            .as_u64()
+            .unwrap();
+        // Some of it is for a room and some for the server itself, which must not make a difference.
+        for round in 0..20 {
+            let tell = json!({"what": "tell", "n": 2 * round});
+            wire.tell(room, tell).await;
+            let first = wire.begin(json!({"action": "ping"})).await;
+            let tell = json!({"what": "tell", "n": 2 * round + 1});
+            wire.tell(room, tell).await;
+            let second = wire.begin(json!({"action": "ping"})).await;
+            for ping in [first, second] {
+                before += 1;
+                assert_eq!(wire.answer(ping).await["received"], before);
+            }
+        }
+        let heard = wire.all().await;
+        assert_eq!(numbers(&heard, "message"), (0..40).collect::<Vec<_>>());
+        let leave = wire.begin(json!({"action": "leave", "room": room})).await;
+        let late = json!({"action": "send", "room": room, "type": "order", "data": {"what": "tell", "n": 1}});
+        let late = wire.begin(late).await;
+        wire.tell(other, json!({"what": "tell", "n": 99})).await;
+        assert_eq!(wire.answer(leave).await["event"], "left");
+        assert_eq!(wire.answer(late).await["code"], "not_a_member");
+        assert_eq!(numbers(&wire.all().await, "message"), [99]);
+    });
+}

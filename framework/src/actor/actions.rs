@@ -150,7 +150,7 @@ impl SessionActor {
                         "`received` counts more events than were sent on this session",
                     ));
                 }
-                let (received, time) = (self.received, self.hub.shared.time());
+                let (received, time) = (self.inbox.received(), self.hub.shared.time());
                 self.emit(ctx, &Delivery::Plain, |w| {
                     event::pong(w, id, received, time)
                 });
@@ -160,9 +160,10 @@ impl SessionActor {
     }
 
     fn send_to_room(&mut self, id: &str, message: RoomMessage) -> Result<(), Refusal> {
-        let room = self.rooms.get(id).ok_or_else(not_a_member)?;
+        let mut rooms = self.inbox.rooms.borrow_mut();
+        let room = rooms.get(id).ok_or_else(not_a_member)?;
         if !room.connected() {
-            self.rooms.remove(id);
+            rooms.remove(id);
             return Err(room_gone());
         }
         self.hub.turn.to_room(room, message);
@@ -171,7 +172,7 @@ impl SessionActor {
 
     fn check_room_limit(&self) -> Result<(), Refusal> {
         let most = self.hub.shared.config.limits.rooms;
-        if self.rooms.len() + self.joining >= most {
+        if self.inbox.rooms.borrow().len() + self.joining >= most {
             return Err(Refusal::new(
                 "too_many_rooms",
                 format!("a session may be in {most} rooms: leave one first"),

@@ -455,12 +455,16 @@ impl Connection {
         if self.link.is_ending() {
             return;
         }
-        let nesting = self.hub.shared.config.limits.nesting;
-        attachment.session.do_send(SessionMessage::Received {
-            link: self.link.id,
-            inbound: action::read(format, message, nesting),
-            permit,
-        });
+        let inbound = action::read(format, message, self.hub.shared.config.limits.nesting);
+        let (link, inbox) = (self.link.id, &attachment.inbox);
+        if let Some((inbound, permit)) = inbox.bring(&self.hub.turn, link, inbound, permit) {
+            inbox.wait();
+            attachment.session.do_send(SessionMessage::Received {
+                link,
+                inbound,
+                permit,
+            });
+        }
     }
 }
 

@@ -164,7 +164,7 @@ impl SessionActor {
             awaited: 0,
             waiting: Vec::new(),
         });
-        let rooms: Vec<RoomAddress> = self.rooms.values().cloned().collect();
+        let rooms: Vec<RoomAddress> = self.inbox.rooms.borrow().values().cloned().collect();
         rooms.iter().for_each(|room| self.rehome_room(room));
         for channel in self.subscriptions.keys() {
             if let Some(moving) = &mut self.moving {
@@ -222,9 +222,9 @@ impl SessionActor {
             format: self.pipe.format(),
             claims: self.claims.clone(),
             tokens: self.tokens.clone(),
-            received: self.received,
+            received: self.inbox.received(),
             outbox,
-            rooms: self.rooms.drain().collect(),
+            rooms: self.inbox.rooms.take().into_iter().collect(),
             subscriptions: self.subscriptions.drain().collect(),
             violations: self.violations,
             flow: self.flow.clone(),

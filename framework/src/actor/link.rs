@@ -11,6 +11,7 @@ use actix::Addr;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, Semaphore};
 
+use super::inbox::Inbox;
 use super::messages::SessionMessage;
 use super::pipe::{LinkId, Pipe};
 use super::session::SessionActor;
@@ -31,6 +32,7 @@ pub(crate) type Cut = Rc<dyn Fn()>;
 /// Whose frames a connection carries.
 pub(crate) struct Attachment {
     pub(crate) session: Addr<SessionActor>,
+    pub(crate) inbox: Rc<Inbox>,
     /// The session's actions that nobody has taken yet.
     pub(crate) actions: Arc<Semaphore>,
 }

@@ -8,6 +8,7 @@ pub(crate) mod channel;
 pub(crate) mod connection;
 pub(crate) mod handover;
 pub(crate) mod hub;
+pub(crate) mod inbox;
 pub(crate) mod link;
 pub(crate) mod lobby;
 pub(crate) mod messages;

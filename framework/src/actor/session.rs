@@ -9,15 +9,16 @@ use tokio::sync::Semaphore;
 
 use super::handover::Moving;
 use super::hub::{Hub, Local};
+use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
-    Baggage, ChannelMessage, Knock, Permit, Receiver, RoomAddress, RoomMessage, SessionMessage,
+    Baggage, ChannelMessage, Knock, Permit, Receiver, RoomMessage, SessionMessage,
 };
 use super::pipe::{LinkId, Pipe};
 use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
-use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
+use crate::ids::{ChannelName, SessionId};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::limits::Violations;
@@ -64,10 +65,9 @@ pub(crate) struct SessionActor {
     pub(super) hub: Rc<Hub>,
     pub(super) pipe: Rc<Pipe>,
     pub(super) tokens: Tokens,
-    /// How many of the client's actions have been processed.
-    pub(super) received: u64,
+    /// How many of the client's actions have been processed, and the rooms that they go to.
+    pub(super) inbox: Rc<Inbox>,
     pub(super) link: Option<Rc<Link>>,
-    pub(super) rooms: HashMap<RoomId, RoomAddress, IdHasher>,
     /// Joins that have not been answered yet.
     pub(super) joining: usize,
     /// With the attempt that made each: a refusal of an earlier one says nothing about a later one.
@@ -94,15 +94,19 @@ impl SessionActor {
         link: &Rc<Link>,
         reason: Option<ResumeFailure>,
     ) {
+        let receiver = Receiver {
+            session: seed.id,
+            hub: hub.address.clone(),
+            format: pipe.format(),
+        };
         let actor = Self {
             id: seed.id,
             claims: seed.claims,
             hub: hub.clone(),
             pipe,
             tokens: seed.tokens,
-            received: 0,
+            inbox: Rc::new(Inbox::new(receiver, 0, Rooms::default())),
             link: None,
-            rooms: HashMap::default(),
             joining: 0,
             subscriptions: HashMap::new(),
             attempts: 0,
@@ -120,15 +124,20 @@ impl SessionActor {
 
     /// Goes on with a session that came from another worker.
     pub(crate) fn start_arrived(hub: &Rc<Hub>, baggage: Baggage, pipe: Rc<Pipe>, overflowed: bool) {
+        let receiver = Receiver {
+            session: baggage.id,
+            hub: hub.address.clone(),
+            format: pipe.format(),
+        };
+        let rooms = baggage.rooms.into_iter().collect();
         let actor = Self {
             id: baggage.id,
             claims: baggage.claims,
             hub: hub.clone(),
             pipe,
             tokens: baggage.tokens,
-            received: baggage.received,
+            inbox: Rc::new(Inbox::new(receiver, baggage.received, rooms)),
             link: None,
-            rooms: baggage.rooms.into_iter().collect(),
             joining: 0,
             attempts: baggage
                 .subscriptions
@@ -197,7 +206,7 @@ impl SessionActor {
             resume: &token,
             resumed,
             reason,
-            received: self.received,
+            received: self.inbox.received(),
             time: self.hub.shared.time(),
             ping: config.heartbeat.interval,
             window: config.window,
@@ -206,6 +215,7 @@ impl SessionActor {
         let welcome = welcome.map(|frame| frame.get(self.pipe.format()));
         let attachment = Attachment {
             session: ctx.address(),
+            inbox: self.inbox.clone(),
             actions: self.flow.actions.clone(),
         };
         link.attach(attachment, self.pipe.clone(), welcome);
@@ -244,15 +254,11 @@ impl SessionActor {
     }
 
     pub(super) fn receiver(&self) -> Receiver {
-        Receiver {
-            session: self.id,
-            hub: self.hub.address.clone(),
-            format: self.pipe.format(),
-        }
+        self.inbox.receiver().clone()
     }
 
     fn tell_rooms(&self, message: fn(SessionId) -> RoomMessage) {
-        for room in self.rooms.values() {
+        for room in self.inbox.rooms.borrow().values() {
             self.hub.turn.to_room(room, message(self.id));
         }
     }
@@ -264,14 +270,14 @@ impl SessionActor {
         inbound: Inbound,
         permit: Permit,
     ) {
+        self.inbox.taken();
         // A connection that the session has left: what it still brings is not counted, so the client sends it again.
         if self.link.as_ref().is_none_or(|current| current.id != link) {
             return;
         }
         self.tokens.confirm();
-        if inbound.counts {
-            self.received += 1;
-        }
+        self.inbox.open_to(link);
+        self.inbox.count(&inbound);
         match inbound.action {
             Ok(action) => {
                 if let Err(refusal) = self.act(ctx, inbound.id, action, permit) {
@@ -360,12 +366,14 @@ impl SessionActor {
         link.end(code, reason, come_back, manner, self.hub.closing_deadline());
         if manner == Manner::Now {
             self.hub.unplug(link);
+            self.inbox.close();
             self.link = None;
         }
     }
 
     fn detached(&mut self, ctx: &mut Context<Self>, link: LinkId) {
         if self.link.as_ref().is_some_and(|current| current.id == link) {
+            self.inbox.close();
             self.link = None;
             self.pipe.disconnect();
             self.tell_rooms(RoomMessage::Dropped);
@@ -384,7 +392,7 @@ impl SessionActor {
     }
 
     fn leave_all(&mut self, reason: LeaveReason) {
-        for (_, room) in self.rooms.drain() {
+        for (_, room) in self.inbox.rooms.take() {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.turn.to_room(&room, gone);
         }
@@ -453,7 +461,7 @@ impl Handler<SessionMessage> for SessionActor {
                         self.hub.turn.to_room(&address, dropped);
                     }
                     self.rehome_room(&address);
-                    self.rooms.insert(room, address);
+                    self.inbox.rooms.borrow_mut().insert(room, address);
                 }
                 self.ship_if_ready(ctx);
             }
@@ -462,7 +470,7 @@ impl Handler<SessionMessage> for SessionActor {
                 self.ship_if_ready(ctx);
             }
             SessionMessage::Left { room } => {
-                self.rooms.remove(&room);
+                self.inbox.rooms.borrow_mut().remove(&room);
             }
             SessionMessage::SubscribeRefused { channel, attempt } => {
                 if self.subscriptions.get(&channel) == Some(&attempt) {
@@ -474,13 +482,13 @@ impl Handler<SessionMessage> for SessionActor {
                 self.ship_if_ready(ctx);
             }
             SessionMessage::Behind { room, base } => {
-                if let Some(room) = self.rooms.get(&room) {
+                if let Some(room) = self.inbox.rooms.borrow().get(&room) {
                     let behind = RoomMessage::Behind(self.id, base);
                     self.hub.turn.to_room(room, behind);
                 }
             }
             SessionMessage::CaughtUp { room } => {
-                if let Some(room) = self.rooms.get(&room) {
+                if let Some(room) = self.inbox.rooms.borrow().get(&room) {
                     self.hub.turn.to_room(room, RoomMessage::CaughtUp(self.id));
                 }
             }
