@@ -3,12 +3,12 @@
 //! This is the only file that knows `actix-web-actors`, which its maintainers call deprecated; nothing outside of it would
 //! change if another crate decoded the frames.
 //!
-//! Inbound, bytes pass a [`Guard`] that reads frame headers and stops at the first that breaks a rule, before anything is
-//! buffered for it; then the library's decoder; then [`Connection`], which puts fragments together and hands messages to the
-//! session. Outbound, [`Writer`] is the response's body: it pulls ready-framed bytes from the session's pipe. The actor itself
-//! writes nothing, because the order between two ways out would be undefined.
+//! Inbound, bytes pass a [`Guard`], which stops at the first frame that breaks a rule, before anything is buffered for it; then
+//! the library's decoder; then [`Connection`], which puts fragments together and hands messages to the session. Outbound,
+//! [`Writer`] is the response's body: it pulls ready-framed bytes from the session's pipe. The actor itself writes nothing,
+//! because the order between two ways out would be undefined.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +17,6 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
 use actix_http::ws::{Codec, Item, hash_key};
-use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -26,6 +25,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 
+use super::guard::{ByteStream, Fault, Guard, Incoming};
 use super::hub::{FAREWELL, Hub, Opening};
 use super::link::{Attachment, Cut, Link, Manner, Taken};
 use super::messages::{Permit, SessionMessage};
@@ -122,18 +122,14 @@ pub(crate) fn open(
     cut: Option<Cut>,
 ) -> (HttpResponseBuilder, Writer) {
     let link = hub.open(opening, cut);
-    let incoming = Incoming {
-        payload: Rc::new(RefCell::new(payload)),
-        discards: Rc::default(),
-    };
+    let incoming = Incoming::new(payload);
     let limit = hub.shared.config.limits.message_bytes;
     let guard = Guard::new(incoming.clone(), limit as u64);
-    let fault = guard.fault.clone();
     let connection = Connection {
         hub: hub.clone(),
         link: link.clone(),
-        discards: incoming.discards.clone(),
-        fault,
+        incoming: incoming.clone(),
+        fault: guard.fault(),
         fragments: None,
     };
     let codec = Codec::new().max_size(limit);
@@ -159,147 +155,6 @@ pub(crate) fn open(
     (response, writer)
 }
 
-/// What comes from the client's socket.
-pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
-
-/// What the client sends: read by the guard, and by the writer once nobody wants it any more.
-#[derive(Clone)]
-struct Incoming {
-    payload: Rc<RefCell<ByteStream>>,
-    /// A fault was found: the rest is read and thrown away until the peer has seen the close frame. Closing at once would
-    /// reset the connection, and the frame could be lost on its way.
-    discards: Rc<Cell<bool>>,
-}
-
-impl Incoming {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
-        self.payload.borrow_mut().as_mut().poll_next(cx)
-    }
-}
-
-/// Reads frame headers as the bytes pass, and stops at the first that breaks a rule.
-///
-/// The decoder would notice only when the whole frame is buffered, and a header may announce as much as it likes.
-struct Guard {
-    incoming: Incoming,
-    /// The most that one frame may carry.
-    limit: u64,
-    header: [u8; 14],
-    header_len: usize,
-    /// Payload bytes of the current frame that are still to come.
-    payload_left: u64,
-    fault: Rc<Cell<Option<CloseCode>>>,
-}
-
-impl Guard {
-    fn new(incoming: Incoming, limit: u64) -> Self {
-        Self {
-            incoming,
-            limit,
-            header: [0; 14],
-            header_len: 0,
-            payload_left: 0,
-            fault: Rc::default(),
-        }
-    }
-
-    /// How many bytes of `chunk` are fit to be passed on; fewer than all of them if there is a fault behind.
-    fn inspect(&mut self, chunk: &[u8]) -> usize {
-        let mut position = 0;
-        // Where the header began that is being read, if it began in this chunk.
-        let mut frame_start = 0;
-        while position < chunk.len() {
-            if self.payload_left > 0 {
-                let rest = (chunk.len() - position) as u64;
-                let skipped = self.payload_left.min(rest);
-                self.payload_left -= skipped;
-                position += skipped as usize;
-                frame_start = position;
-                continue;
-            }
-            self.header[self.header_len] = chunk[position];
-            self.header_len += 1;
-            position += 1;
-            match self.read_header() {
-                Ok(None) => {}
-                Ok(Some(length)) => {
-                    self.payload_left = length;
-                    self.header_len = 0;
-                    if length == 0 {
-                        frame_start = position;
-                    }
-                }
-                Err(code) => {
-                    self.fault.set(Some(code));
-                    return frame_start;
-                }
-            }
-        }
-        position
-    }
-
-    /// The payload's length, once the header is complete. Rules: RFC 6455, 5.2 and 5.5.
-    fn read_header(&self) -> Result<Option<u64>, CloseCode> {
-        let header = &self.header[..self.header_len];
-        let is_control = header[0] & 0x08 != 0;
-        if header[0] & 0x70 != 0 || !matches!(header[0] & 0x0f, 0..=2 | 8..=10) {
-            return Err(CloseCode::PROTOCOL_ERROR);
-        }
-        if is_control && header[0] & 0x80 == 0 {
-            return Err(CloseCode::PROTOCOL_ERROR);
-        }
-        let Some(second) = header.get(1) else {
-            return Ok(None);
-        };
-        let short = second & 0x7f;
-        let is_close = header[0] & 0x0f == 8;
-        if second & 0x80 == 0 || (is_control && short > 125) || (is_close && short == 1) {
-            return Err(CloseCode::PROTOCOL_ERROR);
-        }
-        let length_bytes = match short {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let Some(long) = header.get(2..2 + length_bytes) else {
-            return Ok(None);
-        };
-        let long = long
-            .iter()
-            .fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
-        let length = if length_bytes == 0 {
-            u64::from(short)
-        } else {
-            long
-        };
-        if length > self.limit {
-            return Err(CloseCode::TOO_BIG);
-        }
-        let complete = header.len() == 2 + length_bytes + 4;
-        Ok(complete.then_some(length))
-    }
-}
-
-impl Stream for Guard {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.fault.get().is_some() {
-            return Poll::Ready(None);
-        }
-        match self.incoming.poll(cx) {
-            Poll::Ready(Some(Ok(mut chunk))) => {
-                let fit = self.inspect(&chunk);
-                chunk.truncate(fit);
-                Poll::Ready(Some(Ok(chunk)))
-            }
-            // A broken connection and one that ended are the same to us.
-            Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
 /// A message of which some fragments are here.
 struct Fragments {
     format: Format,
@@ -310,8 +165,8 @@ struct Fragments {
 pub(crate) struct Connection {
     hub: Rc<Hub>,
     link: Rc<Link>,
-    discards: Rc<Cell<bool>>,
-    fault: Rc<Cell<Option<CloseCode>>>,
+    incoming: Incoming,
+    fault: Fault,
     fragments: Option<Fragments>,
 }
 
@@ -374,7 +229,7 @@ impl Connection {
         let come_back = code.comes_back().then(|| self.hub.at_once());
         self.link
             .end(code, &reason, come_back, Manner::Now, deadline);
-        self.discards.set(true);
+        self.incoming.discard();
         ctx.stop();
     }
 
@@ -562,7 +417,7 @@ impl Writer {
             if self.actor.is_none() && !self.link.is_ending() {
                 return Poll::Ready(Taken::End);
             }
-            if self.incoming.discards.get() {
+            if self.incoming.is_discarded() {
                 self.discard(cx);
             }
             self.alarm.writer.register(cx.waker());

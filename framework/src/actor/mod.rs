@@ -6,6 +6,7 @@ pub(crate) mod actions;
 pub(crate) mod address;
 pub(crate) mod channel;
 pub(crate) mod connection;
+pub(crate) mod guard;
 pub(crate) mod handover;
 pub(crate) mod hub;
 pub(crate) mod inbox;

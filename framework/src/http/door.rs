@@ -14,7 +14,8 @@ use serde_json::json;
 
 use super::lean::LeanSocket;
 use super::socket::cut_of;
-use crate::actor::connection::{self, ByteStream, Handshake};
+use crate::actor::connection::{self, Handshake};
+use crate::actor::guard::ByteStream;
 use crate::actor::hub::{Hub, Opening};
 use crate::error::Refusal;
 use crate::room::client::Claims;

@@ -28,7 +28,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::Encoder;
 use tokio_util::io::poll_read_buf;
 
-use crate::actor::connection::{ByteStream, Writer};
+use crate::actor::connection::Writer;
+use crate::actor::guard::ByteStream;
 use crate::actor::link::{Cut, Taken};
 
 /// How much is read at a time.
