@@ -7,6 +7,9 @@ use crate::sync::layers::Layers;
 use crate::sync::tree::{Tree, Version};
 use crate::wire::codec::Format;
 
+#[cfg(feature = "client")]
+pub use crate::sync::trial::apply_bytes;
+
 /// A state that all members see.
 #[derive(Debug, Default)]
 pub struct Shared {

@@ -20,6 +20,9 @@ mod members;
 pub(crate) mod merge;
 pub(crate) mod only;
 pub(crate) mod tree;
+#[cfg(any(test, all(feature = "bench", feature = "client")))]
+#[allow(clippy::expect_used, reason = "it is a test")]
+pub(crate) mod trial;
 pub(crate) mod write;
 
 #[cfg(test)]
