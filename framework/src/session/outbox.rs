@@ -1,8 +1,9 @@
 //! The outbox: what a session was sent, until it has acknowledged it.
 //!
-//! One queue, in order, in two parts. Behind stand the frames that wait (*pending*) until the connection's writer takes them;
-//! in front the sequenced ones that it took, kept (*replay*) until the client has counted them. Taking a frame moves the border
-//! between the parts and nothing else, and so does a resume, which moves it back to the first frame that was not counted.
+//! Two queues, in order. In one the frames wait (*pending*) until the connection's writer takes them; in the other the sequenced
+//! ones that it took are kept (*replay*) until the client has counted them, a pointer each: hundreds are kept for each of
+//! thousands of clients, and what a delivery costs here is how much memory it touches. A resume puts back in front of what
+//! waits what was not counted.
 //!
 //! Every part is bounded by [`OutboxBounds`](crate::config::OutboxBounds), and what happens at the bound is decided here:
 //! too much pending ends the outbox (`Overflow`), too much replay is forgotten from its old end.
@@ -90,11 +91,10 @@ pub(crate) struct Outbox {
     bounds: OutboxBounds,
     format: Format,
     overflowed: bool,
-    /// First what is kept for a replay, then what is pending.
-    queue: VecDeque<Entry>,
-    /// How many entries of the queue are kept for a replay: the border.
-    kept: usize,
+    /// What is kept for a replay: sequenced, all of it.
+    kept: VecDeque<Encoded>,
     kept_bytes: usize,
+    pending: VecDeque<Entry>,
     pending_bytes: usize,
     /// How much of what is pending a resume has put back, in frames and bytes: it was within the replay's bounds, and does
     /// not count against those of what waits.
@@ -118,17 +118,14 @@ impl Outbox {
     const STEPS: usize = 2;
     /// How many control frames wait at most; older ones are dropped, as RFC 6455 (5.5.3) allows.
     const CONTROL_FRAMES: usize = 16;
-    /// A queue of this many entries keeps its memory also when it is empty.
-    const SMALL: usize = 64;
-
     pub(crate) fn new(bounds: OutboxBounds, format: Format) -> Self {
         Self {
             bounds,
             format,
             overflowed: false,
-            queue: VecDeque::new(),
-            kept: 0,
+            kept: VecDeque::new(),
             kept_bytes: 0,
+            pending: VecDeque::new(),
             pending_bytes: 0,
             returned: (0, 0),
             sent: 0,
@@ -153,8 +150,8 @@ impl Outbox {
                     self.begin_following(&slot.room);
                 }
                 let older = self
-                    .queue
-                    .range_mut(self.kept..)
+                    .pending
+                    .iter_mut()
                     .find(|entry| matches!(&entry.delivery, Delivery::Latest(s) if s == slot));
                 if let Some(older) = older {
                     self.pending_bytes -= older.frame.bytes(self.format).len();
@@ -176,7 +173,7 @@ impl Outbox {
             _ => {}
         }
         self.pending_bytes += length;
-        self.queue.push_back(Entry {
+        self.pending.push_back(Entry {
             frame: frame.clone(),
             delivery: delivery.clone(),
         });
@@ -197,8 +194,8 @@ impl Outbox {
     }
 
     fn steps_waiting(&self, room: &RoomId) -> usize {
-        self.queue
-            .range(self.kept..)
+        self.pending
+            .iter()
             .filter(|entry| entry.delivery.state().is_some_and(|s| s.room == *room))
             .count()
     }
@@ -212,14 +209,10 @@ impl Outbox {
         position.map(|position| self.behind.swap_remove(position))
     }
 
-    fn pending(&self) -> usize {
-        self.queue.len() - self.kept
-    }
-
     fn check_bounds(&mut self) -> Pushed {
         let (frames, bytes) = self.returned;
         if self.pending_bytes - bytes > self.bounds.bytes
-            || self.pending() - frames > self.bounds.frames
+            || self.pending.len() - frames > self.bounds.frames
         {
             self.overflow();
             return Pushed::Overflow;
@@ -250,16 +243,14 @@ impl Outbox {
     }
 
     fn take_next(&mut self, out: &mut BytesMut) -> bool {
-        let Some(entry) = self.queue.get(self.kept) else {
+        let Some(Entry { frame, delivery }) = self.pending.pop_front() else {
             return false;
         };
-        let bytes = entry.frame.bytes(self.format);
+        let bytes = frame.bytes(self.format);
         let length = bytes.len();
         out.extend_from_slice(bytes);
         self.pending_bytes -= length;
-        if entry.delivery != Delivery::Sequenced {
-            // What waits behind is little, mostly nothing: that is what moves.
-            self.queue.remove(self.kept);
+        if delivery != Delivery::Sequenced {
             return true;
         }
         if self.returned.0 > 0 {
@@ -267,33 +258,28 @@ impl Outbox {
             self.returned = (self.returned.0 - 1, self.returned.1 - length);
         }
         self.sent += 1;
-        self.kept += 1;
+        self.kept.push_back(frame);
         self.kept_bytes += length;
-        while self.kept_bytes > self.bounds.bytes || self.kept > self.bounds.frames {
+        while self.kept_bytes > self.bounds.bytes || self.kept.len() > self.bounds.frames {
             self.forget_oldest();
         }
         true
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending() == 0 && self.controls.is_empty()
+        self.pending.is_empty() && self.controls.is_empty()
     }
 
     fn forget_oldest(&mut self) {
-        if self.kept > 0
-            && let Some(entry) = self.queue.pop_front()
-        {
-            self.kept -= 1;
-            self.kept_bytes -= entry.frame.bytes(self.format).len();
+        if let Some(frame) = self.kept.pop_front() {
+            self.kept_bytes -= frame.bytes(self.format).len();
         }
     }
 
     /// A burst must not hold memory for ever.
     fn trim(&mut self) {
-        if self.queue.capacity() > Self::SMALL && self.queue.len() < self.queue.capacity() / 4 {
-            self.queue
-                .shrink_to((self.queue.len() * 2).max(Self::SMALL));
-        }
+        trim(&mut self.kept);
+        trim(&mut self.pending);
         if self.controls.is_empty() && self.controls.capacity() > 0 {
             self.controls = VecDeque::new();
         }
@@ -301,7 +287,7 @@ impl Outbox {
 
     /// How many sequenced frames can no longer be sent again.
     fn forgotten(&self) -> u64 {
-        self.sent - self.kept as u64
+        self.sent - self.kept.len() as u64
     }
 
     /// The client has counted `received` sequenced frames. False if it cannot have.
@@ -318,12 +304,10 @@ impl Outbox {
 
     /// Drops the pending entries of which `stays` says no.
     fn retain_pending(&mut self, stays: impl Fn(&Delivery) -> bool) {
-        let mut position = 0;
-        let (kept, format) = (self.kept, self.format);
+        let format = self.format;
         let bytes = &mut self.pending_bytes;
-        self.queue.retain(|entry| {
-            position += 1;
-            let stays = position <= kept || stays(&entry.delivery);
+        self.pending.retain(|entry| {
+            let stays = stays(&entry.delivery);
             if !stays {
                 *bytes -= entry.frame.bytes(format).len();
             }
@@ -347,16 +331,18 @@ impl Outbox {
         if !self.acknowledge(received) {
             return Resumed::NeverSent;
         }
-        self.sent -= self.kept as u64;
+        self.sent -= self.kept.len() as u64;
         for (_, sent) in &mut self.marks {
             // What is sent again is young again.
             *sent = (*sent).min(self.sent);
         }
-        self.returned.0 += self.kept;
+        self.returned.0 += self.kept.len();
         self.returned.1 += self.kept_bytes;
-        self.pending_bytes += self.kept_bytes;
-        self.kept = 0;
-        self.kept_bytes = 0;
+        self.pending_bytes += std::mem::take(&mut self.kept_bytes);
+        while let Some(frame) = self.kept.pop_back() {
+            let delivery = Delivery::Sequenced;
+            self.pending.push_front(Entry { frame, delivery });
+        }
         Resumed::Yes
     }
 
@@ -403,9 +389,18 @@ impl Outbox {
             return Pushed::Overflow;
         }
         // It never had a connection, so that nothing of it was sent.
-        self.queue.append(&mut later.queue);
+        self.pending.append(&mut later.pending);
         self.pending_bytes += std::mem::take(&mut later.pending_bytes);
         self.check_bounds()
+    }
+}
+
+/// A queue of this many entries keeps its memory also when it is empty.
+const SMALL: usize = 64;
+
+fn trim<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > SMALL && queue.len() < queue.capacity() / 4 {
+        queue.shrink_to((queue.len() * 2).max(SMALL));
     }
 }
 
