@@ -3,57 +3,12 @@
 
 use std::time::Duration;
 
-use courtside::prelude::*;
+use courtside::PublishError;
 use courtside::testing::{Direction, TestServer};
-use courtside::{PublishError, ServerBuilder};
-use courtside_tests::wire_tools::{Desk, Wire, both, calm, names, numbers, on_each_worker, quiet};
+use courtside_tests::channel_tools::{builder, offsets, publish, server, subscribe};
+use courtside_tests::wire_tools::{Wire, both, calm, names, numbers, on_each_worker, quiet};
 use serde_json::{Value, json};
 use tokio::time::sleep;
-
-fn builder() -> ServerBuilder {
-    Server::builder()
-        .config(calm())
-        .room::<Desk>()
-        .channel("news", ChannelConfig::default().history(5))
-        .channel("open", ChannelConfig::default().client_publish(true))
-        .channel(
-            "match/*",
-            ChannelConfig::default()
-                .history(2)
-                .client_publish(true)
-                .history_age(Duration::from_secs(60)),
-        )
-        .channel("match/final", ChannelConfig::default().history(0))
-}
-
-async fn server() -> TestServer {
-    TestServer::start(builder(), 2).await.unwrap()
-}
-
-async fn subscribe(wire: &mut Wire, channel: &str, since: Value) -> Value {
-    let mut action = json!({"action": "subscribe", "channel": channel});
-    if !since.is_null() {
-        action["since"] = since;
-    }
-    let subscribed = wire.ask(action).await;
-    assert_eq!(subscribed["event"], "subscribed", "{subscribed}");
-    subscribed
-}
-
-async fn publish(server: &TestServer, channel: &str, numbers: impl IntoIterator<Item = u64>) {
-    for n in numbers {
-        server.server().publish(channel, &n).await.unwrap();
-    }
-}
-
-/// What a `subscribed` brought: its offsets.
-fn offsets(subscribed: &Value) -> Vec<u64> {
-    let publications = subscribed["publications"].as_array().unwrap();
-    publications
-        .iter()
-        .filter_map(|publication| publication["offset"].as_u64())
-        .collect()
-}
 
 #[test]
 fn a_late_visitor_is_shown_the_newest_of_what_was_published() {

@@ -3,50 +3,12 @@
 
 use std::time::Duration;
 
-use courtside::Format;
-use courtside::prelude::*;
-use courtside::testing::TestServer;
-use courtside_tests::wire_tools::{Desk, Log, Wire, both, calm, names, quiet};
+use courtside_tests::scene::Scene;
+use courtside_tests::wire_tools::{Wire, both, names, quiet};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 const NOTHING: [Value; 0] = [];
-
-/// A room with two members on two workers, which steps `HZ` times a second.
-struct Scene {
-    server: TestServer,
-    a: Wire,
-    b: Wire,
-    room: String,
-    log: Log,
-}
-
-impl Scene {
-    async fn new<const HZ: usize>(format: Format) -> Self {
-        let log = Log::default();
-        let builder = Server::builder()
-            .config(calm())
-            .room::<Desk<4, HZ>>()
-            .channel("news", ChannelConfig::default())
-            .data(log.clone());
-        let server = TestServer::start(builder, 2).await.unwrap();
-        let mut a = Wire::open(&server, 0, format).await;
-        let mut b = Wire::open(&server, 1, format).await;
-        let room = a.join(json!({})).await.0;
-        b.join(json!({})).await;
-        // Until the room has shown its state to all.
-        sleep(Duration::from_secs(1)).await;
-        let _heard = (a.all().await, b.all().await);
-        assert_eq!(log.take(), ["created", "joined 1", "joined 2"]);
-        Self {
-            server,
-            a,
-            b,
-            room,
-            log,
-        }
-    }
-}
 
 #[test]
 fn a_hook_that_panics_ends_its_room_and_no_other() {
@@ -70,7 +32,7 @@ fn a_hook_that_panics_ends_its_room_and_no_other() {
                     mut b,
                     room,
                     log,
-                } = Scene::new::<10>(format).await;
+                } = Scene::stepping::<10>(format).await;
                 let mut c = Wire::open(&server, 0, format).await;
                 let second = c
                     .ask(json!({"action": "join", "kind": "desk", "mode": "create"}))
@@ -130,7 +92,7 @@ fn a_room_whose_value_cannot_be_dropped_harms_nobody() {
             mut b,
             room,
             ..
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         a.order(&room, json!({"what": "panic_in", "key": "drop"}))
             .await;
         a.order(&room, json!({"what": "dispose"})).await;
@@ -152,7 +114,7 @@ fn what_a_hook_sent_before_it_panicked_is_not_sent() {
     both(async |format| {
         let Scene {
             mut a, mut b, room, ..
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         // Both in one turn of the room's mailbox, but not in one hook.
         b.tell(&room, json!({"what": "tell", "n": 1})).await;
         b.tell(&room, json!({"what": "panic"})).await;
@@ -193,7 +155,7 @@ fn a_panic_while_somebody_comes_or_goes_answers_them_and_ends_the_room() {
                     mut b,
                     room,
                     ..
-                } = Scene::new::<0>(format).await;
+                } = Scene::stepping::<0>(format).await;
                 let mut c = Wire::open(&server, 1, format).await;
                 a.order(&room, json!({"what": "panic_in", "key": hook}))
                     .await;

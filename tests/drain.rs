@@ -7,6 +7,7 @@ use courtside::client::ConnectError;
 use courtside::prelude::*;
 use courtside::testing::{Direction, TestServer};
 use courtside::{CloseCode, Format, ServerBuilder};
+use courtside_tests::scene::Scene;
 use courtside_tests::wire_tools::{Desk, Log, Wire, both, calm, dial, names, quiet};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -19,43 +20,17 @@ async fn slow(call: Call<u64>) -> Result<u64, Refusal> {
     Ok(call.message)
 }
 
-fn builder(log: &Log) -> ServerBuilder {
+fn builder() -> ServerBuilder {
     Server::builder()
         .config(calm())
         .room::<Desk>()
         .channel("news", ChannelConfig::default())
         .handle("slow", slow)
-        .data(log.clone())
 }
 
-struct Scene {
-    server: TestServer,
-    a: Wire,
-    b: Wire,
-    room: String,
-    log: Log,
-}
-
-impl Scene {
-    /// A room with two members on two workers.
-    async fn new(format: Format) -> Self {
-        let log = Log::default();
-        let server = TestServer::start(builder(&log), 2).await.unwrap();
-        let mut a = Wire::open(&server, 0, format).await;
-        let mut b = Wire::open(&server, 1, format).await;
-        let room = a.join(json!({})).await.0;
-        b.join(json!({})).await;
-        sleep(Duration::from_secs(1)).await;
-        let _heard = (a.all().await, b.all().await);
-        log.take();
-        Self {
-            server,
-            a,
-            b,
-            room,
-            log,
-        }
-    }
+/// A room with two members on two workers.
+async fn scene(format: Format) -> Scene {
+    Scene::of(builder(), 2, format).await
 }
 
 /// Drains the server. How long it took.
@@ -88,7 +63,7 @@ fn rooms_end_members_are_told_and_everybody_is_asked_to_come_back() {
             mut b,
             room,
             log,
-        } = Scene::new(format).await;
+        } = scene(format).await;
         let mut guest = Wire::open(&server, 0, format).await;
         let (took, a, b, guest) = tokio::join!(drain(&server), a.end(), b.end(), guest.end());
         for (heard, code) in [&a, &b] {
@@ -109,7 +84,7 @@ fn rooms_end_members_are_told_and_everybody_is_asked_to_come_back() {
 #[test]
 fn nobody_new_is_let_in_and_a_load_balancer_is_told_so() {
     both(async |format| {
-        let Scene { server, a, .. } = Scene::new(format).await;
+        let Scene { server, a, .. } = scene(format).await;
         // One that does not read keeps the drain going.
         a.control.stall(Direction::ToClient);
         let visit = async {
@@ -143,7 +118,7 @@ fn what_waits_for_a_client_is_sent_before_it_is_sent_away() {
             b,
             room,
             ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         b.control.stall(Direction::ToClient);
         for n in 0..60 {
             a.order(&room, json!({"what": "bulk", "n": n})).await;
@@ -170,7 +145,7 @@ fn a_client_that_never_reads_and_one_that_never_answers_hold_it_up_no_longer_tha
             b,
             room,
             ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         b.control.stall(Direction::ToClient);
         for n in 0..60 {
             a.order(&room, json!({"what": "bulk", "n": n})).await;
@@ -193,7 +168,7 @@ fn rooms_with_much_under_way_hold_nothing_up() {
             mut b,
             room,
             ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         for _ in 0..3 {
             a.order(&room, json!({"what": "endless_job"})).await;
         }
@@ -218,7 +193,7 @@ fn a_room_that_panics_at_its_end_holds_nothing_up() {
             mut b,
             room,
             ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         a.order(&room, json!({"what": "panic_in", "key": "disposed"}))
             .await;
         let (took, a, _) = tokio::join!(drain(&server), a.end(), b.end());
@@ -237,7 +212,7 @@ fn members_that_are_away_hold_nothing_up() {
             b,
             log,
             ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         b.control.cut();
         quiet().await;
         let (took, (heard, _)) = tokio::join!(drain(&server), a.end());
@@ -253,7 +228,7 @@ fn a_client_that_is_just_moving_is_sent_away_as_well() {
         both(move |format| async move {
             let Scene {
                 server, a, mut b, ..
-            } = Scene::new(format).await;
+            } = scene(format).await;
             let moving = async {
                 let (io, _control) = server.connect_to(1);
                 let path = format!(
@@ -290,7 +265,7 @@ fn a_client_that_is_just_moving_is_sent_away_as_well() {
 #[test]
 fn a_server_with_nobody_there_goes_at_once_and_twice_if_asked() {
     both(async |_| {
-        let server = TestServer::start(builder(&Log::default()), 2)
+        let server = TestServer::start(builder().data(Log::default()), 2)
             .await
             .unwrap();
         assert!(drain(&server).await < Duration::from_secs(1));

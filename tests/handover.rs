@@ -2,53 +2,26 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use courtside::prelude::*;
-use courtside::testing::TestServer;
 use courtside::{Format, ServerBuilder};
-use courtside_tests::wire_tools::{Desk, Log, Wire, both, calm, numbers, turns};
+use courtside_tests::scene::Scene;
+use courtside_tests::wire_tools::{Desk, Wire, both, calm, numbers, turns};
 use serde_json::{Value, json};
 
 /// More turns of the thread than anything here needs to be done and over.
 const TURNS: usize = 24;
 
-fn builder(log: &Log) -> ServerBuilder {
+fn builder() -> ServerBuilder {
     let mut config = calm();
     config.limits.rooms = 2;
     Server::builder()
         .config(config)
         .room::<Desk>()
         .channel("news", ChannelConfig::default().history(10_000))
-        .data(log.clone())
 }
 
-/// What stands before the moment, and what is under way in it.
-struct Scene {
-    server: TestServer,
-    wire: Wire,
-    other: Wire,
-    room: String,
-    log: Log,
-}
-
-impl Scene {
-    /// A member of a room on worker 0, and somebody else in the same room on worker 1.
-    async fn new(format: Format, workers: usize) -> Self {
-        let log = Log::default();
-        let server = TestServer::start(builder(&log), workers).await.unwrap();
-        let mut wire = Wire::open(&server, 0, format).await;
-        let room = wire.join(json!({})).await.0;
-        let mut other = Wire::open(&server, 1, format).await;
-        other.join(json!({})).await;
-        wire.all().await;
-        other.all().await;
-        log.take();
-        Self {
-            server,
-            wire,
-            other,
-            room,
-            log,
-        }
-    }
+/// A member of a room on worker 0, and somebody else in the same room on worker 1.
+async fn scene(format: Format, workers: usize) -> Scene {
+    Scene::of(builder(), workers, format).await
 }
 
 /// Has a client begin `action`, move to worker 1 after each number of turns in turn, by a cut or without, and hands what
@@ -60,23 +33,23 @@ fn at_each_moment(
     for moment in 0..2 * TURNS {
         println!("after {} turns, cut: {}", moment / 2, moment % 2 == 0);
         both(move |format| async move {
-            let mut scene = Scene::new(format, 2).await;
-            let id = scene.wire.begin(action(&scene.room)).await;
+            let mut scene = scene(format, 2).await;
+            let id = scene.a.begin(action(&scene.room)).await;
             turns(moment / 2).await;
             if moment % 2 == 0 {
-                scene.wire.control.cut();
+                scene.a.control.cut();
             }
-            let back = scene.wire.resume(&scene.server, 1).await;
+            let back = scene.a.resume(&scene.server, 1).await;
             assert!(back.resumed(), "{}", back.welcome);
-            scene.wire = back;
-            scene.wire.resend().await;
-            let heard = scene.wire.all().await;
+            scene.a = back;
+            scene.a.resend().await;
+            let heard = scene.a.all().await;
             check(&mut scene, heard, id).await;
             let pong = scene
-                .wire
-                .ask(json!({"action": "ping", "received": scene.wire.received}))
+                .a
+                .ask(json!({"action": "ping", "received": scene.a.received}))
                 .await;
-            assert_eq!(pong["received"], scene.wire.log.len(), "{pong}");
+            assert_eq!(pong["received"], scene.a.log.len(), "{pong}");
         });
     }
 }
@@ -102,17 +75,14 @@ fn a_join_that_is_under_way_is_done_once_and_where_the_client_is_by_then() {
                     .iter()
                     .any(|event| event["event"] == "state" && event["room"] == *room)
             );
-            let reply = scene
-                .wire
-                .order(room, json!({"what": "tell", "n": 7}))
-                .await;
+            let reply = scene.a.order(room, json!({"what": "tell", "n": 7})).await;
             assert_eq!(reply["event"], "reply");
             assert_eq!(
                 numbers(&heard, "message"),
                 [1001],
                 "it is told what joining caused"
             );
-            assert_eq!(scene.wire.event("message").await["data"]["n"], 7);
+            assert_eq!(scene.a.event("message").await["data"]["n"], 7);
         },
     );
 }
@@ -124,7 +94,7 @@ fn a_refused_join_that_is_under_way_is_refused_once() {
         async |scene, heard, id| {
             assert_eq!(answers(&heard, id), ["error"], "{heard:?}");
             let reply = scene
-                .wire
+                .a
                 .order(&scene.room, json!({"what": "echo", "data": 1}))
                 .await;
             assert_eq!(reply["data"], 1, "the other room is still its own");
@@ -139,10 +109,10 @@ fn a_leave_that_is_under_way_is_done_once_and_for_good() {
         async |scene, heard, id| {
             assert_eq!(answers(&heard, id), ["left"], "{heard:?}");
             scene
-                .other
+                .b
                 .tell(&scene.room, json!({"what": "tell", "n": 7}))
                 .await;
-            let after = scene.wire.all().await;
+            let after = scene.a.all().await;
             assert!(after.is_empty(), "{after:?}");
             let lines = scene.log.take();
             assert_eq!(
@@ -163,7 +133,7 @@ fn a_subscribe_that_is_under_way_misses_nothing_and_repeats_nothing() {
             for n in 1..4 {
                 scene.server.server().publish("news", &n).await.unwrap();
             }
-            assert_eq!(numbers(&scene.wire.all().await, "publication"), [1, 2, 3]);
+            assert_eq!(numbers(&scene.a.all().await, "publication"), [1, 2, 3]);
         },
     );
 }
@@ -173,25 +143,25 @@ fn a_subscription_that_is_ended_and_begun_again_under_way_lives() {
     for moment in 0..2 * TURNS {
         println!("after {} turns, cut: {}", moment / 2, moment % 2 == 0);
         both(move |format| async move {
-            let mut scene = Scene::new(format, 2).await;
+            let mut scene = scene(format, 2).await;
             scene
-                .wire
+                .a
                 .ask(json!({"action": "subscribe", "channel": "news"}))
                 .await;
             let mut ids = Vec::new();
             for action in ["unsubscribe", "subscribe"] {
                 ids.push(
                     scene
-                        .wire
+                        .a
                         .begin(json!({"action": action, "channel": "news"}))
                         .await,
                 );
             }
             turns(moment / 2).await;
             if moment % 2 == 0 {
-                scene.wire.control.cut();
+                scene.a.control.cut();
             }
-            let mut back = scene.wire.resume(&scene.server, 1).await;
+            let mut back = scene.a.resume(&scene.server, 1).await;
             back.resend().await;
             let heard = back.all().await;
             assert_eq!(answers(&heard, ids[0]), ["unsubscribed"], "{heard:?}");
@@ -213,11 +183,11 @@ fn a_room_that_ends_during_the_move_is_left_once() {
         for moment in 0..TURNS {
             println!("{what} after {moment} turns");
             both(move |format| async move {
-                let mut scene = Scene::new(format, 2).await;
+                let mut scene = scene(format, 2).await;
                 let Scene {
                     server,
-                    wire,
-                    other,
+                    a: wire,
+                    b: other,
                     room,
                     ..
                 } = &mut scene;
@@ -266,11 +236,11 @@ fn what_is_still_said_on_the_old_connection_is_done_once() {
         let worker = moment % 2;
         println!("after {} turns, to worker {worker}", moment / 2);
         both(move |format| async move {
-            let mut scene = Scene::new(format, 2).await;
+            let mut scene = scene(format, 2).await;
             let Scene {
                 server,
-                wire,
-                other,
+                a: wire,
+                b: other,
                 room,
                 ..
             } = &mut scene;

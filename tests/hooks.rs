@@ -3,50 +3,12 @@
 
 use std::time::Duration;
 
-use courtside::Format;
-use courtside::prelude::*;
-use courtside::testing::TestServer;
-use courtside_tests::wire_tools::{Desk, Log, Wire, both, calm, names, numbers, quiet};
+use courtside_tests::scene::Scene;
+use courtside_tests::wire_tools::{Wire, both, names, numbers, quiet};
 use serde_json::{Value, json};
 use tokio::time::{advance, sleep};
 
 const NOTHING: [Value; 0] = [];
-
-/// A room with two members on two workers, which steps `HZ` times a second.
-struct Scene {
-    server: TestServer,
-    a: Wire,
-    b: Wire,
-    room: String,
-    log: Log,
-}
-
-impl Scene {
-    async fn new<const HZ: usize>(format: Format) -> Self {
-        let log = Log::default();
-        let builder = Server::builder()
-            .config(calm())
-            .room::<Desk<4, HZ>>()
-            .channel("news", ChannelConfig::default())
-            .data(log.clone());
-        let server = TestServer::start(builder, 2).await.unwrap();
-        let mut a = Wire::open(&server, 0, format).await;
-        let mut b = Wire::open(&server, 1, format).await;
-        let room = a.join(json!({})).await.0;
-        b.join(json!({})).await;
-        // Until the room has shown its state to all.
-        sleep(Duration::from_secs(1)).await;
-        let _heard = (a.all().await, b.all().await);
-        assert_eq!(log.take(), ["created", "joined 1", "joined 2"]);
-        Self {
-            server,
-            a,
-            b,
-            room,
-            log,
-        }
-    }
-}
 
 #[test]
 fn a_member_that_was_dropped_and_is_back_has_never_left() {
@@ -57,7 +19,7 @@ fn a_member_that_was_dropped_and_is_back_has_never_left() {
             mut b,
             log,
             ..
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         let mut member = a;
         for worker in [1, 1, 0] {
             member.control.cut();
@@ -89,7 +51,7 @@ fn a_member_that_leaves_hears_nothing_more_and_the_others_hear_of_it() {
             room,
             log,
             ..
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         let id = a.begin(json!({"action": "leave", "room": room})).await;
         b.tell(&room, json!({"what": "tell", "n": 1})).await;
         b.tell(&room, json!({"what": "show", "data": {"n": 5}}))
@@ -130,7 +92,7 @@ fn a_kicked_member_is_told_so_hears_nothing_more_and_may_come_again() {
             room,
             log,
             ..
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         b.order(&room, json!({"what": "kick", "who": 1})).await;
         for n in 0..3 {
             b.order(&room, json!({"what": "tell", "n": n})).await;
@@ -162,7 +124,7 @@ fn a_member_that_kicks_itself_is_answered_first() {
     both(async |format| {
         let Scene {
             mut a, mut b, room, ..
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         let reply = a.order(&room, json!({"what": "kick", "who": 1})).await;
         assert_eq!(reply["event"], "reply", "{reply}");
         assert_eq!(a.next().await["reason"], "kicked");
@@ -179,7 +141,7 @@ fn a_room_that_is_disposed_has_a_last_word() {
             mut b,
             room,
             log,
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         let reply = a.order(&room, json!({"what": "dispose"})).await;
         assert_eq!(reply["event"], "reply", "{reply}");
         for wire in [&mut a, &mut b] {
@@ -207,7 +169,7 @@ fn an_order_that_crosses_the_end_of_its_room_is_answered() {
     both(async |format| {
         let Scene {
             mut a, mut b, room, ..
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         for what in ["tell", "kick"] {
             let mut ids = Vec::new();
             b.tell(&room, json!({"what": "dispose"})).await;
@@ -232,7 +194,7 @@ fn an_empty_room_waits_a_little_and_ends() {
             mut b,
             room,
             log,
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         for wire in [&mut a, &mut b] {
             wire.ask(json!({"action": "leave", "room": room})).await;
         }
@@ -259,7 +221,7 @@ fn an_empty_room_waits_a_little_and_ends() {
 #[test]
 fn timers_run_when_they_are_due_and_stop_when_they_are_cancelled() {
     both(async |format| {
-        let Scene { mut a, room, .. } = Scene::new::<0>(format).await;
+        let Scene { mut a, room, .. } = Scene::stepping::<0>(format).await;
         a.order(&room, json!({"what": "after", "n": 500})).await;
         a.order(&room, json!({"what": "every", "n": 200})).await;
         // Every 200 ms until it is cancelled after 700 ms.
@@ -278,7 +240,7 @@ fn jobs_run_beside_the_room_and_only_so_many() {
             mut a,
             room,
             ..
-        } = Scene::new::<0>(format).await;
+        } = Scene::stepping::<0>(format).await;
         for n in [300, 100] {
             a.order(&room, json!({"what": "job", "n": n})).await;
         }
@@ -319,7 +281,7 @@ async fn steps(wire: &mut Wire, room: &str) -> Vec<u64> {
 #[test]
 fn a_room_keeps_its_rate_and_makes_up_for_a_little_only() {
     both(async |format| {
-        let Scene { mut a, room, .. } = Scene::new::<10>(format).await;
+        let Scene { mut a, room, .. } = Scene::stepping::<10>(format).await;
         // A step that is due at the very end is in or out.
         let before = steps(&mut a, &room).await.len();
         sleep(Duration::from_secs(10)).await;

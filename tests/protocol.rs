@@ -1,71 +1,21 @@
 //! The protocol as a client meets it: each action has its answer, and nothing that a client says is met with silence.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
+use courtside::Format;
 use courtside::client::raw::opcode;
 use courtside::prelude::*;
 use courtside::testing::TestServer;
-use courtside::{Format, ServerBuilder};
-use courtside_tests::wire_tools::{Desk, Wire, both, calm};
-use serde::Deserialize;
+use courtside_tests::answers::{assert_lives, builder, fields};
+use courtside_tests::wire_tools::{Wire, both};
 use serde_json::{Value, json};
-
-#[derive(Deserialize)]
-struct Add {
-    a: i64,
-    b: i64,
-}
-
-async fn add(call: Call<Add>) -> Result<i64, Refusal> {
-    Ok(call.message.a + call.message.b)
-}
 
 async fn echo(call: Call<Value>) -> Result<Value, Refusal> {
     Ok(call.message)
 }
 
-async fn nothing(_: Call<()>) -> Result<(), Refusal> {
-    Ok(())
-}
-
-fn builder() -> ServerBuilder {
-    Server::builder()
-        .config(calm())
-        .room::<Desk>()
-        .channel("open", ChannelConfig::default().client_publish(true))
-        .channel("news", ChannelConfig::default())
-        .handle("add", add)
-        .handle("echo", echo)
-        .handle("nothing", nothing)
-}
-
 async fn server() -> TestServer {
-    TestServer::start(builder(), 1).await.unwrap()
-}
-
-/// The names of an event's fields.
-fn fields(event: &Value) -> Vec<&str> {
-    let mut fields: Vec<_> = event
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    fields.sort_unstable();
-    fields
-}
-
-/// Still served, and the server has counted what the client has.
-async fn assert_lives(wire: &mut Wire) {
-    let counted = wire.log.len();
-    let pong = wire
-        .ask(json!({"action": "ping", "received": wire.received}))
-        .await;
-    assert_eq!(
-        (&pong["event"], &pong["received"]),
-        (&json!("pong"), &json!(counted)),
-        "{pong}"
-    );
-    assert_eq!(fields(&pong), ["event", "id", "received", "time"]);
+    let builder = builder().handle("echo", echo);
+    TestServer::start(builder, 1).await.unwrap()
 }
 
 #[test]

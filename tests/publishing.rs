@@ -1,58 +1,10 @@
 //! What may be published, by whom, and that it is the same for readers of both formats.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
-use std::time::Duration;
-
-use courtside::prelude::*;
-use courtside::testing::TestServer;
-use courtside::{Format, PublishError, ServerBuilder};
-use courtside_tests::wire_tools::{Desk, Wire, both, calm, numbers, quiet};
+use courtside::{Format, PublishError};
+use courtside_tests::channel_tools::{offsets, publish, server, subscribe};
+use courtside_tests::wire_tools::{Wire, both, numbers, quiet};
 use serde_json::{Value, json};
-
-fn builder() -> ServerBuilder {
-    Server::builder()
-        .config(calm())
-        .room::<Desk>()
-        .channel("news", ChannelConfig::default().history(5))
-        .channel("open", ChannelConfig::default().client_publish(true))
-        .channel(
-            "match/*",
-            ChannelConfig::default()
-                .history(2)
-                .client_publish(true)
-                .history_age(Duration::from_secs(60)),
-        )
-        .channel("match/final", ChannelConfig::default().history(0))
-}
-
-async fn server() -> TestServer {
-    TestServer::start(builder(), 2).await.unwrap()
-}
-
-async fn subscribe(wire: &mut Wire, channel: &str, since: Value) -> Value {
-    let mut action = json!({"action": "subscribe", "channel": channel});
-    if !since.is_null() {
-        action["since"] = since;
-    }
-    let subscribed = wire.ask(action).await;
-    assert_eq!(subscribed["event"], "subscribed", "{subscribed}");
-    subscribed
-}
-
-async fn publish(server: &TestServer, channel: &str, numbers: impl IntoIterator<Item = u64>) {
-    for n in numbers {
-        server.server().publish(channel, &n).await.unwrap();
-    }
-}
-
-/// What a `subscribed` brought: its offsets.
-fn offsets(subscribed: &Value) -> Vec<u64> {
-    let publications = subscribed["publications"].as_array().unwrap();
-    publications
-        .iter()
-        .filter_map(|publication| publication["offset"].as_u64())
-        .collect()
-}
 
 /// A publication in MessagePack, with bytes as its data that the test chooses.
 fn packed(id: u8, data: &[u8]) -> Vec<u8> {

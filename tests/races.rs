@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use courtside::prelude::*;
-use courtside::testing::{TestServer, run};
+use courtside::testing::run;
 use courtside::{CloseCode, Format, ServerBuilder};
 use courtside_tests::Random;
-use courtside_tests::wire_tools::{Desk, Log, Wire, both, calm, numbers, quiet, turns};
+use courtside_tests::scene::Scene;
+use courtside_tests::wire_tools::{Desk, Wire, both, calm, numbers, quiet, turns};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -20,44 +21,17 @@ async fn echo(call: Call<u64>) -> Result<u64, Refusal> {
     Ok(call.message)
 }
 
-fn builder(log: &Log) -> ServerBuilder {
+fn builder() -> ServerBuilder {
     Server::builder()
         .config(calm())
         .room::<Desk>()
         .channel("news", ChannelConfig::default().history(10_000))
         .handle("echo", echo)
-        .data(log.clone())
 }
 
-/// What stands before the moment, and what is under way in it.
-struct Scene {
-    server: TestServer,
-    wire: Wire,
-    other: Wire,
-    room: String,
-    log: Log,
-}
-
-impl Scene {
-    /// A member of a room on worker 0, and somebody else in the same room on worker 1.
-    async fn new(format: Format, workers: usize) -> Self {
-        let log = Log::default();
-        let server = TestServer::start(builder(&log), workers).await.unwrap();
-        let mut wire = Wire::open(&server, 0, format).await;
-        let room = wire.join(json!({})).await.0;
-        let mut other = Wire::open(&server, 1, format).await;
-        other.join(json!({})).await;
-        wire.all().await;
-        other.all().await;
-        log.take();
-        Self {
-            server,
-            wire,
-            other,
-            room,
-            log,
-        }
-    }
+/// A member of a room on worker 0, and somebody else in the same room on worker 1.
+async fn scene(format: Format, workers: usize) -> Scene {
+    Scene::of(builder(), workers, format).await
 }
 
 #[test]
@@ -65,11 +39,11 @@ fn of_several_connections_that_want_a_session_at_once_one_gets_it() {
     for lead in 0..TURNS {
         println!("with a lead of {lead} turns");
         both(move |format| async move {
-            let mut scene = Scene::new(format, 3).await;
+            let mut scene = scene(format, 3).await;
             let Scene {
                 server,
-                wire,
-                other,
+                a: wire,
+                b: other,
                 room,
                 ..
             } = &mut scene;
@@ -121,11 +95,11 @@ fn a_connection_that_is_lost_before_its_session_arrives_strands_nobody() {
     for moment in 0..TURNS {
         println!("after {moment} turns");
         both(move |format| async move {
-            let mut scene = Scene::new(format, 3).await;
+            let mut scene = scene(format, 3).await;
             let Scene {
                 server,
-                wire,
-                other,
+                a: wire,
+                b: other,
                 room,
                 log,
             } = &mut scene;
@@ -155,11 +129,11 @@ fn a_connection_that_is_lost_before_its_session_arrives_strands_nobody() {
 /// One session that never stays, on three workers, while it and another talk.
 async fn wander(seed: u64, format: Format) {
     let mut random = Random::new(seed);
-    let mut scene = Scene::new(format, 3).await;
+    let mut scene = scene(format, 3).await;
     let Scene {
         server,
-        wire,
-        other,
+        a: wire,
+        b: other,
         room,
         ..
     } = &mut scene;

@@ -3,26 +3,11 @@
 
 use std::time::Duration;
 
-use courtside::ServerBuilder;
 use courtside::prelude::*;
 use courtside::testing::TestServer;
-use courtside_tests::wire_tools::{Desk, Wire, both, calm, dial, quiet};
-use serde::Deserialize;
+use courtside_tests::answers::{assert_lives, builder};
+use courtside_tests::wire_tools::{Wire, both, dial, quiet};
 use serde_json::{Value, json};
-
-#[derive(Deserialize)]
-struct Add {
-    a: i64,
-    b: i64,
-}
-
-async fn add(call: Call<Add>) -> Result<i64, Refusal> {
-    Ok(call.message.a + call.message.b)
-}
-
-async fn nothing(_: Call<()>) -> Result<(), Refusal> {
-    Ok(())
-}
 
 async fn refuse(_: Call<Value>) -> Result<(), Refusal> {
     Err(Refusal::new("closed", "come back tomorrow"))
@@ -37,47 +22,12 @@ fn panic_at_once(_: Call<Value>) -> std::future::Ready<Result<(), Refusal>> {
     panic!("the handler was told to panic")
 }
 
-fn builder() -> ServerBuilder {
-    Server::builder()
-        .config(calm())
-        .room::<Desk>()
-        .channel("open", ChannelConfig::default().client_publish(true))
-        .channel("news", ChannelConfig::default())
-        .handle("add", add)
-        .handle("nothing", nothing)
+async fn server() -> TestServer {
+    let builder = builder()
         .handle("refuse", refuse)
         .handle("panic_later", panic_later)
-        .handle("panic_at_once", panic_at_once)
-}
-
-async fn server() -> TestServer {
-    TestServer::start(builder(), 1).await.unwrap()
-}
-
-/// The names of an event's fields.
-fn fields(event: &Value) -> Vec<&str> {
-    let mut fields: Vec<_> = event
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    fields.sort_unstable();
-    fields
-}
-
-/// Still served, and the server has counted what the client has.
-async fn assert_lives(wire: &mut Wire) {
-    let counted = wire.log.len();
-    let pong = wire
-        .ask(json!({"action": "ping", "received": wire.received}))
-        .await;
-    assert_eq!(
-        (&pong["event"], &pong["received"]),
-        (&json!("pong"), &json!(counted)),
-        "{pong}"
-    );
-    assert_eq!(fields(&pong), ["event", "id", "received", "time"]);
+        .handle("panic_at_once", panic_at_once);
+    TestServer::start(builder, 1).await.unwrap()
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use courtside::prelude::*;
 use courtside::testing::{Direction, TestServer};
-use courtside::{CloseCode, Format, ServerBuilder};
+use courtside::{CloseCode, ServerBuilder};
+use courtside_tests::scene::two_in_a_room;
 use courtside_tests::wire_tools::{Desk, Wire, both, calm, names, numbers, on_each_worker, quiet};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -30,17 +31,6 @@ fn builder() -> ServerBuilder {
 
 async fn server() -> TestServer {
     TestServer::start(builder(), 2).await.unwrap()
-}
-
-/// A member of a room, who has heard everything so far, and somebody else in the same room.
-async fn two_in_a_room(server: &TestServer, format: Format) -> (Wire, Wire, String) {
-    let mut wire = Wire::open(server, 0, format).await;
-    let room = wire.join(json!({})).await.0;
-    let mut other = Wire::open(server, 1, format).await;
-    other.join(json!({})).await;
-    wire.all().await;
-    other.all().await;
-    (wire, other, room)
 }
 
 #[test]

@@ -1,35 +1,9 @@
 //! How clients find a room, and what the lobby does with seats.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
-use courtside::prelude::*;
-use courtside::testing::TestServer;
-use courtside_tests::wire_tools::{Desk, Wire, both, calm, names, numbers, quiet};
+use courtside_tests::lobby_tools::{ask, ask_for, seats, server};
+use courtside_tests::wire_tools::{Wire, both, names, numbers};
 use serde_json::{Value, json};
-
-/// A server of desks with that many seats.
-async fn server<const SEATS: usize>() -> TestServer {
-    let builder = Server::builder().config(calm()).room::<Desk<SEATS>>();
-    TestServer::start(builder, 2).await.unwrap()
-}
-
-/// Asks for a desk; the answer.
-async fn ask(wire: &mut Wire, mode: &str, options: Value) -> Value {
-    wire.ask(json!({"action": "join", "kind": "desk", "mode": mode, "options": options}))
-        .await
-}
-
-async fn ask_for(wire: &mut Wire, room: &str) -> Value {
-    wire.ask(json!({"action": "join", "room": room})).await
-}
-
-/// The seats that are taken in each listed room, fewest first.
-async fn seats(server: &TestServer) -> Vec<usize> {
-    quiet().await;
-    let rooms = server.server().rooms(Some("desk")).await;
-    let mut seats: Vec<usize> = rooms.iter().map(|room| room.members).collect();
-    seats.sort_unstable();
-    seats
-}
 
 #[test]
 fn a_client_finds_a_room_makes_one_or_names_one() {

@@ -5,47 +5,29 @@ use std::time::Duration;
 
 use courtside::Format;
 use courtside::prelude::*;
-use courtside::testing::{Direction, TestServer};
+use courtside::testing::Direction;
+use courtside_tests::scene::Scene;
 use courtside_tests::wire_tools::{Desk, Wire, both, calm, names, numbers, quiet};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 const NOTHING: [Value; 0] = [];
 
-struct Scene {
-    server: TestServer,
-    a: Wire,
-    b: Wire,
-    room: String,
+/// A room with two members on two workers.
+async fn scene(format: Format) -> Scene {
+    let builder = Server::builder().config(calm()).room::<Desk>();
+    Scene::of(builder, 2, format).await
 }
 
-impl Scene {
-    /// A room with two members on two workers.
-    async fn new(format: Format) -> Self {
-        let builder = Server::builder().config(calm()).room::<Desk>();
-        let server = TestServer::start(builder, 2).await.unwrap();
-        let mut a = Wire::open(&server, 0, format).await;
-        let mut b = Wire::open(&server, 1, format).await;
-        let room = a.join(json!({})).await.0;
-        b.join(json!({})).await;
-        // Until the room has shown its state to all.
-        sleep(Duration::from_secs(1)).await;
-        let _heard = (a.all().await, b.all().await);
-        Self { server, a, b, room }
+/// Keeps `b` from reading until more waits for it than any buffer holds. How many messages that took.
+async fn stall(Scene { a, b, room, .. }: &mut Scene) -> u64 {
+    b.control.stall(Direction::ToClient);
+    let bulk = 60;
+    for n in 0..bulk {
+        a.order(room, json!({"what": "bulk", "n": n})).await;
     }
-
-    /// Keeps `b` from reading until more waits for it than any buffer holds. How many messages that took.
-    async fn stall(&mut self) -> u64 {
-        self.b.control.stall(Direction::ToClient);
-        let bulk = 60;
-        for n in 0..bulk {
-            self.a
-                .order(&self.room, json!({"what": "bulk", "n": n}))
-                .await;
-        }
-        self.a.all().await;
-        bulk
-    }
+    a.all().await;
+    bulk
 }
 
 #[test]
@@ -56,7 +38,7 @@ fn who_joins_sees_the_state_before_anything_is_said() {
             mut a,
             room,
             ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         a.order(&room, json!({"what": "show", "data": {"n": 5}}))
             .await;
         let mut c = Wire::open(&server, 0, format).await;
@@ -79,7 +61,7 @@ fn a_message_reaches_those_for_whom_it_is() {
     both(async |format| {
         let Scene {
             mut a, mut b, room, ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         for (order, to_a, to_b) in [
             (json!({"what": "tell", "n": 1}), 1, 1),
             (json!({"what": "tell_others", "n": 2}), 0, 1),
@@ -103,7 +85,7 @@ fn a_signal_looks_like_a_message_and_is_not_counted() {
     both(async |format| {
         let Scene {
             mut a, mut b, room, ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         let counted = b.received;
         for what in ["signal", "latest"] {
             a.order(&room, json!({"what": what, "key": "k", "n": 7}))
@@ -122,7 +104,7 @@ fn a_client_that_keeps_up_gets_every_signal() {
     both(async |format| {
         let Scene {
             mut a, mut b, room, ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         for n in 0..50 {
             a.order(&room, json!({"what": "signal", "n": n})).await;
             a.order(&room, json!({"what": "latest", "key": "k", "n": 100 + n}))
@@ -136,8 +118,8 @@ fn a_client_that_keeps_up_gets_every_signal() {
 #[test]
 fn a_client_that_is_behind_gets_the_newest_of_each_key_and_no_signals() {
     both(async |format| {
-        let mut scene = Scene::new(format).await;
-        let bulk = scene.stall().await;
+        let mut scene = scene(format).await;
+        let bulk = stall(&mut scene).await;
         let Scene { a, b, room, .. } = &mut scene;
         for n in 0..5 {
             a.order(room, json!({"what": "latest", "key": "k1", "n": 100 + n}))
@@ -177,8 +159,8 @@ fn a_client_that_is_behind_gets_the_newest_of_each_key_and_no_signals() {
 #[test]
 fn what_waited_for_a_member_that_has_left_is_not_sent_after_it() {
     both(async |format| {
-        let mut scene = Scene::new(format).await;
-        let bulk = scene.stall().await;
+        let mut scene = scene(format).await;
+        let bulk = stall(&mut scene).await;
         let Scene { a, b, room, .. } = &mut scene;
         a.order(room, json!({"what": "latest", "key": "k", "n": 100}))
             .await;
@@ -199,7 +181,7 @@ fn a_state_that_has_not_changed_is_not_sent_again() {
     both(async |format| {
         let Scene {
             mut a, mut b, room, ..
-        } = Scene::new(format).await;
+        } = scene(format).await;
         a.order(&room, json!({"what": "show", "data": {"n": 5}}))
             .await;
         sleep(Duration::from_secs(1)).await;
@@ -229,7 +211,8 @@ fn members_of_both_formats_are_told_the_same() {
             mut a,
             mut b,
             room,
-        } = Scene::new(format).await;
+            ..
+        } = scene(format).await;
         let other = Format::ALL
             .into_iter()
             .find(|other| *other != format)
@@ -265,7 +248,8 @@ fn who_comes_and_goes_has_nobody_sent_a_state_that_it_has() {
             mut a,
             mut b,
             room,
-        } = Scene::new(format).await;
+            ..
+        } = scene(format).await;
         for other in Format::ALL {
             let mut c = Wire::open(&server, 0, other).await;
             c.ask(json!({"action": "join", "room": room})).await;

@@ -1,9 +1,12 @@
 //! What the suites share.
 
+pub mod answers;
+pub mod channel_tools;
 pub mod desk;
-pub mod wire_tools;
-
+pub mod lobby_tools;
 pub mod raw_tools;
+pub mod scene;
+pub mod wire_tools;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
