@@ -183,29 +183,10 @@ pub(crate) struct StormArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SlowArgs {
     #[command(flatten)]
-    pub(crate) target: Target,
-    #[arg(long, value_enum, default_value = "channel")]
-    pub(crate) via: Via,
-    /// The channel, or the kind of room.
-    #[arg(long, default_value = "bench")]
-    pub(crate) name: String,
-    #[arg(long, default_value_t = 1000, value_parser = count)]
-    pub(crate) receivers: usize,
+    pub(crate) fanout: FanoutArgs,
     /// How many more there are that stop reading.
     #[arg(long, default_value_t = 10, value_parser = count)]
     pub(crate) stalled: usize,
-    /// Broadcasts per second. Without it, `--window` broadcasts are kept under way, as fast as it goes.
-    #[arg(long, value_parser = positive)]
-    pub(crate) rate: Option<f64>,
-    /// How many broadcasts are under way at once.
-    #[arg(long, default_value_t = 16, value_parser = count)]
-    pub(crate) window: usize,
-    /// Bytes of each.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) size: usize,
-    /// Seconds before the measurement.
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) warm_up: f64,
     /// For how many seconds the stalled ones are held open, if the server does not cut them before.
     #[arg(long, default_value_t = 30.0, value_parser = positive)]
     pub(crate) patience: f64,

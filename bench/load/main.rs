@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Echo(args) => (echo::run(args), args.target.json),
         Command::Idle(args) => (idle::run(args), args.target.json),
         Command::Storm(args) => (storm::run(args), args.target.json),
-        Command::Slow(args) => (slow::run(args), args.target.json),
+        Command::Slow(args) => (slow::run(args), args.fanout.target.json),
         Command::Rooms(args) => (rooms::run(args), args.target.json),
     };
     match report {

@@ -19,25 +19,26 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const LISTENS: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
-    let to = &args.target;
+    let fanout = &args.fanout;
+    let to = &fanout.target;
     let server = to.process()?;
-    let all = args.receivers + args.stalled;
+    let all = fanout.receivers + args.stalled;
     let mut progress = Progress::new(!to.json);
     let mut swarm = Swarm::new(to.address()?, all)?;
-    let errand = errand(to.protocol, args.via, &args.name);
+    let errand = errand(to.protocol, fanout.via, &fanout.name);
     let mut talk = Talk::new(to.protocol, errand, to.path.clone(), all);
-    talk.set_size(args.size);
+    talk.set_size(fanout.size);
     gather(&mut swarm, &mut talk, all, &mut progress)?;
-    let sample_mask = if args.rate.is_some() { 0 } else { 15 };
+    let sample_mask = if fanout.rate.is_some() { 0 } else { 15 };
     let mut fan = Fan::new(talk, args.stalled, sample_mask);
-    let pace = match args.rate {
+    let pace = match fanout.rate {
         Some(hertz) => Pace::Every(Duration::from_secs_f64(1.0 / hertz)),
-        None => Pace::Window(args.window),
+        None => Pace::Window(fanout.window),
     };
     let secs = Duration::from_secs_f64(to.secs);
 
     // What it is like while all read.
-    let warm = Instant::now() + Duration::from_secs_f64(args.warm_up);
+    let warm = Instant::now() + Duration::from_secs_f64(fanout.warm_up);
     broadcast(&mut swarm, &mut fan, pace, warm, &mut progress)?;
     fan.times.reset();
     let until = Instant::now() + secs;
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
     fan.times.reset();
     fan.deliveries = 0;
 
-    for n in args.receivers..all {
+    for n in fanout.receivers..all {
         swarm.mute(n);
     }
     let before = server.map(Process::usage).transpose()?;
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
     let over = began.elapsed();
     let deliveries = fan.deliveries;
     settle(&mut swarm, &mut fan)?;
-    for n in args.receivers..all {
+    for n in fanout.receivers..all {
         swarm.unmute(n, &mut fan);
     }
     let ends = Instant::now() + LISTENS;
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
     progress.clear();
 
     let mut report = Report::default();
-    report.add("receivers", args.receivers, "");
+    report.add("receivers", fanout.receivers, "");
     report.add("stalled", args.stalled, "");
     report.add("deliveries", deliveries, "to those who read");
     report.add("p99_us_before", p99_before, "while all read");
@@ -101,7 +102,7 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
     let cut: Vec<_> = fan
         .closed
         .iter()
-        .filter(|(n, _)| *n >= args.receivers)
+        .filter(|(n, _)| *n >= fanout.receivers)
         .collect();
     let politely = cut
         .iter()

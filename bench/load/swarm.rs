@@ -158,6 +158,8 @@ impl Swarm {
         if let Some(link) = &mut self.links[n] {
             link.is_muted = false;
             self.read(n, crowd);
+            // What had come before is read now. An end that came behind it has been announced while nobody listened.
+            self.read(n, crowd);
         }
     }
 
