@@ -213,3 +213,58 @@ impl Drop for Task {
         self.0.is_over.set(true);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use bytes::BytesMut;
+    use smallvec::smallvec;
+
+    use super::*;
+    use crate::actor::messages::{HubItem, Topic};
+    use crate::config::Config;
+    use crate::ids::{RoomId, SessionId};
+    use crate::session::outbox::Delivery;
+    use crate::wire::codec::Format;
+    use crate::wire::frame::Encoded;
+
+    /// A hub hears its own thread without its mailbox, but not before what another thread has sent there.
+    #[test]
+    fn what_waits_in_a_hubs_mailbox_is_not_overtaken() {
+        actix::System::new().block_on(async {
+            let config = Config {
+                room_threads: 0,
+                ..Config::default()
+            };
+            let server = crate::Server::builder().config(config).build().unwrap();
+            let hub = Hub::start(server.shared);
+            let session = SessionId::random();
+            hub.apply_all(smallvec![HubItem::Adopt {
+                session,
+                format: Format::Json,
+                topic: Topic::Room(RoomId::random()),
+            }]);
+            let pipe = hub.arrivals.borrow().pipe_of(session).unwrap();
+            pipe.connect(1);
+            let said = |word: &'static str| -> HubItems {
+                smallvec![HubItem::Direct {
+                    session,
+                    frame: Encoded::of_bytes(Format::Json, word.into()),
+                    delivery: Delivery::Sequenced,
+                }]
+            };
+            let _behind = hub.turn.items_to_hub(&hub.address, said("at once, "));
+            let mut heard = BytesMut::new();
+            while !pipe.take(&mut heard, 100) {
+                tokio::task::yield_now().await;
+            }
+            hub.address.send_batch(said("from elsewhere, "));
+            let _behind = hub.turn.items_to_hub(&hub.address, said("from here"));
+            while !heard.ends_with(b"here") {
+                tokio::task::yield_now().await;
+                pipe.take(&mut heard, 100);
+            }
+            assert_eq!(heard, "at once, from elsewhere, from here");
+        });
+    }
+}
