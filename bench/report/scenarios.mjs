@@ -104,7 +104,7 @@ export const scenarios = [
   {
     id: 'echo',
     title: 'Echo, 100 connections',
-    text: 'Each connection sends a text of 100 bytes and waits until it is back. The others echo in the function that gets the message; Courtside parses it, counts it, brings it to the room (on another thread) and its typed handler, and sequences the reply.',
+    text: 'Each connection sends a text of 100 bytes and waits until it is back. The others echo in the function that gets the message; Courtside parses it, counts it, brings it to the room and its typed handler (on the same thread, as there is one core), and sequences the reply.',
     command: ['echo', '--connections', '100', '--window', '1'],
     timed: true,
     contestants: [
