@@ -4,16 +4,10 @@
 //! change if another crate decoded the frames.
 //!
 //! Inbound, bytes pass a [`Guard`], which stops at the first frame that breaks a rule, before anything is buffered for it; then
-//! the library's decoder; then [`Connection`], which puts fragments together and hands messages to the session. Outbound,
-//! [`Writer`] is the response's body: it pulls ready-framed bytes from the session's pipe. The actor itself writes nothing,
-//! because the order between two ways out would be undefined.
+//! the library's decoder; then [`Connection`], which puts fragments together and hands messages to the session. Outbound there
+//! is the [`Writer`]. The actor itself writes nothing, because the order between two ways out would be undefined.
 
-use std::cell::RefCell;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
 use actix_http::ws::{Codec, Item, hash_key};
@@ -22,13 +16,12 @@ use actix_web::http::{Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
-use futures_util::task::AtomicWaker;
 
-use super::guard::{ByteStream, Fault, Guard, Incoming};
+use super::guard::{ByteStream, Guard, Incoming};
 use super::hub::{FAREWELL, Hub, Opening};
-use super::link::{Attachment, Cut, Link, Manner, Taken};
+use super::link::{Attachment, Cut, Link, Manner};
 use super::messages::{Permit, SessionMessage};
+use super::writer::Writer;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::wire::action;
@@ -129,21 +122,11 @@ pub(crate) fn open(
         hub: hub.clone(),
         link: link.clone(),
         incoming: incoming.clone(),
-        fault: guard.fault(),
         fragments: None,
     };
     let codec = Codec::new().max_size(limit);
-    let alarm = Arc::new(Alarm::default());
-    let writer = Writer {
-        actor: Some(Box::pin(WebsocketContext::with_codec(
-            connection, guard, codec,
-        ))),
-        link,
-        hub: hub.clone(),
-        incoming,
-        waker: Waker::from(alarm.clone()),
-        alarm,
-    };
+    let actor = WebsocketContext::with_codec(connection, guard, codec);
+    let writer = Writer::new(Box::pin(actor), link, hub.clone(), incoming);
     let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS);
     response.upgrade("websocket");
     if let Ok(accept) = std::str::from_utf8(&handshake.accept) {
@@ -166,7 +149,6 @@ pub(crate) struct Connection {
     hub: Rc<Hub>,
     link: Rc<Link>,
     incoming: Incoming,
-    fault: Fault,
     fragments: Option<Fragments>,
 }
 
@@ -179,6 +161,7 @@ impl Actor for Connection {
 impl StreamHandler<Result<Message, ProtocolError>> for Connection {
     fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Ctx) {
         self.link.heard(self.hub.now());
+        self.incoming.heard();
         match item {
             Ok(Message::Pong(_) | Message::Nop) => {}
             Ok(Message::Close(reason)) => {
@@ -205,7 +188,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Connection {
     }
 
     fn finished(&mut self, ctx: &mut Ctx) {
-        match self.fault.get() {
+        match self.incoming.fault() {
             Some(code) => self.fail(code, ctx),
             None => {
                 self.link.peer_is_done();
@@ -320,138 +303,5 @@ impl Connection {
                 permit,
             });
         }
-    }
-}
-
-/// Tells the writer whether the actor has something to do, so that a broadcast does not poll actors in vain.
-#[derive(Debug)]
-struct Alarm {
-    rings: AtomicBool,
-    writer: AtomicWaker,
-}
-
-impl Default for Alarm {
-    fn default() -> Self {
-        Self {
-            // The first poll starts the actor.
-            rings: AtomicBool::new(true),
-            writer: AtomicWaker::new(),
-        }
-    }
-}
-
-impl Alarm {
-    /// Whether it rings; then it stops. Mostly it does not, and a plain look is cheaper than a swap.
-    fn takes(&self) -> bool {
-        self.rings.load(Ordering::Relaxed) && self.rings.swap(false, Ordering::AcqRel)
-    }
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.rings.store(true, Ordering::Release);
-        self.writer.wake();
-    }
-}
-
-thread_local! {
-    /// What is written passes through it; what is left in it is little.
-    static GATHERED: RefCell<BytesMut> = RefCell::default();
-}
-
-/// An actor that lives in a stream of the bytes that it writes. Ours writes none: the stream is its heartbeat.
-type Running = Pin<Box<dyn Stream<Item = Result<Bytes, actix_web::Error>>>>;
-
-/// What the link has to say, and the actor's heartbeat. Mounted in an App it is the response's body; in lean mode it is asked
-/// for frames without that detour.
-pub(crate) struct Writer {
-    actor: Option<Running>,
-    link: Rc<Link>,
-    hub: Rc<Hub>,
-    incoming: Incoming,
-    alarm: Arc<Alarm>,
-    waker: Waker,
-}
-
-impl Writer {
-    /// How many bytes are gathered into one write: many frames, and not so many that a client which stops reading holds much.
-    pub(crate) const GATHER: usize = 16 << 10;
-
-    /// Runs the actor if it asked for it. True if it did anything.
-    fn run_actor(&mut self) -> bool {
-        if !self.alarm.takes() {
-            return false;
-        }
-        let Some(actor) = &mut self.actor else {
-            return false;
-        };
-        let mut cx = Context::from_waker(&self.waker);
-        if let Poll::Ready(None) = actor.as_mut().poll_next(&mut cx) {
-            self.actor = None;
-        }
-        true
-    }
-
-    /// Reads and forgets what a client sends after a fault.
-    fn discard(&self, cx: &mut Context<'_>) {
-        while let Poll::Ready(chunk) = self.incoming.poll(cx) {
-            if !matches!(chunk, Some(Ok(_))) {
-                self.link.peer_is_done();
-                return;
-            }
-        }
-    }
-
-    /// Appends what is next to be written to `out`: whole frames, as many as wait, up to about [`Self::GATHER`].
-    pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<Taken> {
-        loop {
-            // First what comes in: a client that always has something waiting for it must be heard, too.
-            let ran = self.run_actor();
-            if let Poll::Ready(taken) = self.link.poll_take(cx, out, Self::GATHER) {
-                return Poll::Ready(taken);
-            }
-            if self.actor.is_none() && !self.link.is_ending() {
-                return Poll::Ready(Taken::End);
-            }
-            if self.incoming.is_discarded() {
-                self.discard(cx);
-            }
-            self.alarm.writer.register(cx.waker());
-            // It may have rung just before it knew whom to wake.
-            if !ran && !self.alarm.rings.load(Ordering::Acquire) {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-impl Stream for Writer {
-    type Item = Result<Bytes, actix_web::Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // Not held while the actor runs: nothing of what it calls comes here.
-        let mut gathered = GATHERED.take();
-        let taken = self.poll_take(cx, &mut gathered);
-        // One great frame must not hold its size for ever.
-        let is_great = gathered.capacity() > 4 * Self::GATHER;
-        let item = taken.map(|taken| match taken {
-            // Its memory is used again once the chunk has been written.
-            Taken::Frames => Some(Ok(gathered.split().freeze())),
-            Taken::End => None,
-        });
-        if !is_great {
-            GATHERED.set(gathered);
-        }
-        item
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.hub.closed(&self.link);
     }
 }

@@ -16,38 +16,58 @@ pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadErro
 
 /// What the client sends: read by the guard, and by the writer once nobody wants it any more.
 #[derive(Clone)]
-pub(super) struct Incoming {
-    payload: Rc<RefCell<ByteStream>>,
+pub(super) struct Incoming(Rc<Shared>);
+
+struct Shared {
+    payload: RefCell<ByteStream>,
     /// A fault was found: the rest is read and thrown away until the peer has seen the close frame. Closing at once would
     /// reset the connection, and the frame could be lost on its way.
-    discards: Rc<Cell<bool>>,
+    discards: Cell<bool>,
+    /// What the guard found, for whoever closes the connection.
+    fault: Cell<Option<CloseCode>>,
+    /// Whole frames that the guard let through and the actor has not heard yet.
+    unheard: Cell<usize>,
 }
 
 impl Incoming {
     pub(super) fn new(payload: ByteStream) -> Self {
-        Self {
-            payload: Rc::new(RefCell::new(payload)),
-            discards: Rc::default(),
-        }
+        Self(Rc::new(Shared {
+            payload: RefCell::new(payload),
+            discards: Cell::new(false),
+            fault: Cell::new(None),
+            unheard: Cell::new(0),
+        }))
     }
 
     /// From now on, nothing that comes is of interest.
     pub(super) fn discard(&self) {
-        self.discards.set(true);
+        self.0.discards.set(true);
     }
 
     pub(super) fn is_discarded(&self) -> bool {
-        self.discards.get()
+        self.0.discards.get()
+    }
+
+    pub(super) fn fault(&self) -> Option<CloseCode> {
+        self.0.fault.get()
+    }
+
+    /// The actor has heard a frame.
+    pub(super) fn heard(&self) {
+        let unheard = &self.0.unheard;
+        unheard.set(unheard.get().saturating_sub(1));
     }
 
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
-        self.payload.borrow_mut().as_mut().poll_next(cx)
+        self.0.payload.borrow_mut().as_mut().poll_next(cx)
     }
 }
 
 /// Reads frame headers as the bytes pass, and stops at the first that breaks a rule.
 ///
-/// The decoder would notice only when the whole frame is buffered, and a header may announce as much as it likes.
+/// The decoder would notice only when the whole frame is buffered, and a header may announce as much as it likes. It would also
+/// read as long as there is anything to read before it hands on the first frame; so the guard has nothing for it while there
+/// are frames that nobody has heard. What a client has sent and nobody processes stays in the network.
 pub(super) struct Guard {
     incoming: Incoming,
     /// The most that one frame may carry.
@@ -56,11 +76,7 @@ pub(super) struct Guard {
     header_len: usize,
     /// Payload bytes of the current frame that are still to come.
     payload_left: u64,
-    fault: Fault,
 }
-
-/// What was found, for whoever closes the connection.
-pub(super) type Fault = Rc<Cell<Option<CloseCode>>>;
 
 impl Guard {
     pub(super) fn new(incoming: Incoming, limit: u64) -> Self {
@@ -70,17 +86,13 @@ impl Guard {
             header: [0; 14],
             header_len: 0,
             payload_left: 0,
-            fault: Rc::default(),
         }
-    }
-
-    pub(super) fn fault(&self) -> Fault {
-        self.fault.clone()
     }
 
     /// How many bytes of `chunk` are fit to be passed on; fewer than all of them if there is a fault behind.
     fn inspect(&mut self, chunk: &[u8]) -> usize {
-        let mut position = 0;
+        let shared = &self.incoming.0;
+        let (mut position, mut frames) = (0, 0);
         // Where the header began that is being read, if it began in this chunk.
         let mut frame_start = 0;
         while position < chunk.len() {
@@ -90,6 +102,7 @@ impl Guard {
                 self.payload_left -= skipped;
                 position += skipped as usize;
                 frame_start = position;
+                frames += usize::from(self.payload_left == 0);
                 continue;
             }
             self.header[self.header_len] = chunk[position];
@@ -102,14 +115,17 @@ impl Guard {
                     self.header_len = 0;
                     if length == 0 {
                         frame_start = position;
+                        frames += 1;
                     }
                 }
                 Err(code) => {
-                    self.fault.set(Some(code));
-                    return frame_start;
+                    shared.fault.set(Some(code));
+                    position = frame_start;
+                    break;
                 }
             }
         }
+        shared.unheard.set(shared.unheard.get() + frames);
         position
     }
 
@@ -159,7 +175,11 @@ impl Stream for Guard {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.fault.get().is_some() {
+        // The decoder has a frame to hand on, so that it need not be woken.
+        if self.incoming.0.unheard.get() > 0 {
+            return Poll::Pending;
+        }
+        if self.incoming.fault().is_some() {
             return Poll::Ready(None);
         }
         match self.incoming.poll(cx) {
@@ -172,5 +192,47 @@ impl Stream for Guard {
             Poll::Ready(_) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::task::Waker;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    fn next(guard: &mut Guard) -> Poll<Option<usize>> {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let chunk = Pin::new(guard).poll_next(cx);
+        chunk.map(|chunk| chunk.map(|bytes| bytes.unwrap().len()))
+    }
+
+    #[test]
+    fn no_more_is_read_than_the_actor_has_heard() {
+        // Masked texts of 4 bytes: one and a half, the rest of the second, one with a ping that has no payload.
+        let text = [&[0x81, 0x84, 0, 0, 0, 0][..], b"text"].concat();
+        let ping = [0x89, 0x80, 0, 0, 0, 0];
+        let chunks = [
+            [&text[..], &text[..5]].concat(),
+            text[5..].to_vec(),
+            [&text[..], &ping].concat(),
+        ];
+        let chunks = chunks.map(|chunk| Ok(Bytes::from(chunk)));
+        let incoming = Incoming::new(Box::pin(stream::iter(chunks)));
+        let mut guard = Guard::new(incoming.clone(), 100);
+        assert_eq!(next(&mut guard), Poll::Ready(Some(15)));
+        assert_eq!(next(&mut guard), Poll::Pending);
+        incoming.heard();
+        assert_eq!(next(&mut guard), Poll::Ready(Some(5)));
+        assert_eq!(next(&mut guard), Poll::Pending);
+        incoming.heard();
+        assert_eq!(next(&mut guard), Poll::Ready(Some(16)));
+        incoming.heard();
+        assert_eq!(next(&mut guard), Poll::Pending);
+        incoming.heard();
+        assert_eq!(next(&mut guard), Poll::Ready(None));
     }
 }

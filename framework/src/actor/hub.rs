@@ -20,8 +20,7 @@ use super::channel::ChannelShard;
 use super::handover::Arrivals;
 use super::link::{Cut, Link, Manner};
 use super::messages::{
-    Broadcast, ChannelMessage, HubItem, HubItems, HubMessage, Knock, RoomMessage, SessionMessage,
-    Topic,
+    Broadcast, ChannelMessage, HubItem, HubMessage, Knock, RoomMessage, SessionMessage, Topic,
 };
 use super::pipe::{LinkId, Pipe};
 use super::session::{SessionActor, SessionSeed};
@@ -294,7 +293,7 @@ impl Hub {
         }
     }
 
-    pub(crate) fn apply_all(&self, items: HubItems) {
+    pub(crate) fn apply_all(&self, items: impl IntoIterator<Item = HubItem>) {
         let mut items = items.into_iter().peekable();
         while let Some(item) = items.next() {
             let HubItem::Publish(topic, broadcast) = item else {

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix::Addr;
@@ -13,7 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::inbox::Inbox;
 use super::messages::SessionMessage;
-use super::pipe::{LinkId, Pipe};
+use super::pipe::{LinkId, Pipe, Waiting};
 use super::session::SessionActor;
 use crate::close::CloseCode;
 use crate::config::Heartbeat;
@@ -260,14 +259,8 @@ impl Link {
         self.pipe.borrow().wake();
     }
 
-    /// Appends what is next to be written to `out`, up to about `limit` bytes, or promises to wake the caller when there is
-    /// something.
-    pub(crate) fn poll_take(
-        &self,
-        cx: &Context<'_>,
-        out: &mut BytesMut,
-        limit: usize,
-    ) -> Poll<Taken> {
+    /// Appends what is next to be written to `out`, up to about `limit` bytes. `None` if there is nothing now.
+    pub(crate) fn take(&self, out: &mut BytesMut, limit: usize) -> Option<Taken> {
         let welcome = self.welcome.take();
         if let Some(welcome) = &welcome {
             out.extend_from_slice(welcome);
@@ -284,27 +277,33 @@ impl Link {
                     attachment.session.do_send(message);
                 }
             }
-            return Poll::Ready(Taken::Frames);
+            return Some(Taken::Frames);
         }
         if welcome.is_some() {
-            return Poll::Ready(Taken::Frames);
+            return Some(Taken::Frames);
         }
-        if let Some(ending) = &mut *ending {
-            let before = out.len();
-            for frame in &mut ending.frames {
-                // Nothing may follow a close frame.
-                ending.pipe_first = false;
-                out.extend_from_slice(&frame);
-            }
-            if out.len() > before {
-                return Poll::Ready(Taken::Frames);
-            }
-            ending.is_said = true;
-            if ending.is_over {
-                return Poll::Ready(Taken::End);
-            }
+        let ending = ending.as_mut()?;
+        let before = out.len();
+        for frame in &mut ending.frames {
+            // Nothing may follow a close frame.
+            ending.pipe_first = false;
+            out.extend_from_slice(&frame);
         }
-        pipe.expect(cx);
-        Poll::Pending
+        if out.len() > before {
+            return Some(Taken::Frames);
+        }
+        ending.is_said = true;
+        ending.is_over.then_some(Taken::End)
+    }
+
+    /// Lets `writer` write when there is something to take, after there was nothing.
+    pub(crate) fn expect(&self, writer: Waiting) {
+        self.pipe.borrow().expect(writer);
+    }
+
+    /// Lets `writer` write what is left, and when there is more. Not for a connection that is ending, which may leave something
+    /// for ever.
+    pub(crate) fn go_on(&self, writer: Waiting) {
+        self.pipe.borrow().go_on(writer);
     }
 }

@@ -20,3 +20,4 @@ pub(crate) mod session;
 pub(crate) mod shared;
 pub(crate) mod topics;
 pub(crate) mod turn;
+pub(crate) mod writer;

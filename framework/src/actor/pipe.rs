@@ -2,8 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::rc::{Rc, Weak};
+use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
 
@@ -15,12 +15,26 @@ use crate::wire::frame::Encoded;
 /// Which connection of a worker. Never used again.
 pub(crate) type LinkId = u64;
 
+/// Whoever waits until there is something to write.
+pub(crate) enum Waiting {
+    /// A task, which has to be woken first.
+    Task(Waker),
+    /// What can write at once.
+    Outlet(Weak<dyn Outlet>),
+}
+
+/// The writing end of a connection, called rather than woken: a fan-out to thousands need not put as many tasks into a queue
+/// and take them out again.
+pub(crate) trait Outlet {
+    /// Writes what waits, as far as the socket takes it.
+    fn write(self: Rc<Self>);
+}
+
 /// Fan-out pushes into it, the connection's writer pulls from it, the session decides about it.
 pub(crate) struct Pipe {
     format: Format,
     outbox: RefCell<Outbox>,
-    /// Whoever waits for something to write.
-    writer: Cell<Option<Waker>>,
+    writer: Cell<Option<Waiting>>,
     turn: Rc<Turn>,
     /// The connection at the other end, if there is one.
     reader: Cell<Option<LinkId>>,
@@ -74,9 +88,18 @@ impl Pipe {
         }
     }
 
-    /// Wakes the caller when there is something to write.
-    pub(crate) fn expect(&self, cx: &Context<'_>) {
-        self.writer.set(Some(cx.waker().clone()));
+    /// Lets `writer` write when something comes.
+    pub(crate) fn expect(&self, writer: Waiting) {
+        self.writer.set(Some(writer));
+    }
+
+    /// Lets `writer` write again: at the end of the turn if something is left, otherwise when something comes.
+    pub(crate) fn go_on(&self, writer: Waiting) {
+        if self.is_empty() {
+            self.expect(writer);
+        } else {
+            self.turn.write(writer);
+        }
     }
 
     /// Appends the next frames to `out`, up to about `limit` bytes. False if nothing waits.

@@ -13,17 +13,20 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Semaphore;
+use tokio::task::{coop, yield_now};
 
 use super::address::HubAddress;
 use super::hub::Hub;
 use super::messages::{
     ChannelMessage, HubItems, HubMessage, LobbyMessage, RoomAddress, RoomMessage,
 };
+use super::pipe::Waiting;
 use super::shared::Shared;
 use crate::ids::ChannelName;
 
@@ -33,6 +36,13 @@ const SLICE: usize = 61;
 /// After how many turns a writer has had its slice, at most. Fewer, and a burst that is still coming in is written in pieces;
 /// more, and those who wait wait longer for the sake of those who speak.
 const TURNS: usize = 16;
+
+/// How many turns in a row may end with nothing but messages to actors, who are heard before anybody writes. What a client
+/// publishes is heard by its session, then by the channel.
+const HEARINGS: usize = 4;
+
+/// How many messages the memory may hold that is kept for the next turn.
+const SPARE: usize = 256;
 
 thread_local! {
     static OF_THIS_THREAD: RefCell<Weak<Turn>> = const { RefCell::new(Weak::new()) };
@@ -51,16 +61,27 @@ enum Outward {
 #[derive(Default)]
 pub(crate) struct Turn {
     outward: RefCell<Vec<Outward>>,
-    /// The memory for the next list of what leaves.
+    /// The memory for the next list of what leaves, and for the next items for one hub.
     spare: Cell<Vec<Outward>>,
+    spare_items: Cell<HubItems>,
     /// The hubs that live on this thread. It is one, except in tests.
     hubs: RefCell<Vec<Weak<Hub>>>,
     /// Writers with something to write, the one that has waited longest first.
-    writers: RefCell<VecDeque<Waker>>,
+    writers: RefCell<VecDeque<Waiting>>,
+    /// How many turns in a row have ended without a write.
+    hearings: Cell<usize>,
     /// The task that ends the turn, while it sleeps.
     task: Cell<Option<Waker>>,
     /// The task has gone with its runtime. A thread may get another, as tests do.
     is_over: Cell<bool>,
+}
+
+impl Outward {
+    /// Whether it is for an actor that is likely to live on this thread; where rooms have threads of their own, looking for
+    /// that would cost more than a turn.
+    fn is_for_an_actor(&self) -> bool {
+        matches!(self, Self::Room(..) | Self::Lobby(..) | Self::Channel(..))
+    }
 }
 
 impl fmt::Debug for Turn {
@@ -81,7 +102,8 @@ impl Turn {
             }
             let turn = Rc::new(Self::default());
             let task = Task(turn.clone());
-            actix_rt::spawn(poll_fn(move |cx| task.0.end(cx)));
+            // It bounds by itself what it does at a time.
+            actix_rt::spawn(coop::unconstrained(poll_fn(move |cx| task.0.end(cx))));
             *known = Rc::downgrade(&turn);
             turn
         })
@@ -132,6 +154,10 @@ impl Turn {
         if let Some(Outward::Items(last, waiting)) = self.outward.borrow_mut().last_mut()
             && last.is(hub)
         {
+            if !waiting.spilled() {
+                let few = std::mem::replace(waiting, self.spare_items.take());
+                waiting.extend(few);
+            }
             waiting.append(&mut items);
         }
         if !items.is_empty() {
@@ -146,7 +172,7 @@ impl Turn {
     }
 
     /// Lets a writer write at the end of the turn.
-    pub(crate) fn write(&self, writer: Waker) {
+    pub(crate) fn write(&self, writer: Waiting) {
         self.writers.borrow_mut().push_back(writer);
         self.wake();
     }
@@ -168,38 +194,70 @@ impl Turn {
                 Some(hub) => hub.hear(message),
                 None => address.send(message),
             },
-            Outward::Items(address, items) => match self.hub_at(&address) {
-                Some(hub) => hub.apply_all(items),
+            Outward::Items(address, mut items) => match self.hub_at(&address) {
+                Some(hub) => {
+                    hub.apply_all(items.drain(..));
+                    if items.spilled() && items.capacity() <= SPARE {
+                        self.spare_items.set(items);
+                    }
+                }
                 None => address.send_batch(items),
             },
         }
     }
 
-    fn end(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Sends what leaves the thread or goes to another of its actors. True if one of those has something to do now.
+    fn send_outward(&self) -> bool {
         let mut outward = self.outward.replace(self.spare.take());
+        let has_told = outward.iter().any(Outward::is_for_an_actor);
         for message in outward.drain(..) {
             self.send(message);
         }
-        if outward.capacity() <= SLICE {
+        if outward.capacity() <= SPARE {
             self.spare.set(outward);
         }
-        // A part of those who wait, so that each is served in so many turns, whatever else there is to do.
+        has_told
+    }
+
+    /// Lets a part of those who wait write: so many that each is served in so many turns, whatever else there is to do.
+    fn write_slice(&self) {
         let slice = SLICE.max(self.writers.borrow().len() / TURNS);
         for _ in 0..slice {
-            // Not borrowed while it is woken, which may end somebody who has something to say to that.
+            // Not borrowed while it writes, which may end somebody who has something to say to that.
             let writer = self.writers.borrow_mut().pop_front();
-            let Some(writer) = writer else { break };
-            writer.wake();
+            match writer {
+                Some(Waiting::Outlet(outlet)) => {
+                    if let Some(outlet) = outlet.upgrade() {
+                        outlet.write();
+                    }
+                }
+                Some(Waiting::Task(task)) => task.wake(),
+                None => break,
+            }
         }
+    }
+
+    fn end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Who was told something now may have to tell others, of whom some write: one write for all of it is enough.
+        let hearings = self.hearings.get();
+        if self.send_outward() && hearings < HEARINGS {
+            self.hearings.set(hearings + 1);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.hearings.set(0);
+        self.write_slice();
         let mut writers = self.writers.borrow_mut();
-        // A hub that was told something may have had to tell others.
-        if writers.is_empty() && self.outward.borrow().is_empty() {
+        if !writers.is_empty() {
+            // After the runtime has looked for new input and all have heard it.
+            let _goes_on = pin!(yield_now()).poll(cx);
+        } else if !self.outward.borrow().is_empty() {
+            cx.waker().wake_by_ref();
+        } else {
             if writers.capacity() > 4 * SLICE {
                 *writers = VecDeque::new();
             }
             self.task.set(Some(cx.waker().clone()));
-        } else {
-            cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
@@ -239,7 +297,7 @@ mod tests {
             let server = crate::Server::builder().config(config).build().unwrap();
             let hub = Hub::start(server.shared);
             let session = SessionId::random();
-            hub.apply_all(smallvec![HubItem::Adopt {
+            hub.apply_all([HubItem::Adopt {
                 session,
                 format: Format::Json,
                 topic: Topic::Room(RoomId::random()),

@@ -27,7 +27,7 @@ const ACKNOWLEDGE_EACH: u64 = 256;
 const BEHIND: u64 = 16;
 
 /// How much a connection's writer takes at a time.
-const GATHER: usize = crate::actor::connection::Writer::GATHER;
+const GATHER: usize = crate::actor::writer::Writer::GATHER;
 
 /// The default of [`Limits::nesting`](crate::config::Limits::nesting); asking for all defaults would look at the machine.
 const NESTING: usize = 32;

@@ -17,6 +17,7 @@ use super::socket::cut_of;
 use crate::actor::connection::{self, Handshake};
 use crate::actor::guard::ByteStream;
 use crate::actor::hub::{Hub, Opening};
+use crate::actor::writer::Body;
 use crate::error::Refusal;
 use crate::room::client::Claims;
 use crate::wire::codec::Format;
@@ -76,7 +77,7 @@ impl Door {
                 let incoming: ByteStream = Box::pin(payload);
                 let (mut response, writer) =
                     connection::open(hub, &handshake, opening, incoming, cut_of(request));
-                response.streaming(writer)
+                response.streaming(Body::new(writer))
             }
             Err((status, refusal)) => {
                 tracing::debug!(%status, %refusal, "refused");

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_codec::Framed;
@@ -28,12 +28,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::Encoder;
 use tokio_util::io::poll_read_buf;
 
-use crate::actor::connection::Writer;
 use crate::actor::guard::ByteStream;
-use crate::actor::link::{Cut, Taken};
+use crate::actor::link::{Cut, Link, Taken};
+use crate::actor::pipe::{Outlet, Waiting};
+use crate::actor::writer::Writer;
 
-/// How much is read at a time.
-const READ: usize = 16 << 10;
+/// How much is read at a time, at least.
+const READ: usize = 4 << 10;
+
+/// How much memory is asked for at a time. Many messages share it; what is still waiting for its room keeps it from being used
+/// again, so that a burst takes more of it.
+const READ_MEMORY: usize = 32 << 10;
 
 thread_local! {
     /// Used by one connection at a time, while it is polled; never held between polls.
@@ -80,8 +85,10 @@ impl<Io: AsyncRead + Unpin> Stream for Incoming<Io> {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.early))));
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            // What was read before has been taken out of its memory by now, so that this mostly gets the same again.
-            buffer.reserve(READ);
+            if buffer.capacity() < READ {
+                // What was read before has mostly been forgotten by now: then this is the same memory again.
+                buffer.reserve(READ_MEMORY);
+            }
             let mut io = self.io.borrow_mut();
             Poll::Ready(
                 match ready!(poll_read_buf(Pin::new(&mut *io), cx, buffer)) {
@@ -94,18 +101,17 @@ impl<Io: AsyncRead + Unpin> Stream for Incoming<Io> {
     }
 }
 
-/// Writes to the socket: first the answer to the handshake, then what the connection's writer has to say.
-struct Outgoing<Io> {
+/// The writing end of the socket, used by the connection's task and, between its polls, by the thread's turn.
+struct Socket<Io> {
     io: Rc<RefCell<Io>>,
-    /// `None` once everything is said.
-    writer: Option<Writer>,
-    /// The answer to the handshake; later what the socket did not take.
-    unsent: Bytes,
-    /// Whether the answer has gone out.
-    has_answered: bool,
+    /// First the answer to the handshake; later what the socket did not take. While there is any, the task sees to it.
+    unsent: RefCell<Bytes>,
+    task: RefCell<Waker>,
+    /// `None` if the handshake was answered otherwise.
+    link: Option<Rc<Link>>,
 }
 
-impl<Io: AsyncWrite + Unpin> Outgoing<Io> {
+impl<Io: AsyncWrite + Unpin> Socket<Io> {
     fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match ready!(Pin::new(&mut *self.io.borrow_mut()).poll_write(cx, bytes)) {
             Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -114,36 +120,35 @@ impl<Io: AsyncWrite + Unpin> Outgoing<Io> {
     }
 
     /// Writes what is left of earlier frames.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.unsent.is_empty() {
-            let written = ready!(self.poll_write(cx, &self.unsent))?;
-            let _written = self.unsent.split_to(written);
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut unsent = self.unsent.borrow_mut();
+        while !unsent.is_empty() {
+            let written = ready!(self.poll_write(cx, &unsent))?;
+            let _written = unsent.split_to(written);
         }
-        self.unsent = Bytes::new();
+        *unsent = Bytes::new();
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is next. What the socket does not take is left in `unsent`.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(writer) = &mut self.writer else {
-            return Poll::Ready(());
-        };
-        // Not held while the writer's actor runs: nothing of what it calls comes here.
+    /// Writes what `gather` appends. What the socket does not take is left in `unsent`, also if the socket is broken.
+    fn send<T>(
+        &self,
+        cx: &mut Context<'_>,
+        gather: impl FnOnce(&mut Context<'_>, &mut BytesMut) -> T,
+    ) -> T {
+        // Not held while others run: nothing of what they call comes here.
         let mut buffer = WRITE_BUFFER.take();
-        buffer.extend_from_slice(&std::mem::take(&mut self.unsent));
-        let taken = writer.poll_take(cx, &mut buffer);
-        if taken == Poll::Ready(Taken::End) {
-            self.writer = None;
-        }
+        buffer.extend_from_slice(&self.unsent.take());
+        let gathered = gather(cx, &mut buffer);
         if !buffer.is_empty() {
             // Written from the thread's buffer: only what the socket does not take is copied.
-            match self.poll_write(cx, &buffer) {
-                Poll::Ready(Ok(written)) if written == buffer.len() => {}
-                Poll::Ready(Ok(written)) => {
-                    self.unsent = Bytes::copy_from_slice(&buffer[written..]);
-                }
-                Poll::Ready(Err(_)) => self.writer = None,
-                Poll::Pending => self.unsent = Bytes::copy_from_slice(&buffer),
+            let written = match self.poll_write(cx, &buffer) {
+                Poll::Ready(Ok(written)) => written,
+                Poll::Ready(Err(_)) | Poll::Pending => 0,
+            };
+            if written < buffer.len() {
+                self.unsent
+                    .replace(Bytes::copy_from_slice(&buffer[written..]));
             }
             buffer.clear();
         }
@@ -151,27 +156,80 @@ impl<Io: AsyncWrite + Unpin> Outgoing<Io> {
             // One great frame must not hold its size for ever.
             WRITE_BUFFER.set(buffer);
         }
-        taken.map(|_| ())
+        gathered
+    }
+
+    fn has_unsent(&self) -> bool {
+        !self.unsent.borrow().is_empty()
     }
 }
 
-impl<Io: AsyncWrite + Unpin> Future for Outgoing<Io> {
+impl<Io: AsyncWrite + Unpin + 'static> Socket<Io> {
+    fn waiting(self: &Rc<Self>) -> Waiting {
+        let socket = Rc::downgrade(self);
+        Waiting::Outlet(socket)
+    }
+}
+
+impl<Io: AsyncWrite + Unpin + 'static> Outlet for Socket<Io> {
+    fn write(self: Rc<Self>) {
+        let Some(link) = &self.link else { return };
+        if self.has_unsent() {
+            return;
+        }
+        let task = self.task.borrow();
+        if link.is_ending() {
+            return task.wake_by_ref();
+        }
+        let cx = &mut Context::from_waker(&task);
+        let taken = self.send(cx, |_, out| link.take(out, Writer::GATHER));
+        match taken {
+            _ if self.has_unsent() => task.wake_by_ref(),
+            Some(Taken::Frames) => link.go_on(self.waiting()),
+            Some(Taken::End) => task.wake_by_ref(),
+            None => link.expect(self.waiting()),
+        }
+    }
+}
+
+/// The connection's task: it reads, lets the connection's actor run, and writes what the turn could not.
+struct Driver<Io> {
+    socket: Rc<Socket<Io>>,
+    /// `None` once everything is said.
+    writer: Option<Writer>,
+    /// Whether the answer to the handshake has gone out.
+    has_answered: bool,
+}
+
+impl<Io: AsyncWrite + Unpin + 'static> Future for Driver<Io> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let socket = &this.socket;
+        socket.task.borrow_mut().clone_from(cx.waker());
         loop {
             // The answer to the handshake goes together with the first frames: a storm of clients is let in with one write each.
             let is_first = !std::mem::replace(&mut this.has_answered, true);
-            if !(is_first && this.writer.is_some()) && ready!(this.poll_flush(cx)).is_err() {
+            if !(is_first && this.writer.is_some()) && ready!(socket.poll_flush(cx)).is_err() {
                 return Poll::Ready(());
             }
-            if this.writer.is_none() {
+            let Some(writer) = &mut this.writer else {
                 // What was said is said; whether the other end still hears the ending is its own affair.
-                let _closed = ready!(Pin::new(&mut *this.io.borrow_mut()).poll_shutdown(cx));
+                let _closed = ready!(Pin::new(&mut *socket.io.borrow_mut()).poll_shutdown(cx));
                 return Poll::Ready(());
+            };
+            // First what comes in: a client that always has something waiting for it must be heard, too.
+            writer.run_actor(cx);
+            let taken = socket.send(cx, |cx, out| {
+                writer.poll_take(cx, out, |_| socket.waiting())
+            });
+            match taken {
+                Poll::Ready(Taken::Frames) => {}
+                Poll::Ready(Taken::End) => this.writer = None,
+                Poll::Pending if socket.has_unsent() => {}
+                Poll::Pending => return Poll::Pending,
             }
-            ready!(this.poll_next(cx));
         }
     }
 }
@@ -252,10 +310,15 @@ where
             codec.encode(h1::Message::Chunk(None), &mut start)?;
         }
     }
-    actix_web::rt::spawn(Outgoing {
+    let socket = Socket {
         io,
+        unsent: RefCell::new(start.freeze()),
+        task: RefCell::new(Waker::noop().clone()),
+        link: writer.as_ref().map(Writer::link).cloned(),
+    };
+    actix_web::rt::spawn(Driver {
+        socket: Rc::new(socket),
         writer,
-        unsent: start.freeze(),
         has_answered: false,
     });
     Ok(())

@@ -87,11 +87,20 @@ pub(super) fn values<'a, const N: usize>(
     Ok(names.map(|name| bytes(fields.get(name).copied())))
 }
 
+/// How many brackets open in `text`, also within its strings.
+fn opening(text: &[u8]) -> usize {
+    // In bytes, as many as cannot overflow one: so the compiler counts 16 at a time.
+    let in_chunk = |chunk: &[u8]| {
+        let is_opening = |byte: &u8| u8::from(matches!(byte, b'{' | b'['));
+        usize::from(chunk.iter().map(is_opening).sum::<u8>())
+    };
+    text.chunks(usize::from(u8::MAX)).map(in_chunk).sum()
+}
+
 /// Whether objects and arrays stand deeper within each other than `most`. Expects valid JSON.
 pub(super) fn is_deeper_than(text: &[u8], most: usize) -> bool {
     // Mostly there are fewer brackets in all, and counting is faster than reading.
-    let opening = text.iter().filter(|byte| matches!(byte, b'{' | b'['));
-    if opening.count() <= most {
+    if opening(text) <= most {
         return false;
     }
     let mut depth = 0_usize;
@@ -130,6 +139,14 @@ mod tests {
     fn brackets_in_texts_are_no_nesting() {
         assert!(!is_deeper_than(br#"{"a":"[[[\"[[[","b":[1]}"#, 2));
         assert!(is_deeper_than(br#"{"a":"\\","b":[[1]]}"#, 2));
+    }
+
+    #[test]
+    fn any_number_of_brackets_is_counted() {
+        for count in [0, 1, 254, 255, 256, 510, 511, 100_000] {
+            assert_eq!(opening("[{".repeat(count).as_bytes()), 2 * count);
+            assert_eq!(opening("]}x".repeat(count).as_bytes()), 0);
+        }
     }
 
     #[test]
