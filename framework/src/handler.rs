@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Refusal;
+use crate::ids::IdHasher;
 use crate::room::Room;
 use crate::room::client::Client;
 use crate::room::context::RoomContext;
@@ -108,14 +109,15 @@ type Erased<R> = Box<
 
 /// The message types that a room takes: filled by [`Room::handlers`], once per server.
 pub struct Handlers<R: Room> {
-    by_name: HashMap<&'static str, Erased<R>>,
+    /// Its keys are the application's own, so that nobody can choose them to collide.
+    by_name: HashMap<&'static str, Erased<R>, IdHasher>,
     repeated: Option<&'static str>,
 }
 
 impl<R: Room> Handlers<R> {
     pub(crate) fn collect() -> Self {
         let mut handlers = Self {
-            by_name: HashMap::new(),
+            by_name: HashMap::default(),
             repeated: None,
         };
         R::handlers(&mut handlers);

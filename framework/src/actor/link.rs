@@ -48,6 +48,8 @@ pub(crate) struct Link {
     pulse: Cell<Pulse>,
     /// The client is not read from, because rooms have not taken what it sent: its silence means nothing.
     is_held_back: Cell<bool>,
+    /// All that is to be said is in the pipe: no welcome waits, and no ending has begun.
+    is_plain: Cell<bool>,
     /// The `welcome`, which goes before everything: it is the connection's own, whatever becomes of it next.
     welcome: Cell<Option<Bytes>>,
     ending: RefCell<Option<Ending>>,
@@ -102,6 +104,7 @@ impl Link {
             attached: Notify::new(),
             pulse: Cell::new(Pulse::new(now)),
             is_held_back: Cell::new(false),
+            is_plain: Cell::new(true),
             welcome: Cell::new(None),
             ending: RefCell::new(None),
             cut,
@@ -111,6 +114,7 @@ impl Link {
     /// From now on the connection is this session's, and it is told so first.
     pub(crate) fn attach(&self, attachment: Attachment, pipe: Rc<Pipe>, welcome: Option<Bytes>) {
         self.welcome.set(welcome);
+        self.is_plain.set(false);
         pipe.connect(self.id);
         self.format.set(pipe.format());
         // The writer waits at the pipe that it has had.
@@ -215,6 +219,7 @@ impl Link {
 
     fn begin_ending(&self, ending: Ending) {
         self.ending.borrow_mut().get_or_insert(ending);
+        self.is_plain.set(false);
         self.wake();
     }
 
@@ -227,7 +232,7 @@ impl Link {
     }
 
     pub(crate) fn is_ending(&self) -> bool {
-        self.ending.borrow().is_some()
+        !self.is_plain.get() && self.ending.borrow().is_some()
     }
 
     /// Cuts the connection if its ending takes too long.
@@ -261,23 +266,19 @@ impl Link {
 
     /// Appends what is next to be written to `out`, up to about `limit` bytes. `None` if there is nothing now.
     pub(crate) fn take(&self, out: &mut BytesMut, limit: usize) -> Option<Taken> {
+        if self.is_plain.get() {
+            return self.take_pending(out, limit);
+        }
         let welcome = self.welcome.take();
         if let Some(welcome) = &welcome {
             out.extend_from_slice(welcome);
         }
         let mut ending = self.ending.borrow_mut();
-        let pipe = self.pipe.borrow();
-        if ending.as_ref().is_none_or(|ending| ending.pipe_first) && pipe.take(out, limit) {
-            let mut pulse = self.pulse.get();
-            pulse.took();
-            self.pulse.set(pulse);
-            while let Some(room) = pipe.with_outbox(Outbox::caught_up) {
-                if let Some(attachment) = &*self.attachment.borrow() {
-                    let message = SessionMessage::CaughtUp { room };
-                    attachment.session.do_send(message);
-                }
-            }
-            return Some(Taken::Frames);
+        self.is_plain.set(ending.is_none());
+        if ending.as_ref().is_none_or(|ending| ending.pipe_first)
+            && let Some(taken) = self.take_pending(out, limit)
+        {
+            return Some(taken);
         }
         if welcome.is_some() {
             return Some(Taken::Frames);
@@ -294,6 +295,24 @@ impl Link {
         }
         ending.is_said = true;
         ending.is_over.then_some(Taken::End)
+    }
+
+    /// Takes from the pipe, and tells the session of the rooms that have caught up by that.
+    fn take_pending(&self, out: &mut BytesMut, limit: usize) -> Option<Taken> {
+        let pipe = self.pipe.borrow();
+        if !pipe.take(out, limit) {
+            return None;
+        }
+        let mut pulse = self.pulse.get();
+        pulse.took();
+        self.pulse.set(pulse);
+        while let Some(room) = pipe.with_outbox(Outbox::caught_up) {
+            if let Some(attachment) = &*self.attachment.borrow() {
+                let message = SessionMessage::CaughtUp { room };
+                attachment.session.do_send(message);
+            }
+        }
+        Some(Taken::Frames)
     }
 
     /// Lets `writer` write when there is something to take, after there was nothing.

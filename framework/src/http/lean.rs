@@ -5,7 +5,7 @@
 //! and the connection's writer is driven by a loop of a few lines. Between messages such a connection holds no buffer at all:
 //! what is read goes through one buffer per thread, and so does what is written unless the socket is full.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -72,7 +72,7 @@ pub(crate) struct LeanSocket {
 
 /// The bytes that a client sends.
 struct Incoming<Io> {
-    io: Rc<RefCell<Io>>,
+    socket: Rc<Socket<Io>>,
     /// What came together with the handshake.
     early: Bytes,
 }
@@ -89,7 +89,7 @@ impl<Io: AsyncRead + Unpin> Stream for Incoming<Io> {
                 // What was read before has mostly been forgotten by now: then this is the same memory again.
                 buffer.reserve(READ_MEMORY);
             }
-            let mut io = self.io.borrow_mut();
+            let mut io = self.socket.io.borrow_mut();
             Poll::Ready(
                 match ready!(poll_read_buf(Pin::new(&mut *io), cx, buffer)) {
                     Ok(0) => None,
@@ -101,14 +101,14 @@ impl<Io: AsyncRead + Unpin> Stream for Incoming<Io> {
     }
 }
 
-/// The writing end of the socket, used by the connection's task and, between its polls, by the thread's turn.
+/// The upgraded socket: read and written by the connection's task, and written between its polls by the thread's turn.
 struct Socket<Io> {
-    io: Rc<RefCell<Io>>,
+    io: RefCell<Io>,
     /// First the answer to the handshake; later what the socket did not take. While there is any, the task sees to it.
     unsent: RefCell<Bytes>,
     task: RefCell<Waker>,
-    /// `None` if the handshake was answered otherwise.
-    link: Option<Rc<Link>>,
+    /// Empty if the handshake was answered otherwise.
+    link: OnceCell<Rc<Link>>,
 }
 
 impl<Io: AsyncWrite + Unpin> Socket<Io> {
@@ -173,7 +173,7 @@ impl<Io: AsyncWrite + Unpin + 'static> Socket<Io> {
 
 impl<Io: AsyncWrite + Unpin + 'static> Outlet for Socket<Io> {
     fn write(self: Rc<Self>) {
-        let Some(link) = &self.link else { return };
+        let Some(link) = self.link.get() else { return };
         if self.has_unsent() {
             return;
         }
@@ -280,15 +280,20 @@ where
 {
     let parts = framed.into_parts();
     let mut codec = parts.codec;
-    let io = Rc::new(RefCell::new(parts.io));
+    let socket = Rc::new(Socket {
+        io: RefCell::new(parts.io),
+        unsent: RefCell::default(),
+        task: RefCell::new(Waker::noop().clone()),
+        link: OnceCell::new(),
+    });
     let place = Rc::new(Cell::new(None));
     request.extensions_mut().insert(LeanSocket {
         incoming: Box::pin(Incoming {
-            io: io.clone(),
+            socket: socket.clone(),
             // A copy, because an empty buffer is still a buffer of 8 KiB.
             early: Bytes::copy_from_slice(&parts.read_buf),
         }),
-        cut: cut(Rc::downgrade(&io)),
+        cut: cut(Rc::downgrade(&socket)),
         writer: place.clone(),
     });
     let response: Response<BoxBody> = match app.call(request).await {
@@ -310,24 +315,22 @@ where
             codec.encode(h1::Message::Chunk(None), &mut start)?;
         }
     }
-    let socket = Socket {
-        io,
-        unsent: RefCell::new(start.freeze()),
-        task: RefCell::new(Waker::noop().clone()),
-        link: writer.as_ref().map(Writer::link).cloned(),
-    };
+    socket.unsent.replace(start.freeze());
+    if let Some(writer) = &writer {
+        socket.link.get_or_init(|| writer.link().clone());
+    }
     actix_web::rt::spawn(Driver {
-        socket: Rc::new(socket),
+        socket,
         writer,
         has_answered: false,
     });
     Ok(())
 }
 
-fn cut<Io: Sever + 'static>(io: Weak<RefCell<Io>>) -> Cut {
+fn cut<Io: Sever + 'static>(socket: Weak<Socket<Io>>) -> Cut {
     Rc::new(move || {
-        if let Some(io) = io.upgrade()
-            && let Ok(io) = io.try_borrow()
+        if let Some(socket) = socket.upgrade()
+            && let Ok(io) = socket.io.try_borrow()
         {
             io.sever();
         }
