@@ -16,6 +16,11 @@ use courtside::prelude::*;
 
 use talking::{Bench, echo};
 use ticking::{Lateness, Ticking, Ticks};
+use tikv_jemallocator::Jemalloc;
+
+/// As docs/getting-started.md advises for production.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// A Courtside server to be measured.
 #[derive(Debug, Parser)]

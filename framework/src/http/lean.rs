@@ -38,7 +38,7 @@ const READ: usize = 4 << 10;
 
 /// How much memory is asked for at a time. Many messages share it; what is still waiting for its room keeps it from being used
 /// again, so that a burst takes more of it.
-const READ_MEMORY: usize = 32 << 10;
+const READ_MEMORY: usize = 16 << 10;
 
 thread_local! {
     /// Used by one connection at a time, while it is polled; never held between polls.
