@@ -124,6 +124,7 @@ ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## 
 - The servers are run in turn within each round, so that what disturbs the machine disturbs all.
 - CPU is the time that the server's process was on its core, in user and kernel; memory is its resident set, from \`/proc\`.
 - Courtside runs in two ways. *Lean* is by itself (\`Server::run\`), where a connection leaves the HTTP layer after its handshake; *mounted* is in an \`HttpServer\` of actix-web, beside whatever else that serves.
+  Its server is built as [getting-started.md](getting-started.md#in-production) advises for production: optimised across crates, and with jemalloc, as Bun has an allocator of its own.
 - All servers have compression off. Each is written as its own manual shows it: \`bench/peers\`, \`bench/server\`.
 
 ## Caveats

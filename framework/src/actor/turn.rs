@@ -5,9 +5,10 @@
 //! turn, behind everything else that was ready to run, a slice of them is let write, each with all that waits for it by then;
 //! what came in meanwhile is heard before the next slice. So the busier a thread is, the more frames leave in one write.
 //!
-//! Messages to other threads wait for the end of the turn, too: one wake-up of a sleeping thread is enough for all of them.
-//! They leave in the order in which they were sent, whomever they are for, so that no effect overtakes its cause.
-//! A hub of this thread is told then, too, but without its mailbox, unless that holds something which came before.
+//! Messages to rooms, channels, the lobby and hubs wait for the end of the turn, too: one wake-up of a sleeping thread is enough
+//! for all of them. They leave in the order in which they were sent, whomever they are for, so that no effect overtakes its
+//! cause. Where rooms live on this thread, they are heard before anybody writes. A hub of this thread is told without its
+//! mailbox, unless that holds something which came before.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -30,16 +31,17 @@ use super::pipe::Waiting;
 use super::shared::Shared;
 use crate::ids::ChannelName;
 
-/// How many writers write in one slice, at least. It is also about what the runtime runs before it looks for new input.
-const SLICE: usize = 61;
+/// How many writers write in one slice, at least. More, and a short list of them is written in pieces, as what comes in is heard
+/// between slices; fewer, and looking for input costs more than the writes that it saves.
+const SLICE: usize = 16;
 
-/// After how many turns a writer has had its slice, at most. Fewer, and a burst that is still coming in is written in pieces;
+/// After how many slices a writer has had its own, at most. Fewer, and a burst that is still coming in is written in pieces;
 /// more, and those who wait wait longer for the sake of those who speak.
 const TURNS: usize = 16;
 
-/// How many turns in a row may end with nothing but messages to actors, who are heard before anybody writes. What a client
-/// publishes is heard by its session, then by the channel.
-const HEARINGS: usize = 4;
+/// How many turns in a row may end with nothing but messages to rooms and channels of this thread, who are heard before anybody
+/// writes: a client speaks to a room, and that publishes.
+const HEARINGS: usize = 2;
 
 /// How many messages the memory may hold that is kept for the next turn.
 const SPARE: usize = 256;
@@ -68,20 +70,14 @@ pub(crate) struct Turn {
     hubs: RefCell<Vec<Weak<Hub>>>,
     /// Writers with something to write, the one that has waited longest first.
     writers: RefCell<VecDeque<Waiting>>,
+    /// Rooms and channels live here, too.
+    has_rooms: Cell<bool>,
     /// How many turns in a row have ended without a write.
     hearings: Cell<usize>,
     /// The task that ends the turn, while it sleeps.
     task: Cell<Option<Waker>>,
     /// The task has gone with its runtime. A thread may get another, as tests do.
     is_over: Cell<bool>,
-}
-
-impl Outward {
-    /// Whether it is for an actor that is likely to live on this thread; where rooms have threads of their own, looking for
-    /// that would cost more than a turn.
-    fn is_for_an_actor(&self) -> bool {
-        matches!(self, Self::Room(..) | Self::Lobby(..) | Self::Channel(..))
-    }
 }
 
 impl fmt::Debug for Turn {
@@ -114,6 +110,7 @@ impl Turn {
         let mut hubs = self.hubs.borrow_mut();
         hubs.retain(|hub| hub.strong_count() > 0);
         hubs.push(Rc::downgrade(hub));
+        self.has_rooms.set(hub.address.thread().is_some());
     }
 
     /// The hub that can be told at once, without its mailbox, if it is one of this thread.
@@ -206,10 +203,11 @@ impl Turn {
         }
     }
 
-    /// Sends what leaves the thread or goes to another of its actors. True if one of those has something to do now.
+    /// Sends what waits for the end of the turn. True if a room or channel of this thread has something to do now.
     fn send_outward(&self) -> bool {
         let mut outward = self.outward.replace(self.spare.take());
-        let has_told = outward.iter().any(Outward::is_for_an_actor);
+        let is_for_them = |o: &Outward| matches!(o, Outward::Room(..) | Outward::Channel(..));
+        let has_told = self.has_rooms.get() && outward.iter().any(is_for_them);
         for message in outward.drain(..) {
             self.send(message);
         }
@@ -219,7 +217,7 @@ impl Turn {
         has_told
     }
 
-    /// Lets a part of those who wait write: so many that each is served in so many turns, whatever else there is to do.
+    /// Lets a part of those who wait write: so many that each is served in so many slices, whatever else there is to do.
     fn write_slice(&self) {
         let slice = SLICE.max(self.writers.borrow().len() / TURNS);
         for _ in 0..slice {

@@ -2,7 +2,7 @@
 //!
 //! After the handshake an HTTP connection has nothing left to do, but keeps two buffers of 8 KiB and the state of its protocol.
 //! Here the upgraded socket is taken from it: the App answers the handshake as any request, with its routing and middleware,
-//! and the connection's writer is driven by a loop of a few lines. Between messages such a connection holds no buffer at all:
+//! and the connection's writer is driven by a loop of a few lines. Between messages such a connection holds no buffer of its own:
 //! what is read goes through one buffer per thread, and so does what is written unless the socket is full.
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -33,12 +33,8 @@ use crate::actor::link::{Cut, Link, Taken};
 use crate::actor::pipe::{Outlet, Waiting};
 use crate::actor::writer::Writer;
 
-/// How much is read at a time, at least.
-const READ: usize = 4 << 10;
-
-/// How much memory is asked for at a time. Many messages share it; what is still waiting for its room keeps it from being used
-/// again, so that a burst takes more of it.
-const READ_MEMORY: usize = 16 << 10;
+/// How much is read at a time.
+const READ: usize = 16 << 10;
 
 thread_local! {
     /// Used by one connection at a time, while it is polled; never held between polls.
@@ -85,10 +81,8 @@ impl<Io: AsyncRead + Unpin> Stream for Incoming<Io> {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.early))));
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            if buffer.capacity() < READ {
-                // What was read before has mostly been forgotten by now: then this is the same memory again.
-                buffer.reserve(READ_MEMORY);
-            }
+            // What was read before has been taken out of its memory by now, so that this mostly gets the same again.
+            buffer.reserve(READ);
             let mut io = self.socket.io.borrow_mut();
             Poll::Ready(
                 match ready!(poll_read_buf(Pin::new(&mut *io), cx, buffer)) {
@@ -192,7 +186,7 @@ impl<Io: AsyncWrite + Unpin + 'static> Outlet for Socket<Io> {
     }
 }
 
-/// The connection's task: it reads, lets the connection's actor run, and writes what the turn could not.
+/// The connection's task: it reads, lets the connection's actor run, and writes what waits whenever it runs.
 struct Driver<Io> {
     socket: Rc<Socket<Io>>,
     /// `None` once everything is said.
