@@ -110,7 +110,7 @@ impl Turn {
         let mut hubs = self.hubs.borrow_mut();
         hubs.retain(|hub| hub.strong_count() > 0);
         hubs.push(Rc::downgrade(hub));
-        self.has_rooms.set(hub.address.thread().is_some());
+        self.has_rooms.set(hub.shared.config.room_threads == 0);
     }
 
     /// The hub that can be told at once, without its mailbox, if it is one of this thread.
@@ -278,11 +278,51 @@ mod tests {
 
     use super::*;
     use crate::actor::messages::{HubItem, Topic};
+    use crate::actor::pipe::Outlet;
     use crate::config::Config;
     use crate::ids::{RoomId, SessionId};
     use crate::session::outbox::Delivery;
     use crate::wire::codec::Format;
     use crate::wire::frame::Encoded;
+
+    struct Counting(Cell<usize>);
+
+    impl Outlet for Counting {
+        fn write(self: Rc<Self>) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    /// Where rooms and channels have threads of their own, nobody of this thread is about to answer.
+    #[test]
+    fn a_write_waits_only_for_rooms_of_its_thread() {
+        for room_threads in [0, 1] {
+            actix::System::new().block_on(async {
+                let config = Config {
+                    room_threads,
+                    ..Config::default()
+                };
+                let server = crate::Server::builder().config(config).build().unwrap();
+                let hub = Hub::start(server.shared);
+                let channel = ChannelName::from("news");
+                let unsubscribe = ChannelMessage::Unsubscribe {
+                    session: SessionId::random(),
+                    channel: channel.clone(),
+                    answer: None,
+                    _permit: None,
+                };
+                hub.to_channel(&channel, unsubscribe);
+                let outlet = Rc::new(Counting(Cell::new(0)));
+                let waiting: Weak<Counting> = Rc::downgrade(&outlet);
+                hub.turn.write(Waiting::Outlet(waiting));
+                let cx = &mut Context::from_waker(Waker::noop());
+                assert!(hub.turn.end(cx).is_pending());
+                assert_eq!(outlet.0.get(), room_threads);
+                assert!(hub.turn.end(cx).is_pending());
+                assert_eq!(outlet.0.get(), 1);
+            });
+        }
+    }
 
     /// A hub hears its own thread without its mailbox, but not before what another thread has sent there.
     #[test]
