@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod core;
 pub(crate) mod state;
+mod stream;
 mod syncing;
 pub(crate) mod timers;
 
