@@ -13,7 +13,9 @@ use crate::ids::IdHasher;
 use crate::room::Room;
 use crate::room::client::Client;
 use crate::room::context::RoomContext;
-use crate::wire::codec::RawData;
+use crate::wire::codec::{CodecError, RawData};
+use crate::wire::event;
+use crate::wire::frame::{Encoded, Formats};
 
 /// A message of the application: what stands under `type` and `data` on the wire.
 ///
@@ -99,10 +101,15 @@ pub trait Handle<M: Message>: Room {
     ) -> Result<M::Reply, Refusal>;
 }
 
-/// Whether the client asked for a reply.
-type Replies = bool;
+/// Runs a handler. What it returns is the reply's frame, if the client asked for one: then its action has an id.
 type Erased<R> = Box<
-    dyn Fn(&mut R, &Client, &RawData, Replies, &mut RoomContext<R>) -> Result<RawData, Refusal>
+    dyn Fn(
+            &mut R,
+            &Client,
+            &RawData,
+            Option<u64>,
+            &mut RoomContext<R>,
+        ) -> Result<Option<Encoded>, Refusal>
         + Send
         + Sync,
 >;
@@ -131,14 +138,13 @@ impl<R: Room> Handlers<R> {
         M::Reply: Serialize,
         R: Handle<M>,
     {
-        let handler: Erased<R> = Box::new(|room, from, data, replies, ctx| {
+        let handler: Erased<R> = Box::new(|room, from, data, id, ctx| {
             let message = decode::<M>(data)?;
             let reply = room.handle(from, message, ctx)?;
-            if replies {
-                encode_reply(M::NAME, data, &reply)
-            } else {
-                Ok(RawData::null(data.format))
-            }
+            let Some(id) = id else { return Ok(None) };
+            Encoded::new(Formats::only(from.format), |w| event::reply(w, id, &reply))
+                .map(Some)
+                .map_err(|error| not_encoded(M::NAME, &error))
         });
         if self.by_name.insert(M::NAME, handler).is_some() {
             self.repeated = Some(M::NAME);
@@ -156,11 +162,11 @@ impl<R: Room> Handlers<R> {
         from: &Client,
         name: &str,
         data: &RawData,
-        replies: Replies,
+        id: Option<u64>,
         ctx: &mut RoomContext<R>,
-    ) -> Result<RawData, Refusal> {
+    ) -> Result<Option<Encoded>, Refusal> {
         match self.by_name.get(name) {
-            Some(handler) => handler(room, from, data, replies, ctx),
+            Some(handler) => handler(room, from, data, id, ctx),
             None => Err(unknown_type(name, self.by_name.keys().copied())),
         }
     }
@@ -212,10 +218,12 @@ pub(crate) fn encode_reply<T: Serialize>(
     asked: &RawData,
     reply: &T,
 ) -> Result<RawData, Refusal> {
-    RawData::of(asked.format, reply).map_err(|error| {
-        tracing::error!(message = name, %error, "a reply cannot be encoded");
-        Refusal::internal()
-    })
+    RawData::of(asked.format, reply).map_err(|error| not_encoded(name, &error))
+}
+
+fn not_encoded(name: &str, error: &CodecError) -> Refusal {
+    tracing::error!(message = name, %error, "a reply cannot be encoded");
+    Refusal::internal()
 }
 
 /// What the application gave the server for its rooms and handlers: one value of each type, shared by all threads.

@@ -227,7 +227,8 @@ impl SessionActor {
             });
             let frame = match (&outcome, id) {
                 (Ok(data), Some(id)) => {
-                    let reply = Encoded::new(Formats::only(format), |w| event::reply(w, id, data));
+                    let reply =
+                        Encoded::new(Formats::only(format), |w| event::raw_reply(w, id, data));
                     reply.or_else(|error| {
                         tracing::error!(call = name, %error, "a reply cannot be encoded");
                         Encoded::new(Formats::only(format), |w| {

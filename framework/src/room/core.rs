@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Room;
 use super::client::{Claims, Client};
 use super::config::{LeaveReason, RoomConfig};
-use super::context::{Alarm, Audience, Beginning, Effect, Listing, RoomContext};
+use super::context::{Alarm, Audience, Beginning, Effect, Listing, RoomContext, Target};
 use super::syncing::Syncing;
 use crate::error::Refusal;
 use crate::handler::Handlers;
@@ -285,29 +285,19 @@ impl<R: Room> RoomCore<R> {
         data: &RawData,
     ) -> Result<(), Refusal> {
         let client = self.client_of(session).ok_or_else(not_a_member)?;
-        let outcome = self.handlers.handle(
-            &mut self.room,
-            &client,
-            name,
-            data,
-            id.is_some(),
-            &mut self.ctx,
-        );
-        let to = Audience::Only(client.member);
-        let room = self.ctx.id().clone();
-        match (outcome, id) {
-            (Ok(data), Some(id)) => {
-                let is_sent = self.ctx.emit(to, Delivery::Sequenced, name, |w| {
-                    event::reply(w, id, &data)
-                });
-                if !is_sent {
-                    self.ctx.emit(to, Delivery::Sequenced, name, |w| {
-                        event::error(w, Some(id), Some(&room), &Refusal::internal())
-                    });
-                }
-            }
-            (Ok(_), None) => {}
-            (Err(refusal), id) => {
+        let outcome = self
+            .handlers
+            .handle(&mut self.room, &client, name, data, id, &mut self.ctx);
+        match outcome {
+            Ok(Some(frame)) => self.ctx.effects.push(Effect::Send {
+                to: Target::Only(session),
+                frame,
+                delivery: Delivery::Sequenced,
+            }),
+            Ok(None) => {}
+            Err(refusal) => {
+                let room = self.ctx.id().clone();
+                let to = Audience::Only(client.member);
                 self.ctx.emit(to, Delivery::Sequenced, name, |w| {
                     event::error(w, id, Some(&room), &refusal)
                 });
@@ -462,9 +452,8 @@ impl<R: Room> RoomCore<R> {
     pub(super) fn answer_resync(&mut self, member: MemberId, id: Option<u64>) {
         if let Some(id) = id {
             let to = Audience::Only(member);
-            let nothing = RawData::of(Format::Json, &());
             self.ctx.emit(to, Delivery::Sequenced, "sync", |w| {
-                event::reply(w, id, nothing.as_ref().map_err(Clone::clone)?)
+                event::reply(w, id, &())
             });
         }
     }

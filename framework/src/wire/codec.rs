@@ -160,28 +160,39 @@ pub(crate) struct RawData {
     pub(crate) bytes: Bytes,
 }
 
+/// Refuses what is nested deeper than [`DEEPEST`].
+pub(super) fn check_depth(format: Format, encoded: &[u8]) -> Result<(), CodecError> {
+    let is_too_deep = match format {
+        Format::Json => super::json::is_deeper_than(encoded, DEEPEST),
+        Format::MsgPack => super::msgpack::is_deeper_than(encoded, DEEPEST),
+    };
+    if is_too_deep {
+        return Err(CodecError(format!(
+            "objects and arrays stand more than {DEEPEST} deep within each other"
+        )));
+    }
+    Ok(())
+}
+
+/// How `null` is written.
+pub(super) const fn null(format: Format) -> &'static [u8] {
+    match format {
+        Format::Json => b"null",
+        Format::MsgPack => &[0xc0],
+    }
+}
+
 impl RawData {
     /// `null`: what an action without data has.
     pub(crate) fn null(format: Format) -> Self {
-        let bytes = match format {
-            Format::Json => Bytes::from_static(b"null"),
-            Format::MsgPack => Bytes::from_static(&[0xc0]),
-        };
+        let bytes = Bytes::from_static(null(format));
         Self { format, bytes }
     }
 
     pub(crate) fn of<T: Serialize + ?Sized>(format: Format, value: &T) -> Result<Self, CodecError> {
         draft(|draft| {
             encode_into(format, value, draft)?;
-            let is_too_deep = match format {
-                Format::Json => super::json::is_deeper_than(draft, DEEPEST),
-                Format::MsgPack => super::msgpack::is_deeper_than(draft, DEEPEST),
-            };
-            if is_too_deep {
-                return Err(CodecError(format!(
-                    "objects and arrays stand more than {DEEPEST} deep within each other"
-                )));
-            }
+            check_depth(format, draft)?;
             let bytes = Bytes::copy_from_slice(draft);
             Ok(Self { format, bytes })
         })
@@ -192,7 +203,7 @@ impl RawData {
     }
 
     pub(crate) fn is_null(&self) -> bool {
-        *self == Self::null(self.format)
+        self.bytes == null(self.format)
     }
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn message<T: Serialize + ?Sized>(
         .field("room", room)?
         .text("type", name)?;
     if let Some(data) = data {
-        w.field("data", data)?;
+        w.data(data)?;
     }
     Ok(())
 }
@@ -259,7 +259,16 @@ pub(crate) fn published(
     Ok(())
 }
 
-pub(crate) fn reply(w: &mut FrameWriter, id: u64, data: &RawData) -> Written {
+/// A reply that is null has no `data`.
+pub(crate) fn reply(w: &mut FrameWriter, id: u64, data: &impl Serialize) -> Written {
+    w.text("event", "reply")?
+        .field("id", &id)?
+        .data_unless_null(data)?;
+    Ok(())
+}
+
+/// As [`reply`], of what is encoded already.
+pub(crate) fn raw_reply(w: &mut FrameWriter, id: u64, data: &RawData) -> Written {
     w.text("event", "reply")?.field("id", &id)?;
     if !data.is_null() {
         w.raw("data", data.format, &data.bytes)?;
@@ -376,8 +385,27 @@ mod tests {
 
     #[test]
     fn a_reply_without_content_has_no_data() {
-        let reply = both(|w| reply(w, 9, &RawData::null(Format::Json)));
-        assert_eq!(reply, json!({"event": "reply", "id": 9}));
+        let empty = json!({"event": "reply", "id": 9});
+        assert_eq!(both(|w| reply(w, 9, &())), empty);
+        assert_eq!(both(|w| reply(w, 9, &None::<u8>)), empty);
+        let raw = RawData::null(Format::Json);
+        assert_eq!(both(|w| raw_reply(w, 9, &raw)), empty);
+        assert_eq!(
+            both(|w| reply(w, 9, &"null")),
+            json!({"event": "reply", "id": 9, "data": "null"})
+        );
+    }
+
+    #[test]
+    fn what_no_client_could_read_is_no_frame() {
+        let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
+        for format in Format::ALL {
+            let formats = Formats::only(format);
+            assert!(Encoded::new(formats, |w| reply(w, 9, &deep)).is_err());
+            let room = RoomId::random();
+            let sent = Encoded::new(formats, |w| message(w, "message", &room, "m", Some(&deep)));
+            assert!(sent.is_err());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::codec::{CodecError, Format, encode_into, transcode_into};
+use super::codec::{CodecError, Format, check_depth, encode_into, null, transcode_into};
 
 /// The longest WebSocket header of a frame that is not masked.
 const HEADER: usize = 10;
@@ -234,6 +234,39 @@ impl FrameWriter {
         self.key(name);
         encode_into(self.format, value, &mut self.buffer)?;
         Ok(self)
+    }
+
+    /// The field `data` with a value of the application's, which may be anything: clients could not read what is too deep.
+    pub(crate) fn data<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> Result<&mut Self, CodecError> {
+        self.key("data");
+        self.value(value)?;
+        Ok(self)
+    }
+
+    /// As [`Self::data`], but no field if the value is null.
+    pub(crate) fn data_unless_null<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> Result<&mut Self, CodecError> {
+        let (before, null) = (self.buffer.len(), null(self.format));
+        self.key("data");
+        if self.value(value)? == null {
+            self.buffer.truncate(before);
+            self.fields -= 1;
+        }
+        Ok(self)
+    }
+
+    /// Appends a value; returns its encoding.
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<&[u8], CodecError> {
+        let start = self.buffer.len();
+        encode_into(self.format, value, &mut self.buffer)?;
+        let encoded = &self.buffer[start..];
+        check_depth(self.format, encoded)?;
+        Ok(encoded)
     }
 
     /// A field whose value is encoded already, in whatever format.

@@ -186,7 +186,7 @@ impl World {
             Action::Call { data, .. } => {
                 self.done.push(data.decode().unwrap());
                 let id = inbound.id.unwrap();
-                self.push(Delivery::Sequenced, |w| event::reply(w, id, &data));
+                self.push(Delivery::Sequenced, |w| event::raw_reply(w, id, &data));
             }
             Action::Publish { data, .. } => self.done.push(data.decode().unwrap()),
             Action::Subscribe { since, .. } => {
