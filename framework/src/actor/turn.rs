@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -209,7 +210,7 @@ impl Turn {
         let is_for_them = |o: &Outward| matches!(o, Outward::Room(..) | Outward::Channel(..));
         let has_told = self.has_rooms.get() && outward.iter().any(is_for_them);
         for message in outward.drain(..) {
-            self.send(message);
+            contain(|| self.send(message));
         }
         if outward.capacity() <= SPARE {
             self.spare.set(outward);
@@ -226,7 +227,7 @@ impl Turn {
             match writer {
                 Some(Waiting::Outlet(outlet)) => {
                     if let Some(outlet) = outlet.upgrade() {
-                        outlet.write();
+                        contain(|| outlet.write());
                     }
                 }
                 Some(Waiting::Task(task)) => task.wake(),
@@ -258,6 +259,14 @@ impl Turn {
             self.task.set(Some(cx.waker().clone()));
         }
         Poll::Pending
+    }
+}
+
+/// Keeps a panic, which could only be a mistake of the framework's own, from all others of the thread. Whose message or write it
+/// was hears nothing more, until its heartbeat ends the connection and it comes back.
+fn contain(act: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(act)).is_err() {
+        tracing::error!("Courtside panicked at the end of a turn: please report it");
     }
 }
 
@@ -322,6 +331,30 @@ mod tests {
                 assert_eq!(outlet.0.get(), 1);
             });
         }
+    }
+
+    struct Panicking;
+
+    impl Outlet for Panicking {
+        fn write(self: Rc<Self>) {
+            panic!("a mistake");
+        }
+    }
+
+    #[test]
+    fn a_write_that_panics_is_nobody_elses() {
+        actix::System::new().block_on(async {
+            let turn = Turn::default();
+            let mistake = Rc::new(Panicking);
+            let outlet = Rc::new(Counting(Cell::new(0)));
+            let (first, second): (Weak<Panicking>, Weak<Counting>) =
+                (Rc::downgrade(&mistake), Rc::downgrade(&outlet));
+            turn.write(Waiting::Outlet(first));
+            turn.write(Waiting::Outlet(second));
+            let cx = &mut Context::from_waker(Waker::noop());
+            assert!(turn.end(cx).is_pending());
+            assert_eq!(outlet.0.get(), 1);
+        });
     }
 
     /// A hub hears its own thread without its mailbox, but not before what another thread has sent there.
