@@ -11,7 +11,7 @@ import { GENERATOR_CORE, servers, start } from './servers.mjs';
 const { values: options } = parseArgs({
   options: {
     target: { type: 'string', default: 'target' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '5' },
     secs: { type: 'string', default: '2' },
     only: { type: 'string' },
     out: { type: 'string', default: 'docs/benchmarks.md' },
@@ -24,6 +24,19 @@ const chosen = scenarios.filter((scenario) => !options.only || scenario.title.to
 if (chosen.length === 0) {
   console.error(`bench/compare: no scenario's title contains ${options.only}: ${scenarios.map((s) => s.title).join('; ')}`);
   process.exit(2);
+}
+
+/**
+ * In which order a round measures. Whoever others are set beside stands between them, and every other round goes backwards:
+ * the machine's speed drifts, and a ratio is worth most where both were measured in the same minute.
+ */
+function inTurn(contestants, round) {
+  const references = contestants.filter((contestant) => contestant.server === 'bun');
+  const others = contestants.filter((contestant) => contestant.server !== 'bun');
+  const ours = others.filter((contestant) => ['lean', 'mounted'].includes(contestant.server)).length;
+  // Where there are several, each stands beside what it is for.
+  const order = references.length === 1 ? others.toSpliced(ours >> 1, 0, ...references) : contestants;
+  return round % 2 ? order.toReversed() : order;
 }
 
 /** One run of the generator: its figures, or the reason why there are none. */
@@ -54,7 +67,7 @@ const before = loadavg()[0];
 const results = new Map();
 for (let round = 0; round < Number(options.rounds); round += 1) {
   for (const scenario of chosen) {
-    for (const contestant of scenario.contestants) {
+    for (const contestant of inTurn(scenario.contestants, round)) {
       // What takes long, or only stands beside, is measured in the first rounds alone: all of it is to fit into a coffee break.
       if (round >= (contestant.rounds ?? scenario.rounds ?? Infinity)) continue;
       const figures = await measure(scenario, contestant);

@@ -40,11 +40,11 @@ const RECEIVERS = [100, 1000, 10_000];
 const withReceivers = (name, receivers) => `${name}, ${receivers.toLocaleString('en')} receivers`;
 
 /** Who is measured with how many receivers; each beside itself with 1,000, and beside Bun with as many. */
-const growing = [
-  ['lean', 'Courtside, lean, channel'],
-  ['bun', 'Bun, publish/subscribe'],
-].flatMap(([server, name]) =>
-  RECEIVERS.map((receivers) => ({
+const growing = RECEIVERS.flatMap((receivers) =>
+  [
+    ['lean', 'Courtside, lean, channel'],
+    ['bun', 'Bun, publish/subscribe'],
+  ].map(([server, name]) => ({
     ...contestant(server, withReceivers(name, receivers), '--receivers', String(receivers)),
     beside: { 'at 1,000': withReceivers(name, 1000), Bun: withReceivers('Bun, publish/subscribe', receivers) },
   })),
