@@ -20,6 +20,8 @@ use tokio::sync::Semaphore;
 
 #[path = "limits/garbage.rs"]
 mod garbage;
+#[path = "limits/rate.rs"]
+mod rate;
 
 /// A call that is answered when the test says so.
 async fn wait(call: Call<()>) -> Result<(), Refusal> {
@@ -31,6 +33,10 @@ async fn wait(call: Call<()>) -> Result<(), Refusal> {
     Ok(())
 }
 
+async fn nothing(_: Call<()>) -> Result<(), Refusal> {
+    Ok(())
+}
+
 fn builder(config: Config) -> ServerBuilder {
     Server::builder()
         .config(config)
@@ -38,6 +44,7 @@ fn builder(config: Config) -> ServerBuilder {
         .channel("news/*", ChannelConfig::default().history(0))
         .data(Arc::new(Semaphore::new(0)))
         .handle("wait", wait)
+        .handle("nothing", nothing)
 }
 
 /// Runs a test once per format, each with a server of its own.

@@ -115,6 +115,11 @@ pub struct Limits {
     /// Default: 256.
     /// When it is met, the server stops reading from that client until they have.
     pub actions_in_flight: usize,
+    /// How fast one session may send.
+    /// Default: `None`, as fast as rooms and channels take it.
+    /// When it is met, the server reads from that client only as fast as the rate allows: nothing is lost, and the client is
+    /// slowed down by the network. One that is over its rate for longer than [`Rate::patience`] is closed with 4502.
+    pub rate: Option<Rate>,
     /// Frames that are no actions which a client may send, above one that is forgiven each second.
     /// Default: 20.
     /// Beyond it the connection is closed with 4502.
@@ -127,6 +132,41 @@ pub struct Limits {
     /// Default: 100,000.
     /// Beyond it a subscription to a new one is answered with the error `too_many_channels`.
     pub channels_in_all: usize,
+}
+
+/// How fast one session may send: see [`Limits::rate`]. What counts is a message, whatever it is: an action, a ping, or neither.
+///
+/// It is the session's, not the connection's: a reconnect gives nothing back.
+///
+/// ```
+/// let mut config = courtside::Config::default();
+/// config.limits.rate = Some(courtside::Rate::per_second(60));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Rate {
+    /// Messages per second, on average.
+    pub per_second: u32,
+    /// Messages at once, after a silence.
+    /// Default: as many as in a second.
+    /// Fewer, and a client that was offline waits for what it had kept; more, and rooms get that many at once.
+    pub burst: u32,
+    /// How long a client may want to send more than its rate, without a pause.
+    /// Default: 30 s.
+    /// Beyond it the connection is closed with 4502, and a Courtside client does not come back.
+    pub patience: Duration,
+}
+
+impl Rate {
+    /// So many messages per second on average, as many at once, and 30 s of patience.
+    #[must_use]
+    pub const fn per_second(messages: u32) -> Self {
+        Self {
+            per_second: messages,
+            burst: messages,
+            patience: Duration::from_secs(30),
+        }
+    }
 }
 
 /// How the server goes away, on SIGTERM, SIGINT or [`Server::drain`](crate::Server::drain).
@@ -167,6 +207,7 @@ impl Default for Config {
                 subscriptions: 128,
                 calls: 64,
                 actions_in_flight: 256,
+                rate: None,
                 violations: 20,
                 rooms_in_all: 10_000,
                 channels_in_all: 100_000,
@@ -211,6 +252,12 @@ impl Config {
             (
                 self.limits.actions_in_flight == 0,
                 "`limits.actions_in_flight` is zero",
+            ),
+            (
+                self.limits
+                    .rate
+                    .is_some_and(|rate| rate.per_second == 0 || rate.burst == 0),
+                "`limits.rate` lets nothing through: `per_second` and `burst` are at least 1",
             ),
             (self.hub_backlog == 0, "`hub_backlog` is zero"),
             (self.publish_backlog == 0, "`publish_backlog` is zero"),

@@ -92,7 +92,7 @@ mod wire;
 pub use call::Call;
 pub use channel::config::ChannelConfig;
 pub use close::CloseCode;
-pub use config::{Config, Drain, Heartbeat, Limits, OutboxBounds};
+pub use config::{Config, Drain, Heartbeat, Limits, OutboxBounds, Rate};
 pub use courtside_derive::Message;
 pub use error::{BuildError, Refusal};
 pub use handler::{Handle, Handlers, Message};

@@ -16,6 +16,7 @@ use actix_web::http::{Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
 use bytes::{Bytes, BytesMut};
+use tokio::time::sleep;
 
 use super::guard::{ByteStream, Guard, Incoming};
 use super::hub::{FAREWELL, Hub, Opening};
@@ -24,6 +25,7 @@ use super::messages::{Permit, SessionMessage};
 use super::writer::Writer;
 use crate::close::CloseCode;
 use crate::error::Refusal;
+use crate::session::pace::Pass;
 use crate::wire::action;
 use crate::wire::codec::Format;
 use crate::wire::frame;
@@ -207,11 +209,16 @@ impl Connection {
             CloseCode::INVALID_TEXT => "a text was not UTF-8".to_owned(),
             _ => "a frame broke the rules of WebSocket".to_owned(),
         };
+        self.end(code, &reason, ctx);
+    }
+
+    /// Nothing more that comes is of interest.
+    fn end(&mut self, code: CloseCode, reason: &str, ctx: &mut Ctx) {
         // Its own close frame is not looked for among what it still sends, so patience is short.
         let deadline = self.hub.now() + FAREWELL;
         let come_back = code.comes_back().then(|| self.hub.at_once());
         self.link
-            .end(code, &reason, come_back, Manner::Now, deadline);
+            .end(code, reason, come_back, Manner::Now, deadline);
         self.incoming.discard();
         ctx.stop();
     }
@@ -261,8 +268,8 @@ impl Connection {
         }
     }
 
-    /// Hands a message to the session, when there is one and it has room for another action. Until then nothing more is read
-    /// from this client, and the network tells it so.
+    /// Takes a message when there is a session, when its rate allows it, and when there is room for another action. Until then
+    /// nothing more is read from this client, and the network tells it so.
     fn take(&mut self, format: Format, message: Bytes, ctx: &mut Ctx) {
         let Some(attachment) = self.link.attachment() else {
             let attached = self.link.clone().until_attached();
@@ -272,8 +279,34 @@ impl Connection {
             ctx.wait(then);
             return;
         };
+        match &self.hub.shared.config.limits.rate {
+            Some(rate) => match attachment.inbox.pass(self.hub.now(), rate) {
+                Pass::Now => self.admit(&attachment, format, message, ctx),
+                Pass::After(wait) => {
+                    self.link.hold_back(true);
+                    let then = sleep(wait).into_actor(self);
+                    ctx.wait(then.map(move |(), actor, ctx| {
+                        actor.link.hold_back(false);
+                        // It may have lost its session meanwhile, or got another.
+                        if let Some(attachment) = actor.link.attachment() {
+                            actor.admit(&attachment, format, message, ctx);
+                        }
+                    }));
+                }
+                Pass::Never => {
+                    let (rate, patience) = (rate.per_second, rate.patience.as_secs());
+                    let reason = format!("more than {rate} messages a second for {patience} s");
+                    self.end(CloseCode::VIOLATION, &reason, ctx);
+                }
+            },
+            None => self.admit(&attachment, format, message, ctx),
+        }
+    }
+
+    /// Hands a message to the session when that has room for another action.
+    fn admit(&mut self, attachment: &Attachment, format: Format, message: Bytes, ctx: &mut Ctx) {
         match attachment.actions.clone().try_acquire_owned() {
-            Ok(permit) => self.hand_over(&attachment, format, &message, permit),
+            Ok(permit) => self.hand_over(attachment, format, &message, permit),
             Err(_) => {
                 self.link.hold_back(true);
                 let permit = attachment.actions.clone().acquire_owned();

@@ -227,6 +227,7 @@ impl SessionActor {
             rooms: self.inbox.rooms.take().into_iter().collect(),
             subscriptions: self.subscriptions.drain().collect(),
             violations: self.violations,
+            pace: self.inbox.pace(),
             flow: self.flow.clone(),
             knock: moving.knock,
             waiting: moving.waiting,

@@ -6,11 +6,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::messages::{Permit, Receiver, RoomAddress, RoomMessage};
 use super::pipe::LinkId;
 use super::turn::Turn;
+use crate::config::Rate;
 use crate::ids::{IdHasher, RoomId};
+use crate::session::pace::{Pace, Pass};
 use crate::wire::action::{Action, Inbound};
 
 /// The rooms of a session, and how they are reached.
@@ -27,16 +30,18 @@ pub(crate) struct Inbox {
     open_to: Cell<Option<LinkId>>,
     /// Messages in the session's mailbox.
     waiting: Cell<usize>,
+    pace: Cell<Pace>,
     pub(super) rooms: RefCell<Rooms>,
 }
 
 impl Inbox {
-    pub(super) fn new(receiver: Receiver, received: u64, rooms: Rooms) -> Self {
+    pub(super) fn new(receiver: Receiver, received: u64, pace: Pace, rooms: Rooms) -> Self {
         Self {
             receiver,
             received: Cell::new(received),
             open_to: Cell::new(None),
             waiting: Cell::new(0),
+            pace: Cell::new(pace),
             rooms: RefCell::new(rooms),
         }
     }
@@ -52,6 +57,18 @@ impl Inbox {
     pub(super) fn count(&self, inbound: &Inbound) {
         self.received
             .set(self.received.get() + u64::from(inbound.counts));
+    }
+
+    pub(super) fn pace(&self) -> Pace {
+        self.pace.get()
+    }
+
+    /// When the message that has come may be taken.
+    pub(super) fn pass(&self, now: Duration, rate: &Rate) -> Pass {
+        let mut pace = self.pace.get();
+        let pass = pace.next(now, rate);
+        self.pace.set(pace);
+        pass
     }
 
     /// This connection's actions may go straight to their rooms, until the session leaves it.

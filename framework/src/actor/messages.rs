@@ -20,6 +20,7 @@ use crate::room::config::LeaveReason;
 use crate::room::context::Listing;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox};
+use crate::session::pace::Pace;
 use crate::session::resume::{ResumeToken, Tokens};
 use crate::wire::action::{Inbound, JoinTarget, Since};
 use crate::wire::codec::{Format, RawData};
@@ -201,6 +202,7 @@ pub(crate) struct Baggage {
     pub(crate) rooms: Vec<(RoomId, RoomAddress)>,
     pub(crate) subscriptions: Vec<(ChannelName, u64)>,
     pub(crate) violations: Violations,
+    pub(crate) pace: Pace,
     pub(crate) flow: super::session::Flow,
     /// The connection that it comes for.
     pub(crate) knock: Knock,

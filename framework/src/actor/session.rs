@@ -23,6 +23,7 @@ use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
+use crate::session::pace::Pace;
 use crate::session::resume::Tokens;
 use crate::wire::action::Inbound;
 use crate::wire::codec::CodecError;
@@ -105,7 +106,7 @@ impl SessionActor {
             hub: hub.clone(),
             pipe,
             tokens: seed.tokens,
-            inbox: Rc::new(Inbox::new(receiver, 0, Rooms::default())),
+            inbox: Rc::new(Inbox::new(receiver, 0, Pace::default(), Rooms::default())),
             link: None,
             joining: 0,
             subscriptions: HashMap::new(),
@@ -136,7 +137,7 @@ impl SessionActor {
             hub: hub.clone(),
             pipe,
             tokens: baggage.tokens,
-            inbox: Rc::new(Inbox::new(receiver, baggage.received, rooms)),
+            inbox: Rc::new(Inbox::new(receiver, baggage.received, baggage.pace, rooms)),
             link: None,
             joining: 0,
             attempts: baggage

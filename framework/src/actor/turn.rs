@@ -226,6 +226,7 @@ impl Turn {
     fn write_slice(&self) {
         let begins = self.written.take().map(|last| (last, Instant::now()));
         loop {
+            let mut wakes = false;
             for _ in 0..SLICE {
                 // Not borrowed while it writes, which may end somebody who has something to say to that.
                 let writer = self.writers.borrow_mut().pop_front();
@@ -235,12 +236,17 @@ impl Turn {
                             contain(|| outlet.write());
                         }
                     }
-                    Some(Waiting::Task(task)) => task.wake(),
+                    Some(Waiting::Task(task)) => {
+                        wakes = true;
+                        task.wake();
+                    }
                     None => return,
                 }
             }
             let now = Instant::now();
-            if begins.is_none_or(|(last, begins)| (now - begins) * OTHERS >= begins - last) {
+            // What tasks write is written later, and their time is that of all else.
+            if wakes || begins.is_none_or(|(last, begins)| (now - begins) * OTHERS >= begins - last)
+            {
                 self.written.set(Some(now));
                 return;
             }

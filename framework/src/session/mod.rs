@@ -3,4 +3,5 @@
 pub(crate) mod heartbeat;
 pub(crate) mod limits;
 pub(crate) mod outbox;
+pub(crate) mod pace;
 pub(crate) mod resume;

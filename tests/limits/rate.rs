@@ -1,0 +1,89 @@
+//! How fast one client may send.
+
+use std::time::Duration;
+
+use courtside::Rate;
+use courtside_tests::raw_tools::Peer;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::in_both_formats;
+
+/// Ten messages a second, five of them at once, and three seconds of patience.
+fn rate() -> Option<Rate> {
+    let mut rate = Rate::per_second(10);
+    rate.burst = 5;
+    rate.patience = Duration::from_secs(3);
+    Some(rate)
+}
+
+/// Sends calls without waiting for their replies.
+async fn send_calls(peer: &mut Peer, count: u64) {
+    for id in 0..count {
+        let call = json!({"action": "call", "id": id, "type": "nothing"});
+        peer.act(&call).await;
+    }
+}
+
+#[test]
+fn who_sends_too_fast_is_slowed_down_and_loses_nothing() {
+    in_both_formats(
+        |config| config.limits.rate = rate(),
+        async |server, format| {
+            let mut peer = Peer::open(server, format).await;
+            let mut hasty = Peer::open(server, format).await;
+            let began = Instant::now();
+            send_calls(&mut hasty, 25).await;
+            for id in 0..5 {
+                assert_eq!(hasty.until("reply").await["id"], id);
+            }
+            assert!(began.elapsed() < Duration::from_secs(1), "the burst");
+            for id in 5..25 {
+                assert_eq!(hasty.until("reply").await["id"], id);
+            }
+            let took = began.elapsed();
+            assert!(took >= Duration::from_millis(1900), "{took:?}");
+            // Nobody else waits for it.
+            peer.expect_alive().await;
+            hasty.expect_alive().await;
+        },
+    );
+}
+
+#[test]
+fn a_reconnect_gives_nothing_back() {
+    in_both_formats(
+        |config| config.limits.rate = rate(),
+        async |server, format| {
+            let mut peer = Peer::open(server, format).await;
+            send_calls(&mut peer, 5).await;
+            for _ in 0..5 {
+                peer.until("reply").await;
+            }
+            let mut back = peer.resume(server, peer.counted).await;
+            assert_eq!(back.welcome["resumed"], true);
+            let began = Instant::now();
+            send_calls(&mut back, 10).await;
+            for _ in 0..10 {
+                back.until("reply").await;
+            }
+            let took = began.elapsed();
+            assert!(took >= Duration::from_millis(900), "{took:?}");
+        },
+    );
+}
+
+#[test]
+fn who_never_pauses_is_sent_away() {
+    in_both_formats(
+        |config| config.limits.rate = rate(),
+        async |server, format| {
+            let mut peer = Peer::open(server, format).await;
+            send_calls(&mut peer, 100).await;
+            let end = peer.farewell().await;
+            end.expect(4502, "a hundred at once");
+            let answered = end.events.iter().filter(|e| e["event"] == "reply").count();
+            assert!((30..=40).contains(&answered), "{answered}");
+        },
+    );
+}
