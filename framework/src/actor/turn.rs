@@ -35,8 +35,11 @@ use super::shared::Shared;
 use crate::ids::ChannelName;
 
 /// How many writers write before anything else is thought of. More, and a room's step that is due has to wait, about 9 µs for each
-/// of them; fewer, and looking for input costs more than the writes that it saves.
-const SLICE: usize = 32;
+/// of them, and a burst to a few hundred is written in more pieces; fewer, and looking for input costs more than that saves.
+const SLICE: usize = 16;
+
+/// How many tasks that write are woken in one slice: as many as the runtime runs before it looks for input.
+const WAKES: usize = 61;
 
 /// How many times as long as the writers all others may take, where both have too much to do. More, and those who wait wait longer
 /// for the sake of those who speak; less, and a moment in which the thread stood still is followed by one in which it only writes.
@@ -225,30 +228,32 @@ impl Turn {
     /// Lets a slice of those who wait write; more of them, if all else has taken long since the last slice.
     fn write_slice(&self) {
         let begins = self.written.take().map(|last| (last, Instant::now()));
+        let (mut writes, mut wakes) = (0, 0);
         loop {
-            let mut wakes = false;
-            for _ in 0..SLICE {
-                // Not borrowed while it writes, which may end somebody who has something to say to that.
-                let writer = self.writers.borrow_mut().pop_front();
-                match writer {
-                    Some(Waiting::Outlet(outlet)) => {
-                        if let Some(outlet) = outlet.upgrade() {
-                            contain(|| outlet.write());
-                        }
+            // Not borrowed while it writes, which may end somebody who has something to say to that.
+            let writer = self.writers.borrow_mut().pop_front();
+            match writer {
+                Some(Waiting::Outlet(outlet)) => {
+                    if let Some(outlet) = outlet.upgrade() {
+                        contain(|| outlet.write());
                     }
-                    Some(Waiting::Task(task)) => {
-                        wakes = true;
-                        task.wake();
-                    }
-                    None => return,
+                    writes += 1;
                 }
+                Some(Waiting::Task(task)) => {
+                    task.wake();
+                    wakes += 1;
+                }
+                None => return,
             }
-            let now = Instant::now();
-            // What tasks write is written later, and their time is that of all else.
-            if wakes || begins.is_none_or(|(last, begins)| (now - begins) * OTHERS >= begins - last)
-            {
-                self.written.set(Some(now));
-                return;
+            if writes == SLICE || wakes == WAKES {
+                let now = Instant::now();
+                let has_had_its_share = |(last, begins)| (now - begins) * OTHERS >= begins - last;
+                // What tasks write takes its time later, among all else.
+                if wakes > 0 || begins.is_none_or(has_had_its_share) {
+                    self.written.set(Some(now));
+                    return;
+                }
+                writes = 0;
             }
         }
     }
