@@ -146,12 +146,13 @@ pub struct Limits {
 #[non_exhaustive]
 pub struct Rate {
     /// Messages per second, on average.
+    /// Twice what clients send, or more: who comes back after a while offline has to catch up beside what it goes on to say.
     pub per_second: u32,
     /// Messages at once, after a silence.
     /// Default: as many as in a second.
-    /// Fewer, and a client that was offline waits for what it had kept; more, and rooms get that many at once.
+    /// Fewer than clients keep while they are offline, and that comes slowly; more, and rooms get that many at once.
     pub burst: u32,
-    /// How long a client may want to send more than its rate, without a pause.
+    /// How long a client may want to send more than its rate, without a pause in which half of its burst comes back.
     /// Default: 30 s.
     /// Beyond it the connection is closed with 4502, and a Courtside client does not come back.
     pub patience: Duration,
@@ -280,6 +281,19 @@ mod tests {
     #[test]
     fn the_defaults_can_run() {
         assert_eq!(Config::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_rate_that_lets_nothing_through_is_refused() {
+        for (per_second, burst) in [(0, 1), (1, 0)] {
+            let mut config = Config::default();
+            config.limits.rate = Some(Rate {
+                burst,
+                ..Rate::per_second(per_second)
+            });
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains("limits.rate"), "{error}");
+        }
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use courtside::Rate;
+use courtside::testing::{TestServer, run};
+use courtside::{Config, Format, Rate};
 use courtside_tests::raw_tools::Peer;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::in_both_formats;
+use super::{builder, in_both_formats};
 
 /// Ten messages a second, five of them at once, and three seconds of patience.
 fn rate() -> Option<Rate> {
@@ -50,17 +51,25 @@ fn who_sends_too_fast_is_slowed_down_and_loses_nothing() {
     );
 }
 
+/// Neither on the same worker nor on another.
 #[test]
 fn a_reconnect_gives_nothing_back() {
-    in_both_formats(
-        |config| config.limits.rate = rate(),
-        async |server, format| {
-            let mut peer = Peer::open(server, format).await;
+    for (format, workers) in [
+        (Format::Json, 1),
+        (Format::Json, 2),
+        (Format::MsgPack, 1),
+        (Format::MsgPack, 2),
+    ] {
+        run(async move {
+            let mut config = Config::default();
+            config.limits.rate = rate();
+            let server = TestServer::start(builder(config), workers).await.unwrap();
+            let mut peer = Peer::open(&server, format).await;
             send_calls(&mut peer, 5).await;
             for _ in 0..5 {
                 peer.until("reply").await;
             }
-            let mut back = peer.resume(server, peer.counted).await;
+            let mut back = peer.resume(&server, peer.counted).await;
             assert_eq!(back.welcome["resumed"], true);
             let began = Instant::now();
             send_calls(&mut back, 10).await;
@@ -69,6 +78,25 @@ fn a_reconnect_gives_nothing_back() {
             }
             let took = began.elapsed();
             assert!(took >= Duration::from_millis(900), "{took:?}");
+        });
+    }
+}
+
+/// Its own ping waits behind all that it has sent.
+#[test]
+fn who_is_held_back_hears_that_the_server_is_alive() {
+    in_both_formats(
+        |config| config.limits.rate = Some(Rate::per_second(1)),
+        async |server, format| {
+            let mut peer = Peer::open(server, format).await;
+            for _ in 0..10 {
+                peer.act(&json!({"action": "call", "type": "nothing"}))
+                    .await;
+            }
+            // The second message waits for a second.
+            let pong = peer.until("pong").await;
+            assert_eq!(pong["received"], 1);
+            while peer.until("pong").await["received"] != 9 {}
         },
     );
 }

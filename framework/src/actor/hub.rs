@@ -422,6 +422,7 @@ impl Hub {
                 link.cut_if_overdue(now);
                 continue;
             }
+            link.reassure(self.shared.time());
             let (code, reason) = match link.check(now, &self.shared.config.heartbeat) {
                 Verdict::Fine => continue,
                 Verdict::Ping => {

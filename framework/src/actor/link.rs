@@ -17,7 +17,7 @@ use super::session::SessionActor;
 use crate::close::CloseCode;
 use crate::config::Heartbeat;
 use crate::session::heartbeat::{Pulse, Verdict};
-use crate::session::outbox::Outbox;
+use crate::session::outbox::{Delivery, Outbox};
 use crate::wire::codec::Format;
 use crate::wire::event::{self, Reconnect};
 use crate::wire::frame::{self, Encoded, Formats};
@@ -46,7 +46,8 @@ pub(crate) struct Link {
     attachment: RefCell<Option<Rc<Attachment>>>,
     attached: Notify,
     pulse: Cell<Pulse>,
-    /// The client is not read from, because rooms have not taken what it sent: its silence means nothing.
+    /// The client is not read from, because rooms have not taken what it sent, or because it is over its rate: its silence means
+    /// nothing.
     is_held_back: Cell<bool>,
     /// All that is to be said is in the pipe: no welcome waits, and no ending has begun.
     is_plain: Cell<bool>,
@@ -160,6 +161,23 @@ impl Link {
         self.is_held_back.set(is_held_back);
     }
 
+    /// Tells a client that is held back that the server is alive: its own ping waits behind all that it has sent. What else is
+    /// to be written to it says as much.
+    pub(crate) fn reassure(&self, time: u64) {
+        let pipe = self.pipe.borrow();
+        if !self.is_held_back.get() || !pipe.is_empty() {
+            return;
+        }
+        if let Some(attachment) = &*self.attachment.borrow() {
+            let received = attachment.inbox.received();
+            let formats = Formats::only(self.format.get());
+            if let Ok(pong) = Encoded::new(formats, |w| event::pong(w, None, received, time)) {
+                // It fits: nothing waits there.
+                let _queued = pipe.push(&pong, &Delivery::Plain);
+            }
+        }
+    }
+
     /// What is to be done about this connection now.
     pub(crate) fn check(&self, now: Duration, config: &Heartbeat) -> Verdict {
         if self.is_held_back.get() {
@@ -169,6 +187,13 @@ impl Link {
         let verdict = pulse.check(now, !self.pipe.borrow().is_empty(), config);
         self.pulse.set(pulse);
         verdict
+    }
+
+    /// Breaks the connection at once.
+    pub(crate) fn cut(&self) {
+        if let Some(cut) = &self.cut {
+            cut();
+        }
     }
 
     pub(crate) fn send_control(&self, frame: Bytes) {

@@ -28,6 +28,9 @@ pub(crate) enum Waiting {
 pub(crate) trait Outlet {
     /// Writes what waits, as far as the socket takes it.
     fn write(self: Rc<Self>);
+
+    /// Breaks the connection: nobody knows what was written.
+    fn cut(&self);
 }
 
 /// Fan-out pushes into it, the connection's writer pulls from it, the session decides about it.

@@ -217,7 +217,7 @@ impl Turn {
         let is_for_them = |o: &Outward| matches!(o, Outward::Room(..) | Outward::Channel(..));
         let has_told = self.has_rooms.get() && outward.iter().any(is_for_them);
         for message in outward.drain(..) {
-            contain(|| self.send(message));
+            let _ok = contain(|| self.send(message));
         }
         if outward.capacity() <= SPARE {
             self.spare.set(outward);
@@ -234,8 +234,10 @@ impl Turn {
             let writer = self.writers.borrow_mut().pop_front();
             match writer {
                 Some(Waiting::Outlet(outlet)) => {
-                    if let Some(outlet) = outlet.upgrade() {
-                        contain(|| outlet.write());
+                    if let Some(outlet) = outlet.upgrade()
+                        && !contain(|| outlet.clone().write())
+                    {
+                        let _cut = contain(|| outlet.cut());
                     }
                     writes += 1;
                 }
@@ -287,12 +289,13 @@ impl Turn {
     }
 }
 
-/// Keeps a panic, which could only be a mistake of the framework's own, from all others of the thread. Whose message or write it
-/// was hears nothing more, until its heartbeat ends the connection and it comes back.
-fn contain(act: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(act)).is_err() {
+/// Keeps a panic, which could only be a mistake of the framework's own, from what else the thread has to do. False if it panicked.
+fn contain(act: impl FnOnce()) -> bool {
+    let outcome = catch_unwind(AssertUnwindSafe(act));
+    if outcome.is_err() {
         tracing::error!("Courtside panicked at the end of a turn: please report it");
     }
+    outcome.is_ok()
 }
 
 /// Ends the turns of a thread until its runtime ends.
@@ -325,6 +328,8 @@ mod tests {
         fn write(self: Rc<Self>) {
             self.0.set(self.0.get() + 1);
         }
+
+        fn cut(&self) {}
     }
 
     /// Where rooms and channels have threads of their own, nobody of this thread is about to answer.
@@ -358,19 +363,23 @@ mod tests {
         }
     }
 
-    struct Panicking;
+    struct Panicking(Cell<bool>);
 
     impl Outlet for Panicking {
         fn write(self: Rc<Self>) {
             panic!("a mistake");
         }
+
+        fn cut(&self) {
+            self.0.set(true);
+        }
     }
 
     #[test]
-    fn a_write_that_panics_is_nobody_elses() {
+    fn a_write_that_panics_cuts_its_connection_and_no_other() {
         actix::System::new().block_on(async {
             let turn = Turn::default();
-            let mistake = Rc::new(Panicking);
+            let mistake = Rc::new(Panicking(Cell::new(false)));
             let outlet = Rc::new(Counting(Cell::new(0)));
             let (first, second): (Weak<Panicking>, Weak<Counting>) =
                 (Rc::downgrade(&mistake), Rc::downgrade(&outlet));
@@ -379,6 +388,7 @@ mod tests {
             let cx = &mut Context::from_waker(Waker::noop());
             assert!(turn.end(cx).is_pending());
             assert_eq!(outlet.0.get(), 1);
+            assert!(mistake.0.get());
         });
     }
 

@@ -184,6 +184,12 @@ impl<Io: AsyncWrite + Unpin + 'static> Outlet for Socket<Io> {
             None => link.expect(self.waiting()),
         }
     }
+
+    fn cut(&self) {
+        if let Some(link) = self.link.get() {
+            link.cut();
+        }
+    }
 }
 
 /// The connection's task: it reads, lets the connection's actor run, and writes what waits whenever it runs.
