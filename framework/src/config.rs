@@ -134,7 +134,7 @@ pub struct Limits {
     pub channels_in_all: usize,
 }
 
-/// How fast one session may send: see [`Limits::rate`]. What counts is a message, whatever it is: an action, a ping, or neither.
+/// How fast one session may send: see [`Limits::rate`]. What counts is a message, whatever it is: an action, `ping` too, or none.
 ///
 /// It is the session's, not the connection's: a reconnect gives nothing back.
 ///
