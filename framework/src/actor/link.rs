@@ -278,9 +278,7 @@ impl Link {
             _ => false,
         };
         if overdue {
-            if let Some(cut) = &self.cut {
-                cut();
-            }
+            self.cut();
             self.wake();
         }
     }

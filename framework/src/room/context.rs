@@ -289,17 +289,16 @@ impl<R: Room> RoomContext<R> {
         });
     }
 
-    /// False if the frame cannot be encoded.
     pub(super) fn emit(
         &mut self,
         to: Audience,
         delivery: Delivery,
         what: &str,
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
-    ) -> bool {
+    ) {
         let formats = self.formats(to);
         if formats == Formats::default() {
-            return true;
+            return;
         }
         let session_of = |member| self.members.get(&member).map(|client| client.session);
         let to = match to {
@@ -307,21 +306,17 @@ impl<R: Room> RoomContext<R> {
             Audience::Except(member) => session_of(member).map_or(Target::All, Target::Except),
             Audience::Only(member) => match session_of(member) {
                 Some(session) => Target::Only(session),
-                None => return true,
+                None => return,
             },
         };
         match Encoded::new(formats, write) {
-            Ok(frame) => {
-                self.effects.push(Effect::Send {
-                    to,
-                    frame,
-                    delivery,
-                });
-                true
-            }
+            Ok(frame) => self.effects.push(Effect::Send {
+                to,
+                frame,
+                delivery,
+            }),
             Err(error) => {
                 tracing::error!(room = %self.id, message = what, %error, "a message cannot be encoded and was not sent");
-                false
             }
         }
     }

@@ -109,7 +109,7 @@ impl Stream {
     }
 
     /// When what is seen last changed.
-    pub(super) fn changed(&self, shared: &Tree) -> Version {
+    fn changed(&self, shared: &Tree) -> Version {
         let view = self.view.as_ref().map_or(Version::default(), Tree::changed);
         shared.changed().max(view)
     }

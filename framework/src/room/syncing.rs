@@ -328,3 +328,39 @@ impl<R: Room> RoomCore<R> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What was removed is kept for whoever is furthest behind, and for those only who see it.
+    #[test]
+    fn who_is_behind_can_still_be_told_what_went() {
+        let stream_of = |versions: &[u32]| {
+            let mut stream = Stream::default();
+            for version in versions {
+                stream.begin(Moment {
+                    version: Version(*version),
+                    tick: 0,
+                    now: Duration::ZERO,
+                });
+            }
+            stream
+        };
+        let (shared, group) = (Sight::Shared, Sight::Group(1));
+        let mut syncing = Syncing::default();
+        syncing.streams.insert(shared, stream_of(&[2, 5, 9]));
+        syncing.streams.insert(group, stream_of(&[7]));
+        let at = syncing.streams[&shared].step_at(Version(5));
+        syncing.enter(MemberId(1));
+        syncing.enter(MemberId(2));
+        let is_over = false;
+        syncing.followers.get_mut(&MemberId(2)).unwrap().gap = Some(Gap { at, is_over });
+        syncing.forget();
+        assert_eq!(syncing.streams[&shared].oldest, Version(5));
+        assert_eq!(syncing.streams[&group].oldest, Version(7));
+    }
+}
