@@ -105,9 +105,11 @@ impl Guard {
                 frames += usize::from(self.payload_left == 0);
                 continue;
             }
-            self.header[self.header_len] = chunk[position];
-            self.header_len += 1;
-            position += 1;
+            let missing = self.header_size() - self.header_len;
+            let taken = missing.min(chunk.len() - position);
+            self.header[self.header_len..][..taken].copy_from_slice(&chunk[position..][..taken]);
+            self.header_len += taken;
+            position += taken;
             match self.read_header() {
                 Ok(None) => {}
                 Ok(Some(length)) => {
@@ -129,6 +131,18 @@ impl Guard {
         position
     }
 
+    /// How long the header is, as far as what is there of it tells.
+    fn header_size(&self) -> usize {
+        if self.header_len < 2 {
+            return 2;
+        }
+        match self.header[1] & 0x7f {
+            126 => 2 + 2 + 4,
+            127 => 2 + 8 + 4,
+            _ => 2 + 4,
+        }
+    }
+
     /// The payload's length, once the header is complete. Rules: RFC 6455, 5.2 and 5.5.
     fn read_header(&self) -> Result<Option<u64>, CloseCode> {
         let header = &self.header[..self.header_len];
@@ -147,27 +161,19 @@ impl Guard {
         if second & 0x80 == 0 || (is_control && short > 125) || (is_close && short == 1) {
             return Err(CloseCode::PROTOCOL_ERROR);
         }
-        let length_bytes = match short {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let Some(long) = header.get(2..2 + length_bytes) else {
-            return Ok(None);
-        };
-        let long = long
-            .iter()
-            .fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
-        let length = if length_bytes == 0 {
-            u64::from(short)
-        } else {
-            long
+        let length = match (short, &header[2..]) {
+            (126, [a, b, ..]) => u64::from(u16::from_be_bytes([*a, *b])),
+            (127, [a, b, c, d, e, f, g, h, ..]) => {
+                u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
+            }
+            (126 | 127, _) => return Ok(None),
+            _ => u64::from(short),
         };
         if length > self.limit {
             return Err(CloseCode::TOO_BIG);
         }
-        let complete = header.len() == 2 + length_bytes + 4;
-        Ok(complete.then_some(length))
+        let is_complete = header.len() == self.header_size();
+        Ok(is_complete.then_some(length))
     }
 }
 

@@ -119,7 +119,7 @@ impl Flaw {
 }
 
 /// The encoded values of the fields that are there.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
     pub(super) action: Option<&'a [u8]>,
     pub(super) id: Option<&'a [u8]>,
@@ -135,14 +135,43 @@ pub(super) struct Fields<'a> {
     pub(super) received: Option<&'a [u8]>,
 }
 
+impl<'a> Fields<'a> {
+    /// The place for the value of `key`, and a bit that no other has. `None` for what no action has.
+    pub(super) fn slot(&mut self, key: &[u8]) -> Option<(u16, &mut Option<&'a [u8]>)> {
+        Some(match key {
+            b"action" => (1, &mut self.action),
+            b"id" => (1 << 1, &mut self.id),
+            b"room" => (1 << 2, &mut self.room),
+            b"kind" => (1 << 3, &mut self.kind),
+            b"mode" => (1 << 4, &mut self.mode),
+            b"options" => (1 << 5, &mut self.options),
+            b"type" => (1 << 6, &mut self.type_),
+            b"data" => (1 << 7, &mut self.data),
+            b"channel" => (1 << 8, &mut self.channel),
+            b"since" => (1 << 9, &mut self.since),
+            b"presence" => (1 << 10, &mut self.presence),
+            b"received" => (1 << 11, &mut self.received),
+            _ => return None,
+        })
+    }
+}
+
+/// A message as far as it concerns everybody.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
+    pub(super) fields: Fields<'a>,
+    /// Whether objects and arrays stand deeper within each other than is allowed.
+    pub(super) is_deep: bool,
+}
+
 /// Reads one message of a client.
 pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
-    let fields = match format {
-        Format::Json => json::fields(frame),
-        Format::MsgPack => msgpack::fields(frame),
+    let head = match format {
+        Format::Json => json::head(frame, nesting),
+        Format::MsgPack => msgpack::head(frame, nesting),
     };
-    let fields = match fields {
-        Ok(fields) => fields,
+    let Head { fields, is_deep } = match head {
+        Ok(head) => head,
         Err(Flaw(flaw)) => {
             return Inbound {
                 id: None,
@@ -165,10 +194,6 @@ pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
             counts: false,
             action: Err(not_an_action(flaw)),
         };
-    };
-    let is_deep = match format {
-        Format::Json => json::is_deeper_than(frame, nesting),
-        Format::MsgPack => msgpack::is_deeper_than(frame, nesting),
     };
     let action = if is_deep {
         Err(Malformed {

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::action::{Fields, Flaw};
+use super::action::{Fields, Flaw, Head};
+use super::scan;
 
 /// One slot per field, borrowed from the frame; serde skips what is unknown, without recursion.
 #[derive(Deserialize)]
@@ -34,7 +35,21 @@ struct Slots<'a> {
     received: Option<&'a RawValue>,
 }
 
-pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, Flaw> {
+/// Finds the fields, and whether objects and arrays stand deeper within each other than `most`.
+pub(super) fn head(text: &[u8], most: usize) -> Result<Head<'_>, Flaw> {
+    Ok(match scan::fields(text, most) {
+        Some(fields) => Head {
+            fields,
+            is_deep: false,
+        },
+        None => Head {
+            fields: by_serde(text)?,
+            is_deep: is_deeper_than(text, most),
+        },
+    })
+}
+
+pub(super) fn by_serde(text: &[u8]) -> Result<Fields<'_>, Flaw> {
     // Serde's derive would take an array for a struct, too.
     if text.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
         return Err(Flaw::new("is not a JSON object"));
@@ -156,7 +171,6 @@ mod tests {
             "[".repeat(100_000),
             "]".repeat(100_000)
         );
-        assert!(fields(deep.as_bytes()).is_ok());
-        assert!(is_deeper_than(deep.as_bytes(), 32));
+        assert!(head(deep.as_bytes(), 32).unwrap().is_deep);
     }
 }

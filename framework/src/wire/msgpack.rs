@@ -4,7 +4,7 @@
 
 use rmp::Marker;
 
-use super::action::{Fields, Flaw};
+use super::action::{Fields, Flaw, Head};
 
 const TRUNCATED: &str = "is not valid MessagePack: it ends too early";
 
@@ -120,7 +120,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
+/// Finds the fields, and whether maps and arrays stand deeper within each other than `most`.
+pub(super) fn head(bytes: &[u8], most: usize) -> Result<Head<'_>, Flaw> {
+    Ok(Head {
+        fields: fields(bytes)?,
+        is_deep: is_deeper_than(bytes, most),
+    })
+}
+
+fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
     let mut reader = Reader { rest: bytes };
     let mut fields = Fields::default();
     for _ in 0..reader.pairs()? {
@@ -130,20 +138,8 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
             // Encoders commonly write an absent value as nil; in JSON null is absent here, too.
             continue;
         }
-        let slot = match key {
-            "action" => &mut fields.action,
-            "id" => &mut fields.id,
-            "room" => &mut fields.room,
-            "kind" => &mut fields.kind,
-            "mode" => &mut fields.mode,
-            "options" => &mut fields.options,
-            "type" => &mut fields.type_,
-            "data" => &mut fields.data,
-            "channel" => &mut fields.channel,
-            "since" => &mut fields.since,
-            "presence" => &mut fields.presence,
-            "received" => &mut fields.received,
-            _ => continue,
+        let Some((_, slot)) = fields.slot(key.as_bytes()) else {
+            continue;
         };
         if slot.replace(value).is_some() {
             return Err(Flaw::new(format!("has the key `{key}` twice")));
