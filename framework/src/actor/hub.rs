@@ -401,6 +401,7 @@ impl Hub {
     }
 
     fn publish(&self, topic: &Topic, broadcasts: &[Broadcast]) {
+        self.turn.broadcasts();
         for (session, pipe) in self.topics.borrow().members(topic) {
             let wanted = |broadcast: &&Broadcast| broadcast.except != Some(session);
             for broadcast in broadcasts.iter().filter(wanted) {

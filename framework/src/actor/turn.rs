@@ -38,6 +38,10 @@ use crate::ids::ChannelName;
 /// of them, and a burst to a few hundred is written in more pieces; fewer, and looking for input costs more than that saves.
 const SLICE: usize = 16;
 
+/// The same where all that waits was said to one client each. Nothing is lost by not looking for input: what comes in would not
+/// join it in one write, as broadcasts do.
+const ANSWERS: usize = 64;
+
 /// How many tasks that write are woken in one slice: as many as the runtime runs before it looks for input.
 const WAKES: usize = 61;
 
@@ -76,6 +80,8 @@ pub(crate) struct Turn {
     hubs: RefCell<Vec<Weak<Hub>>>,
     /// Writers with something to write, the one that has waited longest first.
     writers: RefCell<VecDeque<Waiting>>,
+    /// Somebody has broadcast since nobody waited to write.
+    has_broadcast: Cell<bool>,
     /// Rooms and channels live here, too.
     has_rooms: Cell<bool>,
     /// How many turns in a row have ended without a write.
@@ -182,6 +188,11 @@ impl Turn {
         self.wake();
     }
 
+    /// What waits to be written is for many, and there may soon be more of it.
+    pub(crate) fn broadcasts(&self) {
+        self.has_broadcast.set(true);
+    }
+
     fn wake(&self) {
         if let Some(task) = self.task.take() {
             task.wake();
@@ -228,6 +239,11 @@ impl Turn {
     /// Lets a slice of those who wait write; more of them, if all else has taken long since the last slice.
     fn write_slice(&self) {
         let begins = self.written.take().map(|last| (last, Instant::now()));
+        let slice = if self.has_broadcast.get() {
+            SLICE
+        } else {
+            ANSWERS
+        };
         let (mut writes, mut wakes) = (0, 0);
         loop {
             // Not borrowed while it writes, which may end somebody who has something to say to that.
@@ -247,7 +263,7 @@ impl Turn {
                 }
                 None => return,
             }
-            if writes == SLICE || wakes == WAKES {
+            if writes == slice || wakes == WAKES {
                 let now = Instant::now();
                 let has_had_its_share = |(last, begins)| (now - begins) * OTHERS >= begins - last;
                 // What tasks write takes its time later, among all else.
@@ -277,6 +293,7 @@ impl Turn {
             return Poll::Pending;
         }
         self.written.set(None);
+        self.has_broadcast.set(false);
         if !self.outward.borrow().is_empty() {
             cx.waker().wake_by_ref();
         } else {
@@ -392,10 +409,27 @@ mod tests {
         });
     }
 
+    #[test]
+    fn many_are_answered_in_one_slice_until_somebody_broadcasts() {
+        let turn = Turn::default();
+        let outlet = Rc::new(Counting(Cell::new(0)));
+        let waiting: Weak<Counting> = Rc::downgrade(&outlet);
+        for _ in 0..2 * ANSWERS {
+            turn.write(Waiting::Outlet(waiting.clone()));
+        }
+        turn.write_slice();
+        assert_eq!(outlet.0.get(), ANSWERS);
+        turn.broadcasts();
+        turn.written.set(None);
+        turn.write_slice();
+        assert_eq!(outlet.0.get(), ANSWERS + SLICE);
+    }
+
     /// The clock stands still, but for what the test lets pass between the slices.
     #[tokio::test(start_paused = true)]
     async fn who_waits_long_writes_more() {
         let turn = Turn::default();
+        turn.broadcasts();
         let outlet = Rc::new(Counting(Cell::new(0)));
         let waiting: Weak<Counting> = Rc::downgrade(&outlet);
         for _ in 0..4 * SLICE {
