@@ -151,7 +151,8 @@ pub(crate) struct Connection {
     hub: Rc<Hub>,
     link: Rc<Link>,
     incoming: Incoming,
-    fragments: Option<Fragments>,
+    /// Boxed, as it is seldom there.
+    fragments: Option<Box<Fragments>>,
 }
 
 type Ctx = WebsocketContext<Connection>;
@@ -248,10 +249,10 @@ impl Connection {
             Item::Last(bytes) => (None, bytes, true),
         };
         if let Some(format) = format {
-            self.fragments = Some(Fragments {
+            self.fragments = Some(Box::new(Fragments {
                 format,
                 bytes: BytesMut::new(),
-            });
+            }));
         }
         let Some(fragments) = &mut self.fragments else {
             return self.fail(CloseCode::PROTOCOL_ERROR, ctx);
@@ -260,7 +261,8 @@ impl Connection {
             return self.fail(CloseCode::TOO_BIG, ctx);
         }
         fragments.bytes.extend_from_slice(&bytes);
-        if is_last && let Some(Fragments { format, bytes }) = self.fragments.take() {
+        if is_last && let Some(fragments) = self.fragments.take() {
+            let Fragments { format, bytes } = *fragments;
             if format == Format::Json && std::str::from_utf8(&bytes).is_err() {
                 return self.fail(CloseCode::INVALID_TEXT, ctx);
             }

@@ -158,12 +158,12 @@ impl SessionActor {
         if let Some(window) = self.window.take() {
             ctx.cancel_future(window);
         }
-        self.moving = Some(Moving {
+        self.moving = Some(Box::new(Moving {
             knock,
             to,
             awaited: 0,
             waiting: Vec::new(),
-        });
+        }));
         let rooms: Vec<RoomAddress> = self.inbox.rooms.borrow().values().cloned().collect();
         rooms.iter().for_each(|room| self.rehome_room(room));
         for channel in self.subscriptions.keys() {
@@ -225,7 +225,9 @@ impl SessionActor {
             received: self.inbox.received(),
             outbox,
             rooms: self.inbox.rooms.take().into_iter().collect(),
-            subscriptions: self.subscriptions.drain().collect(),
+            subscriptions: std::mem::take(&mut self.subscriptions)
+                .into_iter()
+                .collect(),
             violations: self.violations,
             pace: self.inbox.pace(),
             flow: self.flow.clone(),

@@ -53,7 +53,8 @@ pub(crate) struct Link {
     is_plain: Cell<bool>,
     /// The `welcome`, which goes before everything: it is the connection's own, whatever becomes of it next.
     welcome: Cell<Option<Bytes>>,
-    ending: RefCell<Option<Ending>>,
+    /// Boxed, as it is seldom there.
+    ending: RefCell<Option<Box<Ending>>>,
     cut: Option<Cut>,
 }
 
@@ -243,7 +244,9 @@ impl Link {
     }
 
     fn begin_ending(&self, ending: Ending) {
-        self.ending.borrow_mut().get_or_insert(ending);
+        self.ending
+            .borrow_mut()
+            .get_or_insert_with(|| Box::new(ending));
         self.is_plain.set(false);
         self.wake();
     }

@@ -1,6 +1,6 @@
 //! The session's actor: it counts and routes what its client sends, and decides what becomes of it when connections come and go.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -72,14 +72,15 @@ pub(crate) struct SessionActor {
     /// Joins that have not been answered yet.
     pub(super) joining: usize,
     /// With the attempt that made each: a refusal of an earlier one says nothing about a later one.
-    pub(super) subscriptions: HashMap<ChannelName, u64>,
+    pub(super) subscriptions: BTreeMap<ChannelName, u64>,
     pub(super) attempts: u64,
     /// Unsubscribes that have not been done yet: until then publications still come here.
     pub(super) unsubscribing: usize,
     pub(super) violations: Violations,
     pub(super) flow: Flow,
     pub(super) window: Option<SpawnHandle>,
-    pub(super) moving: Option<Moving>,
+    /// Boxed, as it is seldom there.
+    pub(super) moving: Option<Box<Moving>>,
 }
 
 impl Actor for SessionActor {
@@ -109,7 +110,7 @@ impl SessionActor {
             inbox: Rc::new(Inbox::new(receiver, 0, Pace::default(), Rooms::default())),
             link: None,
             joining: 0,
-            subscriptions: HashMap::new(),
+            subscriptions: BTreeMap::new(),
             attempts: 0,
             unsubscribing: 0,
             violations: Violations::default(),
@@ -397,7 +398,7 @@ impl SessionActor {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.turn.to_room(&room, gone);
         }
-        for (channel, _) in self.subscriptions.drain() {
+        for channel in std::mem::take(&mut self.subscriptions).into_keys() {
             let message = ChannelMessage::Unsubscribe {
                 session: self.id,
                 channel: channel.clone(),
