@@ -20,6 +20,10 @@ pub struct Config {
     /// Default: 30 s.
     /// Longer keeps seats and memory for clients that never come back; zero makes each disconnect final.
     pub window: Duration,
+    /// How long [`authenticate`](crate::ServerBuilder::authenticate) may take.
+    /// Default: 10 s.
+    /// A request that takes longer is refused with 503 and `Retry-After`; it counts as a connection until then.
+    pub authentication: Duration,
     /// When a connection counts as dead.
     pub heartbeat: Heartbeat,
     /// What is kept for a client that has not read or acknowledged it.
@@ -190,6 +194,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             window: Duration::from_secs(30),
+            authentication: Duration::from_secs(10),
             heartbeat: Heartbeat {
                 interval: Duration::from_secs(10),
                 timeout: Duration::from_secs(5),

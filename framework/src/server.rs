@@ -146,14 +146,35 @@ impl ServerBuilder {
 
     /// Looks at each request before it becomes a connection, with the credential that came with it (`Authorization: Bearer`
     /// or `access_token` in the query). A refusal is answered with 401. Default: everybody is let in, without claims.
+    ///
+    /// It may wait, for a database or another service, up to [`Config::authentication`](crate::Config::authentication); what
+    /// blocks its thread holds up the connections of that. It may be dropped wherever it waits: when its time is up, or when the
+    /// client has gone away.
+    ///
+    /// ```
+    /// use courtside::{Claims, Refusal, Server};
+    ///
+    /// # async fn user_of(_: &str) -> Option<String> { None }
+    /// let builder = Server::builder().authenticate(async |_request, credential| {
+    ///     let user = match credential {
+    ///         Some(credential) => user_of(credential).await,
+    ///         None => None,
+    ///     };
+    ///     user.map(Claims::new).ok_or_else(|| Refusal::new("bad_credential", "sign in again"))
+    /// });
+    /// ```
     pub fn authenticate(
         mut self,
-        authenticate: impl Fn(&HttpRequest, Option<&str>) -> Result<Claims, Refusal>
+        authenticate: impl AsyncFn(&HttpRequest, Option<&str>) -> Result<Claims, Refusal>
         + Send
         + Sync
         + 'static,
     ) -> Self {
-        self.door.authenticate = Some(Box::new(authenticate));
+        let authenticate = Arc::new(authenticate);
+        self.door.authenticate = Some(Box::new(move |request, credential| {
+            let authenticate = authenticate.clone();
+            Box::pin(async move { authenticate(request, credential).await })
+        }));
         self
     }
 
@@ -327,10 +348,13 @@ impl Server {
         let (door, path) = (self.door.clone(), path.to_owned());
         move |config| {
             let answer = move |request: HttpRequest, payload: web::Payload| {
-                let response = door.answer(&hub(), &request, payload);
-                // A request that is kept would keep the socket's guard, too.
-                drop(request);
-                std::future::ready(response)
+                let (door, hub) = (door.clone(), hub());
+                async move {
+                    let response = door.answer(&hub, &request, payload).await;
+                    // A request that is kept would keep the socket's guard, too.
+                    drop(request);
+                    response
+                }
             };
             config.route(&path, web::get().to(answer));
         }

@@ -4,6 +4,7 @@
 //! failed, so each refusal is logged, too, with what to do.
 
 use std::fmt;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -11,12 +12,14 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::lean::LeanSocket;
 use super::socket::cut_of;
 use crate::actor::connection::{self, Handshake};
 use crate::actor::guard::ByteStream;
 use crate::actor::hub::{Hub, Opening};
+use crate::actor::shared::Shared;
 use crate::actor::writer::Body;
 use crate::error::Refusal;
 use crate::room::client::Claims;
@@ -24,7 +27,10 @@ use crate::wire::codec::Format;
 
 /// Looks at a request and its credential, and says who the client is.
 pub(crate) type Authenticate =
-    Box<dyn Fn(&HttpRequest, Option<&str>) -> Result<Claims, Refusal> + Send + Sync>;
+    Box<dyn for<'a> Fn(&'a HttpRequest, Option<&'a str>) -> Verdict<'a> + Send + Sync>;
+
+/// Who a client is, once that is known. On the request's own thread.
+type Verdict<'a> = Pin<Box<dyn Future<Output = Result<Claims, Refusal>> + 'a>>;
 
 /// Who may come in.
 #[derive(Default)]
@@ -54,14 +60,15 @@ type Refused = (StatusCode, Refusal);
 
 impl Door {
     /// Answers a request for a connection.
-    pub(crate) fn answer(
+    pub(crate) async fn answer(
         &self,
         hub: &Rc<Hub>,
         request: &HttpRequest,
         payload: web::Payload,
     ) -> HttpResponse {
-        match self.admit(hub, request) {
-            Ok((handshake, opening)) => {
+        match self.admit(hub, request).await {
+            Ok((handshake, opening, place)) => {
+                place.keep();
                 let lean = request.extensions_mut().remove::<LeanSocket>();
                 if let Some(LeanSocket {
                     incoming,
@@ -96,7 +103,11 @@ impl Door {
         }
     }
 
-    fn admit(&self, hub: &Hub, request: &HttpRequest) -> Result<(Handshake, Opening), Refused> {
+    async fn admit<'a>(
+        &self,
+        hub: &'a Hub,
+        request: &HttpRequest,
+    ) -> Result<(Handshake, Opening, Place<'a>), Refused> {
         let handshake = Handshake::read(request)?;
         self.check_origin(request)?;
         let bad_query =
@@ -115,22 +126,39 @@ impl Door {
                 .parse()
                 .map_err(|_| bad_query("`received` is a count"))?,
         };
+        // Before anybody is asked: who asks is bounded, too.
+        let place = Place::take(&hub.shared)?;
         let claims = match &self.authenticate {
             None => Claims::default(),
             Some(authenticate) => {
                 let credential = bearer(request).or(query.access_token.as_deref());
-                authenticate(request, credential)
-                    .map_err(|refusal| (StatusCode::UNAUTHORIZED, refusal))?
+                let verdict = authenticate(request, credential);
+                let claims = match timeout(hub.shared.config.authentication, verdict).await {
+                    Ok(verdict) => {
+                        verdict.map_err(|refusal| (StatusCode::UNAUTHORIZED, refusal))?
+                    }
+                    Err(_) => {
+                        tracing::warn!(
+                            "an authentication took longer than `Config::authentication` allows"
+                        );
+                        return unavailable(
+                            "authentication_timeout",
+                            "it took too long to find out who you are",
+                        );
+                    }
+                };
+                // It may have begun to go away meanwhile.
+                refuse_if_draining(&hub.shared)?;
+                claims
             }
         };
-        take_place(hub)?;
         let opening = Opening {
             format: handshake.format.unwrap_or(asked),
             claims,
             resume: query.resume,
             received,
         };
-        Ok((handshake, opening))
+        Ok((handshake, opening, place))
     }
 
     /// Browsers tell which page a script came from, and let any page open a socket to any server; so the server must look.
@@ -181,18 +209,39 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
         .then(|| credential.trim())
 }
 
-/// Counts the connection; it is counted down when its writer is dropped.
-fn take_place(hub: &Hub) -> Result<(), Refused> {
-    let unavailable = |code: &'static str, message: &'static str| {
-        Err((StatusCode::SERVICE_UNAVAILABLE, Refusal::new(code, message)))
-    };
-    if hub.shared.is_draining.load(Ordering::Relaxed) {
+fn unavailable<T>(code: &'static str, message: &'static str) -> Result<T, Refused> {
+    Err((StatusCode::SERVICE_UNAVAILABLE, Refusal::new(code, message)))
+}
+
+fn refuse_if_draining(shared: &Shared) -> Result<(), Refused> {
+    if shared.is_draining.load(Ordering::Relaxed) {
         return unavailable("draining", "this server is going away");
     }
-    let connections = &hub.shared.connections;
-    if connections.fetch_add(1, Ordering::Relaxed) >= hub.shared.config.limits.connections {
-        connections.fetch_sub(1, Ordering::Relaxed);
-        return unavailable("full", "this server has as many connections as it can");
-    }
     Ok(())
+}
+
+/// One of the connections that the server may have. Given back when it is dropped.
+struct Place<'a>(&'a Shared);
+
+impl<'a> Place<'a> {
+    fn take(shared: &'a Shared) -> Result<Self, Refused> {
+        refuse_if_draining(shared)?;
+        let taken = shared.connections.fetch_add(1, Ordering::Relaxed);
+        let place = Self(shared);
+        if taken >= shared.config.limits.connections {
+            return unavailable("full", "this server has as many connections as it can");
+        }
+        Ok(place)
+    }
+
+    /// The connection keeps it: the hub counts it down when its writer is dropped.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
 }
