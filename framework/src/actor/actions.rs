@@ -76,7 +76,7 @@ impl SessionActor {
             Action::Call { name, data } => self.call(id, &name, data),
             Action::Subscribe { channel, since } => {
                 let offer = self.offer(&channel)?;
-                if self.subscriptions.contains_key(&channel) {
+                if self.subscriptions.contains(&channel) {
                     return Err(Refusal::new(
                         "already_subscribed",
                         "this session is subscribed to this channel already",
@@ -106,7 +106,7 @@ impl SessionActor {
                 Ok(())
             }
             Action::Unsubscribe { channel } => {
-                if self.subscriptions.remove(&channel).is_none() {
+                if !self.subscriptions.remove(&channel) {
                     return Err(Refusal::new(
                         "not_subscribed",
                         "this session is not subscribed to this channel",

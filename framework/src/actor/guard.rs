@@ -105,7 +105,7 @@ impl Guard {
                 frames += usize::from(self.payload_left == 0);
                 continue;
             }
-            let missing = self.header_size() - self.header_len;
+            let missing = self.known_header_size() - self.header_len;
             let taken = missing.min(chunk.len() - position);
             self.header[self.header_len..][..taken].copy_from_slice(&chunk[position..][..taken]);
             self.header_len += taken;
@@ -131,8 +131,8 @@ impl Guard {
         position
     }
 
-    /// How long the header is, as far as what is there of it tells.
-    fn header_size(&self) -> usize {
+    /// How many bytes of the header are certain to come; the first two tell the rest.
+    fn known_header_size(&self) -> usize {
         if self.header_len < 2 {
             return 2;
         }
@@ -172,7 +172,7 @@ impl Guard {
         if length > self.limit {
             return Err(CloseCode::TOO_BIG);
         }
-        let is_complete = header.len() == self.header_size();
+        let is_complete = header.len() == self.known_header_size();
         Ok(is_complete.then_some(length))
     }
 }

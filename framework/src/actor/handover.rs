@@ -166,7 +166,7 @@ impl SessionActor {
         }));
         let rooms: Vec<RoomAddress> = self.inbox.rooms.borrow().values().cloned().collect();
         rooms.iter().for_each(|room| self.rehome_room(room));
-        for channel in self.subscriptions.keys() {
+        for channel in self.subscriptions.channels() {
             if let Some(moving) = &mut self.moving {
                 moving.awaited += 1;
                 let message = ChannelMessage::Rehome {
@@ -225,9 +225,7 @@ impl SessionActor {
             received: self.inbox.received(),
             outbox,
             rooms: self.inbox.rooms.take().into_iter().collect(),
-            subscriptions: std::mem::take(&mut self.subscriptions)
-                .into_iter()
-                .collect(),
+            subscriptions: self.subscriptions.take(),
             violations: self.violations,
             pace: self.inbox.pace(),
             flow: self.flow.clone(),

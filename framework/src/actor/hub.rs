@@ -235,6 +235,10 @@ impl Hub {
 
     /// Sends to one session, wherever it lives by now.
     pub(crate) fn direct(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
+        // A room whose members see different things tells each of its own.
+        if delivery.state().is_some() {
+            self.turn.note_broadcast();
+        }
         if let Some(local) = self.sessions.borrow().get(&session) {
             let pushed = local.pipe.push(&frame, &delivery);
             report(local, pushed, &delivery);
@@ -401,7 +405,7 @@ impl Hub {
     }
 
     fn publish(&self, topic: &Topic, broadcasts: &[Broadcast]) {
-        self.turn.broadcasts();
+        self.turn.note_broadcast();
         for (session, pipe) in self.topics.borrow().members(topic) {
             let wanted = |broadcast: &&Broadcast| broadcast.except != Some(session);
             for broadcast in broadcasts.iter().filter(wanted) {

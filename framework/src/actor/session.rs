@@ -1,6 +1,5 @@
 //! The session's actor: it counts and routes what its client sends, and decides what becomes of it when connections come and go.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,13 +17,14 @@ use super::pipe::{LinkId, Pipe};
 use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
-use crate::ids::{ChannelName, SessionId};
+use crate::ids::SessionId;
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
 use crate::session::pace::Pace;
 use crate::session::resume::Tokens;
+use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::Inbound;
 use crate::wire::codec::CodecError;
 use crate::wire::event::{self, ResumeFailure, Welcome};
@@ -71,8 +71,7 @@ pub(crate) struct SessionActor {
     pub(super) link: Option<Rc<Link>>,
     /// Joins that have not been answered yet.
     pub(super) joining: usize,
-    /// With the attempt that made each: a refusal of an earlier one says nothing about a later one.
-    pub(super) subscriptions: BTreeMap<ChannelName, u64>,
+    pub(super) subscriptions: Subscriptions,
     pub(super) attempts: u64,
     /// Unsubscribes that have not been done yet: until then publications still come here.
     pub(super) unsubscribing: usize,
@@ -110,7 +109,7 @@ impl SessionActor {
             inbox: Rc::new(Inbox::new(receiver, 0, Pace::default(), Rooms::default())),
             link: None,
             joining: 0,
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             attempts: 0,
             unsubscribing: 0,
             violations: Violations::default(),
@@ -398,7 +397,7 @@ impl SessionActor {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.turn.to_room(&room, gone);
         }
-        for channel in std::mem::take(&mut self.subscriptions).into_keys() {
+        for (channel, _) in self.subscriptions.take() {
             let message = ChannelMessage::Unsubscribe {
                 session: self.id,
                 channel: channel.clone(),
@@ -475,9 +474,7 @@ impl Handler<SessionMessage> for SessionActor {
                 self.inbox.rooms.borrow_mut().remove(&room);
             }
             SessionMessage::SubscribeRefused { channel, attempt } => {
-                if self.subscriptions.get(&channel) == Some(&attempt) {
-                    self.subscriptions.remove(&channel);
-                }
+                self.subscriptions.remove_attempt(&channel, attempt);
             }
             SessionMessage::Unsubscribed => {
                 self.unsubscribing = self.unsubscribing.saturating_sub(1);

@@ -38,9 +38,9 @@ use crate::ids::ChannelName;
 /// of them, and a burst to a few hundred is written in more pieces; fewer, and looking for input costs more than that saves.
 const SLICE: usize = 16;
 
-/// The same where all that waits was said to one client each. Nothing is lost by not looking for input: what comes in would not
-/// join it in one write, as broadcasts do.
-const ANSWERS: usize = 64;
+/// The same while all that waits was said to one client each: what comes in would seldom join it in one write, as broadcasts do.
+/// A room's step that is due may have to wait for as many.
+const SLICE_OF_ANSWERS: usize = 64;
 
 /// How many tasks that write are woken in one slice: as many as the runtime runs before it looks for input.
 const WAKES: usize = 61;
@@ -80,7 +80,7 @@ pub(crate) struct Turn {
     hubs: RefCell<Vec<Weak<Hub>>>,
     /// Writers with something to write, the one that has waited longest first.
     writers: RefCell<VecDeque<Waiting>>,
-    /// Somebody has broadcast since nobody waited to write.
+    /// Somebody has broadcast since the last moment in which nobody waited to write.
     has_broadcast: Cell<bool>,
     /// Rooms and channels live here, too.
     has_rooms: Cell<bool>,
@@ -188,8 +188,8 @@ impl Turn {
         self.wake();
     }
 
-    /// What waits to be written is for many, and there may soon be more of it.
-    pub(crate) fn broadcasts(&self) {
+    /// Something was said to many, and there may soon be more of it.
+    pub(crate) fn note_broadcast(&self) {
         self.has_broadcast.set(true);
     }
 
@@ -242,7 +242,7 @@ impl Turn {
         let slice = if self.has_broadcast.get() {
             SLICE
         } else {
-            ANSWERS
+            SLICE_OF_ANSWERS
         };
         let (mut writes, mut wakes) = (0, 0);
         loop {
@@ -331,7 +331,7 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
-    use crate::actor::messages::{HubItem, Topic};
+    use crate::actor::messages::{Broadcast, HubItem, Topic};
     use crate::actor::pipe::Outlet;
     use crate::config::Config;
     use crate::ids::{RoomId, SessionId};
@@ -409,27 +409,48 @@ mod tests {
         });
     }
 
+    /// Small slices, as soon as somebody broadcasts and until all of it is written.
     #[test]
     fn many_are_answered_in_one_slice_until_somebody_broadcasts() {
-        let turn = Turn::default();
-        let outlet = Rc::new(Counting(Cell::new(0)));
-        let waiting: Weak<Counting> = Rc::downgrade(&outlet);
-        for _ in 0..2 * ANSWERS {
-            turn.write(Waiting::Outlet(waiting.clone()));
-        }
-        turn.write_slice();
-        assert_eq!(outlet.0.get(), ANSWERS);
-        turn.broadcasts();
-        turn.written.set(None);
-        turn.write_slice();
-        assert_eq!(outlet.0.get(), ANSWERS + SLICE);
+        actix::System::new().block_on(async {
+            let server = crate::Server::builder().build().unwrap();
+            let hub = Hub::start(server.shared);
+            let outlet = Rc::new(Counting(Cell::new(0)));
+            let waiting: Weak<Counting> = Rc::downgrade(&outlet);
+            let cx = &mut Context::from_waker(Waker::noop());
+            let mut written_of = |count: usize| {
+                for _ in 0..count {
+                    hub.turn.write(Waiting::Outlet(waiting.clone()));
+                }
+                hub.turn.written.set(None);
+                assert!(hub.turn.end(cx).is_pending());
+                outlet.0.take()
+            };
+            let say = |delivery| {
+                let frame = Encoded::of_bytes(Format::Json, "said".into());
+                let topic = Topic::Room(RoomId::from("here"));
+                let except = None;
+                let broadcast = Broadcast {
+                    frame,
+                    delivery,
+                    except,
+                };
+                hub.apply_all([HubItem::Publish(topic, broadcast)]);
+            };
+            assert_eq!(written_of(2 * SLICE_OF_ANSWERS), SLICE_OF_ANSWERS);
+            say(Delivery::Sequenced);
+            assert_eq!(written_of(0), SLICE);
+            assert_eq!(written_of(0), SLICE);
+            while written_of(0) > 0 {}
+            assert_eq!(written_of(2 * SLICE_OF_ANSWERS), SLICE_OF_ANSWERS);
+        });
     }
 
     /// The clock stands still, but for what the test lets pass between the slices.
     #[tokio::test(start_paused = true)]
     async fn who_waits_long_writes_more() {
         let turn = Turn::default();
-        turn.broadcasts();
+        turn.note_broadcast();
         let outlet = Rc::new(Counting(Cell::new(0)));
         let waiting: Weak<Counting> = Rc::downgrade(&outlet);
         for _ in 0..4 * SLICE {

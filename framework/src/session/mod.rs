@@ -5,3 +5,4 @@ pub(crate) mod limits;
 pub(crate) mod outbox;
 pub(crate) mod pace;
 pub(crate) mod resume;
+pub(crate) mod subscriptions;

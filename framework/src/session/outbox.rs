@@ -37,7 +37,7 @@ pub(crate) enum Delivery {
 
 impl Delivery {
     /// The slot of a state or of a step of it.
-    fn state(&self) -> Option<&Slot> {
+    pub(crate) fn state(&self) -> Option<&Slot> {
         match self {
             Self::Latest(slot) | Self::Step(slot, _) if slot.key.is_none() => Some(slot),
             _ => None,

@@ -156,21 +156,21 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A message as far as it concerns everybody.
+/// What is known of a message before its action is.
 #[derive(Debug)]
 pub(super) struct Head<'a> {
     pub(super) fields: Fields<'a>,
-    /// Whether objects and arrays stand deeper within each other than is allowed.
-    pub(super) is_deep: bool,
+    /// Known to be nested no deeper than is allowed. Otherwise that is still to be found out.
+    pub(super) is_shallow: bool,
 }
 
 /// Reads one message of a client.
 pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
     let head = match format {
         Format::Json => json::head(frame, nesting),
-        Format::MsgPack => msgpack::head(frame, nesting),
+        Format::MsgPack => msgpack::head(frame),
     };
-    let Head { fields, is_deep } = match head {
+    let Head { fields, is_shallow } = match head {
         Ok(head) => head,
         Err(Flaw(flaw)) => {
             return Inbound {
@@ -195,7 +195,11 @@ pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
             action: Err(not_an_action(flaw)),
         };
     };
-    let action = if is_deep {
+    let is_deeper_than = match format {
+        Format::Json => json::is_deeper_than,
+        Format::MsgPack => msgpack::is_deeper_than,
+    };
+    let action = if !is_shallow && is_deeper_than(frame, nesting) {
         Err(Malformed {
             refusal: Refusal::new(
                 "too_deep",

@@ -120,11 +120,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Finds the fields, and whether maps and arrays stand deeper within each other than `most`.
-pub(super) fn head(bytes: &[u8], most: usize) -> Result<Head<'_>, Flaw> {
+pub(super) fn head(bytes: &[u8]) -> Result<Head<'_>, Flaw> {
     Ok(Head {
         fields: fields(bytes)?,
-        is_deep: is_deeper_than(bytes, most),
+        is_shallow: false,
     })
 }
 
