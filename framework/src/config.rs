@@ -71,9 +71,13 @@ pub struct OutboxBounds {
     /// Bytes. Default: 1 MiB.
     ///
     /// Unsent frames beyond it: a connected client is closed with 4001, a disconnected one loses its outbox and is told
-    /// `overflow` at its next resume.
-    /// Sent frames beyond it: the oldest are forgotten, and a resume that would need them is told `overflow`.
-    /// A client that acknowledges at least each 64 KiB never meets it.
+    /// `overflow` at its next resume. What one hook sends waits together, before anything of it is written: let a hook that
+    /// sends more send it in parts, or raise this.
+    /// Sent frames beyond it: the oldest are forgotten, and a resume that would need them is told `overflow`. A client that
+    /// acknowledges at least each 64 KiB never comes to that.
+    ///
+    /// The newest frame does not count, so that a single message may be longer. States of rooms never count: of each room one
+    /// waits at most, and two steps.
     pub bytes: usize,
     /// Frames. Default: 4,096. Works as `bytes`.
     pub frames: usize,

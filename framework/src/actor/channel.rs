@@ -162,6 +162,7 @@ impl ChannelShard {
                 session,
                 topic: Topic::Channel(name.clone()),
                 frame,
+                is_over: false,
             };
             outgoing.push(&hub, exit);
         }

@@ -355,12 +355,15 @@ impl Hub {
                 session,
                 topic,
                 frame,
+                is_over,
             } => {
                 self.topics.borrow_mut().leave(&topic, session);
                 if let (Topic::Room(room), Some(local)) =
                     (&topic, self.sessions.borrow().get(&session))
                 {
-                    local.pipe.with_outbox(|outbox| outbox.clear_room(room));
+                    local
+                        .pipe
+                        .with_outbox(|outbox| outbox.leave_room(room, is_over));
                 }
                 if let Some(frame) = frame {
                     self.direct(session, frame, Delivery::Sequenced);

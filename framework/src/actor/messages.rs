@@ -176,6 +176,8 @@ pub(crate) enum HubItem {
         session: SessionId,
         topic: Topic,
         frame: Option<Encoded>,
+        /// The topic itself has ended: what waits of it is its last word.
+        is_over: bool,
     },
     /// A receiver that moves here: the topic's next frames come here.
     Adopt {

@@ -359,6 +359,7 @@ impl<R: Room> RoomActor<R> {
                         session: client.session,
                         topic: Topic::Room(self.id.clone()),
                         frame: Some(frame),
+                        is_over: core.is_over(),
                     };
                     outgoing.push(&hub, item);
                 }

@@ -157,6 +157,7 @@ impl FanOut {
                 session: last,
                 topic: topic.clone(),
                 frame: None,
+                is_over: false,
             };
             let items = all.iter().map(adopt).chain([leave]).collect();
             hub.address.send_batch(items);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use actix_codec::Framed;
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::PayloadError;
-use actix_http::{HttpMessage, Request, Response, h1};
+use actix_http::{ConnectionType, HttpMessage, Request, Response, h1};
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service,
     map_config,
@@ -300,12 +300,15 @@ where
         Ok(response) => response.into(),
         Err(error) => Response::from(error),
     };
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
     let mut start = BytesMut::new();
     let size = body.size();
     // Somebody on the way may have answered otherwise: then the connection that was opened is none.
     let is_upgrade = head.status() == StatusCode::SWITCHING_PROTOCOLS;
     let writer = place.take().filter(|_| is_upgrade);
+    if writer.is_none() {
+        head.head_mut().set_connection_type(ConnectionType::Close);
+    }
     codec.encode(h1::Message::Item((head, size)), &mut start)?;
     if writer.is_none() {
         // An ordinary answer: its body is encoded as HTTP has it, and the connection ends with it.

@@ -420,6 +420,7 @@ impl<R: Room> RoomCore<R> {
             return;
         }
         self.room.disposed(&mut self.ctx);
+        self.sync_all();
         self.exit_all(LeaveReason::Disposed);
     }
 

@@ -225,6 +225,14 @@ impl<R: Room> RoomCore<R> {
         self.syncing.forget();
     }
 
+    /// Tells all how it ends, those included who have not taken what they were told before.
+    pub(super) fn sync_all(&mut self) {
+        for follower in self.syncing.followers.values_mut() {
+            follower.needs_whole |= follower.gap.is_some();
+        }
+        self.sync();
+    }
+
     /// Sends a member the state as it is now: to one that has joined, is back, or asks.
     pub(super) fn send_state(&mut self, member: MemberId) {
         if !self.observe(Some(member)) {

@@ -6,7 +6,8 @@
 //! waits what was not counted.
 //!
 //! Every part is bounded by [`OutboxBounds`](crate::config::OutboxBounds), and what happens at the bound is decided here:
-//! too much pending ends the outbox (`Overflow`), too much replay is forgotten from its old end.
+//! too much pending ends the outbox (`Overflow`), too much replay is forgotten from its old end. The newest frame does not count
+//! in either, and rooms' states never do.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -211,13 +212,27 @@ impl Outbox {
 
     fn check_bounds(&mut self) -> Pushed {
         let (frames, bytes) = self.returned;
-        if self.pending_bytes - bytes > self.bounds.bytes
+        let waiting = self.pending_bytes - bytes;
+        let bound = self.bounds.bytes;
+        if (waiting > bound && waiting.saturating_sub(self.exempt_bytes()) > bound)
             || self.pending.len() - frames > self.bounds.frames
         {
             self.overflow();
             return Pushed::Overflow;
         }
         Pushed::Queued
+    }
+
+    /// What does not count against the bound, so that those who keep up can be sent a message or a state of any length: the
+    /// newest, and the rooms' states, of which one and two steps wait for each room at most.
+    fn exempt_bytes(&self) -> usize {
+        let newest = self.pending.len().saturating_sub(1);
+        self.pending
+            .iter()
+            .enumerate()
+            .filter(|(index, entry)| *index == newest || entry.delivery.state().is_some())
+            .map(|(_, entry)| entry.frame.bytes(self.format).len())
+            .sum()
     }
 
     /// A WebSocket control frame, which goes before what waits.
@@ -260,7 +275,10 @@ impl Outbox {
         self.sent += 1;
         self.kept.push_back(frame);
         self.kept_bytes += length;
-        while self.kept_bytes > self.bounds.bytes || self.kept.len() > self.bounds.frames {
+        // The newest is kept, however long it is.
+        while (self.kept_bytes > self.bounds.bytes && self.kept.len() > 1)
+            || self.kept.len() > self.bounds.frames
+        {
             self.forget_oldest();
         }
         true
@@ -372,10 +390,13 @@ impl Outbox {
         self.overflowed
     }
 
-    /// Removes the pending state and signals of a room that the session has left.
-    pub(crate) fn clear_room(&mut self, room: &RoomId) {
+    /// Removes the pending state and signals of a room that the session has left, unless that has ended: then they are its last.
+    pub(crate) fn leave_room(&mut self, room: &RoomId, is_over: bool) {
         self.following.retain(|following| following != room);
         self.behind.retain(|behind| behind != room);
+        if is_over {
+            return;
+        }
         self.retain_pending(|delivery| match delivery {
             Delivery::Latest(slot) | Delivery::Step(slot, _) => slot.room != *room,
             _ => true,

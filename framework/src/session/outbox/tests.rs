@@ -83,6 +83,53 @@ fn too_much_pending_ends_the_outbox_and_frees_it() {
     assert_eq!(outbox.resume(0), Resumed::Forgotten);
 }
 
+fn long(n: u8, length: usize) -> Encoded {
+    Encoded::of_bytes(Format::Json, vec![n; length].into())
+}
+
+#[test]
+fn a_message_of_any_length_reaches_those_who_keep_up_and_can_be_sent_again() {
+    let mut outbox = new(bounds(1000, 10));
+    for n in 0..3 {
+        let message = long(n, 5000);
+        assert_eq!(outbox.push(&message, &Delivery::Sequenced), Pushed::Queued);
+        assert_eq!(pull(&mut outbox), Some(message.get(Format::Json)));
+    }
+    assert_eq!(outbox.resume(1), Resumed::Forgotten);
+    assert_eq!(outbox.resume(2), Resumed::Yes);
+    assert_eq!(drain(&mut outbox), [vec![2; 5000]]);
+    // Who does not keep up cannot have a second one waiting.
+    let push = |outbox: &mut Outbox| outbox.push(&long(3, 5000), &Delivery::Sequenced);
+    assert_eq!(push(&mut outbox), Pushed::Queued);
+    assert_eq!(push(&mut outbox), Pushed::Overflow);
+}
+
+#[test]
+fn a_state_of_any_length_is_no_reason_to_end_a_session() {
+    let mut outbox = new(bounds(1000, 10));
+    for n in 0..5 {
+        let pushed = outbox.push(&long(n, 5000), &state());
+        assert_ne!(pushed, Pushed::Overflow);
+        assert_eq!(push(&mut outbox, n.into()), Pushed::Queued);
+    }
+    let all: Vec<Bytes> = [vec![4; 5000].into()]
+        .into_iter()
+        .chain((0..5).map(bytes))
+        .collect();
+    assert_eq!(drain(&mut outbox), all);
+    // All else counts as it did.
+    let _queued = outbox.push(&long(9, 5000), &state());
+    assert_eq!(
+        outbox.push(&long(1, 600), &Delivery::Sequenced),
+        Pushed::Queued
+    );
+    assert_eq!(
+        outbox.push(&long(2, 600), &Delivery::Sequenced),
+        Pushed::Queued
+    );
+    assert_eq!(push(&mut outbox, 3), Pushed::Overflow);
+}
+
 #[test]
 fn a_client_that_never_acknowledges_is_served_but_cannot_go_back_beyond_the_bound() {
     let mut outbox = new(bounds(1000, 3));
@@ -219,7 +266,7 @@ fn leaving_a_room_takes_its_pending_state_with_it() {
     let mut outbox = new(bounds(1000, 10));
     assert_eq!(outbox.push(&frame(1), &latest("a")), Pushed::Queued);
     assert_eq!(push(&mut outbox, 2), Pushed::Queued);
-    outbox.clear_room(&"r".into());
+    outbox.leave_room(&"r".into(), false);
     assert_eq!(drain(&mut outbox), [bytes(2)]);
     assert_eq!(outbox.pending_bytes, 0);
 }
