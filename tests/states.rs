@@ -6,10 +6,12 @@ use std::time::Duration;
 use courtside::Format;
 use courtside::prelude::*;
 use courtside::testing::{Direction, TestServer};
+use courtside_tests::raw_tools::{Request, data_frame};
 use courtside_tests::wire_tools::{Wire, both, calm, names};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
 
 /// A board that shows a text.
 #[derive(Default)]
@@ -65,8 +67,8 @@ impl Handle<Show> for Board {
 }
 
 /// Two members of a board, and its id.
-async fn two(format: Format) -> (TestServer, Wire, Wire, String) {
-    let builder = Server::builder().config(calm()).room::<Board>();
+async fn two(format: Format, config: Config) -> (TestServer, Wire, Wire, String) {
+    let builder = Server::builder().config(config).room::<Board>();
     let server = TestServer::start(builder, 1).await.unwrap();
     let mut a = Wire::open(&server, 0, format).await;
     let mut b = Wire::open(&server, 0, format).await;
@@ -97,7 +99,7 @@ fn shows(event: &Value, letter: &str) -> bool {
 #[test]
 fn a_state_that_is_longer_than_the_outbox_reaches_everybody() {
     both(async |format| {
-        let (server, mut a, mut b, room) = two(format).await;
+        let (server, mut a, mut b, room) = two(format, calm()).await;
         let bytes = calm().outbox.bytes;
         for letter in ["x", "y"] {
             a.ask(show(&room, &json!({"letter": letter, "times": 2 * bytes})))
@@ -121,7 +123,7 @@ fn a_state_that_is_longer_than_the_outbox_reaches_everybody() {
 #[test]
 fn the_last_state_of_a_room_comes_before_it_is_left() {
     both(async |format| {
-        let (_server, mut a, mut b, room) = two(format).await;
+        let (_server, mut a, mut b, room) = two(format, calm()).await;
         let last = json!({"letter": "z", "times": 3, "is_last": true});
         a.ask(show(&room, &last)).await;
         for wire in [&mut a, &mut b] {
@@ -135,7 +137,7 @@ fn the_last_state_of_a_room_comes_before_it_is_left() {
 #[test]
 fn who_is_slow_is_told_the_last_state_too() {
     both(async |format| {
-        let (_server, mut a, mut b, room) = two(format).await;
+        let (_server, mut a, mut b, room) = two(format, calm()).await;
         // More than the network holds, so that steps wait and are left out.
         b.control.stall(Direction::ToClient);
         for n in 0..20 {
@@ -158,5 +160,35 @@ fn who_is_slow_is_told_the_last_state_too() {
         assert_eq!(left["event"], "left");
         assert!(shows(state, "z"), "{:?}", names(&events));
         assert!(events.len() < 20, "{:?}", names(&events));
+    });
+}
+
+#[test]
+fn a_large_state_may_take_its_time_on_a_slow_line() {
+    both(async |format| {
+        let (server, mut a, mut b, room) = two(format, Config::default()).await;
+        let bytes = 2 * calm().outbox.bytes;
+        a.ask(show(&room, &json!({"letter": "x", "times": bytes})))
+            .await;
+        a.find("x", |event| shows(event, "x")).await;
+        b.find("x", |event| shows(event, "x")).await;
+        // One that only listens, 32 KiB a second: it answers no ping before it has all of it, which is after a minute.
+        let (mut line, _control) = server.connect_to(0);
+        let query = format!("/ws?format={}", format.name());
+        line.write_all(&Request::new(&query).bytes()).await.unwrap();
+        let mut taken = vec![0; 32 << 10];
+        let head = line.read(&mut taken).await.unwrap();
+        assert!(taken[..head].starts_with(b"HTTP/1.1 101"));
+        let join = json!({"action": "join", "room": room});
+        line.write_all(&data_frame(format, &join)).await.unwrap();
+        let begun = Instant::now();
+        let mut got = 0;
+        while got < bytes {
+            let count = line.read(&mut taken).await.unwrap();
+            assert!(count > 0, "cut after {got} bytes and {:?}", begun.elapsed());
+            got += count;
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert!(begun.elapsed() > Duration::from_secs(30));
     });
 }

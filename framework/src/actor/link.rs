@@ -158,6 +158,13 @@ impl Link {
         self.pulse.set(pulse);
     }
 
+    /// The socket was full and has taken more.
+    pub(crate) fn drained(&self) {
+        let mut pulse = self.pulse.get();
+        pulse.drained();
+        self.pulse.set(pulse);
+    }
+
     pub(crate) fn hold_back(&self, is_held_back: bool) {
         self.is_held_back.set(is_held_back);
     }

@@ -80,8 +80,8 @@ pub(crate) struct Turn {
     hubs: RefCell<Vec<Weak<Hub>>>,
     /// Writers with something to write, the one that has waited longest first.
     writers: RefCell<VecDeque<Waiting>>,
-    /// Somebody has broadcast since the last moment in which nobody waited to write.
-    has_broadcast: Cell<bool>,
+    /// How many of the writers that wait, counted from the first, may have something that was said to many.
+    broadcast_to: Cell<usize>,
     /// Rooms and channels live here, too.
     has_rooms: Cell<bool>,
     /// How many turns in a row have ended without a write.
@@ -190,7 +190,8 @@ impl Turn {
 
     /// Something was said to many, and there may soon be more of it.
     pub(crate) fn note_broadcast(&self) {
-        self.has_broadcast.set(true);
+        // Also those who will be queued because of it.
+        self.broadcast_to.set(usize::MAX);
     }
 
     fn wake(&self) {
@@ -239,7 +240,9 @@ impl Turn {
     /// Lets a slice of those who wait write; more of them, if all else has taken long since the last slice.
     fn write_slice(&self) {
         let begins = self.written.take().map(|last| (last, Instant::now()));
-        let slice = if self.has_broadcast.get() {
+        let broadcast_to = &self.broadcast_to;
+        broadcast_to.set(broadcast_to.get().min(self.writers.borrow().len()));
+        let slice = if broadcast_to.get() > 0 {
             SLICE
         } else {
             SLICE_OF_ANSWERS
@@ -248,6 +251,7 @@ impl Turn {
         loop {
             // Not borrowed while it writes, which may end somebody who has something to say to that.
             let writer = self.writers.borrow_mut().pop_front();
+            broadcast_to.set(broadcast_to.get().saturating_sub(1));
             match writer {
                 Some(Waiting::Outlet(outlet)) => {
                     if let Some(outlet) = outlet.upgrade()
@@ -293,7 +297,6 @@ impl Turn {
             return Poll::Pending;
         }
         self.written.set(None);
-        self.has_broadcast.set(false);
         if !self.outward.borrow().is_empty() {
             cx.waker().wake_by_ref();
         } else {
@@ -409,7 +412,7 @@ mod tests {
         });
     }
 
-    /// Small slices, as soon as somebody broadcasts and until all of it is written.
+    /// Small slices, as soon as somebody broadcasts and until those who waited by then have written.
     #[test]
     fn many_are_answered_in_one_slice_until_somebody_broadcasts() {
         actix::System::new().block_on(async {
@@ -439,10 +442,10 @@ mod tests {
             };
             assert_eq!(written_of(2 * SLICE_OF_ANSWERS), SLICE_OF_ANSWERS);
             say(Delivery::Sequenced);
-            assert_eq!(written_of(0), SLICE);
-            assert_eq!(written_of(0), SLICE);
-            while written_of(0) > 0 {}
-            assert_eq!(written_of(2 * SLICE_OF_ANSWERS), SLICE_OF_ANSWERS);
+            for _ in 0..=SLICE_OF_ANSWERS / SLICE {
+                assert_eq!(written_of(SLICE), SLICE);
+            }
+            assert_eq!(written_of(SLICE), SLICE_OF_ANSWERS);
         });
     }
 

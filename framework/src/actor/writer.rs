@@ -138,6 +138,9 @@ thread_local! {
 /// The body of an answer that is a WebSocket.
 pub(crate) struct Body {
     writer: Writer,
+    /// What is left of a long frame. It is handed on in pieces, since the HTTP layer asks for more when it has written most of
+    /// what it has, and tells nothing before.
+    rest: Bytes,
     alarm: Arc<Alarm>,
     waker: Waker,
 }
@@ -147,18 +150,30 @@ impl Body {
         let alarm = Arc::new(Alarm::default());
         Self {
             writer,
+            rest: Bytes::new(),
             waker: Waker::from(alarm.clone()),
             alarm,
         }
     }
 
+    fn hear(&mut self) {
+        if self.alarm.takes() {
+            let mut cx = Context::from_waker(&self.waker);
+            self.writer.run_actor(&mut cx);
+        }
+    }
+
+    fn next_piece(&mut self) -> Bytes {
+        if self.rest.len() <= 2 * Writer::GATHER {
+            return std::mem::take(&mut self.rest);
+        }
+        self.rest.split_to(Writer::GATHER)
+    }
+
     fn poll_take(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<Taken> {
         loop {
             // First what comes in: a client that always has something waiting for it must be heard, too.
-            if self.alarm.takes() {
-                let mut cx = Context::from_waker(&self.waker);
-                self.writer.run_actor(&mut cx);
-            }
+            self.hear();
             let task = |cx: &Context<'_>| Waiting::Task(cx.waker().clone());
             let taken = self.writer.poll_take(cx, out, task);
             if taken.is_ready() {
@@ -177,6 +192,11 @@ impl Stream for Body {
     type Item = Result<Bytes, actix_web::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !self.rest.is_empty() {
+            self.hear();
+            self.writer.link.drained();
+            return Poll::Ready(Some(Ok(self.next_piece())));
+        }
         // Not held while the actor runs: nothing of what it calls comes here.
         let mut gathered = GATHERED.take();
         let taken = self.poll_take(cx, &mut gathered);
@@ -184,7 +204,10 @@ impl Stream for Body {
         let is_great = gathered.capacity() > 4 * Writer::GATHER;
         let item = taken.map(|taken| match taken {
             // Its memory is used again once the chunk has been written.
-            Taken::Frames => Some(Ok(gathered.split().freeze())),
+            Taken::Frames => {
+                self.rest = gathered.split().freeze();
+                Some(Ok(self.next_piece()))
+            }
             Taken::End => None,
         });
         if !is_great {

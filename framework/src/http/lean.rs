@@ -119,6 +119,9 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
         while !unsent.is_empty() {
             let written = ready!(self.poll_write(cx, &unsent))?;
             let _written = unsent.split_to(written);
+            if let Some(link) = self.link.get() {
+                link.drained();
+            }
         }
         *unsent = Bytes::new();
         Poll::Ready(Ok(()))

@@ -25,6 +25,8 @@ pub(crate) struct Pulse {
     heard: Duration,
     pinged: Option<Duration>,
     waiting_since: Option<Duration>,
+    /// Since the last look, the network took more of what it was full of.
+    has_drained: bool,
 }
 
 impl Pulse {
@@ -36,6 +38,7 @@ impl Pulse {
             heard: now,
             pinged: None,
             waiting_since: None,
+            has_drained: false,
         }
     }
 
@@ -49,12 +52,21 @@ impl Pulse {
         self.waiting_since = None;
     }
 
+    /// The network was full and has taken more: the peer reads, if slowly, and what it might say may stand behind that.
+    pub(crate) fn drained(&mut self) {
+        self.has_drained = true;
+    }
+
     pub(crate) fn check(
         &mut self,
         now: Duration,
         something_waits: bool,
         config: &Heartbeat,
     ) -> Verdict {
+        if std::mem::take(&mut self.has_drained) {
+            self.heard(now);
+            self.took();
+        }
         let limit = (config.interval + config.timeout).saturating_sub(Self::FAREWELL);
         if something_waits {
             let since = *self.waiting_since.get_or_insert(now);
@@ -119,6 +131,19 @@ mod tests {
         }
         pulse.heard(at(15_000));
         assert_eq!(pulse.check(at(15_000), true, &config), Verdict::Stalled);
+    }
+
+    #[test]
+    fn a_peer_that_is_still_reading_one_long_message_need_not_answer() {
+        let config = Config::default().heartbeat;
+        let mut pulse = Pulse::new(at(0));
+        for second in 0..60 {
+            if second % 10 == 0 {
+                pulse.drained();
+            }
+            assert_eq!(pulse.check(at(second * 1000), true, &config), Verdict::Fine);
+        }
+        assert_eq!(pulse.check(at(65_000), true, &config), Verdict::Stalled);
     }
 
     #[test]

@@ -90,6 +90,17 @@ impl Request {
         self.without(name).with(name, value)
     }
 
+    /// As it goes over the wire.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut text = format!("{}\r\n", self.line);
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        text.into_bytes()
+    }
+
     /// Sends it to a server.
     ///
     /// # Panics
@@ -97,12 +108,7 @@ impl Request {
     /// If there is no HTTP answer.
     pub async fn send(&self, server: &TestServer) -> Answer {
         let (mut io, _control) = server.connect();
-        let mut text = format!("{}\r\n", self.line);
-        for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        text.push_str("\r\n");
-        io.write_all(text.as_bytes()).await.expect("to send");
+        io.write_all(&self.bytes()).await.expect("to send");
         let mut bytes = Vec::new();
         let end = loop {
             if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
