@@ -418,13 +418,12 @@ impl SessionActor {
     /// The client missed more than is kept. What is left is a stub, which says so to a resume within the window.
     fn overflow(&mut self, ctx: &mut Context<Self>) {
         self.pipe.with_outbox(Outbox::overflow);
-        tracing::warn!(
-            session = %self.id,
-            connected = self.link.is_some(),
-            "more waited for a client than `Config::outbox` allows: it reads too slowly, or was away, or was sent too much at once"
-        );
         self.leave_all(LeaveReason::Overflow);
         if self.link.is_some() {
+            tracing::warn!(
+                session = %self.id,
+                "more waited for a client than `Config::outbox` allows: it reads too slowly, or was sent too much at once"
+            );
             self.end_link(
                 CloseCode::SLOW,
                 "more waited for this client than the server keeps",
