@@ -76,8 +76,9 @@ pub struct OutboxBounds {
     /// Sent frames beyond it: the oldest are forgotten, and a resume that would need them is told `overflow`. A client that
     /// acknowledges at least each 64 KiB never comes to that.
     ///
-    /// The newest frame does not count, so that a single message may be longer. States of rooms never count: of each room one
-    /// waits at most, and two steps.
+    /// The newest frame does not count, so that a single message may be longer. States of rooms do not count: of each room one
+    /// waits at most, and two steps. Of rooms that have ended, the last states wait up to this bound, or those of one room;
+    /// those of further rooms are dropped.
     pub bytes: usize,
     /// Frames. Default: 4,096. Works as `bytes`.
     pub frames: usize,

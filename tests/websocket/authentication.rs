@@ -6,7 +6,7 @@ use std::time::Duration;
 use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
 use courtside::{Claims, Config, ServerBuilder};
-use courtside_tests::raw_tools::{Request, soon};
+use courtside_tests::raw_tools::{Answer, Request, soon};
 use courtside_tests::wire_tools::quiet;
 use tokio::sync::Semaphore;
 
@@ -32,6 +32,16 @@ fn asking(config: Config) -> (ServerBuilder, Arc<Semaphore>) {
 
 fn slow() -> Request {
     Request::new("/ws?access_token=slow")
+}
+
+/// What a client is answered, about whom the server asks while `act` is done.
+async fn answer_after(server: &TestServer, act: impl Future<Output = ()>) -> Answer {
+    let waits = async { slow().send(server).await };
+    let acts = async {
+        quiet().await;
+        act.await;
+    };
+    soon(async { tokio::join!(waits, acts) }).await.0
 }
 
 #[test]
@@ -68,14 +78,11 @@ fn while_one_client_is_asked_about_others_come_in() {
     run(async {
         let (builder, answers) = asking(Config::default());
         let server = TestServer::start(builder, 1).await.unwrap();
-        let waits = async { slow().send(&server).await };
-        let passes = async {
-            quiet().await;
+        let act = async {
             assert_eq!(Request::new("/ws").send(&server).await.status, 101);
             answers.add_permits(1);
         };
-        let (waited, ()) = soon(async { tokio::join!(waits, passes) }).await;
-        assert_eq!(waited.status, 101);
+        assert_eq!(answer_after(&server, act).await.status, 101);
     });
 }
 
@@ -86,15 +93,12 @@ fn who_is_asked_about_takes_a_place_until_the_answer() {
         config.limits.connections = 1;
         let (builder, answers) = asking(config);
         let server = TestServer::start(builder, 1).await.unwrap();
-        let waits = async { slow().send(&server).await };
-        let passes = async {
-            quiet().await;
+        let act = async {
             assert_eq!(server.server().connections(), 1);
             Request::new("/ws").send(&server).await.expect(503, "full");
             answers.close();
         };
-        let (waited, ()) = soon(async { tokio::join!(waits, passes) }).await;
-        waited.expect(401, "gone");
+        answer_after(&server, act).await.expect(401, "gone");
         assert_eq!(server.server().connections(), 0);
         assert_eq!(Request::new("/ws").send(&server).await.status, 101);
     });
@@ -121,16 +125,14 @@ fn nobody_is_let_in_once_the_server_goes_away() {
     run(async {
         let (builder, answers) = asking(Config::default());
         let server = TestServer::start(builder, 1).await.unwrap();
-        let waits = async { slow().send(&server).await };
-        let drains = async {
-            quiet().await;
+        let act = async {
             tokio::join!(server.server().drain(), async {
                 quiet().await;
                 answers.add_permits(1);
             });
         };
-        let (waited, ()) = soon(async { tokio::join!(waits, drains) }).await;
-        waited.expect(503, "draining");
+        let answer = answer_after(&server, act).await;
+        answer.expect(503, "draining");
         assert_eq!(server.server().connections(), 0);
     });
 }

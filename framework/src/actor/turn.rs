@@ -338,7 +338,7 @@ mod tests {
     use crate::actor::pipe::Outlet;
     use crate::config::Config;
     use crate::ids::{RoomId, SessionId};
-    use crate::session::outbox::Delivery;
+    use crate::session::outbox::{Delivery, Slot};
     use crate::wire::codec::Format;
     use crate::wire::frame::Encoded;
 
@@ -429,23 +429,31 @@ mod tests {
                 assert!(hub.turn.end(cx).is_pending());
                 outlet.0.take()
             };
-            let say = |delivery| {
-                let frame = Encoded::of_bytes(Format::Json, "said".into());
-                let topic = Topic::Room(RoomId::from("here"));
-                let except = None;
-                let broadcast = Broadcast {
-                    frame,
-                    delivery,
-                    except,
-                };
-                hub.apply_all([HubItem::Publish(topic, broadcast)]);
+            let room = RoomId::from("here");
+            let frame = Encoded::of_bytes(Format::Json, "said".into());
+            let broadcast = Broadcast {
+                frame: frame.clone(),
+                delivery: Delivery::Sequenced,
+                except: None,
+            };
+            // What one member sees of the state is told to it alone, and to others at the same time.
+            let slot = Slot {
+                room: room.clone(),
+                key: None,
+            };
+            let view = HubItem::Direct {
+                session: SessionId::random(),
+                frame,
+                delivery: Delivery::Latest(Arc::new(slot)),
             };
             assert_eq!(written_of(2 * SLICE_OF_ANSWERS), SLICE_OF_ANSWERS);
-            say(Delivery::Sequenced);
-            for _ in 0..=SLICE_OF_ANSWERS / SLICE {
-                assert_eq!(written_of(SLICE), SLICE);
+            for item in [HubItem::Publish(Topic::Room(room), broadcast), view] {
+                hub.apply_all([item]);
+                for _ in 0..=SLICE_OF_ANSWERS / SLICE {
+                    assert_eq!(written_of(SLICE), SLICE);
+                }
+                assert_eq!(written_of(SLICE_OF_ANSWERS), SLICE_OF_ANSWERS);
             }
-            assert_eq!(written_of(SLICE), SLICE_OF_ANSWERS);
         });
     }
 

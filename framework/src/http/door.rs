@@ -89,8 +89,6 @@ impl Door {
             Err((status, refusal)) => {
                 tracing::debug!(%status, %refusal, "refused");
                 let mut response = HttpResponse::build(status);
-                // What follows such a request is not HTTP.
-                response.force_close();
                 if status == StatusCode::SERVICE_UNAVAILABLE {
                     response.insert_header((header::RETRY_AFTER, "5"));
                 }

@@ -390,17 +390,38 @@ impl Outbox {
         self.overflowed
     }
 
-    /// Removes the pending state and signals of a room that the session has left, unless that has ended: then they are its last.
+    /// Removes the pending state and signals of a room that the session has left. If that has ended they are its last, and stay;
+    /// but who does not take them must not gather those of ever more rooms: beyond the bound there is one room's at most.
     pub(crate) fn leave_room(&mut self, room: &RoomId, is_over: bool) {
         self.following.retain(|following| following != room);
         self.behind.retain(|behind| behind != room);
         if is_over {
-            return;
+            let (of_it, of_others) = self.last_states(room);
+            if of_others == 0 || of_it + of_others <= self.bounds.bytes {
+                return;
+            }
         }
         self.retain_pending(|delivery| match delivery {
             Delivery::Latest(slot) | Delivery::Step(slot, _) => slot.room != *room,
             _ => true,
         });
+    }
+
+    /// How many bytes wait of the states of rooms that have ended: of this one, and of others.
+    fn last_states(&self, room: &RoomId) -> (usize, usize) {
+        let (mut of_it, mut of_others) = (0, 0);
+        for entry in &self.pending {
+            let Some(slot) = entry.delivery.state() else {
+                continue;
+            };
+            let length = entry.frame.bytes(self.format).len();
+            if slot.room == *room {
+                of_it += length;
+            } else if !self.following.contains(&slot.room) && !self.behind.contains(&slot.room) {
+                of_others += length;
+            }
+        }
+        (of_it, of_others)
     }
 
     /// Appends what waits in `later`: the frames that reached a session's new thread before the session did.

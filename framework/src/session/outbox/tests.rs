@@ -272,6 +272,29 @@ fn leaving_a_room_takes_its_pending_state_with_it() {
 }
 
 #[test]
+fn the_last_states_of_rooms_that_have_ended_are_bounded_too() {
+    let last_of = |name: String| {
+        let room = RoomId::from(&*name);
+        let slot = Slot {
+            room: room.clone(),
+            key: None,
+        };
+        (room, Delivery::Latest(Arc::new(slot)))
+    };
+    // How many of a hundred are left, one after another, with what each leaves behind.
+    for (length, stay) in [(5000, 1), (400, 2), (10, 100)] {
+        let mut outbox = new(bounds(1000, 1000));
+        for n in 0..100 {
+            let (room, delivery) = last_of(format!("room {n}"));
+            assert_eq!(outbox.push(&long(n, length), &delivery), Pushed::Queued);
+            outbox.leave_room(&room, true);
+        }
+        assert_eq!(drain(&mut outbox).len(), stay, "{length}");
+        assert_eq!(outbox.pending_bytes, 0);
+    }
+}
+
+#[test]
 fn control_frames_go_first_in_order_and_do_not_pile_up() {
     let mut outbox = new(bounds(1000, 10));
     assert_eq!(push(&mut outbox, 1), Pushed::Queued);
