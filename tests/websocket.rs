@@ -12,6 +12,8 @@ use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
 use courtside::{Format, ServerBuilder};
 
+#[path = "websocket/addresses.rs"]
+mod addresses;
 #[path = "websocket/authentication.rs"]
 mod authentication;
 #[path = "websocket/breaking.rs"]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::actor::shared::{Answer, Caller, ServerHandler};
+use crate::address::ClientAddress;
 use crate::error::Refusal;
 use crate::handler::encode_reply;
 use crate::ids::SessionId;
@@ -63,6 +64,13 @@ impl<M> Call<M> {
     #[must_use]
     pub fn claims<T: Any>(&self) -> Option<&T> {
         self.caller.claims.get()
+    }
+
+    /// From where the caller's session began: see [`ServerBuilder::trust_proxy`](crate::ServerBuilder::trust_proxy). `None` where
+    /// sockets have no address.
+    #[must_use]
+    pub fn address(&self) -> Option<ClientAddress> {
+        self.caller.address
     }
 
     /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data), if it gave a `T`.

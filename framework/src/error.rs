@@ -70,6 +70,8 @@ pub enum BuildError {
     ChannelTaken(String),
     /// A channel's pattern has a `*` elsewhere than at its end, or is empty.
     BadPattern(String),
+    /// A trusted proxy is neither an address nor a network.
+    BadProxy(String),
     /// A limit or a time has a value that no server could run with.
     BadConfig(&'static str),
     /// The server was built outside of an actix `System`.
@@ -94,6 +96,10 @@ impl fmt::Display for BuildError {
             Self::BadPattern(pattern) => write!(
                 f,
                 "`{pattern}` is no channel pattern: a name, or a prefix that ends in `*`"
+            ),
+            Self::BadProxy(proxy) => write!(
+                f,
+                "`{proxy}` is no proxy's address: an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"
             ),
             Self::BadConfig(what) => write!(f, "the configuration cannot work: {what}"),
             Self::NoSystem => write!(

@@ -53,7 +53,7 @@
 //!
 //! Each floor uses only those below; a test holds that.
 //!
-//! 0. words: `ids`, `tick`, `close`, `error`, `config`
+//! 0. words: `address`, `ids`, `tick`, `close`, `error`, `config`
 //! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: what changed in a state
 //! 2. rules, pure and handed the time: `session`, `channel`, `lobby`
 //! 3. what users implement: `room`, `handler`
@@ -66,6 +66,7 @@
 extern crate self as courtside;
 
 mod actor;
+mod address;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
@@ -89,6 +90,7 @@ pub mod testing;
 mod tick;
 mod wire;
 
+pub use address::ClientAddress;
 pub use call::Call;
 pub use channel::config::ChannelConfig;
 pub use close::CloseCode;

@@ -144,6 +144,18 @@ impl ServerBuilder {
         self
     }
 
+    /// Believes a proxy about its clients' addresses: the one at this address, or all of a network such as `10.0.0.0/8`. Call it
+    /// once for each.
+    ///
+    /// Bounds on what one address may cause are counted by the last entry of `X-Forwarded-For` that no trusted proxy has written
+    /// about another. Default: nobody is believed, and a client's address is that of its socket; behind a proxy that is everybody's.
+    pub fn trust_proxy(mut self, proxy: &str) -> Self {
+        if !self.door.proxies.add(proxy) {
+            self.note(BuildError::BadProxy(proxy.to_owned()));
+        }
+        self
+    }
+
     /// Looks at each request before it becomes a connection, with the credential that came with it (`Authorization: Bearer`
     /// or `access_token` in the query). A refusal is answered with 401. Default: everybody is let in, without claims.
     ///

@@ -184,9 +184,32 @@ impl Peer {
     ///
     /// If there is no welcome.
     pub async fn open_with(server: &TestServer, format: Format, query: &str) -> Self {
+        Self::open_as(server, format, query, &[]).await
+    }
+
+    /// Connects from an address, as a proxy that the server trusts reports it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no welcome.
+    pub async fn open_from(server: &TestServer, format: Format, address: &str) -> Self {
+        Self::open_as(server, format, "", &[("X-Forwarded-For", address)]).await
+    }
+
+    /// As [`Peer::open_with`], with further headers.
+    ///
+    /// # Panics
+    ///
+    /// If there is no welcome.
+    pub async fn open_as(
+        server: &TestServer,
+        format: Format,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Self {
         let (io, control) = server.connect();
         let path = format!("/ws?format={}{query}", format.name());
-        let raw = soon(RawClient::open(io, &path, &[])).await;
+        let raw = soon(RawClient::open(io, &path, headers)).await;
         let mut peer = Self {
             raw: raw.expect("the handshake"),
             control,

@@ -36,7 +36,7 @@ impl SessionActor {
                 self.joining += 1;
                 let request = JoinRequest {
                     receiver: self.receiver(),
-                    claims: self.claims.clone(),
+                    claims: self.visitor.claims.clone(),
                     target,
                     options,
                     id,
@@ -209,7 +209,8 @@ impl SessionActor {
         })?;
         let caller = Caller {
             session: self.id,
-            claims: self.claims.clone(),
+            claims: self.visitor.claims.clone(),
+            address: self.visitor.address,
             shared: shared.clone(),
         };
         let name = name.clone();

@@ -11,14 +11,13 @@ use std::rc::Rc;
 use actix::{AsyncContext, Context};
 
 use super::address::HubAddress;
-use super::hub::Hub;
+use super::hub::{Hub, Visitor};
 use super::messages::{
     Baggage, ChannelMessage, HubMessage, Knock, RoomAddress, RoomMessage, SessionMessage, Topic,
 };
 use super::pipe::{LinkId, Pipe};
 use super::session::SessionActor;
 use crate::ids::SessionId;
-use crate::room::client::Claims;
 use crate::session::outbox::{Outbox, Pushed};
 use crate::wire::codec::Format;
 use crate::wire::event::ResumeFailure;
@@ -27,7 +26,7 @@ use crate::wire::event::ResumeFailure;
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     /// Connections that wait for a session, with what is known of their client in case none comes.
-    links: HashMap<LinkId, Claims>,
+    links: HashMap<LinkId, Visitor>,
     /// Where frames wait for sessions that are still on another worker.
     pipes: HashMap<SessionId, Rc<Pipe>>,
     /// What such a session has meanwhile left: it still believes to be there.
@@ -35,11 +34,11 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    pub(crate) fn expect_link(&mut self, link: LinkId, claims: Claims) {
-        self.links.insert(link, claims);
+    pub(crate) fn expect_link(&mut self, link: LinkId, visitor: Visitor) {
+        self.links.insert(link, visitor);
     }
 
-    pub(crate) fn claims_of(&mut self, link: LinkId) -> Option<Claims> {
+    pub(crate) fn visitor_of(&mut self, link: LinkId) -> Option<Visitor> {
         self.links.remove(&link)
     }
 
@@ -220,7 +219,7 @@ impl SessionActor {
         let baggage = Box::new(Baggage {
             id: self.id,
             format: self.pipe.format(),
-            claims: self.claims.clone(),
+            visitor: self.visitor.clone(),
             tokens: self.tokens.clone(),
             received: self.inbox.received(),
             outbox,

@@ -27,6 +27,7 @@ use super::session::{SessionActor, SessionSeed};
 use super::shared::Shared;
 use super::topics::Topics;
 use super::turn::Turn;
+use crate::address::ClientAddress;
 use crate::close::CloseCode;
 use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::room::client::Claims;
@@ -79,9 +80,17 @@ impl fmt::Debug for Hub {
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) format: Format,
-    pub(crate) claims: Claims,
+    pub(crate) visitor: Visitor,
     pub(crate) resume: Option<String>,
     pub(crate) received: u64,
+}
+
+/// Who opens a connection.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Visitor {
+    pub(crate) claims: Claims,
+    /// `None` where the socket has none, as a Unix socket.
+    pub(crate) address: Option<ClientAddress>,
 }
 
 impl Hub {
@@ -128,9 +137,9 @@ impl Hub {
         self.links.borrow_mut().insert(id, link.clone());
         let shown = opening.resume.as_deref();
         match shown.map(ResumeToken::parse) {
-            None => self.begin_session(&link, opening.claims, None),
+            None => self.begin_session(&link, opening.visitor, None),
             Some(None) => {
-                self.begin_session(&link, opening.claims, Some(ResumeFailure::Unknown));
+                self.begin_session(&link, opening.visitor, Some(ResumeFailure::Unknown));
             }
             Some(Some(token)) => {
                 let knock = Knock {
@@ -138,7 +147,7 @@ impl Hub {
                     token,
                     received: opening.received,
                 };
-                self.arrivals.borrow_mut().expect_link(id, opening.claims);
+                self.arrivals.borrow_mut().expect_link(id, opening.visitor);
                 self.knock(knock);
             }
         }
@@ -180,16 +189,16 @@ impl Hub {
 
     /// The token brought nothing back: the connection gets a new session.
     pub(crate) fn refuse(self: &Rc<Self>, knock: &Knock, reason: ResumeFailure) {
-        let claims = self.arrivals.borrow_mut().claims_of(knock.link);
+        let visitor = self.arrivals.borrow_mut().visitor_of(knock.link);
         if let Some(link) = self.link(knock.link) {
-            self.begin_session(&link, claims.unwrap_or_default(), Some(reason));
+            self.begin_session(&link, visitor.unwrap_or_default(), Some(reason));
         }
     }
 
     fn begin_session(
         self: &Rc<Self>,
         link: &Rc<Link>,
-        claims: Claims,
+        visitor: Visitor,
         reason: Option<ResumeFailure>,
     ) {
         if self.shared.sessions() >= self.shared.config.limits.sessions {
@@ -207,7 +216,7 @@ impl Hub {
         }
         let id = SessionId::random();
         let pipe = self.new_pipe(link.format());
-        let seed = SessionSeed::new(id, claims, &self.shared);
+        let seed = SessionSeed::new(id, visitor, &self.shared);
         self.shared.set_home(id, self.address.worker);
         SessionActor::start_new(self, seed, pipe, link, reason);
     }

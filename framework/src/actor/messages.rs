@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::address::HubAddress;
+use super::hub::Visitor;
 use super::pipe::LinkId;
 use crate::channel::config::Offer;
 use crate::ids::{ChannelName, RoomId, SessionId};
@@ -197,7 +198,7 @@ pub(crate) enum HubItem {
 pub(crate) struct Baggage {
     pub(crate) id: SessionId,
     pub(crate) format: Format,
-    pub(crate) claims: Claims,
+    pub(crate) visitor: Visitor,
     pub(crate) tokens: Tokens,
     pub(crate) received: u64,
     pub(crate) outbox: Outbox,

@@ -7,7 +7,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use tokio::sync::Semaphore;
 
 use super::handover::Moving;
-use super::hub::{Hub, Local};
+use super::hub::{Hub, Local, Visitor};
 use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
@@ -18,7 +18,6 @@ use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::SessionId;
-use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
@@ -40,17 +39,17 @@ pub(crate) struct Flow {
 /// What a new session is made of.
 pub(crate) struct SessionSeed {
     id: SessionId,
-    claims: Claims,
+    visitor: Visitor,
     tokens: Tokens,
     flow: Flow,
 }
 
 impl SessionSeed {
-    pub(crate) fn new(id: SessionId, claims: Claims, shared: &Shared) -> Self {
+    pub(crate) fn new(id: SessionId, visitor: Visitor, shared: &Shared) -> Self {
         let limits = &shared.config.limits;
         Self {
             id,
-            claims,
+            visitor,
             tokens: Tokens::new(id, shared.run),
             flow: Flow {
                 actions: Arc::new(Semaphore::new(limits.actions_in_flight)),
@@ -62,7 +61,8 @@ impl SessionSeed {
 
 pub(crate) struct SessionActor {
     pub(super) id: SessionId,
-    pub(super) claims: Claims,
+    /// Who began the session, and from where. It stays so when somebody resumes it from elsewhere.
+    pub(super) visitor: Visitor,
     pub(super) hub: Rc<Hub>,
     pub(super) pipe: Rc<Pipe>,
     pub(super) tokens: Tokens,
@@ -102,7 +102,7 @@ impl SessionActor {
         };
         let actor = Self {
             id: seed.id,
-            claims: seed.claims,
+            visitor: seed.visitor,
             hub: hub.clone(),
             pipe,
             tokens: seed.tokens,
@@ -133,7 +133,7 @@ impl SessionActor {
         let rooms = baggage.rooms.into_iter().collect();
         let actor = Self {
             id: baggage.id,
-            claims: baggage.claims,
+            visitor: baggage.visitor,
             hub: hub.clone(),
             pipe,
             tokens: baggage.tokens,
@@ -158,11 +158,11 @@ impl SessionActor {
         if overflowed {
             actor.overflow(&mut context);
         }
-        let _expected = hub.arrivals.borrow_mut().claims_of(baggage.knock.link);
+        let _expected = hub.arrivals.borrow_mut().visitor_of(baggage.knock.link);
         match hub.link(baggage.knock.link) {
             Some(link) if overflowed => {
-                let claims = actor.claims.clone();
-                hub.arrivals.borrow_mut().expect_link(link.id, claims);
+                let visitor = actor.visitor.clone();
+                hub.arrivals.borrow_mut().expect_link(link.id, visitor);
                 hub.refuse(&baggage.knock, ResumeFailure::Overflow);
                 actor.wait_for_return(&mut context);
             }
@@ -315,7 +315,7 @@ impl SessionActor {
             self.hub.refuse(&knock, reason);
             return;
         }
-        let _expected = self.hub.arrivals.borrow_mut().claims_of(knock.link);
+        let _expected = self.hub.arrivals.borrow_mut().visitor_of(knock.link);
         if let Some(window) = self.window.take() {
             ctx.cancel_future(window);
         }

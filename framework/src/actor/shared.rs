@@ -16,6 +16,7 @@ use super::address::HubAddress;
 use super::channel::ChannelShard;
 use super::lobby::Lobby;
 use super::messages::{ChannelMessage, LobbyMessage};
+use crate::address::ClientAddress;
 use crate::channel::config::ChannelPatterns;
 use crate::config::Config;
 use crate::error::Refusal;
@@ -36,6 +37,7 @@ pub(crate) type ServerHandler =
 pub(crate) struct Caller {
     pub(crate) session: SessionId,
     pub(crate) claims: Claims,
+    pub(crate) address: Option<ClientAddress>,
     pub(crate) shared: Arc<Shared>,
 }
 

@@ -18,9 +18,10 @@ use super::lean::LeanSocket;
 use super::socket::cut_of;
 use crate::actor::connection::{self, Handshake};
 use crate::actor::guard::ByteStream;
-use crate::actor::hub::{Hub, Opening};
+use crate::actor::hub::{Hub, Opening, Visitor};
 use crate::actor::shared::Shared;
 use crate::actor::writer::Body;
+use crate::address::{ClientAddress, TrustedProxies};
 use crate::error::Refusal;
 use crate::room::client::Claims;
 use crate::wire::codec::Format;
@@ -36,6 +37,7 @@ type Verdict<'a> = Pin<Box<dyn Future<Output = Result<Claims, Refusal>> + 'a>>;
 #[derive(Default)]
 pub(crate) struct Door {
     pub(crate) origins: Vec<String>,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) authenticate: Option<Authenticate>,
 }
 
@@ -55,6 +57,9 @@ struct Query {
     received: Option<String>,
     access_token: Option<String>,
 }
+
+/// Where proxies write whom they have heard. `http` knows no name for it.
+const FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-forwarded-for");
 
 type Refused = (StatusCode, Refusal);
 
@@ -154,11 +159,25 @@ impl Door {
         };
         let opening = Opening {
             format: handshake.format.unwrap_or(asked),
-            claims,
+            visitor: Visitor {
+                claims,
+                address: self.address_of(request),
+            },
             resume: query.resume,
             received,
         };
         Ok((handshake, opening, place))
+    }
+
+    /// From where the client connects, as far as that is known.
+    fn address_of(&self, request: &HttpRequest) -> Option<ClientAddress> {
+        let headers: Vec<&str> = request
+            .headers()
+            .get_all(FORWARDED_FOR)
+            .map(|value| value.to_str().unwrap_or_default())
+            .collect();
+        let peer = request.peer_addr()?.ip();
+        Some(self.proxies.client(peer, headers.into_iter()))
     }
 
     /// Browsers tell which page a script came from, and let any page open a socket to any server; so the server must look.

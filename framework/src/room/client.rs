@@ -8,26 +8,47 @@ use crate::ids::{MemberId, SessionId};
 use crate::wire::codec::Format;
 
 /// What the application found out about a client before it let it in: any type, made by
-/// [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate).
+/// [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate), and the name of the one whom it is about.
 #[derive(Clone, Default)]
-pub struct Claims(Option<Arc<dyn Any + Send + Sync>>);
+pub struct Claims {
+    value: Option<Arc<dyn Any + Send + Sync>>,
+    subject: Option<Arc<str>>,
+}
 
 impl Claims {
     /// Claims of any type.
     pub fn new<T: Any + Send + Sync>(claims: T) -> Self {
-        Self(Some(Arc::new(claims)))
+        Self {
+            value: Some(Arc::new(claims)),
+            subject: None,
+        }
+    }
+
+    /// Names whom the claims are about, such as a user's id. Default: nobody in particular.
+    ///
+    /// Bounds on what one user may cause are counted by it.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<Arc<str>>) -> Self {
+        self.subject = Some(subject.into());
+        self
     }
 
     /// The claims, if they are a `T`.
     #[must_use]
     pub fn get<T: Any>(&self) -> Option<&T> {
-        self.0.as_ref()?.downcast_ref()
+        self.value.as_ref()?.downcast_ref()
+    }
+
+    /// Whom they are about, as [`subject`](Self::subject) was told.
+    #[must_use]
+    pub fn get_subject(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 }
 
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() {
+        f.write_str(if self.value.is_some() {
             "Claims(…)"
         } else {
             "Claims(none)"

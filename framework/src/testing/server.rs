@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ use crate::server::{Server, ServerBuilder};
 
 /// How much one direction of a connection holds when its reader does not read: as much as a small socket.
 const CAPACITY: usize = 64 << 10;
+
+/// From where the clients of tests connect. One who trusts it as a proxy can let them come from anywhere.
+const PEER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 40_000);
 
 /// Set in the environment, it lets the tests' connections be lean, as those of [`Server::run`] are.
 const LEAN: &str = "COURTSIDE_TEST_LEAN";
@@ -201,7 +204,7 @@ where
         return Rc::new(|_| Box::pin(std::future::ready(())));
     };
     Rc::new(move |io| {
-        let served = service.call((io, None));
+        let served = service.call((io, Some(PEER.into())));
         Box::pin(async move {
             // An error says that the connection broke, which is what tests do to it.
             let _broken = served.await;

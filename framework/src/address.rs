@@ -1,0 +1,199 @@
+//! From where a client connects: what bounds on one client's doings are counted by, and who is believed about it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// A client's address, in the size in which addresses are given out: one of IPv4, or 2^64 neighbours of IPv6, since whoever has
+/// one of those has all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClientAddress(IpAddr);
+
+impl ClientAddress {
+    /// The address in that size. An IPv4 address that is written as one of IPv6 counts as IPv4.
+    #[must_use]
+    pub fn new(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = u128::from(address) & !u128::from(u64::MAX);
+                IpAddr::V6(Ipv6Addr::from(network))
+            }
+            address => address,
+        })
+    }
+
+    /// The address; of IPv6, the first of its neighbours.
+    #[must_use]
+    pub fn ip(self) -> IpAddr {
+        self.0
+    }
+}
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(address) => write!(f, "{address}/64"),
+        }
+    }
+}
+
+/// The proxies whose word on a client's address is believed.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct TrustedProxies(Vec<Network>);
+
+/// All addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug)]
+struct Network {
+    first: IpAddr,
+    bits: u32,
+}
+
+impl TrustedProxies {
+    /// Trusts one address or a network: `10.0.0.1`, `10.0.0.0/8`, `::1`. False if it is neither.
+    pub(crate) fn add(&mut self, proxy: &str) -> bool {
+        let network = Network::parse(proxy);
+        self.0.extend(network);
+        network.is_some()
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.holds(address))
+    }
+
+    /// Whose connection it is that came from `peer`, by the `X-Forwarded-For` headers that came with it, in their order.
+    ///
+    /// Each proxy adds at the end whom it has heard, so the list is read from there: the first that is no trusted proxy is the
+    /// client. What stands before it is only the client's own word.
+    pub(crate) fn client<'a>(
+        &self,
+        peer: IpAddr,
+        forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
+    ) -> ClientAddress {
+        let mut client = peer;
+        for list in forwarded_for.rev() {
+            for entry in list.rsplit(',') {
+                if !self.trusts(client) {
+                    return ClientAddress::new(client);
+                }
+                match parse_entry(entry.trim()) {
+                    Some(address) => client = address,
+                    // A trusted proxy does not know; then it is the last that is known.
+                    None => return ClientAddress::new(client),
+                }
+            }
+        }
+        ClientAddress::new(client)
+    }
+}
+
+/// An address, with or without a port.
+fn parse_entry(entry: &str) -> Option<IpAddr> {
+    let bare = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || entry.parse().ok().map(|address: SocketAddr| address.ip());
+    entry.parse().ok().or_else(with_port).or_else(bare)
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Self> {
+        let (first, bits) = match text.split_once('/') {
+            None => (text, None),
+            Some((first, bits)) => (first, Some(bits.parse().ok()?)),
+        };
+        let first: IpAddr = first.parse().ok()?;
+        let most = if first.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(most);
+        (bits <= most).then_some(Self { first, bits })
+    }
+
+    fn holds(&self, address: IpAddr) -> bool {
+        let differing = match (self.first, address.to_canonical()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (u32::from(a) ^ u32::from(b)).leading_zeros(),
+            (IpAddr::V6(a), IpAddr::V6(b)) => (u128::from(a) ^ u128::from(b)).leading_zeros(),
+            _ => return false,
+        };
+        differing >= self.bits
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn proxies(trusted: &[&str]) -> TrustedProxies {
+        let mut proxies = TrustedProxies::default();
+        assert!(trusted.iter().all(|proxy| proxies.add(proxy)));
+        proxies
+    }
+
+    fn client(trusted: &[&str], peer: &str, headers: &[&str]) -> String {
+        let peer = peer.parse().unwrap();
+        proxies(trusted)
+            .client(peer, headers.iter().copied())
+            .to_string()
+    }
+
+    #[test]
+    fn without_a_trusted_proxy_the_header_is_anybodys_word() {
+        assert_eq!(client(&[], "192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
+        let other = &["10.0.0.0/8"];
+        assert_eq!(client(other, "192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_rightmost_that_is_no_trusted_proxy_is_the_client() {
+        let trusted = &["127.0.0.1", "10.0.0.0/8", "fd00::/8"];
+        for (headers, expected) in [
+            (&["203.0.113.9"][..], "203.0.113.9"),
+            (&["1.1.1.1, 203.0.113.9"], "203.0.113.9"),
+            (&["1.1.1.1,203.0.113.9 , 10.1.2.3,fd00::7"], "203.0.113.9"),
+            (&["1.1.1.1", "203.0.113.9", "10.1.2.3"], "203.0.113.9"),
+            (&["203.0.113.9:4711"], "203.0.113.9"),
+            (&["[2001:db8:1:2:3::4]:4711"], "2001:db8:1:2::/64"),
+            (&["[2001:db8:1:2:3::4]"], "2001:db8:1:2::/64"),
+            (&["::ffff:203.0.113.9"], "203.0.113.9"),
+            // All of them are trusted: the farthest.
+            (&["10.9.9.9, 10.1.2.3"], "10.9.9.9"),
+            (&["203.0.113.9, unknown, 10.1.2.3"], "10.1.2.3"),
+            (&["203.0.113.9, "], "127.0.0.1"),
+            (&[], "127.0.0.1"),
+        ] {
+            assert_eq!(
+                client(trusted, "127.0.0.1", headers),
+                expected,
+                "{headers:?}"
+            );
+        }
+        assert_eq!(
+            client(trusted, "::ffff:10.0.0.2", &["203.0.113.9"]),
+            "203.0.113.9"
+        );
+    }
+
+    #[test]
+    fn neighbours_of_ipv6_are_one_client() {
+        let address = |text: &str| ClientAddress::new(text.parse().unwrap());
+        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:0:0:1"));
+        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+        assert_ne!(address("192.0.2.1"), address("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_network_is_an_address_with_or_without_a_length() {
+        let mut proxies = TrustedProxies::default();
+        for wrong in [
+            "",
+            "localhost",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/x",
+            "/8",
+        ] {
+            assert!(!proxies.add(wrong), "{wrong}");
+        }
+        assert!(proxies.add("0.0.0.0/0"));
+        assert!(proxies.trusts("192.0.2.1".parse().unwrap()));
+        assert!(!proxies.trusts("2001:db8::1".parse().unwrap()));
+    }
+}
