@@ -20,29 +20,10 @@ struct Chat {
     lines: u32,
 }
 
-impl Room for Chat {
-    type Options = ();
-
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Say>();
-    }
-
-    fn state(&self) -> State<'_> {
-        State::of(self.lines)
-    }
-}
-
-impl Handle<Say> for Chat {
-    fn handle(
-        &mut self,
-        from: &Client,
-        say: Say,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
+#[courtside::room]
+impl Chat {
+    #[on]
+    fn say(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         if say.text.trim().is_empty() {
             return Err(Refusal::new("empty", "say something"));
         }
@@ -52,6 +33,10 @@ impl Handle<Say> for Chat {
             text: say.text,
         });
         Ok(())
+    }
+
+    fn state(&self) -> u32 {
+        self.lines
     }
 }
 

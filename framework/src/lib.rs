@@ -3,8 +3,9 @@
 //!
 //! # The paved path
 //!
-//! A *room* is a struct that implements [`Room`]: its hooks run one at a time, and a [`RoomContext`] is their means to act.
-//! Each type of message that clients send has one handler, [`Handle`], and one line in [`Room::handlers`].
+//! A *room* is a struct whose methods [`#[courtside::room]`](macro@room) turns into hooks and handlers. They run one at a time,
+//! and a [`RoomContext`] is their means to act. The macro writes the traits [`Room`] and [`Handle`], which can be implemented by
+//! hand as well.
 //! A [`Server`] is built from kinds of rooms, channels and calls, and is mounted in an actix-web `App` or run by itself.
 //!
 //! ```no_run
@@ -17,18 +18,14 @@
 //! #[derive(Serialize, Message)]                   // on the wire: type "line"
 //! struct Line { from: MemberId, text: String }
 //!
+//! #[derive(Default)]
 //! struct Chat;
 //!
-//! impl Room for Chat {
-//!     type Options = ();
-//!     fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> { Ok(Chat) }
-//!     fn handlers(handlers: &mut Handlers<Self>) { handlers.on::<Say>(); }
-//! }
-//!
-//! impl Handle<Say> for Chat {
-//!     fn handle(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+//! #[courtside::room]                              // clients join it as "chat"
+//! impl Chat {
+//!     #[on]
+//!     fn say(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) {
 //!         ctx.broadcast(&Line { from: from.member(), text: say.text });
-//!         Ok(())
 //!     }
 //! }
 //!
@@ -95,7 +92,7 @@ pub use call::Call;
 pub use channel::config::ChannelConfig;
 pub use close::CloseCode;
 pub use config::{Config, Drain, Heartbeat, Limits, OutboxBounds, Rate};
-pub use courtside_derive::Message;
+pub use courtside_derive::{Message, room};
 pub use error::{BuildError, Refusal};
 pub use handler::{Handle, Handlers, Message};
 pub use http::socket::watch_socket;

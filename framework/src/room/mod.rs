@@ -33,9 +33,32 @@ use state::{State, View};
 /// [`joined`](Self::joined), then any number of [`dropped`](Self::dropped) and [`resumed`](Self::resumed) while its
 /// connection comes and goes, and [`left`](Self::left) once, when it has left, was kicked, or did not come back in time.
 /// When the room itself ends, [`disposed`](Self::disposed) is called instead, once for all.
+///
+/// # Without the trait in sight
+///
+/// [`#[courtside::room]`](macro@crate::room) writes this trait's implementation from the methods of a struct:
+///
+/// ```
+/// use courtside::prelude::*;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize, Message)]
+/// struct Add { points: u32 }
+///
+/// #[derive(Default)]
+/// struct Score { points: u32 }
+///
+/// #[courtside::room]
+/// impl Score {
+///     #[on]
+///     fn add(&mut self, add: Add) { self.points += add.points; }
+///
+///     fn state(&self) -> u32 { self.points }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a room",
-    note = "write `impl Room for {Self}` with `type Options` and `fn create`"
+    note = "write `#[courtside::room] impl {Self} {{ … }}` above its methods, or `impl Room for {Self}`"
 )]
 pub trait Room: Sized + 'static {
     /// What a client may say when it creates or joins the room; [`Default`] when it says nothing.

@@ -1,0 +1,10 @@
+use courtside::prelude::*;
+
+struct Arena;
+
+#[courtside::room]
+impl Room for Arena {
+    type Options = ();
+}
+
+fn main() {}

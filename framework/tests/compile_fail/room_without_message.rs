@@ -1,0 +1,14 @@
+use courtside::prelude::*;
+
+#[derive(Default)]
+struct Arena;
+
+#[courtside::room]
+impl Arena {
+    #[on]
+    fn steer(&mut self, from: &Client) {
+        let _ = from;
+    }
+}
+
+fn main() {}
