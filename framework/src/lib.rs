@@ -113,10 +113,16 @@ pub use wire::action::JoinMode;
 pub use wire::codec::Format;
 pub use wire::event::ResumeFailure;
 
-/// The README's first program must compile.
+/// The programs of these pages must compile.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../docs/from-colyseus.md")]
+    mod from_colyseus {}
+    #[doc = include_str!("../../docs/from-socket-io.md")]
+    mod from_socket_io {}
+}
 
 /// What a file that implements a room needs.
 pub mod prelude {
