@@ -91,15 +91,15 @@ impl SessionActor {
                         ),
                     ));
                 }
-                self.attempts += 1;
-                self.subscriptions.insert(channel.clone(), self.attempts);
+                self.subscribes += 1;
+                self.subscriptions.insert(channel.clone(), self.subscribes);
                 let message = ChannelMessage::Subscribe {
                     receiver: self.receiver(),
                     channel: channel.clone(),
                     offer,
                     since,
                     id,
-                    attempt: self.attempts,
+                    attempt: self.subscribes,
                     _permit: permit,
                 };
                 self.hub.to_channel(&channel, message);

@@ -273,8 +273,11 @@ impl Connection {
     /// Takes a message when there is a session, when its rate allows it, and when there is room for another action. Until then
     /// nothing more is read from this client, and the network tells it so.
     fn take(&mut self, format: Format, message: Bytes, ctx: &mut Ctx) {
+        if self.link.is_ending() {
+            return;
+        }
         let Some(attachment) = self.link.attachment() else {
-            let attached = self.link.clone().until_attached();
+            let attached = self.link.clone().until_attached_or_ending();
             let then = attached
                 .into_actor(self)
                 .map(move |(), actor, ctx| actor.take(format, message, ctx));

@@ -1,18 +1,32 @@
 //! The guard: what comes from a client's socket, stopped before it can do harm.
 
 use std::cell::{Cell, RefCell};
+use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_web::error::PayloadError;
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt, stream};
+use tokio::task::yield_now;
 
 use crate::close::CloseCode;
 
 /// What comes from the client's socket.
 pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+
+/// The stream again, unless it has nothing more to say than that the client is gone.
+pub(crate) async fn unless_ended(mut rest: ByteStream) -> Option<ByteStream> {
+    // The HTTP layer tells of an end only after it has handed on the request.
+    yield_now().await;
+    let first = poll_fn(|cx| Poll::Ready(rest.as_mut().poll_next(cx))).await;
+    match first {
+        Poll::Pending => Some(rest),
+        Poll::Ready(Some(Ok(early))) => Some(Box::pin(stream::once(ready(Ok(early))).chain(rest))),
+        Poll::Ready(None | Some(Err(_))) => None,
+    }
+}
 
 /// What the client sends: read by the guard, and by the writer once nobody wants it any more.
 #[derive(Clone)]
@@ -90,7 +104,7 @@ impl Guard {
     }
 
     /// How many bytes of `chunk` are fit to be passed on; fewer than all of them if there is a fault behind.
-    fn inspect(&mut self, chunk: &[u8]) -> usize {
+    fn look_through(&mut self, chunk: &[u8]) -> usize {
         let shared = &self.incoming.0;
         let (mut position, mut frames) = (0, 0);
         // Where the header began that is being read, if it began in this chunk.
@@ -190,7 +204,7 @@ impl Stream for Guard {
         }
         match self.incoming.poll(cx) {
             Poll::Ready(Some(Ok(mut chunk))) => {
-                let fit = self.inspect(&chunk);
+                let fit = self.look_through(&chunk);
                 chunk.truncate(fit);
                 Poll::Ready(Some(Ok(chunk)))
             }
@@ -205,8 +219,6 @@ impl Stream for Guard {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::task::Waker;
-
-    use futures_util::stream;
 
     use super::*;
 

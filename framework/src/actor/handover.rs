@@ -20,7 +20,6 @@ use super::session::SessionActor;
 use crate::ids::SessionId;
 use crate::session::outbox::{Outbox, Pushed};
 use crate::wire::codec::Format;
-use crate::wire::event::ResumeFailure;
 
 /// What a hub knows of those who are on their way.
 #[derive(Debug, Default)]
@@ -84,14 +83,9 @@ impl Hub {
     }
 
     fn refuse_over(&self, to: &HubAddress, knock: Knock) {
-        let reason = self.absence(&knock.token);
-        let refused = HubMessage::TakeOverRefused { knock, reason };
+        let denied = self.absence(&knock.token);
+        let refused = HubMessage::TakeOverRefused { knock, denied };
         self.turn.to_hub(to, refused);
-    }
-
-    /// The new hub: the old one has no session for this connection.
-    pub(super) fn refused(self: &Rc<Self>, knock: &Knock, reason: ResumeFailure) {
-        self.refuse(knock, reason);
     }
 
     /// The new hub: a room or channel sends here from now on; the session is not here yet.
@@ -149,8 +143,8 @@ impl SessionActor {
             self.attach(ctx, knock);
             return;
         }
-        if let Err(reason) = self.admit(ctx, &knock) {
-            let refused = HubMessage::TakeOverRefused { knock, reason };
+        if let Err(denied) = self.admit(ctx, &knock) {
+            let refused = HubMessage::TakeOverRefused { knock, denied };
             self.hub.turn.to_hub(&to, refused);
             return;
         }
@@ -221,6 +215,7 @@ impl SessionActor {
             format: self.pipe.format(),
             visitor: self.visitor.clone(),
             tokens: self.tokens.clone(),
+            attempts: self.attempts,
             received: self.inbox.received(),
             outbox,
             rooms: self.inbox.rooms.take().into_iter().collect(),
@@ -250,8 +245,8 @@ impl SessionActor {
             let message = HubMessage::TakeOver { knock, to };
             self.hub.turn.to_hub(&hub, message);
         } else {
-            let reason = self.hub.absence(&knock.token);
-            let refused = HubMessage::TakeOverRefused { knock, reason };
+            let denied = self.hub.absence(&knock.token);
+            let refused = HubMessage::TakeOverRefused { knock, denied };
             self.hub.turn.to_hub(&to, refused);
         }
     }

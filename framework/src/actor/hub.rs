@@ -20,7 +20,8 @@ use super::channel::ChannelShard;
 use super::handover::Arrivals;
 use super::link::{Cut, Link, Manner};
 use super::messages::{
-    Broadcast, ChannelMessage, HubItem, HubMessage, Knock, RoomMessage, SessionMessage, Topic,
+    Broadcast, ChannelMessage, Denied, HubItem, HubMessage, Knock, RoomMessage, SessionMessage,
+    Topic,
 };
 use super::pipe::{LinkId, Pipe};
 use super::session::{SessionActor, SessionSeed};
@@ -81,8 +82,17 @@ impl fmt::Debug for Hub {
 pub(crate) struct Opening {
     pub(crate) format: Format,
     pub(crate) visitor: Visitor,
-    pub(crate) resume: Option<String>,
+    pub(crate) resume: Option<Resume>,
+}
+
+/// How a connection asks for an earlier session.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    pub(crate) token: String,
+    /// How many counted events the client has received.
     pub(crate) received: u64,
+    /// The number of the client's attempt.
+    pub(crate) attempt: Option<u64>,
 }
 
 /// Who opens a connection.
@@ -135,17 +145,18 @@ impl Hub {
         self.links_ever.set(id);
         let link = Link::new(id, self.new_pipe(opening.format), self.now(), cut);
         self.links.borrow_mut().insert(id, link.clone());
-        let shown = opening.resume.as_deref();
-        match shown.map(ResumeToken::parse) {
-            None => self.begin_session(&link, opening.visitor, None),
-            Some(None) => {
-                self.begin_session(&link, opening.visitor, Some(ResumeFailure::Unknown));
-            }
-            Some(Some(token)) => {
+        let Some(resume) = opening.resume else {
+            self.begin_session(&link, opening.visitor, None);
+            return link;
+        };
+        match ResumeToken::parse(&resume.token) {
+            None => self.begin_session(&link, opening.visitor, Some(ResumeFailure::Unknown)),
+            Some(token) => {
                 let knock = Knock {
                     link: id,
                     token,
-                    received: opening.received,
+                    received: resume.received,
+                    attempt: resume.attempt,
                 };
                 self.arrivals.borrow_mut().expect_link(id, opening.visitor);
                 self.knock(knock);
@@ -171,27 +182,36 @@ impl Hub {
                 let to = self.address.clone();
                 self.turn.to_hub(&hub, HubMessage::TakeOver { knock, to });
             }
-            None => {
-                let reason = self.absence(&knock.token);
-                self.refuse(&knock, reason);
-            }
+            None => self.deny(&knock, self.absence(&knock.token)),
         }
     }
 
     /// Why there is no session for this token.
-    pub(crate) fn absence(&self, token: &ResumeToken) -> ResumeFailure {
-        if token.run == self.shared.run {
+    pub(crate) fn absence(&self, token: &ResumeToken) -> Denied {
+        Denied::Anew(if token.run == self.shared.run {
             ResumeFailure::Expired
         } else {
             ResumeFailure::Unknown
-        }
+        })
     }
 
-    /// The token brought nothing back: the connection gets a new session.
-    pub(crate) fn refuse(self: &Rc<Self>, knock: &Knock, reason: ResumeFailure) {
+    /// The token brought nothing back: the connection gets a new session, or is sent away.
+    pub(crate) fn deny(self: &Rc<Self>, knock: &Knock, denied: Denied) {
         let visitor = self.arrivals.borrow_mut().visitor_of(knock.link);
-        if let Some(link) = self.link(knock.link) {
-            self.begin_session(&link, visitor.unwrap_or_default(), Some(reason));
+        let Some(link) = self.link(knock.link) else {
+            return;
+        };
+        match denied {
+            Denied::Anew(reason) => {
+                self.begin_session(&link, visitor.unwrap_or_default(), Some(reason));
+            }
+            Denied::Stale => link.end(
+                CloseCode::SUPERSEDED,
+                "a later attempt has resumed the session",
+                None,
+                Manner::Now,
+                self.closing_deadline(),
+            ),
         }
     }
 
@@ -301,7 +321,7 @@ impl Hub {
         match message {
             HubMessage::Batch { items, _permit } => self.apply_all(items),
             HubMessage::TakeOver { knock, to } => self.take_over(knock, to),
-            HubMessage::TakeOverRefused { knock, reason } => self.refused(&knock, reason),
+            HubMessage::TakeOverRefused { knock, denied } => self.deny(&knock, denied),
             HubMessage::Arrive(baggage) => self.arrive(*baggage),
         }
     }

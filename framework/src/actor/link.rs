@@ -44,7 +44,7 @@ pub(crate) struct Link {
     /// What the writer pulls from: the connection's own until it has a session, then the session's.
     pipe: RefCell<Rc<Pipe>>,
     attachment: RefCell<Option<Rc<Attachment>>>,
-    attached: Notify,
+    decided: Notify,
     pulse: Cell<Pulse>,
     /// The client is not read from, because rooms have not taken what it sent, or because it is over its rate: its silence means
     /// nothing.
@@ -103,7 +103,7 @@ impl Link {
             format: Cell::new(pipe.format()),
             pipe: RefCell::new(pipe),
             attachment: RefCell::new(None),
-            attached: Notify::new(),
+            decided: Notify::new(),
             pulse: Cell::new(Pulse::new(now)),
             is_held_back: Cell::new(false),
             is_plain: Cell::new(true),
@@ -123,7 +123,7 @@ impl Link {
         self.wake();
         self.pipe.replace(pipe);
         self.attachment.replace(Some(Rc::new(attachment)));
-        self.attached.notify_waiters();
+        self.decided.notify_waiters();
     }
 
     /// From now on the connection is nobody's, and writes nothing but its ending.
@@ -141,14 +141,14 @@ impl Link {
         self.attachment.borrow().clone()
     }
 
-    /// Resolves when the connection has got a session.
-    pub(crate) async fn until_attached(self: Rc<Self>) {
+    /// Resolves when the connection has got a session, or gets none any more.
+    pub(crate) async fn until_attached_or_ending(self: Rc<Self>) {
         loop {
-            let attached = self.attached.notified();
-            if self.attachment.borrow().is_some() {
+            let decided = self.decided.notified();
+            if self.attachment.borrow().is_some() || self.is_ending() {
                 return;
             }
-            attached.await;
+            decided.await;
         }
     }
 
@@ -255,6 +255,7 @@ impl Link {
             .borrow_mut()
             .get_or_insert_with(|| Box::new(ending));
         self.is_plain.set(false);
+        self.decided.notify_waiters();
         self.wake();
     }
 

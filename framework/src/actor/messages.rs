@@ -22,7 +22,7 @@ use crate::room::context::Listing;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox};
 use crate::session::pace::Pace;
-use crate::session::resume::{ResumeToken, Tokens};
+use crate::session::resume::{Attempts, ResumeToken, Tokens};
 use crate::wire::action::{Inbound, JoinTarget, Since};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::ResumeFailure;
@@ -107,6 +107,17 @@ pub(crate) struct Knock {
     pub(crate) token: ResumeToken,
     /// What the client has counted.
     pub(crate) received: u64,
+    /// Which of the client's attempts this is.
+    pub(crate) attempt: Option<u64>,
+}
+
+/// Why a connection does not get the session for which it came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Denied {
+    /// It gets a new session instead, and is told why.
+    Anew(ResumeFailure),
+    /// The client has come back by a later attempt.
+    Stale,
 }
 
 /// For a worker's hub.
@@ -124,7 +135,7 @@ pub(crate) enum HubMessage {
     },
     TakeOverRefused {
         knock: Knock,
-        reason: ResumeFailure,
+        denied: Denied,
     },
     Arrive(Box<Baggage>),
 }
@@ -200,6 +211,7 @@ pub(crate) struct Baggage {
     pub(crate) format: Format,
     pub(crate) visitor: Visitor,
     pub(crate) tokens: Tokens,
+    pub(crate) attempts: Attempts,
     pub(crate) received: u64,
     pub(crate) outbox: Outbox,
     pub(crate) rooms: Vec<(RoomId, RoomAddress)>,

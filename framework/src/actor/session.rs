@@ -11,7 +11,7 @@ use super::hub::{Hub, Local, Visitor};
 use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
-    Baggage, ChannelMessage, Knock, Permit, Receiver, RoomMessage, SessionMessage,
+    Baggage, ChannelMessage, Denied, Knock, Permit, Receiver, RoomMessage, SessionMessage,
 };
 use super::pipe::{LinkId, Pipe};
 use super::shared::Shared;
@@ -22,7 +22,7 @@ use crate::room::config::LeaveReason;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
 use crate::session::pace::Pace;
-use crate::session::resume::Tokens;
+use crate::session::resume::{Attempts, Tokens};
 use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::Inbound;
 use crate::wire::codec::CodecError;
@@ -66,13 +66,15 @@ pub(crate) struct SessionActor {
     pub(super) hub: Rc<Hub>,
     pub(super) pipe: Rc<Pipe>,
     pub(super) tokens: Tokens,
+    pub(super) attempts: Attempts,
     /// How many of the client's actions have been processed, and the rooms that they go to.
     pub(super) inbox: Rc<Inbox>,
     pub(super) link: Option<Rc<Link>>,
     /// Joins that have not been answered yet.
     pub(super) joining: usize,
     pub(super) subscriptions: Subscriptions,
-    pub(super) attempts: u64,
+    /// How many times the client has subscribed to something.
+    pub(super) subscribes: u64,
     /// Unsubscribes that have not been done yet: until then publications still come here.
     pub(super) unsubscribing: usize,
     pub(super) violations: Violations,
@@ -106,11 +108,12 @@ impl SessionActor {
             hub: hub.clone(),
             pipe,
             tokens: seed.tokens,
+            attempts: Attempts::default(),
             inbox: Rc::new(Inbox::new(receiver, 0, Pace::default(), Rooms::default())),
             link: None,
             joining: 0,
             subscriptions: Subscriptions::default(),
-            attempts: 0,
+            subscribes: 0,
             unsubscribing: 0,
             violations: Violations::default(),
             flow: seed.flow,
@@ -137,10 +140,11 @@ impl SessionActor {
             hub: hub.clone(),
             pipe,
             tokens: baggage.tokens,
+            attempts: baggage.attempts,
             inbox: Rc::new(Inbox::new(receiver, baggage.received, baggage.pace, rooms)),
             link: None,
             joining: 0,
-            attempts: baggage
+            subscribes: baggage
                 .subscriptions
                 .iter()
                 .map(|(_, attempt)| *attempt)
@@ -163,7 +167,7 @@ impl SessionActor {
             Some(link) if overflowed => {
                 let visitor = actor.visitor.clone();
                 hub.arrivals.borrow_mut().expect_link(link.id, visitor);
-                hub.refuse(&baggage.knock, ResumeFailure::Overflow);
+                hub.deny(&baggage.knock, Denied::Anew(ResumeFailure::Overflow));
                 actor.wait_for_return(&mut context);
             }
             Some(link) => {
@@ -311,8 +315,8 @@ impl SessionActor {
         let Some(link) = self.hub.link(knock.link) else {
             return;
         };
-        if let Err(reason) = self.admit(ctx, &knock) {
-            self.hub.refuse(&knock, reason);
+        if let Err(denied) = self.admit(ctx, &knock) {
+            self.hub.deny(&knock, denied);
             return;
         }
         let _expected = self.hub.arrivals.borrow_mut().visitor_of(knock.link);
@@ -326,20 +330,19 @@ impl SessionActor {
 
     /// Whether the token brings this session back; if so its older connection is sent away, and what the client has not
     /// counted waits to be sent.
-    pub(super) fn admit(
-        &mut self,
-        ctx: &mut Context<Self>,
-        knock: &Knock,
-    ) -> Result<(), ResumeFailure> {
+    pub(super) fn admit(&mut self, ctx: &mut Context<Self>, knock: &Knock) -> Result<(), Denied> {
         if !self.tokens.accepts(&knock.token) {
-            return Err(ResumeFailure::Unknown);
+            return Err(Denied::Anew(ResumeFailure::Unknown));
+        }
+        if self.attempts.is_stale(knock.attempt) {
+            return Err(Denied::Stale);
         }
         // Frames that were written to the older connection may be lost: the client's count tells.
         let resumed = self
             .pipe
             .with_outbox(|outbox| outbox.resume(knock.received));
         if resumed == Resumed::NeverSent {
-            return Err(ResumeFailure::Unknown);
+            return Err(Denied::Anew(ResumeFailure::Unknown));
         }
         self.end_link(
             CloseCode::SUPERSEDED,
@@ -352,8 +355,9 @@ impl SessionActor {
             if self.window.is_none() {
                 self.wait_for_return(ctx);
             }
-            return Err(ResumeFailure::Overflow);
+            return Err(Denied::Anew(ResumeFailure::Overflow));
         }
+        self.attempts.accept(knock.attempt);
         self.pipe.disconnect();
         Ok(())
     }

@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use super::lean::LeanSocket;
 use super::socket::cut_of;
 use crate::actor::connection::{self, Handshake};
-use crate::actor::guard::ByteStream;
-use crate::actor::hub::{Hub, Opening, Visitor};
+use crate::actor::guard::{ByteStream, unless_ended};
+use crate::actor::hub::{Hub, Opening, Resume, Visitor};
 use crate::actor::shared::Shared;
 use crate::actor::writer::Body;
 use crate::address::{ClientAddress, TrustedProxies};
@@ -55,7 +55,28 @@ struct Query {
     format: Option<String>,
     resume: Option<String>,
     received: Option<String>,
+    attempt: Option<String>,
     access_token: Option<String>,
+}
+
+impl Query {
+    /// How the client asks for an earlier session, if it does. The error says what is wrong.
+    fn resume(&self) -> Result<Option<Resume>, &'static str> {
+        let received = match self.received.as_deref().map(str::parse) {
+            None => 0,
+            Some(count) => count.map_err(|_| "`received` is a count")?,
+        };
+        let attempt = match self.attempt.as_deref().map(str::parse) {
+            None => None,
+            Some(Ok(attempt @ 1..)) => Some(attempt),
+            Some(_) => return Err("`attempt` is a count that begins at 1"),
+        };
+        Ok(self.resume.clone().map(|token| Resume {
+            token,
+            received,
+            attempt,
+        }))
+    }
 }
 
 /// Where proxies write whom they have heard. `http` knows no name for it.
@@ -71,26 +92,8 @@ impl Door {
         request: &HttpRequest,
         payload: web::Payload,
     ) -> HttpResponse {
-        match self.admit(hub, request).await {
-            Ok((handshake, opening, place)) => {
-                place.keep();
-                let lean = request.extensions_mut().remove::<LeanSocket>();
-                if let Some(LeanSocket {
-                    incoming,
-                    cut,
-                    writer: place,
-                }) = lean
-                {
-                    let (mut response, writer) =
-                        connection::open(hub, &handshake, opening, incoming, Some(cut));
-                    place.set(Some(writer));
-                    return response.finish();
-                }
-                let incoming: ByteStream = Box::pin(payload);
-                let (mut response, writer) =
-                    connection::open(hub, &handshake, opening, incoming, cut_of(request));
-                response.streaming(Body::new(writer))
-            }
+        match self.open(hub, request, payload).await {
+            Ok(response) => response,
             Err((status, refusal)) => {
                 tracing::debug!(%status, %refusal, "refused");
                 let mut response = HttpResponse::build(status);
@@ -106,6 +109,36 @@ impl Door {
                 response.json(json!({ "code": refusal.code(), "message": refusal.message() }))
             }
         }
+    }
+
+    /// Opens the connection, if it may be opened.
+    async fn open(
+        &self,
+        hub: &Rc<Hub>,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Refused> {
+        let (handshake, opening, place) = self.admit(hub, request).await?;
+        let lean = request.extensions_mut().remove::<LeanSocket>();
+        let (incoming, cut, writer_of_lean): (ByteStream, _, _) = match lean {
+            Some(lean) => (lean.incoming, Some(lean.cut), Some(lean.writer)),
+            None => (Box::pin(payload), cut_of(request), None),
+        };
+        // A server that stood still finds the attempts that its clients have given up meanwhile. They must take no session
+        // from those that came after them.
+        let Some(incoming) = unless_ended(incoming).await else {
+            let gone = Refusal::new("gone", "the client has closed this connection already");
+            return Err((StatusCode::BAD_REQUEST, gone));
+        };
+        place.keep();
+        let (mut response, writer) = connection::open(hub, &handshake, opening, incoming, cut);
+        Ok(match writer_of_lean {
+            Some(place) => {
+                place.set(Some(writer));
+                response.finish()
+            }
+            None => response.streaming(Body::new(writer)),
+        })
     }
 
     async fn admit<'a>(
@@ -125,12 +158,7 @@ impl Door {
             Some(name) => Format::from_name(name)
                 .ok_or_else(|| bad_query("`format` is `json` or `msgpack`"))?,
         };
-        let received = match query.received.as_deref() {
-            None => 0,
-            Some(count) => count
-                .parse()
-                .map_err(|_| bad_query("`received` is a count"))?,
-        };
+        let resume = query.resume().map_err(bad_query)?;
         // Before anybody is asked: who asks is bounded, too.
         let place = Place::take(&hub.shared)?;
         let claims = match &self.authenticate {
@@ -163,8 +191,7 @@ impl Door {
                 claims,
                 address: self.address_of(request),
             },
-            resume: query.resume,
-            received,
+            resume,
         };
         Ok((handshake, opening, place))
     }

@@ -69,16 +69,22 @@ impl ResumeToken {
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     current: ResumeToken,
+    /// The token with which the client was last heard. The client has it for certain, so it stays good until a newer one is
+    /// confirmed, however many welcomes are lost meanwhile.
+    confirmed: ResumeToken,
+    /// Those between the two, which the client may have.
     earlier: VecDeque<ResumeToken>,
 }
 
 impl Tokens {
-    /// How many earlier tokens stay good for a client whose welcomes are lost; the oldest ends first.
+    /// How many tokens between the confirmed one and the newest stay good; the oldest ends first.
     const UNCONFIRMED: usize = 8;
 
     pub(crate) fn new(session: SessionId, run: u32) -> Self {
+        let first = fresh(session, run);
         Self {
-            current: fresh(session, run),
+            current: first,
+            confirmed: first,
             earlier: VecDeque::new(),
         }
     }
@@ -88,16 +94,19 @@ impl Tokens {
     /// The ones before it stay good until [`Tokens::confirm`]: the welcome may never arrive, and attempts that began earlier
     /// may arrive later.
     pub(crate) fn rotate(&mut self) -> ResumeToken {
-        if self.earlier.len() == Self::UNCONFIRMED {
-            self.earlier.pop_front();
+        if self.current != self.confirmed {
+            if self.earlier.len() == Self::UNCONFIRMED {
+                self.earlier.pop_front();
+            }
+            self.earlier.push_back(self.current);
         }
-        self.earlier.push_back(self.current);
         self.current = fresh(self.current.session, self.current.run);
         self.current
     }
 
-    /// A frame arrived on the connection that got the newest token: the one before it ends.
+    /// A frame arrived on the connection that got the newest token: the ones before it end.
     pub(crate) fn confirm(&mut self) {
+        self.confirmed = self.current;
         self.earlier.clear();
     }
 
@@ -106,7 +115,27 @@ impl Tokens {
     }
 
     pub(crate) fn accepts(&self, token: &ResumeToken) -> bool {
-        *token == self.current || self.earlier.contains(token)
+        *token == self.current || *token == self.confirmed || self.earlier.contains(token)
+    }
+}
+
+/// The order of a client's attempts to resume its session.
+///
+/// The client counts them over the session's whole life. An attempt that the client has given up may reach the session after
+/// a later one: it was on its way over another thread, or the server stood still and handles the dead connection last.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Attempts(u64);
+
+impl Attempts {
+    /// Whether the client has made a later attempt than this one, which brought it back. An attempt without a number is as
+    /// good as its moment of arrival, and so are equals.
+    pub(crate) fn is_stale(self, attempt: Option<u64>) -> bool {
+        attempt.is_some_and(|attempt| attempt < self.0)
+    }
+
+    /// This attempt has brought the client back.
+    pub(crate) fn accept(&mut self, attempt: Option<u64>) {
+        self.0 = attempt.unwrap_or(self.0);
     }
 }
 
@@ -148,11 +177,40 @@ mod tests {
     #[test]
     fn no_more_than_a_few_tokens_are_ever_good() {
         let mut tokens = Tokens::new(SessionId::random(), 0);
-        let first = tokens.current();
-        for _ in 0..=Tokens::UNCONFIRMED {
-            tokens.rotate();
+        let mut given = vec![tokens.current()];
+        for _ in 0..100 {
+            given.push(tokens.rotate());
         }
-        assert!(!tokens.accepts(&first));
+        let good = given.iter().filter(|token| tokens.accepts(token));
+        assert_eq!(good.count(), 1 + Tokens::UNCONFIRMED + 1);
+    }
+
+    #[test]
+    fn the_token_that_the_client_has_for_certain_outlives_all_lost_welcomes() {
+        let mut tokens = Tokens::new(SessionId::random(), 0);
+        tokens.rotate();
+        tokens.confirm();
+        let confirmed = tokens.current();
+        for _ in 0..100 {
+            tokens.rotate();
+            assert!(tokens.accepts(&confirmed));
+        }
+        tokens.confirm();
+        assert!(!tokens.accepts(&confirmed));
+    }
+
+    #[test]
+    fn only_a_smaller_number_is_stale() {
+        let mut attempts = Attempts::default();
+        assert!(!attempts.is_stale(None) && !attempts.is_stale(Some(1)));
+        attempts.accept(Some(5));
+        attempts.accept(None);
+        assert!(attempts.is_stale(Some(4)));
+        assert!(
+            ![None, Some(5), Some(6)]
+                .into_iter()
+                .any(|attempt| attempts.is_stale(attempt))
+        );
     }
 
     #[test]
