@@ -7,9 +7,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Value;
 
-use super::messages::{
-    ChannelMessage, JoinRequest, LobbyMessage, Permit, PublishAnswer, RoomMessage,
-};
+use super::admission::{Asks, ChannelAction};
+use super::messages::{JoinRequest, LobbyMessage, Permit, RoomMessage};
 use super::session::SessionActor;
 use super::shared::Caller;
 use crate::error::Refusal;
@@ -93,16 +92,13 @@ impl SessionActor {
                 }
                 self.subscribes += 1;
                 self.subscriptions.insert(channel.clone(), self.subscribes);
-                let message = ChannelMessage::Subscribe {
-                    receiver: self.receiver(),
-                    channel: channel.clone(),
+                let attempt = self.subscribes;
+                let asks = Asks::Subscribe {
                     offer,
                     since,
-                    id,
-                    attempt: self.subscribes,
-                    _permit: permit,
+                    attempt,
                 };
-                self.hub.to_channel(&channel, message);
+                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
             Action::Unsubscribe { channel } => {
@@ -112,14 +108,8 @@ impl SessionActor {
                         "this session is not subscribed to this channel",
                     ));
                 }
-                self.unsubscribing += 1;
-                let message = ChannelMessage::Unsubscribe {
-                    session: self.id,
-                    channel: channel.clone(),
-                    answer: Some((self.receiver(), id)),
-                    _permit: Some(permit),
-                };
-                self.hub.to_channel(&channel, message);
+                let asks = Asks::Unsubscribe;
+                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
             Action::Publish { channel, data } => {
@@ -129,16 +119,10 @@ impl SessionActor {
                         "clients may not publish to this channel",
                     ));
                 }
-                let message = ChannelMessage::Publish {
-                    channel: channel.clone(),
+                let asks = Asks::Publish {
                     data: in_the_model(&data)?,
-                    answer: match id {
-                        Some(id) => PublishAnswer::Client(self.receiver(), id),
-                        None => PublishAnswer::Nobody,
-                    },
-                    _permit: permit,
                 };
-                self.hub.to_channel(&channel, message);
+                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
             Action::Ping { received } => {

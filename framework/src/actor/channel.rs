@@ -10,7 +10,9 @@ use std::time::Duration;
 use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
 
 use super::address::HubAddress;
-use super::messages::{Broadcast, ChannelMessage, HubItem, PublishAnswer, Receiver, Topic};
+use super::messages::{
+    Broadcast, ChannelMessage, HubItem, PublishAnswer, Receiver, Subscription, Topic,
+};
 use super::outgoing::{Outgoing, distinct};
 use super::shared::Shared;
 use crate::channel::config::Offer;
@@ -18,7 +20,6 @@ use crate::channel::history::History;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::session::outbox::Delivery;
-use crate::wire::action::Since;
 use crate::wire::codec::{CodecError, Format, RawData};
 use crate::wire::event::{self, Subscribed};
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
@@ -36,6 +37,30 @@ struct Channel {
 impl Channel {
     fn is_needed(&self) -> bool {
         self.is_exact || !self.subscribers.is_empty() || !self.history.is_empty()
+    }
+
+    /// What a new subscriber is told, with so much of the history that the event is not longer than it may be.
+    fn subscribed(&mut self, subscription: &Subscription, now: Duration) -> Option<Encoded> {
+        let Subscription { budget, id, .. } = *subscription;
+        let format = subscription.receiver.format;
+        let mut room = budget;
+        loop {
+            let since = subscription.since.as_ref();
+            let recovery = self.history.recover(since, now, room);
+            let subscribed = Subscribed {
+                channel: &subscription.channel,
+                epoch: self.history.epoch(),
+                offset: self.history.offset(),
+                recovered: recovery.recovered,
+                publications: &recovery.publications,
+            };
+            let frame = encode(format, |w| subscribed.write(w, id))?;
+            if frame.bytes(format).len() <= budget || recovery.publications.is_empty() {
+                return Some(frame);
+            }
+            // In the subscriber's format it is longer than it is kept.
+            room /= 2;
+        }
     }
 
     fn formats(&self) -> Formats {
@@ -92,48 +117,40 @@ impl ChannelShard {
         self.channels.get_mut(name)
     }
 
-    fn subscribe(
-        &mut self,
-        receiver: Receiver,
-        name: &ChannelName,
-        offer: Offer,
-        since: Option<&Since>,
-        id: Option<u64>,
-        attempt: u64,
-    ) -> Outgoing {
+    fn subscribe(&mut self, subscription: Subscription) -> Outgoing {
         let now = self.shared.now();
-        // What is sent at once must fit the subscriber's outbox, beside other things.
-        let budget = self.shared.config.outbox.bytes / 4;
         let mut outgoing = Outgoing::default();
-        let session = receiver.session;
-        let Some(channel) = self.channel(name, offer) else {
-            let refusal = too_many_channels();
-            let refused = HubItem::SubscribeRefused {
-                session,
-                channel: name.clone(),
-                attempt,
-                frame: encode(receiver.format, |w| event::error(w, id, None, &refusal)),
-            };
-            outgoing.push(&receiver.hub, refused);
-            return outgoing;
-        };
-        let recovery = channel.history.recover(since, now, budget);
-        let subscribed = Subscribed {
+        let Subscription {
+            receiver,
             channel: name,
-            epoch: channel.history.epoch(),
-            offset: channel.history.offset(),
-            recovered: recovery.recovered,
-            publications: &recovery.publications,
+            id,
+            ..
+        } = &subscription;
+        let answer = match self.channel(name, subscription.offer) {
+            None => Err(too_many_channels()),
+            Some(channel) => channel
+                .subscribed(&subscription, now)
+                .map(|frame| (channel, frame))
+                .ok_or_else(Refusal::internal),
         };
-        if let Some(frame) = encode(receiver.format, |w| subscribed.write(w, id)) {
-            let item = HubItem::Subscribed {
+        let (session, channel) = (receiver.session, name.clone());
+        let item = match answer {
+            Ok((known, frame)) => {
+                known.subscribers.insert(session, receiver.clone());
+                HubItem::Subscribed {
+                    session,
+                    channel,
+                    frame,
+                }
+            }
+            Err(refusal) => HubItem::SubscribeRefused {
                 session,
-                channel: name.clone(),
-                frame,
-            };
-            outgoing.push(&receiver.hub, item);
-            channel.subscribers.insert(session, receiver);
-        }
+                channel,
+                attempt: subscription.attempt,
+                frame: encode(receiver.format, |w| event::error(w, *id, None, &refusal)),
+            },
+        };
+        outgoing.push(&receiver.hub, item);
         outgoing
     }
 
@@ -296,15 +313,7 @@ impl Handler<ChannelMessage> for ChannelShard {
 
     fn handle(&mut self, message: ChannelMessage, ctx: &mut Self::Context) {
         let outgoing = match message {
-            ChannelMessage::Subscribe {
-                receiver,
-                channel,
-                offer,
-                since,
-                id,
-                attempt,
-                _permit,
-            } => self.subscribe(receiver, &channel, offer, since.as_ref(), id, attempt),
+            ChannelMessage::Subscribe(subscription) => self.subscribe(subscription),
             ChannelMessage::Unsubscribe {
                 session,
                 channel,

@@ -220,6 +220,7 @@ impl SessionActor {
             outbox,
             rooms: self.inbox.rooms.take().into_iter().collect(),
             subscriptions: self.subscriptions.take(),
+            admission: std::mem::take(&mut self.admission),
             violations: self.violations,
             pace: self.inbox.pace(),
             flow: self.flow.clone(),

@@ -379,6 +379,7 @@ impl Hub {
             } => {
                 self.enter_topic(Topic::Channel(channel), session);
                 self.direct(session, frame, Delivery::Sequenced);
+                self.use_grant(session);
             }
             HubItem::Exit {
                 session,
@@ -420,6 +421,7 @@ impl Hub {
                 if let Some(frame) = frame {
                     self.direct(session, frame, Delivery::Sequenced);
                 }
+                self.use_grant(session);
             }
             HubItem::Adopt {
                 session,
@@ -433,6 +435,18 @@ impl Hub {
                 self.topics.borrow_mut().leave(&topic, session);
                 self.tell(session, SessionMessage::Rehomed);
             }
+        }
+    }
+
+    /// The answer to a subscription is in the outbox now; others may wait for what it did not need.
+    fn use_grant(&self, session: SessionId) {
+        if let Some(local) = self.sessions.borrow().get(&session)
+            && local.pipe.with_outbox(|outbox| {
+                outbox.use_grant();
+                outbox.has_room()
+            })
+        {
+            local.address.do_send(SessionMessage::HasRoom);
         }
     }
 

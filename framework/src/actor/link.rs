@@ -340,11 +340,16 @@ impl Link {
         let mut pulse = self.pulse.get();
         pulse.took();
         self.pulse.set(pulse);
-        while let Some(room) = pipe.with_outbox(Outbox::caught_up) {
+        let tell = |message| {
             if let Some(attachment) = &*self.attachment.borrow() {
-                let message = SessionMessage::CaughtUp { room };
                 attachment.session.do_send(message);
             }
+        };
+        while let Some(room) = pipe.with_outbox(Outbox::caught_up) {
+            tell(SessionMessage::CaughtUp { room });
+        }
+        if pipe.with_outbox(Outbox::has_room) {
+            tell(SessionMessage::HasRoom);
         }
         Some(Taken::Frames)
     }

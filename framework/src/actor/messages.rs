@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::address::HubAddress;
+use super::admission::ChannelAction;
 use super::hub::Visitor;
 use super::pipe::LinkId;
 use crate::channel::config::Offer;
@@ -19,6 +20,7 @@ use crate::lobby::info::RoomInfo;
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::room::context::Listing;
+use crate::session::admission::Admission;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox};
 use crate::session::pace::Pace;
@@ -78,6 +80,8 @@ pub(crate) enum SessionMessage {
     },
     /// An `unsubscribe` was done.
     Unsubscribed,
+    /// There is room in the outbox for what waits for it.
+    HasRoom,
     /// The outbox passed its bound.
     Overflowed,
     /// A step of a room's state, from this version on, was dropped, because those before it still wait.
@@ -216,6 +220,7 @@ pub(crate) struct Baggage {
     pub(crate) outbox: Outbox,
     pub(crate) rooms: Vec<(RoomId, RoomAddress)>,
     pub(crate) subscriptions: Vec<(ChannelName, u64)>,
+    pub(crate) admission: Admission<ChannelAction>,
     pub(crate) violations: Violations,
     pub(crate) pace: Pace,
     pub(crate) flow: super::session::Flow,
@@ -301,19 +306,25 @@ pub(crate) enum LobbyMessage {
     },
 }
 
+/// A session that wants to receive what a channel publishes.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) receiver: Receiver,
+    pub(crate) channel: ChannelName,
+    pub(crate) offer: Offer,
+    pub(crate) since: Option<Since>,
+    /// How many bytes the answer may have.
+    pub(crate) budget: usize,
+    pub(crate) id: Option<u64>,
+    pub(crate) attempt: u64,
+    pub(crate) _permit: Permit,
+}
+
 /// For the shard in which a channel lives.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum ChannelMessage {
-    Subscribe {
-        receiver: Receiver,
-        channel: ChannelName,
-        offer: Offer,
-        since: Option<Since>,
-        id: Option<u64>,
-        attempt: u64,
-        _permit: Permit,
-    },
+    Subscribe(Subscription),
     Unsubscribe {
         session: SessionId,
         channel: ChannelName,

@@ -4,6 +4,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod address;
+pub(crate) mod admission;
 pub(crate) mod channel;
 pub(crate) mod connection;
 pub(crate) mod guard;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use tokio::sync::Semaphore;
 
+use super::admission::ChannelAction;
 use super::handover::Moving;
 use super::hub::{Hub, Local, Visitor};
 use super::inbox::{Inbox, Rooms};
@@ -19,6 +20,7 @@ use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::SessionId;
 use crate::room::config::LeaveReason;
+use crate::session::admission::Admission;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
 use crate::session::pace::Pace;
@@ -77,6 +79,8 @@ pub(crate) struct SessionActor {
     pub(super) subscribes: u64,
     /// Unsubscribes that have not been done yet: until then publications still come here.
     pub(super) unsubscribing: usize,
+    /// What its channels have not been asked yet, because a history has to wait.
+    pub(super) admission: Admission<ChannelAction>,
     pub(super) violations: Violations,
     pub(super) flow: Flow,
     pub(super) window: Option<SpawnHandle>,
@@ -115,6 +119,7 @@ impl SessionActor {
             subscriptions: Subscriptions::default(),
             subscribes: 0,
             unsubscribing: 0,
+            admission: Admission::default(),
             violations: Violations::default(),
             flow: seed.flow,
             window: None,
@@ -152,6 +157,7 @@ impl SessionActor {
                 .unwrap_or(0),
             unsubscribing: 0,
             subscriptions: baggage.subscriptions.into_iter().collect(),
+            admission: baggage.admission,
             violations: baggage.violations,
             flow: baggage.flow,
             window: None,
@@ -225,6 +231,7 @@ impl SessionActor {
         };
         link.attach(attachment, self.pipe.clone(), welcome);
         self.link = Some(link.clone());
+        self.admit_waiting();
     }
 
     fn encode(
@@ -397,6 +404,7 @@ impl SessionActor {
     }
 
     fn leave_all(&mut self, reason: LeaveReason) {
+        self.admission = Admission::default();
         for (_, room) in self.inbox.rooms.take() {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.turn.to_room(&room, gone);
@@ -488,6 +496,7 @@ impl Handler<SessionMessage> for SessionActor {
                 self.unsubscribing = self.unsubscribing.saturating_sub(1);
                 self.ship_if_ready(ctx);
             }
+            SessionMessage::HasRoom => self.admit_waiting(),
             SessionMessage::Behind { room, base } => {
                 if let Some(room) = self.inbox.rooms.borrow().get(&room) {
                     let behind = RoomMessage::Behind(self.id, base);

@@ -45,7 +45,7 @@ impl ChannelConfig {
     }
 
     /// How many bytes of publications are kept. Default: 256 KiB. Older ones are forgotten first.
-    /// A subscriber is sent a quarter of [`OutboxBounds::bytes`](crate::OutboxBounds::bytes) at most, the newest.
+    /// A subscriber is sent the newest, in an event of at most a third of [`OutboxBounds::bytes`](crate::OutboxBounds::bytes).
     #[must_use]
     pub fn history_bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;

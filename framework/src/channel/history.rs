@@ -11,6 +11,9 @@ use crate::wire::action::Since;
 use crate::wire::codec::RawData;
 use crate::wire::event::Publication;
 
+/// What a publication has in a list besides its data, at least: its offset, and the names of both.
+const PUBLICATION: usize = 16;
+
 #[derive(Debug)]
 pub(crate) struct History {
     epoch: String,
@@ -79,7 +82,7 @@ impl History {
         }
     }
 
-    /// What a subscriber gets that stopped at `since`: as much of the newest as fits `budget` bytes.
+    /// What a subscriber gets that stopped at `since`: as much of the newest as fits about `budget` bytes.
     pub(crate) fn recover(
         &mut self,
         since: Option<&Since>,
@@ -93,7 +96,7 @@ impl History {
             .iter()
             .rev()
             .take_while(|(_, publication)| {
-                bytes += publication.data.bytes.len();
+                bytes += publication.data.bytes.len() + PUBLICATION;
                 bytes <= budget
             })
             .count();
@@ -197,7 +200,7 @@ mod tests {
             epoch: "e1".to_owned(),
             offset: 0,
         };
-        let recovery = history.recover(Some(&since), Duration::ZERO, 3);
+        let recovery = history.recover(Some(&since), Duration::ZERO, 3 * (PUBLICATION + 1));
         assert!(!recovery.recovered);
         let offsets: Vec<_> = recovery.publications.iter().map(|p| p.offset).collect();
         assert_eq!(offsets, [6, 7, 8]);

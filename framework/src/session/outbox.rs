@@ -110,6 +110,10 @@ pub(crate) struct Outbox {
     controls: VecDeque<Bytes>,
     /// How much had been sent at the last two times when `age` looked, and when that was: newest first.
     marks: [(Duration, u64); 2],
+    /// Grants that have not been used yet: see [`Self::grant`].
+    granted: usize,
+    /// A grant was refused, and whoever asked for it waits for room.
+    is_awaited: bool,
 }
 
 impl Outbox {
@@ -134,7 +138,43 @@ impl Outbox {
             behind: Vec::new(),
             controls: VecDeque::new(),
             marks: [(Duration::ZERO, 0); 2],
+            granted: 0,
+            is_awaited: false,
         }
+    }
+
+    /// Sets a part of the outbox aside for one long event, which says how many bytes it may have: a third of the bound. What
+    /// waits and what is granted come to two thirds at most, so that there is room for what is said to the client besides.
+    ///
+    /// `None` if that is not free; then [`Self::has_room`] says when it is.
+    pub(crate) fn grant(&mut self) -> Option<usize> {
+        self.is_awaited = !self.can_grant();
+        if self.is_awaited {
+            return None;
+        }
+        self.granted += 1;
+        Some(self.bounds.bytes / 3)
+    }
+
+    fn can_grant(&self) -> bool {
+        let frames = self.pending.len() + self.granted;
+        let granted = (self.bounds.bytes / 3).saturating_mul(self.granted + 1);
+        let fits = self.pending_bytes.saturating_add(granted) <= self.bounds.bytes / 3 * 2
+            && frames < self.bounds.frames / 3 * 2;
+        // One that finds nothing else is always granted.
+        fits || frames == 0
+    }
+
+    /// What was granted has come, or never will.
+    pub(crate) fn use_grant(&mut self) {
+        self.granted = self.granted.saturating_sub(1);
+    }
+
+    /// Whether somebody waits for a grant and could have it now. Said once.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let has_room = self.is_awaited && self.can_grant();
+        self.is_awaited &= !has_room;
+        has_room
     }
 
     pub(crate) fn push(&mut self, frame: &Encoded, delivery: &Delivery) -> Pushed {
@@ -430,6 +470,8 @@ impl Outbox {
             self.overflow();
             return Pushed::Overflow;
         }
+        // Grants of the thread that it has left.
+        self.granted = 0;
         // It never had a connection, so that nothing of it was sent.
         self.pending.append(&mut later.pending);
         self.pending_bytes += std::mem::take(&mut later.pending_bytes);

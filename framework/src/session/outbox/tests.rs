@@ -347,3 +347,46 @@ proptest! {
         prop_assert_eq!(outbox.pending_bytes, 0);
     }
 }
+
+/// However many ask together, what they may be sent fits beside what waits, and each gets its turn.
+#[test]
+fn grants_fit_what_is_free_and_are_given_again_when_it_is_written() {
+    let mut outbox = new(bounds(300, 100));
+    let (mut out, mut answered) = (BytesMut::new(), 0);
+    while answered < 50 {
+        let mut granted = 0;
+        while let Some(budget) = outbox.grant() {
+            assert_eq!(budget, 100);
+            granted += 1;
+        }
+        assert!((1..=2).contains(&granted), "{granted}");
+        assert!(!outbox.has_room(), "nothing has been written since");
+        for _ in 0..granted {
+            let event = Encoded::of_bytes(Format::Json, vec![b'x'; 100].into());
+            assert_eq!(outbox.push(&event, &Delivery::Sequenced), Pushed::Queued);
+            outbox.use_grant();
+            answered += 1;
+        }
+        assert!(!outbox.has_room(), "all that is free is taken");
+        out.clear();
+        outbox.take(&mut out, 1000);
+        assert!(outbox.has_room());
+        assert!(!outbox.has_room(), "said once");
+    }
+}
+
+#[test]
+fn a_grant_that_is_not_used_up_makes_room_for_the_next() {
+    let mut outbox = new(bounds(300, 100));
+    for _ in 0..100 {
+        assert_eq!(outbox.grant(), Some(100));
+        outbox.use_grant();
+    }
+    let mut least = new(bounds(0, 0));
+    assert_eq!((least.grant(), least.grant()), (Some(0), None));
+    let mut most = new(bounds(usize::MAX, usize::MAX));
+    for _ in 0..2 {
+        assert_eq!(most.grant(), Some(usize::MAX / 3));
+    }
+    assert_eq!(most.grant(), None);
+}

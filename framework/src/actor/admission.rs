@@ -1,0 +1,110 @@
+//! How a session's actions reach its channels: at once, or when the history that one asks for has room in the outbox.
+//!
+//! Each subscription is granted so much of the outbox that no history can fill it, however many are asked for together. The
+//! hub gives the grant back when the answer is in the outbox, and the connection says when enough of that has been written.
+
+use super::messages::{ChannelMessage, Permit, PublishAnswer, Receiver, Subscription};
+use super::session::SessionActor;
+use crate::channel::config::Offer;
+use crate::ids::ChannelName;
+use crate::session::admission::Needs;
+use crate::wire::action::Since;
+use crate::wire::codec::RawData;
+
+/// Something that a client asks of a channel, and its permit.
+#[derive(Debug)]
+pub(crate) struct ChannelAction {
+    pub(crate) id: Option<u64>,
+    pub(crate) asks: Asks,
+    pub(crate) permit: Permit,
+}
+
+#[derive(Debug)]
+pub(crate) enum Asks {
+    Subscribe {
+        offer: Offer,
+        since: Option<Since>,
+        attempt: u64,
+    },
+    Unsubscribe,
+    Publish {
+        data: RawData,
+    },
+}
+
+impl ChannelAction {
+    /// As the channel's shard hears it. A subscription may be answered with an event of so many bytes.
+    fn into_message(
+        self,
+        receiver: Receiver,
+        channel: ChannelName,
+        budget: usize,
+    ) -> ChannelMessage {
+        let (id, permit) = (self.id, self.permit);
+        match self.asks {
+            Asks::Subscribe {
+                offer,
+                since,
+                attempt,
+            } => ChannelMessage::Subscribe(Subscription {
+                receiver,
+                channel,
+                offer,
+                since,
+                budget,
+                id,
+                attempt,
+                _permit: permit,
+            }),
+            Asks::Unsubscribe => ChannelMessage::Unsubscribe {
+                session: receiver.session,
+                channel,
+                answer: Some((receiver, id)),
+                _permit: Some(permit),
+            },
+            Asks::Publish { data } => ChannelMessage::Publish {
+                channel,
+                data,
+                answer: match id {
+                    Some(id) => PublishAnswer::Client(receiver, id),
+                    None => PublishAnswer::Nobody,
+                },
+                _permit: permit,
+            },
+        }
+    }
+}
+
+impl SessionActor {
+    /// Brings an action to its channel, at once if nothing that came before it waits and it need not wait itself.
+    pub(super) fn bring_to_channel(&mut self, channel: &ChannelName, action: ChannelAction) {
+        let needs = match action.asks {
+            Asks::Subscribe { .. } => Needs::History,
+            Asks::Unsubscribe | Asks::Publish { .. } => Needs::Nothing,
+        };
+        match self.admission.enter(channel, needs, action) {
+            Some(action) => self.pass(channel.clone(), action, 0),
+            None => self.admit_waiting(),
+        }
+    }
+
+    /// Lets go what there is room for now. Not while the session moves: the rest moves along.
+    pub(super) fn admit_waiting(&mut self) {
+        if self.moving.is_some() {
+            return;
+        }
+        let pipe = self.pipe.clone();
+        let grant = || pipe.with_outbox(|outbox| outbox.grant());
+        while let Some((channel, action, budget)) = self.admission.next(grant) {
+            self.pass(channel, action, budget.unwrap_or_default());
+        }
+    }
+
+    fn pass(&mut self, channel: ChannelName, action: ChannelAction, budget: usize) {
+        if matches!(action.asks, Asks::Unsubscribe) {
+            self.unsubscribing += 1;
+        }
+        let message = action.into_message(self.receiver(), channel.clone(), budget);
+        self.hub.to_channel(&channel, message);
+    }
+}
