@@ -122,10 +122,6 @@ fn nothing_comes_after_the_answer_to_unsubscribe_until_the_next_subscribe() {
         let server = server().await;
         let mut wire = Wire::open(&server, 0, format).await;
         subscribe(&mut wire, "news", Value::Null).await;
-        let again = wire
-            .ask(json!({"action": "subscribe", "channel": "news"}))
-            .await;
-        assert_eq!(again["code"], "already_subscribed");
         publish(&server, "news", 1..=2).await;
         let id = wire
             .begin(json!({"action": "unsubscribe", "channel": "news"}))
@@ -142,6 +138,53 @@ fn nothing_comes_after_the_answer_to_unsubscribe_until_the_next_subscribe() {
         assert_eq!(offsets(&subscribed), [1, 2, 3, 4]);
         publish(&server, "news", [5]).await;
         assert_eq!(numbers(&wire.all().await, "publication"), [5], "once");
+    });
+}
+
+#[test]
+fn who_subscribes_again_is_told_again_and_goes_on_once() {
+    on_each_worker(async |format, worker| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let first = subscribe(&mut wire, "news", Value::Null).await;
+        publish(&server, "news", 1..=3).await;
+        assert_eq!(numbers(&wire.all().await, "publication"), [1, 2, 3]);
+        let again = subscribe(&mut wire, "news", Value::Null).await;
+        assert_eq!(offsets(&again), [1, 2, 3]);
+        assert_eq!(
+            (&again["recovered"], &again["offset"], &again["epoch"]),
+            (&json!(false), &json!(3), &first["epoch"])
+        );
+        let since = json!({"epoch": again["epoch"], "offset": 2});
+        let rest = subscribe(&mut wire, "news", since.clone()).await;
+        assert_eq!(
+            (offsets(&rest), &rest["recovered"]),
+            (vec![3], &json!(true))
+        );
+        publish(&server, "news", [4]).await;
+        // While publications are made, and on another thread.
+        let mut wire = wire.resume(&server, worker).await;
+        let id = wire
+            .begin(json!({"action": "subscribe", "channel": "news", "since": since}))
+            .await;
+        publish(&server, "news", 5..=6).await;
+        let heard = wire.all().await;
+        let answer = heard.iter().position(|event| event["id"] == id).unwrap();
+        let (before, after) = (&heard[..answer], &heard[answer + 1..]);
+        let expected: Vec<u64> = (4..=6).collect();
+        let all = [
+            numbers(before, "publication"),
+            numbers(after, "publication"),
+        ]
+        .concat();
+        assert_eq!(all, expected, "each once: {heard:?}");
+        let newest = heard[answer]["offset"].as_u64().unwrap();
+        assert!(numbers(after, "publication").iter().all(|n| *n > newest));
+        // One subscription is ended by one word.
+        wire.ask(json!({"action": "unsubscribe", "channel": "news"}))
+            .await;
+        publish(&server, "news", [7]).await;
+        assert!(wire.all().await.is_empty());
     });
 }
 

@@ -28,11 +28,13 @@ fn the_first_frame_tells_a_client_all_that_it_needs_to_come_back() {
             fields(welcome),
             [
                 "event",
+                "limits",
                 "ping_ms",
                 "protocol",
                 "received",
                 "resume",
                 "resumed",
+                "sent",
                 "session",
                 "time",
                 "window_ms"
@@ -45,6 +47,14 @@ fn the_first_frame_tells_a_client_all_that_it_needs_to_come_back() {
                 &welcome["received"]
             ),
             (&json!(1), &json!(false), &json!(0))
+        );
+        assert_eq!(welcome["sent"], 0);
+        assert_eq!(
+            welcome["limits"],
+            json!({
+                "message_bytes": 65_536, "nesting": 32, "rooms": 16, "subscriptions": 128,
+                "calls": 64, "actions_in_flight": 256
+            })
         );
         assert_eq!(
             (&welcome["window_ms"], &welcome["ping_ms"]),

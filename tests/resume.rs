@@ -60,6 +60,34 @@ fn what_was_said_while_a_client_was_away_reaches_it_once_and_in_order() {
 }
 
 #[test]
+fn the_welcome_says_how_many_missed_events_follow() {
+    on_each_worker(async |format, worker| {
+        let server = server().await;
+        let (wire, mut other, room) = two_in_a_room(&server, format).await;
+        // Some were written and lost, some were never written; what is not counted does not matter.
+        wire.control.stall(Direction::ToClient);
+        for n in 0..10 {
+            other.tell(&room, json!({"what": "tell", "n": n})).await;
+            other.tell(&room, json!({"what": "signal", "n": n})).await;
+        }
+        quiet().await;
+        wire.control.cut();
+        quiet().await;
+        for n in 10..20 {
+            other.tell(&room, json!({"what": "tell", "n": n})).await;
+        }
+        quiet().await;
+        let mut back = wire.resume(&server, worker).await;
+        let missed = back.welcome["sent"].as_u64().unwrap() - wire.received;
+        assert_eq!(missed, 20, "{}", back.welcome);
+        back.all().await;
+        assert_eq!(back.welcome["sent"], back.received);
+        let again = back.resume(&server, 1 - worker).await;
+        assert_eq!(again.welcome["sent"], back.received, "nothing is missing");
+    });
+}
+
+#[test]
 fn what_was_on_its_way_when_the_network_swallowed_it_is_sent_again() {
     on_each_worker(async |format, worker| {
         let server = server().await;

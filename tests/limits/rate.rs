@@ -33,6 +33,10 @@ fn who_sends_too_fast_is_slowed_down_and_loses_nothing() {
         async |server, format| {
             let mut peer = Peer::open(server, format).await;
             let mut hasty = Peer::open(server, format).await;
+            assert_eq!(
+                hasty.welcome["limits"]["rate"],
+                json!({"per_second": 10, "burst": 5})
+            );
             let began = Instant::now();
             send_calls(&mut hasty, 25).await;
             for id in 0..5 {

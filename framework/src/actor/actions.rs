@@ -75,14 +75,10 @@ impl SessionActor {
             Action::Call { name, data } => self.call(id, &name, data),
             Action::Subscribe { channel, since } => {
                 let offer = self.offer(&channel)?;
-                if self.subscriptions.contains(&channel) {
-                    return Err(Refusal::new(
-                        "already_subscribed",
-                        "this session is subscribed to this channel already",
-                    ));
-                }
                 let most = self.hub.shared.config.limits.subscriptions;
-                if self.subscriptions.len() >= most {
+                // Who has the subscription already is only told again what there is.
+                let is_new = !self.subscriptions.contains(&channel);
+                if is_new && self.subscriptions.len() >= most {
                     return Err(Refusal::new(
                         "too_many_subscriptions",
                         format!(

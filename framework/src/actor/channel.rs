@@ -134,9 +134,12 @@ impl ChannelShard {
                 .ok_or_else(Refusal::internal),
         };
         let (session, channel) = (receiver.session, name.clone());
+        let mut hub = receiver.hub.clone();
         let item = match answer {
             Ok((known, frame)) => {
-                known.subscribers.insert(session, receiver.clone());
+                // Who subscribes again is answered by the way that its publications take.
+                let subscriber = known.subscribers.entry(session);
+                hub = subscriber.or_insert_with(|| receiver.clone()).hub.clone();
                 HubItem::Subscribed {
                     session,
                     channel,
@@ -150,7 +153,7 @@ impl ChannelShard {
                 frame: encode(receiver.format, |w| event::error(w, *id, None, &refusal)),
             },
         };
-        outgoing.push(&receiver.hub, item);
+        outgoing.push(&hub, item);
         outgoing
     }
 

@@ -218,9 +218,11 @@ impl SessionActor {
             resumed,
             reason,
             received: self.inbox.received(),
+            sent: self.pipe.with_outbox(|outbox| outbox.produced()),
             time: self.hub.shared.time(),
             ping: config.heartbeat.interval,
             window: config.window,
+            limits: &config.limits,
         };
         let welcome = self.encode(|w| welcome.write(w));
         let welcome = welcome.map(|frame| frame.get(self.pipe.format()));

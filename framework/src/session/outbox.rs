@@ -348,6 +348,12 @@ impl Outbox {
         self.sent - self.kept.len() as u64
     }
 
+    /// How many sequenced frames there have been so far, those included that still wait.
+    pub(crate) fn produced(&self) -> u64 {
+        let waits = |entry: &&Entry| entry.delivery == Delivery::Sequenced;
+        self.sent + self.pending.iter().filter(waits).count() as u64
+    }
+
     /// The client has counted `received` sequenced frames. False if it cannot have.
     pub(crate) fn acknowledge(&mut self, received: u64) -> bool {
         if received > self.sent {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::{CodecError, Format, RawData, encode_into, transcode_into};
 use super::frame::{FrameWriter, msgpack_str};
 use crate::close::CloseCode;
+use crate::config::Limits;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 
@@ -47,9 +48,48 @@ pub(crate) struct Welcome<'a> {
     pub(crate) resumed: bool,
     pub(crate) reason: Option<ResumeFailure>,
     pub(crate) received: u64,
+    /// How many counted events the session has produced so far.
+    pub(crate) sent: u64,
     pub(crate) time: u64,
     pub(crate) ping: Duration,
     pub(crate) window: Duration,
+    pub(crate) limits: &'a Limits,
+}
+
+/// The bounds that a client can meet, so that it need not find them out by errors.
+#[derive(Serialize)]
+struct ClientLimits {
+    message_bytes: usize,
+    nesting: usize,
+    rooms: usize,
+    subscriptions: usize,
+    calls: usize,
+    actions_in_flight: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<ClientRate>,
+}
+
+#[derive(Serialize)]
+struct ClientRate {
+    per_second: u32,
+    burst: u32,
+}
+
+impl From<&Limits> for ClientLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            message_bytes: limits.message_bytes,
+            nesting: limits.nesting,
+            rooms: limits.rooms,
+            subscriptions: limits.subscriptions,
+            calls: limits.calls,
+            actions_in_flight: limits.actions_in_flight,
+            rate: limits.rate.map(|rate| ClientRate {
+                per_second: rate.per_second,
+                burst: rate.burst,
+            }),
+        }
+    }
 }
 
 impl Welcome<'_> {
@@ -63,9 +103,11 @@ impl Welcome<'_> {
             w.field("reason", reason)?;
         }
         w.field("received", &self.received)?
+            .field("sent", &self.sent)?
             .field("time", &self.time)?
             .field("ping_ms", &millis(self.ping))?
-            .field("window_ms", &millis(self.window))?;
+            .field("window_ms", &millis(self.window))?
+            .field("limits", &ClientLimits::from(self.limits))?;
         Ok(())
     }
 }

@@ -289,6 +289,8 @@ impl World {
         }
         let token = self.session.to_string();
         let (received, format) = (self.processed, self.format);
+        let sent = self.outbox.produced();
+        let limits = Config::default().limits;
         let welcome = Encoded::new(Formats::only(format), |w| {
             let welcome = event::Welcome {
                 session: SessionId::random(),
@@ -296,10 +298,12 @@ impl World {
                 resumed,
                 reason: (shown.is_some() && !resumed).then_some(ResumeFailure::Unknown),
                 received,
+                sent,
                 time: 0,
                 // Often, so that acknowledgements and cuts meet.
                 ping: Duration::from_secs(1),
                 window: Duration::from_secs(30),
+                limits: &limits,
             };
             welcome.write(w)
         });
