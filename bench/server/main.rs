@@ -75,12 +75,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         server.run(listener, "/ws", |_| {}).await?;
         return Ok(());
     }
-    HttpServer::new(move || App::new().configure(server.routes("/ws")))
+    let mounted = server.clone();
+    let http = HttpServer::new(move || App::new().configure(mounted.routes("/ws")))
         .on_connect(courtside::watch_socket)
         .client_disconnect_timeout(Duration::ZERO)
         .workers(cli.workers)
+        .shutdown_timeout(1)
+        .disable_signals()
         .listen(listener)?
-        .run()
-        .await?;
+        .run();
+    server.serve(http).await?;
     Ok(())
 }

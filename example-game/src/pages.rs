@@ -51,7 +51,9 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .insert_header((CACHE_CONTROL, "no-cache"))
                 .body(content)
         };
-        app.route(path, web::get().to(file));
+        // The HTTP layer leaves the body out of an answer to `HEAD`.
+        app.route(path, web::get().to(file))
+            .route(path, web::head().to(file));
     }
 }
 

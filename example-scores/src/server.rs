@@ -67,7 +67,7 @@ impl Outlet for Server {
     type Error = PublishError;
 
     async fn publish(&self, channel: &str, update: &Update) -> Result<u64, PublishError> {
-        Server::publish(self, channel, update).await
+        self.handle().publish(channel, update).await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::address::ClientAddress;
 use crate::error::Refusal;
 use crate::handler::encode_reply;
 use crate::ids::SessionId;
-use crate::server::Server;
+use crate::server::ServerHandle;
 use crate::wire::codec::RawData;
 
 /// A call of a client, for one of the server's handlers.
@@ -79,10 +79,10 @@ impl<M> Call<M> {
         self.caller.shared.data.get()
     }
 
-    /// The server, to publish or to look at its rooms.
+    /// The server, to publish or to look at its rooms. It cannot be mounted or run: who may come in is not the handlers' affair.
     #[must_use]
-    pub fn server(&self) -> Server {
-        Server::of(self.caller.shared.clone())
+    pub fn server(&self) -> ServerHandle {
+        ServerHandle::new(self.caller.shared.clone())
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Config {
     pub hub_backlog: usize,
     /// How many publications may be on their way to the channels at once.
     /// Default: 4,096.
-    /// When it is met, [`Server::publish`](crate::Server::publish) waits, and a room that publishes pauses after its hook.
+    /// When it is met, [`ServerHandle::publish`](crate::ServerHandle::publish) waits, and a room that publishes pauses after its hook.
     pub publish_backlog: usize,
 }
 
@@ -193,6 +193,13 @@ pub struct Drain {
     /// Over how much time beyond that they should spread at random.
     /// Default: 2 s.
     pub reconnect_jitter: Duration,
+    /// Whether a server that is mounted in an `HttpServer` drains by itself at SIGTERM, beside whatever that does.
+    /// Default: true.
+    /// Only on Linux, and only where something in the process handles the signal already, as an `HttpServer` does unless it is
+    /// told not to: clients then hear goodbye before that stops, which otherwise waits for them in vain. It need not be awaited;
+    /// an application that ends its process in a way of its own calls [`Server::serve`](crate::Server::serve) or
+    /// [`Server::drain`](crate::Server::drain).
+    pub at_sigterm: bool,
 }
 
 impl Default for Config {
@@ -227,6 +234,7 @@ impl Default for Config {
                 timeout: Duration::from_secs(10),
                 reconnect_after: Duration::from_millis(500),
                 reconnect_jitter: Duration::from_secs(2),
+                at_sigterm: true,
             },
             room_threads: std::thread::available_parallelism()
                 .map_or(0, |cores| if cores.get() == 1 { 0 } else { cores.get() }),

@@ -104,7 +104,9 @@ pub use room::config::{LeaveReason, RoomConfig};
 pub use room::context::RoomContext;
 pub use room::state::{State, View};
 pub use room::timers::TimerId;
-pub use server::{PublishError, Server, ServerBuilder, listen};
+pub use server::{
+    ListenOptions, PublishError, Server, ServerBuilder, ServerHandle, listen, listen_with,
+};
 pub use sync::fixed::Fixed;
 pub use sync::grid::Grid;
 pub use sync::only::Only;

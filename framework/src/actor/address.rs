@@ -8,7 +8,7 @@ use actix::{Addr, Arbiter, ArbiterHandle};
 use tokio::sync::Semaphore;
 
 use super::hub::{DrainHub, HubActor};
-use super::messages::{HubItems, HubMessage};
+use super::messages::{End, HubItems, HubMessage};
 use super::shared::WorkerIndex;
 
 /// How another thread reaches a hub.
@@ -87,6 +87,11 @@ impl HubAddress {
     pub(crate) fn backlog_if_full(&self) -> Option<Arc<Semaphore>> {
         let backlog = &self.way.backlog;
         (backlog.available_permits() == 0).then(|| backlog.clone())
+    }
+
+    /// The server is no more, and the hub goes with it.
+    pub(crate) fn end(&self) {
+        self.way.address.do_send(End);
     }
 
     /// Ends all connections of the worker; resolves when they have ended.

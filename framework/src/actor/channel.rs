@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
 
 use super::address::HubAddress;
 use super::messages::{
-    Broadcast, ChannelMessage, HubItem, PublishAnswer, Receiver, Subscription, Topic,
+    Broadcast, ChannelMessage, End, HubItem, PublishAnswer, Receiver, Subscription, Topic,
 };
 use super::outgoing::{Outgoing, distinct};
 use super::shared::Shared;
@@ -308,6 +308,14 @@ impl Actor for ChannelShard {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(SWEEP, |shard, _| shard.forget_unneeded());
+    }
+}
+
+impl Handler<End> for ChannelShard {
+    type Result = ();
+
+    fn handle(&mut self, _: End, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

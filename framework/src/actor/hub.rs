@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use smallvec::{SmallVec, smallvec};
 
 use super::address::HubAddress;
@@ -20,8 +20,8 @@ use super::channel::ChannelShard;
 use super::handover::Arrivals;
 use super::link::{Cut, Link, Manner};
 use super::messages::{
-    Broadcast, ChannelMessage, Denied, HubItem, HubMessage, Knock, RoomMessage, SessionMessage,
-    Topic,
+    Broadcast, ChannelMessage, Denied, End, HubItem, HubMessage, Knock, RoomMessage,
+    SessionMessage, Topic,
 };
 use super::pipe::{LinkId, Pipe};
 use super::session::{SessionActor, SessionSeed};
@@ -495,6 +495,17 @@ impl Hub {
         }
     }
 
+    /// The server is no more. Nobody is told: that would have been draining.
+    fn end(&self) {
+        let links: Vec<_> = self.links.borrow().values().cloned().collect();
+        for link in links {
+            link.cut();
+        }
+        for (_, local) in self.sessions.take() {
+            local.address.do_send(SessionMessage::Stop);
+        }
+    }
+
     /// Come back without waiting, but not all at the same moment.
     pub(crate) fn at_once(&self) -> Reconnect {
         Reconnect {
@@ -505,7 +516,8 @@ impl Hub {
 
     /// When an ordinary ending has taken too long.
     pub(crate) fn closing_deadline(&self) -> Duration {
-        self.now() + self.shared.config.heartbeat.timeout
+        self.now()
+            .saturating_add(self.shared.config.heartbeat.timeout)
     }
 }
 
@@ -545,6 +557,15 @@ impl Handler<HubMessage> for HubActor {
     }
 }
 
+impl Handler<End> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, _: End, ctx: &mut Self::Context) {
+        self.hub.end();
+        ctx.stop();
+    }
+}
+
 /// Ends all connections of a worker.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -558,7 +579,7 @@ impl Handler<DrainHub> for HubActor {
 
     fn handle(&mut self, message: DrainHub, _: &mut Self::Context) -> Self::Result {
         let hub = self.hub.clone();
-        let deadline = hub.now() + message.timeout;
+        let deadline = hub.now().saturating_add(message.timeout);
         for link in hub.links.borrow().values() {
             link.end(
                 CloseCode::DRAIN,
@@ -571,7 +592,7 @@ impl Handler<DrainHub> for HubActor {
         Box::pin(async move {
             // The sweep cuts what has not ended by the deadline, so this ends, too.
             let mut interval = tokio::time::interval(Duration::from_millis(20));
-            while !hub.links.borrow().is_empty() && hub.now() < deadline + SWEEP * 2 {
+            while !hub.links.borrow().is_empty() && hub.now() < deadline.saturating_add(SWEEP * 2) {
                 interval.tick().await;
             }
         })

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use actix::{Actor, ArbiterHandle, Context, Handler};
+use actix::{Actor, ActorContext, ArbiterHandle, Context, Handler};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::messages::{JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
+use super::messages::{End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
 use super::room::{RoomKind, refuse_join};
 use super::shared::Shared;
 use crate::error::Refusal;
@@ -186,5 +186,17 @@ impl Handler<LobbyMessage> for Lobby {
                 self.finish_draining();
             }
         }
+    }
+}
+
+impl Handler<End> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, _: End, ctx: &mut Self::Context) {
+        for (_, entry) in self.directory.iter() {
+            entry.address.do_send(RoomMessage::Dispose);
+            entry.address.do_send(RoomMessage::Forgotten);
+        }
+        ctx.stop();
     }
 }

@@ -51,6 +51,11 @@ pub(crate) enum Topic {
     Channel(ChannelName),
 }
 
+/// The server is no more: its lobby, its shards and its hubs end, and what they have. Threads of its own end anyway.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct End;
+
 /// For a session's actor: from its connection, its hub, and other workers' hubs.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

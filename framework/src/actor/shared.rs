@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::address::HubAddress;
 use super::channel::ChannelShard;
 use super::lobby::Lobby;
-use super::messages::{ChannelMessage, LobbyMessage};
+use super::messages::{ChannelMessage, End, LobbyMessage};
 use crate::address::ClientAddress;
 use crate::channel::config::ChannelPatterns;
 use crate::config::Config;
@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     pub(crate) channels_made: AtomicUsize,
     pub(crate) is_draining: AtomicBool,
+    /// Held by the one who drains.
+    pub(crate) is_drained: tokio::sync::Mutex<bool>,
     pub(crate) crashed_rooms: AtomicU64,
     /// How often a client's state did not fit what it was sent.
     pub(crate) resyncs: AtomicU64,
@@ -111,6 +113,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             channels_made: AtomicUsize::new(0),
             is_draining: AtomicBool::new(false),
+            is_drained: tokio::sync::Mutex::new(false),
             crashed_rooms: AtomicU64::new(0),
             resyncs: AtomicU64::new(0),
             hubs: Mutex::default(),
@@ -165,6 +168,19 @@ impl Shared {
     pub(crate) fn send_to_lobby(&self, message: LobbyMessage) {
         if let Some(lobby) = self.lobby.get() {
             lobby.do_send(message);
+        }
+    }
+
+    /// Ends what may live on threads that are not the server's own.
+    pub(crate) fn end(&self) {
+        for hub in self.hubs() {
+            hub.end();
+        }
+        if let Some(lobby) = self.lobby.get() {
+            lobby.do_send(End);
+        }
+        for shard in self.shards.get().into_iter().flatten() {
+            shard.do_send(End);
         }
     }
 

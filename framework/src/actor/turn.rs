@@ -362,7 +362,7 @@ mod tests {
                     ..Config::default()
                 };
                 let server = crate::Server::builder().config(config).build().unwrap();
-                let hub = Hub::start(server.shared);
+                let hub = Hub::start(server.shared.clone());
                 let channel = ChannelName::from("news");
                 let unsubscribe = ChannelMessage::Unsubscribe {
                     session: SessionId::random(),
@@ -417,7 +417,7 @@ mod tests {
     fn many_are_answered_in_one_slice_until_somebody_broadcasts() {
         actix::System::new().block_on(async {
             let server = crate::Server::builder().build().unwrap();
-            let hub = Hub::start(server.shared);
+            let hub = Hub::start(server.shared.clone());
             let outlet = Rc::new(Counting(Cell::new(0)));
             let waiting: Weak<Counting> = Rc::downgrade(&outlet);
             let cx = &mut Context::from_waker(Waker::noop());
@@ -486,7 +486,7 @@ mod tests {
                 ..Config::default()
             };
             let server = crate::Server::builder().config(config).build().unwrap();
-            let hub = Hub::start(server.shared);
+            let hub = Hub::start(server.shared.clone());
             let session = SessionId::random();
             hub.apply_all([HubItem::Adopt {
                 session,

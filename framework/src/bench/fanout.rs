@@ -113,6 +113,8 @@ impl Outbox {
 /// Nobody waits to write: that waking is free here is the one thing which is not as it is in earnest.
 pub struct FanOut {
     runner: SystemRunner,
+    /// The hub ends with it.
+    _server: Server,
     hub: Rc<Hub>,
     topic: Topic,
     pipes: Vec<Rc<Pipe>>,
@@ -140,13 +142,13 @@ impl FanOut {
         let sessions: Vec<_> = (0..receivers).map(|_| SessionId::random()).collect();
         let last = SessionId::random();
         let all: Vec<_> = sessions.iter().copied().chain([last]).collect();
-        let (hub, mut pipes) = runner.block_on(async {
+        let (server, hub, mut pipes) = runner.block_on(async {
             let config = Config {
                 room_threads: 1,
                 ..Config::default()
             };
             let server = Server::builder().config(config).build().ok()?;
-            let hub = Hub::start(server.shared);
+            let hub = Hub::start(server.shared.clone());
             // Sessions on their way to this worker receive as all others do, and need no connection.
             let adopt = |session: &SessionId| HubItem::Adopt {
                 session: *session,
@@ -168,7 +170,7 @@ impl FanOut {
                 .iter()
                 .filter_map(|session| hub.arrivals.borrow().pipe_of(*session))
                 .collect();
-            Some((hub, pipes))
+            Some((server, hub, pipes))
         })?;
         for (link, pipe) in (1..).zip(&pipes) {
             pipe.connect(link);
@@ -176,6 +178,7 @@ impl FanOut {
         let last = (last, pipes.pop()?);
         Some(Self {
             runner,
+            _server: server,
             hub,
             topic,
             pipes,

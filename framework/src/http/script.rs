@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
+use actix_web::guard::{self, Guard};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -15,6 +16,11 @@ static HASH: LazyLock<u64> = LazyLock::new(|| {
     SCRIPT.hash(&mut hasher);
     hasher.finish()
 });
+
+/// Requests that read: to `HEAD` the HTTP layer answers as to `GET`, without the body.
+pub(crate) fn reads() -> impl Guard {
+    guard::Any(guard::Get()).or(guard::Head())
+}
 
 /// Answers with the script, or with 304 if the browser has this version.
 pub(crate) async fn serve(request: HttpRequest) -> HttpResponse {

@@ -1,0 +1,237 @@
+//! What a server is built from.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use actix::{Actor, System};
+use actix_web::HttpRequest;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Server;
+use super::handle::ServerHandle;
+use super::threads::Threads;
+use crate::actor::channel::ChannelShard;
+use crate::actor::lobby::Lobby;
+use crate::actor::room::{KindOf, RoomKind};
+use crate::actor::shared::{ServerHandler, Shared};
+use crate::call::{self, Call};
+use crate::channel::config::{ChannelConfig, ChannelPatterns};
+use crate::config::Config;
+use crate::error::{BuildError, Refusal};
+use crate::handler::{AppData, Handlers};
+use crate::http::door::Door;
+use crate::lobby::info::RoomInfo;
+use crate::room::Room;
+use crate::room::client::Claims;
+
+/// What a server is built from.
+#[must_use = "a builder does nothing until `build`"]
+pub struct ServerBuilder {
+    config: Config,
+    kinds: HashMap<String, Box<dyn RoomKind>>,
+    calls: HashMap<String, ServerHandler>,
+    channels: ChannelPatterns,
+    data: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    door: Door,
+    /// The first mistake; reported by `build`, so that the builder's methods chain.
+    mistake: Option<BuildError>,
+    single_threaded: bool,
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("kinds", &self.kinds.keys())
+            .field("calls", &self.calls.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServerBuilder {
+    pub(super) fn new() -> Self {
+        let builder = Self {
+            config: Config::default(),
+            kinds: HashMap::new(),
+            calls: HashMap::new(),
+            channels: ChannelPatterns::default(),
+            data: HashMap::new(),
+            door: Door::default(),
+            mistake: None,
+            single_threaded: false,
+        };
+        builder.handle("rooms.list", list_rooms)
+    }
+
+    fn note(&mut self, mistake: BuildError) {
+        self.mistake.get_or_insert(mistake);
+    }
+
+    /// Times and bounds. Default: [`Config::default`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Registers a kind of room; the lobby begins rooms of it when clients ask for them.
+    pub fn room<R: Room>(mut self) -> Self {
+        let kind = R::kind();
+        let handlers = Handlers::<R>::collect();
+        if let Some(name) = handlers.repeated() {
+            self.note(BuildError::HandlerTaken(format!("{kind}: {name}")));
+        }
+        let registered = Box::new(KindOf::new(&kind, handlers));
+        if self.kinds.insert(kind.to_string(), registered).is_some() {
+            self.note(BuildError::KindTaken(kind.to_string()));
+        }
+        self
+    }
+
+    /// Offers a channel, or with a `*` at the end all channels whose names begin so.
+    /// A subscription to a name that is not offered is refused.
+    pub fn channel(mut self, pattern: &str, config: ChannelConfig) -> Self {
+        if let Err(mistake) = self.channels.add(pattern, config) {
+            self.note(mistake);
+        }
+        self
+    }
+
+    /// Registers a handler of calls: see [`Call`].
+    pub fn handle<M, R, F, Fut>(mut self, name: &str, handler: F) -> Self
+    where
+        M: DeserializeOwned + 'static,
+        R: Serialize + 'static,
+        F: Fn(Call<M>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Refusal>> + 'static,
+    {
+        let erased = call::erase(name, handler);
+        if self.calls.insert(name.to_owned(), erased).is_some() {
+            self.note(BuildError::HandlerTaken(name.to_owned()));
+        }
+        self
+    }
+
+    /// Gives rooms and handlers a value of the application's, by its type. A second value of one type replaces the first.
+    pub fn data<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        self.data.insert(TypeId::of::<T>(), Box::new(value));
+        self
+    }
+
+    /// Lets pages of another origin connect, such as `https://example.org`; `*` lets all.
+    ///
+    /// Default: only pages that come from the host which they connect to. Clients that are no browsers send no origin and pass.
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        self.door
+            .origins
+            .push(origin.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Believes a proxy about its clients' addresses: the one at this address, or all of a network such as `10.0.0.0/8`. Call it
+    /// once for each.
+    ///
+    /// Bounds on what one address may cause are counted by the last entry of `X-Forwarded-For` that no trusted proxy has written
+    /// about another. Default: nobody is believed, and a client's address is that of its socket; behind a proxy that is everybody's.
+    pub fn trust_proxy(mut self, proxy: &str) -> Self {
+        if !self.door.proxies.add(proxy) {
+            self.note(BuildError::BadProxy(proxy.to_owned()));
+        }
+        self
+    }
+
+    /// Looks at each request before it becomes a connection, with the credential that came with it (`Authorization: Bearer`
+    /// or `access_token` in the query). A refusal is answered with 401. Default: everybody is let in, without claims.
+    ///
+    /// It may wait, for a database or another service, up to [`Config::authentication`](crate::Config::authentication); what
+    /// blocks its thread holds up the connections of that. It may be dropped wherever it waits: when its time is up, or when the
+    /// client has gone away.
+    ///
+    /// ```
+    /// use courtside::{Claims, Refusal, Server};
+    ///
+    /// # async fn user_of(_: &str) -> Option<String> { None }
+    /// let builder = Server::builder().authenticate(async |_request, credential| {
+    ///     let user = match credential {
+    ///         Some(credential) => user_of(credential).await,
+    ///         None => None,
+    ///     };
+    ///     user.map(Claims::new).ok_or_else(|| Refusal::new("bad_credential", "sign in again"))
+    /// });
+    /// ```
+    pub fn authenticate(
+        mut self,
+        authenticate: impl AsyncFn(&HttpRequest, Option<&str>) -> Result<Claims, Refusal>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        let authenticate = Arc::new(authenticate);
+        self.door.authenticate = Some(Box::new(move |request, credential| {
+            let authenticate = authenticate.clone();
+            Box::pin(async move { authenticate(request, credential).await })
+        }));
+        self
+    }
+
+    /// Runs rooms, channels and the lobby on the thread that builds the server: for tests on a paused clock.
+    #[cfg(feature = "testing")]
+    pub(crate) fn single_threaded(mut self) -> Self {
+        self.single_threaded = true;
+        self
+    }
+
+    /// Starts the server's threads. Connections come when it is mounted ([`Server::routes`]) or run ([`Server::run`]).
+    ///
+    /// # Errors
+    ///
+    /// If two things were registered under one name, a pattern or a bound makes no sense, or there is no actix `System`.
+    pub fn build(self) -> Result<Server, BuildError> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        self.config.check()?;
+        if System::try_current().is_none() && !self.single_threaded {
+            return Err(BuildError::NoSystem);
+        }
+        let data = AppData::new(self.data);
+        let shared = Arc::new(Shared::new(self.config, data, self.channels, self.calls));
+        let (kinds, of_lobby) = (self.kinds, shared.clone());
+        let mut threads = Threads::new(shared.clone());
+        let lobby = if self.single_threaded {
+            let shard = ChannelShard::new(shared.clone()).start();
+            shared.begin_shards(|| vec![shard]);
+            Lobby::new(of_lobby, kinds, Vec::new()).start()
+        } else {
+            let of_rooms: Vec<_> = (0..shared.config.room_threads)
+                .map(|_| threads.begin())
+                .collect();
+            if !of_rooms.is_empty() {
+                shared.begin_shards(|| {
+                    let shard = |thread| ChannelShard::start_on(thread, &shared);
+                    of_rooms.iter().map(shard).collect()
+                });
+            }
+            // The lobby has a thread of its own: a room that blocks its thread must not keep others from being joined.
+            let thread = threads.begin();
+            // It was empty: nobody else has `shared` yet.
+            let _set = shared.lobby_thread.set(thread.clone());
+            Lobby::start_in_arbiter(&thread, move |_| Lobby::new(of_lobby, kinds, of_rooms))
+        };
+        let _set = shared.lobby.set(lobby);
+        Ok(Server::new(ServerHandle::new(shared), self.door, threads))
+    }
+}
+
+#[derive(serde::Deserialize, Default)]
+struct ListRooms {
+    kind: Option<String>,
+}
+
+/// The call `rooms.list`, which every server has.
+async fn list_rooms(call: Call<Option<ListRooms>>) -> Result<Vec<RoomInfo>, Refusal> {
+    let server = call.server();
+    let kind = call.message.unwrap_or_default().kind;
+    Ok(server.rooms(kind.as_deref()).await)
+}

@@ -1,0 +1,124 @@
+//! A server as those inside of it see it: to publish, and to look at.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::actor::messages::{ChannelMessage, LobbyMessage, PublishAnswer};
+use crate::actor::shared::Shared;
+use crate::ids::ChannelName;
+use crate::lobby::info::RoomInfo;
+use crate::wire::codec::{Format, RawData};
+
+/// A handle to a server, for those who only talk to its rooms and channels. A clone is another handle to the same server.
+///
+/// It can neither be mounted nor run: who may come in is decided where the [`Server`](crate::Server) is. It does not keep the
+/// server alive either; when that has gone, nothing is published any more.
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Why a publication was not made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// No pattern of the server offers this channel: register it with [`ServerBuilder::channel`].
+    UnknownChannel,
+    /// The data cannot be encoded; the text says why.
+    NotEncodable(String),
+    /// The server has ended, or has too many channels.
+    Unavailable,
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownChannel => f.write_str(
+                "no channel of this name is offered: register it with `ServerBuilder::channel`",
+            ),
+            Self::NotEncodable(why) => write!(f, "the publication cannot be encoded: {why}"),
+            Self::Unavailable => {
+                f.write_str("the server has ended, or has as many channels as it can")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PublishError {}
+
+impl ServerHandle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Publishes to a channel, and returns the publication's offset when it has its place in the channel's order.
+    ///
+    /// Waits while [`Config::publish_backlog`] publications are on their way.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is not offered, or the data cannot be encoded.
+    pub async fn publish(
+        &self,
+        channel: impl Into<ChannelName>,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<u64, PublishError> {
+        let channel = channel.into();
+        if self.shared.channels.find(channel.as_str()).is_none() {
+            return Err(PublishError::UnknownChannel);
+        }
+        let data = RawData::of(Format::Json, data)
+            .map_err(|error| PublishError::NotEncodable(error.to_string()))?;
+        let permit = self.shared.publishing.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| PublishError::Unavailable)?;
+        let (answer, offset) = oneshot::channel();
+        let message = ChannelMessage::Publish {
+            channel: channel.clone(),
+            data,
+            answer: PublishAnswer::Server(answer),
+            _permit: permit,
+        };
+        self.shared.send_to_channel(&channel, message);
+        offset.await.map_err(|_| PublishError::Unavailable)
+    }
+
+    /// The public rooms, of one kind or of all.
+    pub async fn rooms(&self, kind: Option<&str>) -> Vec<RoomInfo> {
+        let (reply, rooms) = oneshot::channel();
+        if let Some(lobby) = self.shared.lobby.get() {
+            lobby.do_send(LobbyMessage::List {
+                kind: kind.map(str::to_owned),
+                reply,
+            });
+        }
+        rooms.await.unwrap_or_default()
+    }
+
+    /// How many sessions there are, connected or within their window.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.shared.sessions()
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many rooms a panicking hook has ended since the server began.
+    #[must_use]
+    pub fn crashed_rooms(&self) -> u64 {
+        self.shared.crashed_rooms.load(Ordering::Relaxed)
+    }
+
+    /// How often a client found that its copy of a room's state was not the room's, and asked for the whole.
+    #[must_use]
+    pub fn resyncs(&self) -> u64 {
+        self.shared.resyncs.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,93 @@
+//! The port that a server listens on.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+
+/// Binds a port, with an error that says what to do where it is taken.
+///
+/// # Errors
+///
+/// If nobody may listen there: the address is taken, is not of this machine, or needs rights.
+pub fn listen(address: &str) -> io::Result<TcpListener> {
+    listen_with(address, ListenOptions::default())
+}
+
+/// How a port is bound.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct ListenOptions {
+    shares: bool,
+}
+
+impl ListenOptions {
+    /// Lets other processes of the same user listen on the same port, if they say so, too (`SO_REUSEPORT`). Default: false.
+    ///
+    /// A new version can then begin to listen before the old one has gone. The kernel gives each new connection to one of them;
+    /// [`Server::run`](crate::Server::run) stops listening as soon as it goes away, and all that come then are the other's.
+    #[must_use]
+    pub fn reuse_port(mut self, shares: bool) -> Self {
+        self.shares = shares;
+        self
+    }
+}
+
+/// As [`listen`], in another way.
+///
+/// ```no_run
+/// use courtside::ListenOptions;
+///
+/// let listener = courtside::listen_with("0.0.0.0:4000", ListenOptions::default().reuse_port(true))?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// As those of [`listen`].
+pub fn listen_with(address: &str, options: ListenOptions) -> io::Result<TcpListener> {
+    bind(address, options).map_err(|error| {
+        let what_to_do = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program listens there; end it, or choose another port"
+            }
+            io::ErrorKind::PermissionDenied => "ports below 1024 need rights; choose one above",
+            io::ErrorKind::AddrNotAvailable => "this machine does not have that address",
+            _ => "an address looks like 127.0.0.1:4000",
+        };
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen on {address}: {error} ({what_to_do})"),
+        )
+    })
+}
+
+fn bind(address: &str, options: ListenOptions) -> io::Result<TcpListener> {
+    let mut failure = None;
+    for address in address.to_socket_addrs()? {
+        match bind_one(address, options) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
+    // A server that was restarted must not wait for its old connections' ends.
+    socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    socket.set_reuse_port(options.shares)?;
+    #[cfg(not(unix))]
+    if options.shares {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Connections that wait to be accepted: when everybody comes back at once, nobody is to be turned away.
+const BACKLOG: i32 = 4096;
