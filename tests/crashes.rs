@@ -84,6 +84,25 @@ fn a_hook_that_panics_ends_its_room_and_no_other() {
 }
 
 #[test]
+fn who_is_in_a_room_that_breaks_while_it_crashes_hears_of_it() {
+    both(async |format| {
+        let Scene {
+            server,
+            mut a,
+            mut b,
+            room,
+            ..
+        } = Scene::stepping::<0>(format).await;
+        b.tell(&room, json!({"what": "panic_with_job"})).await;
+        assert_eq!(a.event("left").await["reason"], "crashed");
+        assert_eq!(b.event("left").await["reason"], "crashed");
+        quiet().await;
+        assert_eq!(server.server().crashed_rooms(), 1);
+        assert!(server.server().rooms(None).await.is_empty());
+    });
+}
+
+#[test]
 fn a_room_whose_value_cannot_be_dropped_harms_nobody() {
     both(async |format| {
         let Scene {
@@ -142,7 +161,8 @@ fn a_panic_while_somebody_comes_or_goes_answers_them_and_ends_the_room() {
         (
             "disposed",
             json!({"action": "send", "type": "order", "data": {"what": "dispose"}}),
-            "error",
+            // That hook is another than the handler, which has answered.
+            "reply",
         ),
     ] {
         println!("{hook}");
@@ -165,8 +185,14 @@ fn a_panic_while_somebody_comes_or_goes_answers_them_and_ends_the_room() {
                 } else {
                     &mut b
                 };
-                assert_eq!(who.ask(action).await["event"], answer);
+                let answered = who.ask(action).await;
+                assert_eq!(answered["event"], answer);
                 assert_eq!(a.event("left").await["reason"], "crashed");
+                let late = who.all().await;
+                assert!(
+                    late.iter().all(|event| event["id"] != answered["id"]),
+                    "one answer each: {late:?}"
+                );
                 assert_eq!(server.server().crashed_rooms(), 1);
                 assert!(server.server().rooms(None).await.is_empty());
                 for wire in [&mut a, &mut b, &mut c] {

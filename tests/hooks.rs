@@ -268,6 +268,17 @@ fn jobs_run_beside_the_room_and_only_so_many() {
     });
 }
 
+#[test]
+fn jobs_that_are_done_at_once_leave_the_thread_to_others() {
+    both(async |format| {
+        let Scene { mut a, room, .. } = Scene::stepping::<0>(format).await;
+        a.order(&room, json!({"what": "jobs_at_once"})).await;
+        let jobs = a.order(&room, json!({"what": "jobs"})).await["data"].clone();
+        assert!(jobs.as_u64() < Some(100_000), "{jobs}");
+        a.order(&room, json!({"what": "dispose"})).await;
+    });
+}
+
 async fn steps(wire: &mut Wire, room: &str) -> Vec<u64> {
     let steps = wire.order(room, json!({"what": "steps"})).await;
     steps["data"]

@@ -99,3 +99,49 @@ fn without_a_window_each_disconnect_is_final() {
         );
     });
 }
+
+/// `Duration::MAX`, wherever a time can be set, is "never".
+#[test]
+fn what_is_never_to_end_does_not_end() {
+    on_each_worker(async |format, worker| {
+        let mut config = Config::default();
+        config.window = Duration::MAX;
+        config.authentication = Duration::MAX;
+        config.heartbeat.interval = Duration::MAX;
+        config.heartbeat.timeout = Duration::MAX;
+        config.outbox.age = Duration::MAX;
+        config.drain.timeout = Duration::MAX;
+        config.drain.reconnect_after = Duration::MAX;
+        config.drain.reconnect_jitter = Duration::MAX;
+        let mut rate = courtside::Rate::per_second(1);
+        rate.burst = u32::MAX;
+        rate.patience = Duration::MAX;
+        config.limits.rate = Some(rate);
+        let news = ChannelConfig::default().history_age(Duration::MAX);
+        let builder = Server::builder()
+            .config(config)
+            .room::<Desk>()
+            .channel("news", news)
+            .authenticate(async |_, _| Ok(Claims::default()));
+        let server = TestServer::start(builder, 2).await.unwrap();
+        let (wire, mut other, room) = two_in_a_room(&server, format).await;
+        // 2^53 - 1, the greatest number that each client can read.
+        let never = json!(9_007_199_254_740_991_u64);
+        assert_eq!(
+            (&wire.welcome["ping_ms"], &wire.welcome["window_ms"]),
+            (&never, &never)
+        );
+        server.server().publish("news", &1).await.unwrap();
+        wire.control.cut();
+        sleep(Duration::from_secs(2 * 3600)).await;
+        let mut back = wire.resume(&server, worker).await;
+        assert!(back.resumed());
+        back.order(&room, json!({"what": "tell", "n": 5})).await;
+        assert_eq!(numbers(&other.all().await, "message"), [5]);
+        let subscribe = json!({"action": "subscribe", "channel": "news"});
+        assert_eq!(back.ask(subscribe).await["publications"][0]["offset"], 1);
+        let drain = async { server.server().drain().await };
+        let ((), (heard, _), _) = tokio::join!(drain, back.end(), other.end());
+        assert_eq!(heard.last().unwrap()["reconnect"]["after_ms"], never);
+    });
+}

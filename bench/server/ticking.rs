@@ -75,7 +75,7 @@ impl Room for Ticking {
     type Options = ();
 
     fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        let lateness = ctx.data::<Lateness>().cloned();
+        let lateness = ctx.data::<Lateness>().as_deref().cloned();
         Ok(Self {
             lateness: lateness.ok_or_else(|| Refusal::new("no_ticks", "nothing is measured"))?,
             origin: None,

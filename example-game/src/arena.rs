@@ -61,7 +61,11 @@ impl Room for Arena {
     type Options = ArenaOptions;
 
     fn create(_: ArenaOptions, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        let settings = ctx.data::<Settings>().copied().unwrap_or_default();
+        let settings = ctx
+            .data::<Settings>()
+            .as_deref()
+            .copied()
+            .unwrap_or_default();
         let arena = Self {
             game: Game::new(settings, ctx.time()),
             guests: BTreeMap::new(),

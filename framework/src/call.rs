@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -75,7 +76,7 @@ impl<M> Call<M> {
 
     /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data), if it gave a `T`.
     #[must_use]
-    pub fn data<T: Any>(&self) -> Option<&T> {
+    pub fn data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.caller.shared.data.get()
     }
 

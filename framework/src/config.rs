@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use crate::error::BuildError;
+use crate::time::after;
 
 /// How a server behaves: times, and bounds on what a client can make it hold.
+///
+/// `Duration::MAX` means never, or without end, wherever a time can be set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,6 +22,7 @@ pub struct Config {
     /// How long a session outlives its connection.
     /// Default: 30 s.
     /// Longer keeps seats and memory for clients that never come back; zero makes each disconnect final.
+    /// `Duration::MAX`: for ever; [`OutboxBounds::age`] has to be that, too.
     pub window: Duration,
     /// How long [`authenticate`](crate::ServerBuilder::authenticate) may take.
     /// Default: 10 s.
@@ -62,6 +66,13 @@ pub struct Heartbeat {
     /// How long the client then has to let itself be heard.
     /// Default: 5 s. At least 1 s: half a second of it is kept for the goodbye.
     pub timeout: Duration,
+}
+
+impl Heartbeat {
+    /// After how much silence a client is cut.
+    pub(crate) fn longest_silence(&self) -> Duration {
+        after(self.interval, self.timeout)
+    }
 }
 
 /// Bounds on a session's outbox: what is sent but not acknowledged, and what is not sent yet.
@@ -281,7 +292,7 @@ impl Config {
             (self.hub_backlog == 0, "`hub_backlog` is zero"),
             (self.publish_backlog == 0, "`publish_backlog` is zero"),
             (
-                self.outbox.age < self.window + self.heartbeat.interval + self.heartbeat.timeout,
+                self.outbox.age < after(self.window, self.heartbeat.longest_silence()),
                 "`outbox.age` is shorter than `window` and the heartbeat together, so resumes within the window would fail",
             ),
         ];
@@ -322,5 +333,30 @@ mod tests {
         };
         let error = config.check().unwrap_err().to_string();
         assert!(error.contains("outbox.age"), "{error}");
+    }
+
+    #[test]
+    fn never_is_a_time_like_any_other() {
+        let never = Duration::MAX;
+        let mut config = Config {
+            window: never,
+            authentication: never,
+            ..Config::default()
+        };
+        config.heartbeat.interval = never;
+        config.heartbeat.timeout = never;
+        config.drain.timeout = never;
+        config.drain.reconnect_after = never;
+        config.drain.reconnect_jitter = never;
+        assert!(
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("outbox.age"),
+            "what may be asked for at any time must be kept"
+        );
+        config.outbox.age = never;
+        assert_eq!(config.check(), Ok(()));
     }
 }

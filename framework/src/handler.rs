@@ -226,17 +226,20 @@ fn not_encoded(name: &str, error: &CodecError) -> Refusal {
     Refusal::internal()
 }
 
+/// A value of the application's.
+pub(crate) type AnyShared = Arc<dyn Any + Send + Sync>;
+
 /// What the application gave the server for its rooms and handlers: one value of each type, shared by all threads.
 #[derive(Clone, Default)]
-pub(crate) struct AppData(Arc<HashMap<TypeId, Box<dyn Any + Send + Sync>>>);
+pub(crate) struct AppData(Arc<HashMap<TypeId, AnyShared>>);
 
 impl AppData {
-    pub(crate) fn new(values: HashMap<TypeId, Box<dyn Any + Send + Sync>>) -> Self {
+    pub(crate) fn new(values: HashMap<TypeId, AnyShared>) -> Self {
         Self(Arc::new(values))
     }
 
-    pub(crate) fn get<T: Any>(&self) -> Option<&T> {
-        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    pub(crate) fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }
 }
 

@@ -50,7 +50,7 @@
 //!
 //! Each floor uses only those below; a test holds that.
 //!
-//! 0. words: `address`, `ids`, `tick`, `close`, `error`, `config`
+//! 0. words: `address`, `ids`, `time`, `tick`, `close`, `error`, `config`
 //! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: what changed in a state
 //! 2. rules, pure and handed the time: `session`, `channel`, `lobby`
 //! 3. what users implement: `room`, `handler`
@@ -85,6 +85,7 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tick;
+mod time;
 mod wire;
 
 pub use address::ClientAddress;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::{NEVER, after, next_beat};
+
 /// One step of a room's simulation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -34,9 +36,11 @@ impl TickClock {
     /// all step together.
     pub(crate) fn new(hz: f64, phase: f64) -> Option<Self> {
         let period = Duration::try_from_secs_f64(1.0 / hz).ok()?;
-        (!period.is_zero()).then(|| Self {
+        let late = period.as_secs_f64() * phase.clamp(0.0, 1.0);
+        let late = Duration::try_from_secs_f64(late).unwrap_or(NEVER);
+        (!period.is_zero()).then_some(Self {
             period,
-            due: period.mul_f64(1.0 + phase.clamp(0.0, 1.0)),
+            due: after(period, late),
             number: 0,
         })
     }
@@ -45,13 +49,10 @@ impl TickClock {
     pub(crate) fn due(&mut self, now: Duration) -> impl Iterator<Item = Tick> + use<> {
         let mut steps = 0;
         while self.due <= now && steps < Self::MAX_CATCH_UP {
-            self.due += self.period;
+            self.due = after(self.due, self.period);
             steps += 1;
         }
-        if self.due <= now {
-            let late = (now - self.due).as_nanos() / self.period.as_nanos() + 1;
-            self.due += self.period * u32::try_from(late).unwrap_or(u32::MAX);
-        }
+        self.due = next_beat(self.due, self.period, now);
         let first = self.number + 1;
         self.number += u64::from(steps);
         let dt = self.period.as_secs_f32();
@@ -95,5 +96,12 @@ mod tests {
     fn a_rate_of_zero_is_no_ticking() {
         assert!(TickClock::new(0.0, 0.0).is_none());
         assert!(TickClock::new(f64::NAN, 0.0).is_none());
+    }
+
+    #[test]
+    fn a_step_that_takes_for_ever_never_comes() {
+        let mut clock = TickClock::new(6e-20, 1.0).unwrap();
+        assert!(numbers(&mut clock, u64::MAX).is_empty());
+        assert_eq!(clock.next_due(), Duration::MAX);
     }
 }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 /// The floor on which each top-level module stands.
 const FLOORS: &[(u8, &[&str])] = &[
-    (0, &["address", "ids", "tick", "close", "error", "config"]),
+    (
+        0,
+        &["address", "ids", "time", "tick", "close", "error", "config"],
+    ),
     (1, &["wire", "sync"]),
     (2, &["session", "channel", "lobby"]),
     (3, &["room", "handler"]),

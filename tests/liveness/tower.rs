@@ -64,7 +64,7 @@ impl Room for Tower {
     type Options = ();
 
     fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self(ctx.data::<Arc<Diary>>().unwrap().clone(), 0))
+        Ok(Self(Arc::clone(&ctx.data::<Arc<Diary>>().unwrap()), 0))
     }
 
     fn config() -> RoomConfig {

@@ -72,6 +72,7 @@ pub struct Bell;
 pub struct Desk<const SEATS: usize = 8, const HZ: usize = 0> {
     shown: Value,
     steps: Vec<u64>,
+    jobs: u32,
     panics_in: String,
 }
 
@@ -84,6 +85,31 @@ impl<const SEATS: usize, const HZ: usize> Desk<SEATS, HZ> {
 
     fn may_panic(&self, hook: &str) {
         assert!(self.panics_in != hook, "the desk was told to panic");
+    }
+}
+
+/// What cannot be dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(
+            std::thread::panicking(),
+            "it was told to panic when it is dropped"
+        );
+    }
+}
+
+impl<const SEATS: usize, const HZ: usize> Desk<SEATS, HZ> {
+    /// A job that is done at once and followed by the next.
+    fn job_at_once(&mut self, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        self.jobs += 1;
+        if self.jobs == 100_000 {
+            return Ok(());
+        }
+        ctx.spawn(async {}, |desk, (), ctx| {
+            let _busy = desk.job_at_once(ctx);
+        })
     }
 }
 
@@ -115,6 +141,7 @@ impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
         Ok(Self {
             shown: json!({"n": 0}),
             steps: Vec::new(),
+            jobs: 0,
             panics_in: String::new(),
         })
     }
@@ -197,10 +224,8 @@ impl<const SEATS: usize, const HZ: usize> Handle<Order> for Desk<SEATS, HZ> {
             n,
             data,
         } = order;
-        let who = ctx
-            .members()
-            .map(Client::member)
-            .find(|member| member.get() == who);
+        let mut members = ctx.members().into_iter();
+        let who = members.find(|member| member.get() == who);
         let whom = || who.ok_or_else(|| Refusal::new("nobody", "there is no such member"));
         let delay = Duration::from_millis(n);
         match what.as_str() {
@@ -239,6 +264,13 @@ impl<const SEATS: usize, const HZ: usize> Handle<Order> for Desk<SEATS, HZ> {
             "job" => ctx.spawn(sleep(delay), move |_, (), ctx| {
                 ctx.broadcast(&Said::number(n))
             })?,
+            "jobs_at_once" => self.job_at_once(ctx)?,
+            "jobs" => return Ok(json!(self.jobs)),
+            "panic_with_job" => {
+                let bomb = Bomb;
+                ctx.spawn(async move { drop(bomb) }, |_, (): (), _| {})?;
+                panic!("the desk was told to panic");
+            }
             "endless_job" => ctx.spawn(std::future::pending(), |_, (): (), _| {})?,
             _ => return Err(Refusal::new("unknown_order", what)),
         }

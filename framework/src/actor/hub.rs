@@ -36,6 +36,7 @@ use crate::room::config::LeaveReason;
 use crate::session::heartbeat::Verdict;
 use crate::session::outbox::{Delivery, Outbox, Pushed};
 use crate::session::resume::ResumeToken;
+use crate::time::after;
 use crate::wire::codec::Format;
 use crate::wire::event::{Reconnect, ResumeFailure};
 use crate::wire::frame::{self, Encoded};
@@ -485,7 +486,7 @@ impl Hub {
             };
             tracing::debug!(link = link.id, %code, "cut");
             let come_back = Some(self.at_once());
-            link.end(code, reason, come_back, Manner::Now, now + FAREWELL);
+            link.end(code, reason, come_back, Manner::Now, after(now, FAREWELL));
         }
         if now.saturating_sub(self.aged.get()) >= self.shared.config.outbox.age / AGINGS {
             self.aged.set(now);
@@ -516,8 +517,7 @@ impl Hub {
 
     /// When an ordinary ending has taken too long.
     pub(crate) fn closing_deadline(&self) -> Duration {
-        self.now()
-            .saturating_add(self.shared.config.heartbeat.timeout)
+        after(self.now(), self.shared.config.heartbeat.timeout)
     }
 }
 
@@ -579,7 +579,7 @@ impl Handler<DrainHub> for HubActor {
 
     fn handle(&mut self, message: DrainHub, _: &mut Self::Context) -> Self::Result {
         let hub = self.hub.clone();
-        let deadline = hub.now().saturating_add(message.timeout);
+        let deadline = after(hub.now(), message.timeout);
         for link in hub.links.borrow().values() {
             link.end(
                 CloseCode::DRAIN,
@@ -592,7 +592,7 @@ impl Handler<DrainHub> for HubActor {
         Box::pin(async move {
             // The sweep cuts what has not ended by the deadline, so this ends, too.
             let mut interval = tokio::time::interval(Duration::from_millis(20));
-            while !hub.links.borrow().is_empty() && hub.now() < deadline.saturating_add(SWEEP * 2) {
+            while !hub.links.borrow().is_empty() && hub.now() < after(deadline, SWEEP * 2) {
                 interval.tick().await;
             }
         })

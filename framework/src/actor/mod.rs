@@ -9,6 +9,7 @@ pub(crate) mod channel;
 pub(crate) mod connection;
 pub(crate) mod guard;
 pub(crate) mod handover;
+mod homes;
 pub(crate) mod hub;
 pub(crate) mod inbox;
 pub(crate) mod link;

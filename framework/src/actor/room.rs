@@ -1,9 +1,8 @@
 //! The room's actor: runs the hooks of one room on its thread, and carries out what they want done.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,16 +16,17 @@ use smallvec::smallvec;
 use tokio::time::Instant;
 
 use super::address::HubAddress;
+use super::homes::Homes;
 use super::messages::{
     Broadcast, ChannelMessage, HubItem, JoinRequest, LobbyMessage, PublishAnswer, Receiver,
     RoomAddress, RoomMessage, Topic,
 };
-use super::outgoing::{Outgoing, distinct};
+use super::outgoing::Outgoing;
 use super::shared::Shared;
 use super::turn::Turn;
 use crate::error::Refusal;
 use crate::handler::Handlers;
-use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
+use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
 use crate::room::context::{Beginning, Effect, Target};
@@ -106,7 +106,7 @@ impl<R: Room> RoomKind for KindOf<R> {
                 options,
                 handlers,
             },
-            homes: HashMap::default(),
+            homes: Homes::default(),
             began: Instant::now(),
             refused: None,
             alarm: None,
@@ -147,7 +147,7 @@ pub(crate) struct RoomActor<R: Room> {
     shared: Arc<Shared>,
     stage: Stage<R>,
     /// Where the members' sessions live.
-    homes: HashMap<SessionId, HubAddress, IdHasher>,
+    homes: Homes,
     began: Instant,
     /// Why the room did not begin: for whoever wanted it to, who is the first to come.
     refused: Option<Refusal>,
@@ -227,18 +227,38 @@ impl<R: Room> RoomActor<R> {
         };
         core.set_now(now);
         let outcome = catch_unwind(AssertUnwindSafe(|| act(core)));
-        if outcome.is_err() {
-            core.crash();
-        }
         let outcome = outcome.map_err(|panic| {
-            self.log_panic(&*panic);
+            self.crash(&*panic);
             Refusal::internal()
         });
         self.carry_out(ctx);
         outcome
     }
 
+    /// Ends the room because of a panic.
+    fn crash(&mut self, panic: &(dyn Any + Send)) {
+        self.log_panic(panic);
+        if let Stage::Alive(core) = &mut self.stage {
+            let useless = core.crash();
+            // The room has crashed already; what else breaks in it changes nothing.
+            let _second = catch_unwind(AssertUnwindSafe(|| drop(useless)));
+        }
+    }
+
+    /// Carries out what was collected. That runs no hooks, but it may drop values of the user's; whatever panics, the members
+    /// and the lobby hear of the room's end.
     fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        for _ in 0..2 {
+            let carried_out = catch_unwind(AssertUnwindSafe(|| self.try_to_carry_out(ctx)));
+            match carried_out {
+                Ok(()) => return,
+                Err(panic) => self.crash(&*panic),
+            }
+        }
+        self.end();
+    }
+
+    fn try_to_carry_out(&mut self, ctx: &mut Context<Self>) {
         let Stage::Alive(core) = &mut self.stage else {
             return;
         };
@@ -247,11 +267,16 @@ impl<R: Room> RoomActor<R> {
         let next_due = core.next_due();
         let mut outgoing = Outgoing::default();
         let mut publications = Vec::new();
+        let mut broken = None;
         for effect in effects.drain(..) {
             if let Effect::Publish { channel, data } = effect {
                 publications.push((channel, data));
-            } else {
-                self.apply(effect, &mut outgoing, ctx);
+                continue;
+            }
+            // One that breaks must not take the others with it.
+            let apply = AssertUnwindSafe(|| self.apply(effect, &mut outgoing, ctx));
+            if let Err(panic) = catch_unwind(apply) {
+                broken = Some(panic);
             }
         }
         if let Stage::Alive(core) = &mut self.stage {
@@ -268,6 +293,9 @@ impl<R: Room> RoomActor<R> {
         for full in behind {
             let permit = async move { drop(full.acquire_owned().await) };
             ctx.wait(permit.into_actor(self));
+        }
+        if let Some(panic) = broken {
+            resume_unwind(panic);
         }
     }
 
@@ -314,7 +342,7 @@ impl<R: Room> RoomActor<R> {
                 frame,
                 delivery,
             } => {
-                if let Some(hub) = self.homes.get(&session) {
+                if let Some(hub) = self.homes.get(session) {
                     let item = HubItem::Direct {
                         session,
                         frame,
@@ -332,7 +360,7 @@ impl<R: Room> RoomActor<R> {
                     Target::Except(session) => Some(session),
                     _ => None,
                 };
-                for hub in distinct(self.homes.values()) {
+                for hub in self.homes.hubs() {
                     let broadcast = Broadcast {
                         frame: frame.clone(),
                         delivery: delivery.clone(),
@@ -343,7 +371,7 @@ impl<R: Room> RoomActor<R> {
                 }
             }
             Effect::Enter { session, frame } => {
-                if let Some(hub) = self.homes.get(&session) {
+                if let Some(hub) = self.homes.get(session) {
                     let item = HubItem::JoinedRoom {
                         session,
                         room: self.id.clone(),
@@ -354,7 +382,7 @@ impl<R: Room> RoomActor<R> {
                 }
             }
             Effect::Exit { client, frame } => {
-                if let Some(hub) = self.homes.remove(&client.session) {
+                if let Some(hub) = self.homes.remove(client.session) {
                     let item = HubItem::Exit {
                         session: client.session,
                         topic: Topic::Room(self.id.clone()),
@@ -366,12 +394,17 @@ impl<R: Room> RoomActor<R> {
                 self.tell_lobby(LobbyMessage::Release(self.id.clone()));
             }
             Effect::Spawn(job) => {
+                // A job that is done at once must not be followed by another before the thread's others have had their turn.
+                let job = async move {
+                    tokio::task::yield_now().await;
+                    job.await
+                };
                 let job = AssertUnwindSafe(job).catch_unwind().into_actor(self);
                 ctx.spawn(job.map(|outcome, actor, ctx| {
                     // A room that has ended wants no results.
                     let _ended = actor.run(ctx, |core| match outcome {
                         Ok(then) => core.finish_job(then),
-                        Err(panic) => std::panic::resume_unwind(panic),
+                        Err(panic) => resume_unwind(panic),
                     });
                 }));
             }
@@ -379,8 +412,8 @@ impl<R: Room> RoomActor<R> {
                 let listing = core.listing().clone();
                 self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
             }
-            // Publications are sent together, to keep their order; the core has seen to the end itself.
-            Effect::Publish { .. } | Effect::Dispose => {}
+            // Publications are sent together, to keep their order.
+            Effect::Publish { .. } => {}
         }
     }
 
@@ -422,26 +455,32 @@ impl<R: Room> RoomActor<R> {
             format: receiver.format,
             claims: request.claims.clone(),
         };
-        let is_new = !self.homes.contains_key(&receiver.session);
+        let is_new = self.homes.get(receiver.session).is_none();
         if is_new {
             self.homes.insert(receiver.session, receiver.hub.clone());
         }
+        let mut is_in = false;
         let joined = match self.refused.take() {
             Some(refusal) => Ok(Err(Declined::Refused(refusal))),
             None => self.run(ctx, |core| {
                 let options = options_of::<R>(&request.options).map_err(Declined::Refused)?;
-                core.join(entrant, options, request.id)
+                core.enter(entrant, options, request.id)?;
+                is_in = true;
+                core.finish_hook();
+                Ok(())
             }),
         };
         let declined = match joined {
-            Ok(Ok(_)) => return,
+            // Whatever happened after that, it was told `joined`, and `left` where the room has ended since.
+            _ if is_in => return,
+            Ok(Ok(())) => return,
             Ok(Err(declined)) => declined,
             // There is no room any more, or it has just panicked.
             Err(refusal) if refusal == room_gone() => Declined::NoPlace(refusal),
             Err(refusal) => Declined::Refused(refusal),
         };
         if is_new {
-            self.homes.remove(&receiver.session);
+            self.homes.remove(receiver.session);
         }
         self.tell_lobby(LobbyMessage::Release(self.id.clone()));
         let can_retry = matches!(request.target, JoinTarget::Kind(..))
@@ -504,10 +543,19 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 _permit,
             } => {
                 let session = from.session;
-                let handled = self
-                    .run(ctx, |core| core.receive(session, id, &name, &data))
-                    .and_then(|handled| handled);
-                handled.inspect_err(|refusal| self.refuse(&from, id, refusal))
+                let mut is_answered = false;
+                let handled = self.run(ctx, |core| {
+                    core.receive(session, id, &name, &data)?;
+                    is_answered = true;
+                    core.finish_hook();
+                    Ok(())
+                });
+                let handled = handled.and_then(|handled| handled);
+                handled.inspect_err(|refusal| {
+                    if !is_answered {
+                        self.refuse(&from, id, refusal);
+                    }
+                })
             }
             RoomMessage::Sync { from, id, _permit } => {
                 let session = from.session;

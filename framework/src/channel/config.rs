@@ -52,7 +52,7 @@ impl ChannelConfig {
         self
     }
 
-    /// How long publications are kept. Default: 10 minutes.
+    /// How long publications are kept. Default: 10 minutes; `Duration::MAX`: until newer ones take their place.
     #[must_use]
     pub fn history_age(mut self, age: Duration) -> Self {
         self.age = age;

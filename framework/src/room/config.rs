@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The rates and bounds of a kind of room.
+/// The rates and bounds of a kind of room. `Duration::MAX` means never, wherever a time can be set.
 ///
 /// ```
 /// use courtside::RoomConfig;
@@ -66,7 +66,7 @@ impl RoomConfig {
         self
     }
 
-    /// How long an empty room stays. Default: 10 s. A room that is created counts as empty until somebody has joined.
+    /// How long an empty room stays. Default: 10 s; `Duration::MAX`: for ever. A room that is created counts as empty until somebody has joined.
     #[must_use]
     pub fn empty_grace(mut self, grace: Duration) -> Self {
         self.empty_grace = grace;

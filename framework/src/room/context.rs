@@ -4,7 +4,7 @@
 //! looks at.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,11 +16,13 @@ use serde::Serialize;
 use super::Room;
 use super::client::Client;
 use super::config::RoomConfig;
+use super::members::Members;
 use super::timers::{TimerId, Timers};
 use crate::error::Refusal;
 use crate::handler::{AppData, Message};
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::session::outbox::{Delivery, Slot};
+use crate::time::after;
 use crate::wire::codec::{CodecError, Format, RawData};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
@@ -80,7 +82,6 @@ pub(crate) enum Effect<R: Room> {
     Spawn(Job<R>),
     /// What the lobby shows of the room has changed.
     Relist,
-    Dispose,
 }
 
 impl<R: Room> fmt::Debug for Effect<R> {
@@ -92,7 +93,6 @@ impl<R: Room> fmt::Debug for Effect<R> {
             Self::Publish { channel, .. } => write!(f, "Publish({channel})"),
             Self::Spawn(_) => f.write_str("Spawn"),
             Self::Relist => f.write_str("Relist"),
-            Self::Dispose => f.write_str("Dispose"),
         }
     }
 }
@@ -115,14 +115,18 @@ pub struct RoomContext<R: Room> {
     /// Unix time in milliseconds when `now` was zero.
     began: u64,
     pub(super) tick: u64,
-    pub(super) members: BTreeMap<MemberId, Client>,
+    pub(super) members: Members,
     pub(super) effects: Vec<Effect<R>>,
     pub(super) timers: Timers<Alarm<R>>,
     pub(super) jobs: usize,
     max_jobs: usize,
     pub(super) listing: Listing,
     /// Who is to be removed after the hook.
-    pub(super) kicked: Vec<MemberId>,
+    pub(super) kicked: VecDeque<MemberId>,
+    /// Whether the room is to end after the hook.
+    pub(super) wants_end: bool,
+    /// What could not be encoded, for a test to see; the log has it already.
+    pub(super) fault: Option<String>,
     data: AppData,
 }
 
@@ -155,13 +159,15 @@ impl<R: Room> RoomContext<R> {
             now: Duration::ZERO,
             began: beginning.time,
             tick: 0,
-            members: BTreeMap::new(),
+            members: Members::default(),
             effects: Vec::new(),
             timers: Timers::new(),
             jobs: 0,
             max_jobs: config.jobs,
             listing: Listing::default(),
-            kicked: Vec::new(),
+            kicked: VecDeque::new(),
+            wants_end: false,
+            fault: None,
             data: beginning.data,
         }
     }
@@ -198,8 +204,26 @@ impl<R: Room> RoomContext<R> {
     }
 
     /// The members, dropped ones included, in the order in which they joined.
-    pub fn members(&self) -> impl Iterator<Item = &Client> {
-        self.members.values()
+    ///
+    /// The ids are the caller's own, so that a loop over them can send:
+    ///
+    /// ```
+    /// # use courtside::prelude::*;
+    /// # #[derive(serde::Serialize, Message)] struct Card { place: usize }
+    /// # fn deal<R: Room>(ctx: &mut RoomContext<R>) {
+    /// for (place, member) in ctx.members().into_iter().enumerate() {
+    ///     ctx.send(member, &Card { place });
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberId> {
+        self.clients().map(Client::member).collect()
+    }
+
+    /// The members with what the room knows of them, in the order in which they joined.
+    pub fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.members.iter()
     }
 
     /// How many members there are, dropped ones included.
@@ -211,12 +235,13 @@ impl<R: Room> RoomContext<R> {
     /// One member, if it is in the room.
     #[must_use]
     pub fn member(&self, member: MemberId) -> Option<&Client> {
-        self.members.get(&member)
+        self.members.get(member)
     }
 
     /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data), if it gave a `T`.
+    /// It is shared, and holds on to nothing of the context.
     #[must_use]
-    pub fn data<T: Any>(&self) -> Option<&T> {
+    pub fn data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.data.get()
     }
 
@@ -300,7 +325,7 @@ impl<R: Room> RoomContext<R> {
         if formats == Formats::default() {
             return;
         }
-        let session_of = |member| self.members.get(&member).map(|client| client.session);
+        let session_of = |member| self.members.get(member).map(|client| client.session);
         let to = match to {
             Audience::All => Target::All,
             Audience::Except(member) => session_of(member).map_or(Target::All, Target::Except),
@@ -317,30 +342,24 @@ impl<R: Room> RoomContext<R> {
             }),
             Err(error) => {
                 tracing::error!(room = %self.id, message = what, %error, "a message cannot be encoded and was not sent");
+                self.note_fault(format_args!("the message `{what}` cannot be sent: {error}"));
             }
         }
     }
 
     pub(super) fn formats(&self, to: Audience) -> Formats {
-        let mut formats = Formats::default();
-        let mut add = |client: &Client| match client.format {
-            Format::Json => formats.json = true,
-            Format::MsgPack => formats.msgpack = true,
-        };
         match to {
             Audience::Only(member) => {
-                if let Some(client) = self.members.get(&member) {
-                    add(client);
-                }
+                let client = self.members.get(member);
+                client.map_or_else(Formats::default, |client| Formats::only(client.format))
             }
-            Audience::All => self.members.values().for_each(&mut add),
-            Audience::Except(member) => self
-                .members
-                .values()
-                .filter(|client| client.member != member)
-                .for_each(&mut add),
+            Audience::All => self.members.formats(),
+            Audience::Except(member) => self.members.formats_without(member),
         }
-        formats
+    }
+
+    pub(super) fn note_fault(&mut self, fault: impl fmt::Display) {
+        self.fault.get_or_insert_with(|| fault.to_string());
     }
 
     /// Removes a member, after this hook. It is told `left`; [`Room::left`] is called with [`LeaveReason::Kicked`](crate::LeaveReason::Kicked).
@@ -348,7 +367,7 @@ impl<R: Room> RoomContext<R> {
     pub fn kick(&mut self, member: impl Into<MemberId>, why: &str) {
         let member = member.into();
         tracing::info!(room = %self.id, %member, why, "kicked");
-        self.kicked.push(member);
+        self.kicked.push_back(member);
     }
 
     /// Lets nobody in any more, until [`unlock`](Self::unlock).
@@ -378,23 +397,27 @@ impl<R: Room> RoomContext<R> {
             }
             Err(error) => {
                 tracing::error!(room = %self.id, %error, "metadata cannot be encoded and was not set");
+                self.note_fault(format_args!("the metadata cannot be set: {error}"));
             }
         }
     }
 
     /// Ends the room after this hook: [`Room::disposed`] is called and all members are told `left`.
     pub fn dispose(&mut self) {
-        self.effects.push(Effect::Dispose);
+        self.wants_end = true;
     }
 
-    /// Runs `then` once, after `delay`.
+    /// Runs `then` once, after `delay`; with `Duration::MAX` never.
+    ///
+    /// With a delay of zero it runs as soon as what is due now has run: a timer that sets itself again and again lets others of
+    /// its thread have their turn.
     pub fn after(
         &mut self,
         delay: Duration,
         then: impl FnOnce(&mut R, &mut Self) + 'static,
     ) -> TimerId {
         self.timers
-            .set(self.now + delay, Alarm::Once(Box::new(then)))
+            .set(after(self.now, delay), Alarm::Once(Box::new(then)))
     }
 
     /// Runs `then` each `period`, first after one period. A room that was late skips the times that it missed.
@@ -404,8 +427,10 @@ impl<R: Room> RoomContext<R> {
         then: impl FnMut(&mut R, &mut Self) + 'static,
     ) -> TimerId {
         let period = period.max(Duration::from_millis(1));
-        self.timers
-            .set(self.now + period, Alarm::Every(period, Box::new(then)))
+        self.timers.set(
+            after(self.now, period),
+            Alarm::Every(period, Box::new(then)),
+        )
     }
 
     /// Stops a timer. False if it had run or was cancelled before.
@@ -449,6 +474,9 @@ impl<R: Room> RoomContext<R> {
             Ok(data) => self.effects.push(Effect::Publish { channel, data }),
             Err(error) => {
                 tracing::error!(room = %self.id, %channel, %error, "a publication cannot be encoded and was not made");
+                self.note_fault(format_args!(
+                    "a publication to `{channel}` cannot be made: {error}"
+                ));
             }
         }
     }

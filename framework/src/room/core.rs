@@ -4,7 +4,6 @@
 //! Panics of hooks pass through: whoever drives the core catches them and calls [`RoomCore::crash`].
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,10 @@ use super::context::{Alarm, Audience, Beginning, Effect, Listing, RoomContext, T
 use super::syncing::Syncing;
 use crate::error::Refusal;
 use crate::handler::Handlers;
-use crate::ids::{IdHasher, MemberId, SessionId};
+use crate::ids::{MemberId, SessionId};
 use crate::session::outbox::Delivery;
 use crate::tick::TickClock;
+use crate::time::{after, if_ever, next_beat};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
@@ -28,6 +28,15 @@ pub(crate) struct Entrant {
     pub(crate) session: SessionId,
     pub(crate) format: Format,
     pub(crate) claims: Claims,
+}
+
+/// How a room stood before a join.
+struct Before {
+    effects: usize,
+    jobs: usize,
+    listing: Listing,
+    wants_end: bool,
+    empty_since: Option<Duration>,
 }
 
 /// Why somebody did not get in.
@@ -51,13 +60,14 @@ pub(crate) struct RoomCore<R: Room> {
     pub(crate) ctx: RoomContext<R>,
     handlers: Arc<Handlers<R>>,
     pub(super) config: RoomConfig,
-    by_session: HashMap<SessionId, MemberId, IdHasher>,
     members_ever: u32,
     pub(super) ticks: Option<TickClock>,
     syncs: Option<TickClock>,
     pub(super) syncing: Syncing,
     empty_since: Option<Duration>,
     is_over: bool,
+    /// How many of the effects are of hooks that have finished: those stay also if the next one panics.
+    finished: usize,
     /// Whether there may be a state to send: a hook has run since the room was last asked for it, or it had one then.
     pub(super) may_have_state: Cell<bool>,
 }
@@ -79,11 +89,11 @@ impl<R: Room> RoomCore<R> {
             ticks: TickClock::new(config.tick_hz, phase),
             syncs: TickClock::new(config.sync_hz, phase),
             config,
-            by_session: HashMap::default(),
             members_ever: 0,
             syncing: Syncing::default(),
             empty_since: Some(Duration::ZERO),
             is_over: false,
+            finished: 0,
             may_have_state: Cell::new(true),
         };
         core.finish_hook();
@@ -105,6 +115,7 @@ impl<R: Room> RoomCore<R> {
     }
 
     pub(crate) fn take_effects(&mut self) -> Vec<Effect<R>> {
+        self.finished = 0;
         std::mem::take(&mut self.ctx.effects)
     }
 
@@ -120,16 +131,27 @@ impl<R: Room> RoomCore<R> {
     }
 
     pub(crate) fn member_of(&self, session: SessionId) -> Option<MemberId> {
-        self.by_session.get(&session).copied()
+        self.ctx.members.of_session(session).map(Client::member)
     }
 
     fn client_of(&self, session: SessionId) -> Option<Client> {
-        let member = self.member_of(session)?;
-        self.ctx.members.get(&member).cloned()
+        self.ctx.members.of_session(session).cloned()
     }
 
-    /// `id` is that of the action to answer.
+    /// Somebody joins, and everything that follows from it happens.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn join(
+        &mut self,
+        entrant: Entrant,
+        options: R::Options,
+    ) -> Result<MemberId, Declined> {
+        let entered = self.enter(entrant, options, None)?;
+        self.finish_hook();
+        Ok(entered)
+    }
+
+    /// Lets somebody in; `id` is that of the action to answer. [`finish_hook`](Self::finish_hook) follows.
+    pub(crate) fn enter(
         &mut self,
         entrant: Entrant,
         options: R::Options,
@@ -138,7 +160,7 @@ impl<R: Room> RoomCore<R> {
         if self.is_over {
             return Err(self.no_place(room_gone()));
         }
-        if self.by_session.contains_key(&entrant.session) {
+        if self.member_of(entrant.session).is_some() {
             return Err(Declined::Refused(Refusal::new(
                 "already_member",
                 "this session is in this room already",
@@ -170,23 +192,22 @@ impl<R: Room> RoomCore<R> {
             event::joined(w, id, &room, &kind, member)
         })
         .map_err(|_| Declined::Refused(Refusal::internal()))?;
-        let mark = self.ctx.effects.len();
         let session = client.session;
+        let before = self.before();
         self.ctx.effects.push(Effect::Enter { session, frame });
-        self.ctx.members.insert(member, client.clone());
-        self.by_session.insert(client.session, member);
-        self.syncing.enter(member);
+        self.ctx.members.insert(client.clone());
+        self.syncing.enter(&client);
         self.empty_since = None;
         if let Err(refusal) = self.room.joined(&client, options, &mut self.ctx) {
-            self.take_back(mark);
             self.remove(&client);
+            self.take_back(before);
             return Err(Declined::Refused(refusal));
         }
+        self.ctx.timers.keep();
         // What the hook said comes after the state in which it was said.
-        let said = self.ctx.effects.split_off(mark + 1);
+        let said = self.ctx.effects.split_off(before.effects + 1);
         self.send_state(member);
         self.ctx.effects.extend(said);
-        self.finish_hook();
         Ok(member)
     }
 
@@ -199,35 +220,47 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// Nobody hears of a refused join: forgets what was to be sent since `mark`.
-    fn take_back(&mut self, mark: usize) {
-        for effect in self.ctx.effects.drain(mark..) {
-            if matches!(effect, Effect::Spawn(_)) {
-                self.ctx.jobs -= 1;
-            }
+    /// How things stand, to go back there if the join is refused.
+    fn before(&mut self) -> Before {
+        self.ctx.timers.begin_undo();
+        Before {
+            effects: self.ctx.effects.len(),
+            jobs: self.ctx.jobs,
+            listing: self.ctx.listing.clone(),
+            wants_end: self.ctx.wants_end,
+            empty_since: self.empty_since,
         }
-        self.ctx.effects.push(Effect::Relist);
+    }
+
+    /// A refused join leaves nothing behind but what the hook has changed in the room's own fields.
+    fn take_back(&mut self, before: Before) {
+        self.ctx.effects.truncate(before.effects);
+        self.ctx.timers.undo();
         self.ctx.kicked.clear();
+        self.ctx.jobs = before.jobs;
+        self.ctx.listing = before.listing;
+        self.ctx.wants_end = before.wants_end;
+        self.empty_since = before.empty_since;
+        self.may_have_state.set(true);
     }
 
     fn remove(&mut self, client: &Client) {
-        self.ctx.members.remove(&client.member);
-        self.syncing.leave(client.member);
-        self.by_session.remove(&client.session);
+        self.ctx.members.remove(client.member);
+        self.syncing.leave(client);
         if self.ctx.members.is_empty() {
             self.empty_since = Some(self.ctx.now);
         }
     }
 
     pub(crate) fn dropped(&mut self, session: SessionId) {
-        if let Some(client) = self.connection_of(session, false) {
+        if let Some(client) = self.ctx.members.set_connected(session, false) {
             self.room.dropped(&client, &mut self.ctx);
             self.finish_hook();
         }
     }
 
     pub(crate) fn resumed(&mut self, session: SessionId) {
-        if let Some(client) = self.connection_of(session, true) {
+        if let Some(client) = self.ctx.members.set_connected(session, true) {
             self.room.resumed(&client, &mut self.ctx);
         }
         // Also for a client that moved from one connection to another without a gap that the room was told of.
@@ -235,16 +268,6 @@ impl<R: Room> RoomCore<R> {
             self.send_state(member);
         }
         self.finish_hook();
-    }
-
-    /// Notes whether a member is connected; the client if that is news.
-    fn connection_of(&mut self, session: SessionId, connected: bool) -> Option<Client> {
-        let member = self.member_of(session)?;
-        let client = self.ctx.members.get_mut(&member)?;
-        (client.connected != connected).then(|| {
-            client.connected = connected;
-            client.clone()
-        })
     }
 
     /// A member goes: by its own wish (then with the `id` of its action), or because its session ended.
@@ -276,7 +299,7 @@ impl<R: Room> RoomCore<R> {
     }
 
     /// A message for the room. What it is answered with, where an answer is due, is an effect; the refusal that is returned
-    /// is for senders who are no members.
+    /// is for senders who are no members. [`finish_hook`](Self::finish_hook) follows.
     pub(crate) fn receive(
         &mut self,
         session: SessionId,
@@ -303,7 +326,6 @@ impl<R: Room> RoomCore<R> {
                 });
             }
         }
-        self.finish_hook();
         Ok(())
     }
 
@@ -314,7 +336,7 @@ impl<R: Room> RoomCore<R> {
         M: crate::Message,
         R: crate::Handle<M>,
     {
-        let client = self.ctx.members.get(&member).cloned();
+        let client = self.ctx.members.get(member).cloned();
         let client = client.ok_or_else(not_a_member)?;
         self.handlers.check(M::NAME)?;
         let outcome = self.room.handle(&client, message, &mut self.ctx);
@@ -329,17 +351,16 @@ impl<R: Room> RoomCore<R> {
             return;
         }
         let now = self.ctx.now;
-        while let Some((due, id, alarm)) = self.ctx.timers.pop_due(now) {
+        let last = self.ctx.timers.newest();
+        while let Some((due, id, alarm)) = self.ctx.timers.pop_due(now, last) {
             match alarm {
                 Alarm::Once(then) => then(&mut self.room, &mut self.ctx),
                 Alarm::Every(period, mut then) => {
                     self.ctx.timers.begin(id);
                     then(&mut self.room, &mut self.ctx);
-                    let missed = (now - due).as_nanos() / period.as_nanos() + 1;
-                    let next = due + period * u32::try_from(missed).unwrap_or(u32::MAX);
-                    self.ctx
-                        .timers
-                        .put_back(next, id, Alarm::Every(period, then));
+                    let next = next_beat(due, period, now);
+                    let again = Alarm::Every(period, then);
+                    self.ctx.timers.put_back(next, id, again);
                 }
             }
             self.finish_hook();
@@ -362,12 +383,14 @@ impl<R: Room> RoomCore<R> {
         {
             self.sync();
         }
-        if self
-            .empty_since
-            .is_some_and(|since| now.saturating_sub(since) >= self.config.empty_grace)
-        {
+        if self.grace_ends().is_some_and(|end| end <= now) {
             self.dispose();
         }
+    }
+
+    /// When the room ends because nobody is in it.
+    fn grace_ends(&self) -> Option<Duration> {
+        if_ever(after(self.empty_since?, self.config.empty_grace))
     }
 
     /// When [`advance`](Self::advance) has something to do next.
@@ -383,11 +406,11 @@ impl<R: Room> RoomCore<R> {
             self.ctx.timers.next_due(),
             self.ticks.as_ref().map(TickClock::next_due),
             sync.map(TickClock::next_due),
-            self.empty_since
-                .map(|since| since + self.config.empty_grace),
+            self.grace_ends(),
         ]
         .into_iter()
         .flatten()
+        .filter_map(if_ever)
         .min()
     }
 
@@ -400,16 +423,18 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    fn finish_hook(&mut self) {
+    /// What a hook has said is said, and what it has asked for is done: kicks, and the room's end.
+    pub(crate) fn finish_hook(&mut self) {
         self.may_have_state.set(true);
-        while let Some(member) = self.ctx.kicked.pop() {
-            if let Some(client) = self.ctx.members.get(&member).cloned() {
+        self.finished = self.ctx.effects.len();
+        while let Some(member) = self.ctx.kicked.pop_front() {
+            if let Some(client) = self.ctx.members.get(member).cloned() {
                 self.exit(&client, LeaveReason::Kicked, None);
                 self.room.left(&client, LeaveReason::Kicked, &mut self.ctx);
+                self.finished = self.ctx.effects.len();
             }
         }
-        let asked = |effect: &Effect<R>| matches!(effect, Effect::Dispose);
-        if !self.is_over && self.ctx.effects.iter().any(asked) {
+        if self.ctx.wants_end {
             self.dispose();
         }
     }
@@ -420,30 +445,38 @@ impl<R: Room> RoomCore<R> {
             return;
         }
         self.room.disposed(&mut self.ctx);
+        self.finished = self.ctx.effects.len();
         self.sync_all();
         self.exit_all(LeaveReason::Disposed);
     }
 
     /// Ends the room after a panic: no more hooks, and what the last one had sent is not sent.
-    pub(crate) fn crash(&mut self) {
+    ///
+    /// Returns what is of no use any more. It may hold values of the user's, whose `drop` may panic as well.
+    #[must_use = "dropping it may panic"]
+    pub(crate) fn crash(&mut self) -> Vec<Effect<R>> {
         self.is_over = true;
-        let mut strangers = Vec::new();
-        self.ctx.effects.retain(|effect| {
-            if let Effect::Enter { session, .. } = effect {
-                strangers.push(*session);
+        let unfinished = self.finished.min(self.ctx.effects.len());
+        let mut useless = Vec::new();
+        for effect in self.ctx.effects.split_off(unfinished) {
+            match effect {
+                // Who was let go before must hear so.
+                Effect::Exit { .. } => self.ctx.effects.push(effect),
+                // Who was not told `joined` is not told `left`.
+                Effect::Enter { session, .. } => {
+                    if let Some(member) = self.member_of(session) {
+                        self.ctx.members.remove(member);
+                    }
+                }
+                _ => useless.push(effect),
             }
-            // Who was let go before must hear so.
-            matches!(effect, Effect::Exit { .. })
-        });
-        // Who was not told `joined` is not told `left`.
-        self.ctx
-            .members
-            .retain(|_, client| !strangers.contains(&client.session));
+        }
         self.exit_all(LeaveReason::Crashed);
+        useless
     }
 
     fn exit_all(&mut self, reason: LeaveReason) {
-        let clients: Vec<Client> = self.ctx.members.values().cloned().collect();
+        let clients: Vec<Client> = self.ctx.clients().cloned().collect();
         for client in clients {
             self.exit(&client, reason, None);
         }

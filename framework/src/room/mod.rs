@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod core;
+mod members;
 pub(crate) mod state;
 mod stream;
 mod syncing;
@@ -139,3 +140,7 @@ pub trait Room: Sized + 'static {
         let _unused = ctx;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

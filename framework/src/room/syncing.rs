@@ -13,6 +13,7 @@ use super::Room;
 use super::client::Client;
 use super::context::{Effect, Target};
 use super::core::{RoomCore, not_a_member};
+use super::members::Tally;
 use super::state::Sight;
 use super::stream::{Moment, Receivers, Step, Stream};
 use crate::error::Refusal;
@@ -29,6 +30,8 @@ pub(super) struct Syncing {
     shared: Tree,
     streams: HashMap<Sight, Stream, IdHasher>,
     followers: BTreeMap<MemberId, Follower>,
+    /// How many see the same, where that can be several.
+    tallies: HashMap<Sight, Tally, IdHasher>,
     /// What a newer state takes the place of, once there was one.
     slot: Option<Arc<Slot>>,
 }
@@ -51,12 +54,52 @@ struct Gap {
 }
 
 impl Syncing {
-    pub(super) fn enter(&mut self, member: MemberId) {
-        self.followers.insert(member, Follower::default());
+    pub(super) fn enter(&mut self, client: &Client) {
+        let follower = Follower::default();
+        self.count(follower.sight, |tally| tally.add(client.format));
+        self.followers.insert(client.member, follower);
     }
 
-    pub(super) fn leave(&mut self, member: MemberId) {
-        self.followers.remove(&member);
+    pub(super) fn leave(&mut self, client: &Client) {
+        if let Some(follower) = self.followers.remove(&client.member) {
+            self.count(follower.sight, |tally| tally.remove(client.format));
+        }
+    }
+
+    /// A member sees something else than before.
+    fn turn_to(&mut self, client: &Client, sight: Sight) {
+        let Some(follower) = self.followers.get_mut(&client.member) else {
+            return;
+        };
+        if follower.sight == sight {
+            return;
+        }
+        let new = Follower {
+            sight,
+            needs_whole: true,
+            ..Follower::default()
+        };
+        let old = std::mem::replace(follower, new);
+        self.count(old.sight, |tally| tally.remove(client.format));
+        self.count(sight, |tally| tally.add(client.format));
+    }
+
+    /// What one member alone sees has nobody else to count.
+    fn count(&mut self, sight: Sight, change: impl FnOnce(&mut Tally)) {
+        if matches!(sight, Sight::Own(_)) {
+            return;
+        }
+        let tally = self.tallies.entry(sight).or_default();
+        change(tally);
+        if tally.is_empty() {
+            self.tallies.remove(&sight);
+        }
+    }
+
+    /// The formats of those who see the same as a member, without it.
+    fn formats_beside(&self, sight: Sight, format: Format) -> Formats {
+        let tally = self.tallies.get(&sight);
+        tally.map_or_else(Formats::default, |tally| tally.formats_without(format))
     }
 
     /// Notes who is told the next step of each stream. True if that is all of the room, by one broadcast.
@@ -127,22 +170,11 @@ impl<R: Room> RoomCore<R> {
             self.may_have_state.set(true);
             return false;
         }
-        for client in ctx.members() {
-            if only.is_some_and(|only| only != client.member) {
-                continue;
-            }
+        let look = |client: &Client| {
             let view = room.view(client);
             let sight = view.sight(client.member);
             has_state |= sight != Sight::Shared;
-            if let Some(follower) = syncing.followers.get_mut(&client.member)
-                && follower.sight != sight
-            {
-                *follower = Follower {
-                    sight,
-                    needs_whole: true,
-                    ..Follower::default()
-                };
-            }
+            syncing.turn_to(client, sight);
             let stream = syncing.streams.entry(sight).or_default();
             if sight != Sight::Shared && stream.used < version {
                 let tree = stream.view.get_or_insert_default();
@@ -151,6 +183,10 @@ impl<R: Room> RoomCore<R> {
                 }
             }
             stream.used = version;
+        };
+        match only {
+            Some(member) => ctx.member(member).into_iter().for_each(look),
+            None => ctx.clients().for_each(look),
         }
         self.may_have_state.set(has_state);
         has_state
@@ -164,7 +200,7 @@ impl<R: Room> RoomCore<R> {
         let Self { ctx, syncing, .. } = self;
         let (version, now) = (syncing.version, ctx.now());
         syncing.streams.retain(|_, stream| stream.used == version);
-        let is_for_all = syncing.gather(ctx.members());
+        let is_for_all = syncing.gather(ctx.clients());
         let Syncing {
             shared,
             streams,
@@ -248,7 +284,7 @@ impl<R: Room> RoomCore<R> {
     fn tell_one(&mut self, member: MemberId) {
         let Self { ctx, syncing, .. } = self;
         let (Some(client), Some(follower)) =
-            (ctx.members.get(&member), syncing.followers.get_mut(&member))
+            (ctx.members.get(member), syncing.followers.get_mut(&member))
         else {
             return;
         };
@@ -260,16 +296,7 @@ impl<R: Room> RoomCore<R> {
             return;
         }
         let (sight, format) = (follower.sight, client.format);
-        let mut others = Formats::default();
-        for other in ctx.members.values().filter(|o| o.member != member) {
-            if syncing
-                .followers
-                .get(&other.member)
-                .is_some_and(|f| f.sight == sight)
-            {
-                others.add(other.format);
-            }
-        }
+        let others = syncing.formats_beside(sight, format);
         let (version, shared) = (syncing.version, &syncing.shared);
         let Some(stream) = syncing.streams.get_mut(&sight) else {
             return;
@@ -363,8 +390,9 @@ mod tests {
         syncing.streams.insert(shared, stream_of(&[2, 5, 9]));
         syncing.streams.insert(group, stream_of(&[7]));
         let at = syncing.streams[&shared].step_at(Version(5));
-        syncing.enter(MemberId(1));
-        syncing.enter(MemberId(2));
+        for member in [1, 2].map(MemberId) {
+            syncing.followers.insert(member, Follower::default());
+        }
         let is_over = false;
         syncing.followers.get_mut(&MemberId(2)).unwrap().gap = Some(Gap { at, is_over });
         syncing.forget();

@@ -1,35 +1,64 @@
 //! A room's timers: what is to run when, in order of time and, among equals, of setting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use crate::ids::IdHasher;
+use crate::time::if_ever;
+
 /// A timer that was set; [`RoomContext::cancel`](crate::RoomContext::cancel) takes it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TimerId(u64);
 
 /// Timers with what they run, handed the time.
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
     by_time: BTreeMap<(Duration, TimerId), T>,
-    set: u64,
+    due_of: HashMap<TimerId, Duration, IdHasher>,
+    /// The one that was set last.
+    newest: TimerId,
     /// The repeating timer that is running now, unless it was cancelled meanwhile.
     running: Option<TimerId>,
+    /// What to put back, while something is done that may be taken back.
+    undo: Option<Undo<T>>,
+}
+
+#[derive(Debug)]
+struct Undo<T> {
+    newest: TimerId,
+    cancelled: Vec<((Duration, TimerId), T)>,
 }
 
 impl<T> Timers<T> {
     pub(crate) fn new() -> Self {
         Self {
             by_time: BTreeMap::new(),
-            set: 0,
+            due_of: HashMap::default(),
+            newest: TimerId(0),
             running: None,
+            undo: None,
         }
     }
 
     pub(crate) fn set(&mut self, due: Duration, what: T) -> TimerId {
-        self.set += 1;
-        let id = TimerId(self.set);
+        self.newest.0 += 1;
+        self.insert(due, self.newest, what);
+        self.newest
+    }
+
+    fn insert(&mut self, due: Duration, id: TimerId, what: T) {
+        self.due_of.insert(id, due);
         self.by_time.insert((due, id), what);
-        id
+    }
+
+    fn remove(&mut self, id: TimerId) -> Option<((Duration, TimerId), T)> {
+        let key = (self.due_of.remove(&id)?, id);
+        Some((key, self.by_time.remove(&key)?))
+    }
+
+    /// The timer that was set last, whether or not it is still there.
+    pub(crate) fn newest(&self) -> TimerId {
+        self.newest
     }
 
     /// A timer that repeats is about to run.
@@ -40,7 +69,7 @@ impl<T> Timers<T> {
     /// Puts back a timer that repeats, under the id that it had, unless it was cancelled while it ran.
     pub(crate) fn put_back(&mut self, due: Duration, id: TimerId, what: T) {
         if self.running.take() == Some(id) {
-            self.by_time.insert((due, id), what);
+            self.insert(due, id, what);
         }
     }
 
@@ -49,42 +78,122 @@ impl<T> Timers<T> {
             self.running = None;
             return true;
         }
-        let key = self.by_time.keys().find(|(_, known)| *known == id).copied();
-        key.is_some_and(|key| self.by_time.remove(&key).is_some())
+        let Some(cancelled) = self.remove(id) else {
+            return false;
+        };
+        if let Some(undo) = &mut self.undo
+            && id <= undo.newest
+        {
+            undo.cancelled.push(cancelled);
+        }
+        true
     }
 
+    /// When something is due, if ever.
     pub(crate) fn next_due(&self) -> Option<Duration> {
-        self.by_time.first_key_value().map(|((due, _), _)| *due)
+        let ((due, _), _) = self.by_time.first_key_value()?;
+        if_ever(*due)
     }
 
-    /// The next timer that is due at `now`, with when it was due.
-    pub(crate) fn pop_due(&mut self, now: Duration) -> Option<(Duration, TimerId, T)> {
-        if self.next_due()? > now {
+    /// The next timer that is due at `now`, with when it was due; none of those that were set after `last`.
+    pub(crate) fn pop_due(
+        &mut self,
+        now: Duration,
+        last: TimerId,
+    ) -> Option<(Duration, TimerId, T)> {
+        let next = self.by_time.first_entry()?;
+        let (due, id) = *next.key();
+        // One that was set since is due now at the earliest, and so stands behind all that were set before.
+        if if_ever(due)? > now || id > last {
             return None;
         }
-        let ((due, id), what) = self.by_time.pop_first()?;
-        Some((due, id, what))
+        self.due_of.remove(&id);
+        Some((due, id, next.remove()))
+    }
+
+    /// What is done from here on may be taken back.
+    pub(crate) fn begin_undo(&mut self) {
+        self.undo = Some(Undo {
+            newest: self.newest,
+            cancelled: Vec::new(),
+        });
+    }
+
+    /// What was done since [`begin_undo`](Self::begin_undo) stays.
+    pub(crate) fn keep(&mut self) {
+        self.undo = None;
+    }
+
+    /// Takes back what was done since [`begin_undo`](Self::begin_undo): what was set is gone, what was cancelled is there again.
+    pub(crate) fn undo(&mut self) {
+        let Some(undo) = self.undo.take() else {
+            return;
+        };
+        for id in undo.newest.0 + 1..=self.newest.0 {
+            self.remove(TimerId(id));
+        }
+        for ((due, id), what) in undo.cancelled {
+            self.insert(due, id, what);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::NEVER;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn due<T>(timers: &mut Timers<T>, now: Duration) -> Vec<T> {
+        let last = timers.newest();
+        std::iter::from_fn(|| timers.pop_due(now, last))
+            .map(|(_, _, what)| what)
+            .collect()
+    }
 
     #[test]
     fn timers_run_in_order_of_time_and_a_cancelled_one_never() {
-        let at = Duration::from_secs;
         let mut timers = Timers::new();
         timers.set(at(3), "c");
         timers.set(at(1), "a");
         let cancelled = timers.set(at(2), "x");
         timers.set(at(1), "b");
+        timers.set(NEVER, "never");
         assert!(timers.cancel(cancelled));
         assert!(!timers.cancel(cancelled));
         assert_eq!(timers.next_due(), Some(at(1)));
-        let order: Vec<_> = std::iter::from_fn(|| timers.pop_due(at(5)))
-            .map(|(_, _, what)| what)
-            .collect();
-        assert_eq!(order, ["a", "b", "c"]);
+        assert_eq!(due(&mut timers, at(5)), ["a", "b", "c"]);
+        assert_eq!(timers.next_due(), None);
+    }
+
+    #[test]
+    fn what_was_set_meanwhile_waits_its_turn() {
+        let mut timers = Timers::new();
+        timers.set(at(1), "before");
+        let last = timers.newest();
+        timers.set(at(1), "meanwhile");
+        assert_eq!(
+            timers.pop_due(at(1), last).map(|(_, _, what)| what),
+            Some("before")
+        );
+        assert_eq!(timers.pop_due(at(1), last), None);
+        assert_eq!(due(&mut timers, at(1)), ["meanwhile"]);
+    }
+
+    #[test]
+    fn what_was_set_and_cancelled_can_be_taken_back() {
+        let mut timers = Timers::new();
+        let old = timers.set(at(1), "old");
+        timers.begin_undo();
+        timers.set(at(1), "new");
+        let newer = timers.set(at(1), "newer");
+        assert!(timers.cancel(old) && timers.cancel(newer));
+        timers.undo();
+        assert!(timers.cancel(old), "it is there again, under its id");
+        timers.set(at(2), "later");
+        assert_eq!(due(&mut timers, at(3)), ["later"]);
     }
 }

@@ -21,7 +21,7 @@ use crate::call::{self, Call};
 use crate::channel::config::{ChannelConfig, ChannelPatterns};
 use crate::config::Config;
 use crate::error::{BuildError, Refusal};
-use crate::handler::{AppData, Handlers};
+use crate::handler::{AnyShared, AppData, Handlers};
 use crate::http::door::Door;
 use crate::lobby::info::RoomInfo;
 use crate::room::Room;
@@ -34,7 +34,7 @@ pub struct ServerBuilder {
     kinds: HashMap<String, Box<dyn RoomKind>>,
     calls: HashMap<String, ServerHandler>,
     channels: ChannelPatterns,
-    data: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    data: HashMap<TypeId, AnyShared>,
     door: Door,
     /// The first mistake; reported by `build`, so that the builder's methods chain.
     mistake: Option<BuildError>,
@@ -115,7 +115,7 @@ impl ServerBuilder {
 
     /// Gives rooms and handlers a value of the application's, by its type. A second value of one type replaces the first.
     pub fn data<T: Any + Send + Sync>(mut self, value: T) -> Self {
-        self.data.insert(TypeId::of::<T>(), Box::new(value));
+        self.data.insert(TypeId::of::<T>(), Arc::new(value));
         self
     }
 

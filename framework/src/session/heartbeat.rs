@@ -67,7 +67,7 @@ impl Pulse {
             self.heard(now);
             self.took();
         }
-        let limit = (config.interval + config.timeout).saturating_sub(Self::FAREWELL);
+        let limit = config.longest_silence().saturating_sub(Self::FAREWELL);
         if something_waits {
             let since = *self.waiting_since.get_or_insert(now);
             if now.saturating_sub(since) >= limit {
@@ -156,6 +156,17 @@ mod tests {
                 pulse.took();
             }
             assert_eq!(pulse.check(at(second * 1000), true, &config), Verdict::Fine);
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_that_never_beats_cuts_nobody() {
+        for (interval, timeout) in [(Duration::MAX, at(5000)), (at(5000), Duration::MAX)] {
+            let config = Heartbeat { interval, timeout };
+            let mut pulse = Pulse::new(at(0));
+            let verdicts = [true, false].map(|waits| pulse.check(at(u64::MAX), waits, &config));
+            assert!(!verdicts.contains(&Verdict::Silent), "{verdicts:?}");
+            assert!(!verdicts.contains(&Verdict::Stalled), "{verdicts:?}");
         }
     }
 }

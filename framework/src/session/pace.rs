@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Rate;
+use crate::time::after;
 
 /// What a session has sent, set against its rate: the generic cell rate algorithm (ITU-T I.371), which needs one moment to know
 /// both the average and the burst.
@@ -29,7 +30,7 @@ impl Pace {
     /// A message has come; the one before has been taken.
     pub(crate) fn next(&mut self, now: Duration, rate: &Rate) -> Pass {
         let interval = Duration::from_secs(1) / rate.per_second.max(1);
-        let ahead = interval * rate.burst.saturating_sub(1);
+        let ahead = interval.saturating_mul(rate.burst.saturating_sub(1));
         let due = self.due.max(now);
         // That now and then nobody has to wait says nothing: timers are late, and so is a busy server.
         if due - now <= ahead / 2 {
@@ -39,7 +40,7 @@ impl Pace {
         if !self.over_since.is_none_or(is_borne) {
             return Pass::Never;
         }
-        self.due = due + interval;
+        self.due = after(due, interval);
         let wait = (due - now).saturating_sub(ahead);
         if wait.is_zero() {
             return Pass::Now;

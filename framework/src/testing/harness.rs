@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::Refusal;
-use crate::handler::{AppData, Handle, Handlers, Message};
+use crate::handler::{AnyShared, AppData, Handle, Handlers, Message};
 use crate::ids::{MemberId, RoomId, SessionId};
 use crate::room::Room;
 use crate::room::client::Claims;
@@ -18,6 +18,7 @@ use crate::room::config::LeaveReason;
 use crate::room::context::{Beginning, Effect, Job, Target};
 use crate::room::core::{Declined, Entrant, RoomCore};
 use crate::sync::merge::apply;
+use crate::time::after;
 use crate::wire::codec::{Format, decode};
 use crate::wire::frame::{Encoded, payload};
 
@@ -137,7 +138,7 @@ impl<R: Room> RoomHarness<R> {
             format: Format::Json,
             claims,
         };
-        let member = self.core.join(entrant, options, None);
+        let member = self.core.join(entrant, options);
         self.collect();
         member.map_err(Declined::into_refusal)
     }
@@ -184,10 +185,17 @@ impl<R: Room> RoomHarness<R> {
 
     /// Lets time pass: timers, ticks and the state's sending happen when they are due, in order.
     pub fn advance(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(due) = self.core.next_due().filter(|due| *due <= end) {
-            self.now = self.now.max(due);
-            self.core.advance(self.now);
+        let end = after(self.now, time);
+        let mut first = self.now;
+        while let Some(due) = self.core.next_due() {
+            // What is due again at once comes in the next moment, as it does where clocks go by milliseconds.
+            let next = due.max(first);
+            if next > end {
+                break;
+            }
+            self.now = next;
+            first = after(next, Duration::from_millis(1));
+            self.core.advance(next);
             self.collect();
         }
         self.now = end;
@@ -226,11 +234,7 @@ impl<R: Room> RoomHarness<R> {
     /// The members, dropped ones included.
     #[must_use]
     pub fn members(&self) -> Vec<MemberId> {
-        self.core
-            .ctx
-            .members()
-            .map(|client| client.member())
-            .collect()
+        self.core.ctx.members()
     }
 
     /// The messages and signals of type `M` that a member was sent since this was last asked, oldest first.
@@ -292,16 +296,16 @@ impl<R: Room> RoomHarness<R> {
                     }
                 }
                 Effect::Send { to, frame, .. } => {
-                    let reached: Vec<MemberId> = self
-                        .present
-                        .iter()
-                        .filter(|(session, _)| match to {
-                            Target::All => true,
-                            Target::Except(except) => **session != except,
-                            Target::Only(only) => **session == only,
-                        })
-                        .map(|(_, member)| *member)
-                        .collect();
+                    let reached: Vec<MemberId> = match to {
+                        Target::Only(only) => {
+                            self.present.get(&only).into_iter().copied().collect()
+                        }
+                        Target::All => self.present.values().copied().collect(),
+                        Target::Except(except) => {
+                            let others = self.present.iter().filter(|(s, _)| **s != except);
+                            others.map(|(_, member)| *member).collect()
+                        }
+                    };
                     for member in reached {
                         self.note(member, &frame);
                     }
@@ -312,7 +316,7 @@ impl<R: Room> RoomHarness<R> {
                     }
                 }
                 Effect::Spawn(job) => self.jobs.push(job),
-                Effect::Relist | Effect::Dispose => {}
+                Effect::Relist => {}
             }
         }
     }
@@ -347,7 +351,7 @@ impl<R: Room> RoomHarness<R> {
 
 /// What a room under test finds by [`RoomContext::data`](crate::RoomContext::data).
 #[derive(Default)]
-pub struct Data(HashMap<std::any::TypeId, Box<dyn std::any::Any + Send + Sync>>);
+pub struct Data(HashMap<std::any::TypeId, AnyShared>);
 
 impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -359,7 +363,7 @@ impl Data {
     /// Adds a value, by its type.
     #[must_use]
     pub fn with<T: std::any::Any + Send + Sync>(mut self, value: T) -> Self {
-        self.0.insert(std::any::TypeId::of::<T>(), Box::new(value));
+        self.0.insert(std::any::TypeId::of::<T>(), Arc::new(value));
         self
     }
 }

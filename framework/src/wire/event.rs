@@ -13,6 +13,7 @@ use crate::close::CloseCode;
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
+use crate::time::millis;
 
 type Written = Result<(), CodecError>;
 
@@ -110,10 +111,6 @@ impl Welcome<'_> {
             .field("limits", &ClientLimits::from(self.limits))?;
         Ok(())
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn id_field(w: &mut FrameWriter, id: Option<u64>) -> Written {

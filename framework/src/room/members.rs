@@ -1,0 +1,118 @@
+//! Who is in a room: found by member and by session, and counted by format, so that what one member does costs the same in a
+//! room of two and in one of thousands.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::client::Client;
+use crate::ids::{IdHasher, MemberId, SessionId};
+use crate::wire::codec::Format;
+use crate::wire::frame::Formats;
+
+/// The members of a room, dropped ones included.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    by_id: BTreeMap<MemberId, Client>,
+    by_session: HashMap<SessionId, MemberId, IdHasher>,
+    tally: Tally,
+    /// How many members were looked at by walks over all of them.
+    #[cfg(test)]
+    walked: std::cell::Cell<usize>,
+}
+
+impl Members {
+    pub(super) fn insert(&mut self, client: Client) {
+        self.tally.add(client.format);
+        self.by_session.insert(client.session, client.member);
+        self.by_id.insert(client.member, client);
+    }
+
+    pub(super) fn remove(&mut self, member: MemberId) -> Option<Client> {
+        let client = self.by_id.remove(&member)?;
+        self.by_session.remove(&client.session);
+        self.tally.remove(client.format);
+        Some(client)
+    }
+
+    pub(crate) fn get(&self, member: MemberId) -> Option<&Client> {
+        self.by_id.get(&member)
+    }
+
+    pub(crate) fn of_session(&self, session: SessionId) -> Option<&Client> {
+        self.get(*self.by_session.get(&session)?)
+    }
+
+    /// Notes whether a member is connected; the member if that is news.
+    pub(super) fn set_connected(&mut self, session: SessionId, connected: bool) -> Option<Client> {
+        let client = self.by_id.get_mut(self.by_session.get(&session)?)?;
+        (client.connected != connected).then(|| {
+            client.connected = connected;
+            client.clone()
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// All of them, in the order in which they joined. What one member does must not lead here.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Client> {
+        #[cfg(test)]
+        self.walked.set(self.walked.get() + self.len());
+        self.by_id.values()
+    }
+
+    /// The formats that somebody has.
+    pub(super) fn formats(&self) -> Formats {
+        self.tally.formats()
+    }
+
+    /// The formats that somebody else has.
+    pub(super) fn formats_without(&self, member: MemberId) -> Formats {
+        match self.get(member) {
+            Some(client) => self.tally.formats_without(client.format),
+            None => self.formats(),
+        }
+    }
+
+    /// How many members were looked at by walks over all since this was last asked.
+    #[cfg(test)]
+    pub(super) fn take_walked(&self) -> usize {
+        self.walked.take()
+    }
+}
+
+/// How many have each format.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally([usize; 2]);
+
+impl Tally {
+    pub(super) fn add(&mut self, format: Format) {
+        self.0[format as usize] += 1;
+    }
+
+    pub(super) fn remove(&mut self, format: Format) {
+        let count = &mut self.0[format as usize];
+        *count = count.saturating_sub(1);
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == [0, 0]
+    }
+
+    fn formats(self) -> Formats {
+        Formats {
+            json: self.0[Format::Json as usize] > 0,
+            msgpack: self.0[Format::MsgPack as usize] > 0,
+        }
+    }
+
+    /// The formats that are left without one who has `format`.
+    pub(super) fn formats_without(mut self, format: Format) -> Formats {
+        self.remove(format);
+        self.formats()
+    }
+}

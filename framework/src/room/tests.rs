@@ -1,0 +1,224 @@
+//! A room's core: what its hooks leave behind, and when.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::core::{Entrant, RoomCore};
+use crate::handler::AppData;
+use crate::ids::{RoomId, SessionId};
+use crate::prelude::*;
+use crate::room::context::{Beginning, Effect};
+use crate::wire::codec::{Format, RawData};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Serialize, Deserialize, Message)]
+struct Note;
+
+/// A room that does nothing by itself; the tests use its context.
+#[derive(Default)]
+struct Plain {
+    runs: u32,
+}
+
+impl Room for Plain {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default().empty_grace(Duration::MAX)
+    }
+}
+
+fn core<R: Room>() -> RoomCore<R>
+where
+    R::Options: Default,
+{
+    let beginning = Beginning {
+        id: RoomId::from("test"),
+        kind: R::kind().into(),
+        time: 0,
+        data: AppData::default(),
+    };
+    let handlers = Arc::new(Handlers::collect());
+    RoomCore::create(beginning, R::Options::default(), handlers, 0.0).unwrap()
+}
+
+fn entrant() -> Entrant {
+    Entrant {
+        session: SessionId::random(),
+        format: Format::Json,
+        claims: Claims::default(),
+    }
+}
+
+fn names<R: Room>(effects: &[Effect<R>]) -> Vec<String> {
+    let name = |effect| format!("{effect:?}");
+    effects
+        .iter()
+        .map(name)
+        .map(|text| text.split('(').next().unwrap().to_owned())
+        .collect()
+}
+
+fn again(room: &mut Plain, ctx: &mut RoomContext<Plain>) {
+    room.runs += 1;
+    // Not for ever, so that a mistake is seen and not waited for.
+    if room.runs < 1000 {
+        ctx.after(Duration::ZERO, again);
+    }
+}
+
+#[test]
+fn a_timer_that_sets_itself_again_at_once_runs_once_in_an_advance() {
+    let mut core = core::<Plain>();
+    core.ctx.after(Duration::ZERO, again);
+    for runs in 1..4 {
+        core.advance(SECOND);
+        assert_eq!(core.room.runs, runs);
+        assert!(core.next_due() <= Some(SECOND), "it wants to go on");
+    }
+}
+
+#[test]
+fn what_never_comes_is_waited_for_and_nothing_breaks() {
+    let mut core = core::<Plain>();
+    core.advance(SECOND);
+    core.ctx.after(Duration::MAX, |room, _| room.runs += 1);
+    core.ctx.every(Duration::MAX, |room, _| room.runs += 1);
+    assert_eq!(
+        core.next_due().filter(|due| *due < Duration::MAX),
+        None,
+        "nothing is due, ever"
+    );
+    core.advance(Duration::MAX - SECOND);
+    assert_eq!(core.room.runs, 0);
+    assert!(!core.is_over());
+}
+
+#[test]
+fn what_was_sent_before_another_hook_panicked_is_sent() {
+    let mut core = core::<Plain>();
+    core.join(entrant(), ()).unwrap();
+    core.take_effects();
+    core.ctx.after(SECOND, |_, ctx| {
+        ctx.broadcast(&Note);
+        ctx.publish("news", &1);
+    });
+    core.ctx.after(SECOND, |_, ctx| {
+        ctx.broadcast(&Note);
+        panic!("the second timer was told to panic");
+    });
+    catch_unwind(AssertUnwindSafe(|| core.advance(SECOND))).unwrap_err();
+    drop(core.crash());
+    assert_eq!(names(&core.take_effects()), ["Send", "Publish", "Exit"]);
+}
+
+/// A room in which every hook answers.
+#[derive(Default)]
+struct Busy;
+
+impl Room for Busy {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default().capacity(usize::MAX)
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Note>();
+    }
+
+    fn state(&self) -> State<'_> {
+        State::of([("shared", 1)].into_iter().collect::<Map>())
+    }
+
+    fn view(&self, client: &Client) -> View<'_> {
+        match client.member().get() % 3 {
+            0 => View::none(),
+            1 => View::group(1, [("group", 1)].into_iter().collect::<Map>()),
+            _ => View::of([("own", 1)].into_iter().collect::<Map>()),
+        }
+    }
+
+    fn joined(
+        &mut self,
+        from: &Client,
+        (): (),
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        tell(from, ctx);
+        Ok(())
+    }
+
+    fn dropped(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
+        tell(from, ctx);
+    }
+
+    fn resumed(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
+        tell(from, ctx);
+    }
+
+    fn left(&mut self, from: &Client, _: LeaveReason, ctx: &mut RoomContext<Self>) {
+        tell(from, ctx);
+    }
+}
+
+type Map = std::collections::BTreeMap<&'static str, u8>;
+
+fn tell(from: &Client, ctx: &mut RoomContext<Busy>) {
+    ctx.broadcast(&Note);
+    ctx.broadcast_except(from, &Note);
+    ctx.send(from, &Note);
+}
+
+impl Handle<Note> for Busy {
+    fn handle(
+        &mut self,
+        from: &Client,
+        _: Note,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        tell(from, ctx);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_one_member_does_leads_to_no_look_at_the_others() {
+    let mut core = core::<Busy>();
+    for _ in 0..50 {
+        core.join(entrant(), ()).unwrap();
+    }
+    core.advance(SECOND);
+    core.take_effects();
+    core.ctx.members.take_walked();
+    let newcomer = entrant();
+    let session = newcomer.session;
+    core.join(newcomer, ()).unwrap();
+    core.receive(session, Some(1), "note", &RawData::null(Format::Json))
+        .unwrap();
+    core.resync(session, Some(2)).unwrap();
+    core.dropped(session);
+    core.resumed(session);
+    core.fell_behind(session, 0);
+    core.caught_up(session);
+    core.leave(session, LeaveReason::Left, None).unwrap();
+    assert_eq!(core.ctx.members.take_walked(), 0);
+    core.advance(2 * SECOND);
+    assert_eq!(
+        core.ctx.members.take_walked(),
+        2 * 50,
+        "a sync looks at all, once for each pass"
+    );
+}

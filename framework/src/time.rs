@@ -1,0 +1,72 @@
+//! Moments, counted from some beginning, and spans between them.
+//!
+//! `Duration::MAX` is how people write "never", as a span. Whatever is that far away never comes, so sums stop there instead of
+//! overflowing. All sums with a span that the application chose are made here.
+
+use std::time::Duration;
+
+/// A span that does not end; a moment that does not come.
+pub(crate) const NEVER: Duration = Duration::MAX;
+
+/// The greatest number that each reader of JSON knows exactly: 2^53 − 1.
+const GREATEST: u64 = (1 << 53) - 1;
+
+/// The moment when `span` has passed since `moment`.
+#[must_use]
+pub(crate) const fn after(moment: Duration, span: Duration) -> Duration {
+    moment.saturating_add(span)
+}
+
+/// The moment, unless it never comes.
+#[must_use]
+pub(crate) fn if_ever(moment: Duration) -> Option<Duration> {
+    (moment < NEVER).then_some(moment)
+}
+
+/// When something that comes each `period`, and was due at `due`, comes for the first time after `now`.
+#[must_use]
+pub(crate) fn next_beat(due: Duration, period: Duration, now: Duration) -> Duration {
+    if due > now {
+        return due;
+    }
+    let (period, late) = (period.as_nanos().max(1), (now - due).as_nanos());
+    let nanos = due.as_nanos() + period * (late / period + 1);
+    let second = Duration::from_secs(1).as_nanos();
+    match (u64::try_from(nanos / second), u32::try_from(nanos % second)) {
+        (Ok(seconds), Ok(rest)) => Duration::new(seconds, rest),
+        _ => NEVER,
+    }
+}
+
+/// A span in milliseconds, as the protocol tells it. What is longer than can be told is told as 2^53 − 1.
+#[must_use]
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).map_or(GREATEST, |millis| millis.min(GREATEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn sums_stop_at_never() {
+        assert_eq!(after(at(1), at(2)), at(3));
+        assert_eq!(after(at(1), NEVER), NEVER);
+        assert_eq!(if_ever(NEVER), None);
+        assert_eq!(next_beat(at(1), NEVER, at(2)), NEVER);
+        assert_eq!((millis(at(7)), millis(NEVER)), (7, 9_007_199_254_740_991));
+    }
+
+    #[test]
+    fn beats_that_were_missed_are_skipped() {
+        for (now, next) in [(0, 10), (9, 10), (10, 20), (19, 20), (35, 40), (40, 50)] {
+            assert_eq!(next_beat(at(10), at(10), at(now)), at(next), "at {now}");
+        }
+        let century = Duration::from_secs(3_155_760_000);
+        assert_eq!(next_beat(at(0), at(1), century), century + at(1));
+    }
+}
