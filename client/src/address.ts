@@ -1,11 +1,12 @@
-import { CourtsideError } from './errors';
+import { CourtsideError } from './errors.js';
+import type { Address } from './options.js';
 
 /** Makes what the page gave an absolute `ws:` or `wss:` URL. A relative one is seen from the page: `/ws` on this host. */
-export function resolveAddress(url: string | URL): URL {
+export function resolveAddress(url: Address): URL {
   const page = typeof location === 'undefined' ? undefined : location.href;
   let address: URL;
   try {
-    address = new URL(url, page);
+    address = new URL(typeof url === 'string' ? url : url.href, page);
   } catch (cause) {
     const hint = page ? 'give a path such as "/ws" or an address such as "wss://example.org/ws".' : 'outside a browser give a whole address such as "ws://localhost:4000/ws".';
     throw new CourtsideError('bad_url', `connect() cannot use the URL "${url}": ${hint}`, { cause });

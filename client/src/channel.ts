@@ -1,6 +1,6 @@
-import { CourtsideError } from './errors';
-import { Emitter, type Off } from './events';
-import type { Position, Publication, SessionEvent } from './protocol';
+import { CourtsideError } from './errors.js';
+import { Emitter, type Off } from './events.js';
+import type { Position, Publication, SessionEvent } from './protocol.js';
 
 /** Where a publication stands, and how it came. */
 export interface PublicationInfo extends Position {
@@ -40,12 +40,19 @@ export class Channel {
   /** The last publication that was handed on, or that the server said is behind this subscription. */
   private position: Position | undefined;
   private settleReady!: { resolve: () => void; reject: (error: CourtsideError) => void };
-  readonly ready = new Promise<void>((resolve, reject) => (this.settleReady = { resolve, reject }));
+  private readonly settled = new Promise<void>((resolve, reject) => (this.settleReady = { resolve, reject }));
+  /** Somebody has asked for `ready`, and is told by it if the subscription fails. */
+  private isAwaited = false;
 
   constructor(private readonly port: ChannelPort, readonly name: string, since: Position | undefined) {
     this.position = since;
     // Whoever does not look at `ready` is told by the client's error event.
-    this.ready.catch(() => {});
+    this.settled.catch(() => {});
+  }
+
+  get ready(): Promise<void> {
+    this.isAwaited = true;
+    return this.settled;
   }
 
   get lastSeen(): Position | undefined {
@@ -100,12 +107,12 @@ export class Channel {
     return true;
   }
 
-  /** It is over for all listeners. */
-  ended(error: CourtsideError): void {
+  /** It is over for all listeners. Says whether anybody is told of it. */
+  ended(error: CourtsideError): boolean {
     this.active = false;
     this.hasEnded = true;
     this.settleReady.reject(error);
-    this.events.emit('ended', error);
+    return this.events.emit('ended', error) || this.isAwaited;
   }
 
   /** In another epoch offsets begin anew: none of it was seen. */

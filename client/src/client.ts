@@ -1,43 +1,22 @@
-import { Channel, type ChannelPort, type PublicationInfo, type Subscription } from './channel';
-import { ServerClock } from './clock';
-import { encode } from './codec';
-import { CourtsideError } from './errors';
-import { Emitter, type Off } from './events';
-import { Link, protocolError, type ClientState, type LinkOwner, type Retry } from './link';
-import { settle, type ConnectOptions, type Settings } from './options';
-import type { Action, JoinMode, Ping, Pong, Position, SessionEvent, Welcome } from './protocol';
-import { Pulse } from './pulse';
-import { Requests } from './requests';
-import { Room, type AnyRoom, type RoomPort, type RoomTypes } from './room';
-import { Session } from './session';
+import type { PublicationInfo, Subscription } from './channel.js';
+import { Channels } from './channels.js';
+import type { ClientEvents } from './client-events.js';
+import { ServerClock } from './clock.js';
+import { CourtsideError } from './errors.js';
+import { Emitter, type Off } from './events.js';
+import { Keep } from './keep.js';
+import { Link, protocolError, type ClientState, type LinkOwner } from './link.js';
+import { settle, type Address, type ConnectOptions, type Settings } from './options.js';
+import type { Limits, Pong, Position, SessionEvent, Welcome } from './protocol.js';
+import { Pulse } from './pulse.js';
+import { Requests } from './requests.js';
+import type { AnyRoom, Room, RoomTypes } from './room.js';
+import { Rooms, type JoinSettings } from './rooms.js';
+import { Sender, type Patience } from './sender.js';
+import { Session } from './session.js';
 
-/** What is gone after the server lost a session. Rooms were left, and channels go on by themselves. */
-export interface Loss {
-  /** `expired`, `unknown` (for example a server that was restarted) or `overflow` (it could keep no more); `protocol` where this side gave up. */
-  readonly reason: string;
-  /** The ids of the rooms that were left by it: join again what is still wanted. */
-  readonly rooms: readonly string[];
-  /** How many actions were never written, and so certainly had no effect. */
-  readonly unsent: number;
-  /** How many actions were written and never confirmed: they may have had an effect. */
-  readonly unknown: number;
-}
-
-/** The events of a client, with what their listeners are given. */
-export interface ClientEvents {
-  /** Any change between `connecting`, `open`, `reconnecting` and `closed`. */
-  state: [state: ClientState, previous: ClientState];
-  /** The server can be reached. `resumed`: the session before goes on and nothing was missed. */
-  open: [opening: { resumed: boolean; session: string }];
-  /** A connection failed and the client comes back by itself. */
-  retry: [retry: Retry];
-  /** The server no longer has the session: what belonged to it is gone. */
-  lost: [loss: Loss];
-  /** An error that answers no request. */
-  error: [error: CourtsideError];
-  /** The end. With an error where the page did not wish it. */
-  closed: [error: CourtsideError | undefined];
-}
+/** Why a session was given up that another page has gone on with. */
+const MOVED = 'moved';
 
 /** One session with a server, across as many connections as it takes. Made by {@link connect}. */
 export class Client {
@@ -48,32 +27,53 @@ export class Client {
   private readonly requests = new Requests();
   private readonly pulse: Pulse;
   private readonly serverClock = new ServerClock();
-  private readonly rooms = new Map<string, Room>();
-  private readonly channels = new Map<string, Channel>();
-  private readonly roomPort: RoomPort;
-  private readonly channelPort: ChannelPort;
+  private readonly sender: Sender;
+  private readonly rooms: Rooms;
+  private readonly channels: Channels;
+  private readonly keep: Keep | undefined;
+  private readonly stopPage: () => void;
+  /** Types of messages for which nobody listens, and of which that was said. */
+  private readonly unheard = new Set<string>();
   private opening: { resumed: boolean; session: string } | undefined;
+  /** The count of events at which a resumed session has caught up, and how many that is. */
+  private behind: { until: number; missed: number } | undefined;
   private closedBy: CourtsideError | undefined;
-  private gaveUp = false;
+  private gaveUp: string | undefined;
 
   /** @internal Use `connect`. */
-  constructor(url: string | URL, options: ConnectOptions) {
+  constructor(url: Address, options: ConnectOptions) {
     this.settings = settle(options);
-    const { clock, queueActions, queueBytes } = this.settings;
+    const { clock, queueActions, queueBytes, storage, pageOn } = this.settings;
+    const complain = (error: CourtsideError): void => this.complain(error);
     this.delivery = new Session({ actions: queueActions, bytes: queueBytes });
     this.pulse = new Pulse(clock);
-    this.roomPort = {
-      issue: (action) => this.issue(action),
-      request: (action) => this.request(action),
-      sync: (room) => this.sync(room),
-      complain: (error) => this.complain(error),
-    };
-    this.channelPort = {
-      subscribe: (channel, since) => this.subscribeOnWire(channel, since),
-      release: (channel) => this.releaseChannel(channel),
-    };
     this.link = new Link(url, this.settings, this.linkOwner());
-    this.link.start();
+    const { link } = this;
+    this.sender = new Sender(this.settings, this.delivery, this.requests, this.pulse, {
+      get isOpen() { return link.isOpen; },
+      write: (frame) => link.write(frame),
+      writePing: (frame) => link.writePing(frame),
+      mustNotBeClosed: () => this.mustNotBeClosed(),
+      complain,
+    });
+    this.rooms = new Rooms(this.sender, clock, {
+      issue: (action) => this.sender.issue(action),
+      request: (action, patience) => this.sender.request(action, patience),
+      // A room asks once, and then only after the answer, so there are never more of these than rooms. The state itself
+      // comes as an event; a refusal means that the room is about to end, which is told where it happens.
+      sync: (room) => void this.sender.ask({ action: 'sync', room }, () => {}, () => {}),
+      complain,
+      unheard: (room, type) => this.notHeard(room, type),
+    });
+    this.channels = new Channels(this.sender, () => this.state === 'closed', complain);
+    this.keep = storage && new Keep(storage, link.place);
+    const kept = this.keep?.take();
+    if (kept) {
+      this.delivery.restore(kept);
+      this.requests.skipTo(kept.nextId);
+    }
+    this.stopPage = pageOn({ hidden: (isKept) => this.hidden(isKept), shown: () => this.shown() });
+    link.start();
   }
 
   get state(): ClientState {
@@ -98,6 +98,11 @@ export class Client {
     return this.serverClock.at(this.settings.clock.now());
   }
 
+  /** The server's bounds that a client can meet; undefined before the first welcome. */
+  get limits(): Limits | undefined {
+    return this.sender.limits;
+  }
+
   on<K extends keyof ClientEvents>(name: K, listener: (...args: ClientEvents[K]) => void): Off {
     return this.events.on(name, listener);
   }
@@ -116,24 +121,28 @@ export class Client {
     });
   }
 
-  /** Joins a room of a kind: one that has a seat free, or a new one. `mode` narrows that. Rejects with the server's refusal. */
-  join<T extends RoomTypes = AnyRoom>(kind: string, options?: unknown, { mode }: { mode?: JoinMode } = {}): Promise<Room<T>> {
-    return this.request({ action: 'join', kind, ...(mode && { mode }), options });
+  /**
+   * Joins a room of a kind: one that has a seat free, or a new one. `mode` narrows that. Rejects with the server's refusal.
+   * After a reload with `storage`, it gives a room of this kind in which the page was before.
+   */
+  join<T extends RoomTypes = AnyRoom>(kind: string, options?: unknown, settings?: JoinSettings): Promise<Room<T>> {
+    const mode = settings?.mode;
+    return this.rooms.join({ action: 'join', kind, ...(mode && { mode }), options }, settings) as Promise<unknown> as Promise<Room<T>>;
   }
 
   /** Joins the room with this id. */
-  joinRoom<T extends RoomTypes = AnyRoom>(id: string, options?: unknown): Promise<Room<T>> {
-    return this.request({ action: 'join', room: id, options });
+  joinRoom<T extends RoomTypes = AnyRoom>(id: string, options?: unknown, settings?: Omit<JoinSettings, 'mode'>): Promise<Room<T>> {
+    return this.rooms.join({ action: 'join', room: id, options }, settings) as Promise<unknown> as Promise<Room<T>>;
   }
 
   /** Asks one of the server's own handlers. Rejects with its refusal. */
-  call<Reply = unknown>(type: string, data?: unknown): Promise<Reply> {
-    return this.request({ action: 'call', type, data });
+  call<Reply = unknown>(type: string, data?: unknown, patience?: Patience): Promise<Reply> {
+    return this.sender.request({ action: 'call', type, data }, patience);
   }
 
   /** Publishes to a channel, if the server lets clients do that there, and says at which offset. */
   publish(channel: string, data: unknown): Promise<number> {
-    return this.request({ action: 'publish', channel, data });
+    return this.sender.request({ action: 'publish', channel, data });
   }
 
   /**
@@ -142,19 +151,13 @@ export class Client {
    */
   subscribe<D = unknown>(name: string, listener: (data: D, info: PublicationInfo) => void, { since }: { since?: Position } = {}): Subscription {
     this.mustNotBeClosed();
-    let channel = this.channels.get(name);
-    if (channel) return channel.attach(listener);
-    channel = new Channel(this.channelPort, name, since);
-    const subscription = channel.attach(listener);
-    channel.begin();
-    this.channels.set(name, channel);
-    return subscription;
+    return this.channels.subscribe(name, listener, since);
   }
 
   /** Measures the round trip now, in milliseconds. Rejects with `not_connected` where there is no connection, or it breaks first. */
   ping(): Promise<number> {
     if (!this.link.isOpen) return Promise.reject(this.pulse.notConnected());
-    return new Promise((resolve, reject) => this.beat({ resolve, reject }));
+    return new Promise((resolve, reject) => this.sender.beat({ resolve, reject }));
   }
 
   /**
@@ -165,51 +168,102 @@ export class Client {
     this.link.cut(milliseconds);
   }
 
-  /** Leaves all rooms and closes for good. What waits for an answer rejects with `closed`. */
+  /** Ends a wait for the next attempt to connect, as for a button "Try again"; checks the connection where there is one. */
+  reconnectNow(): void {
+    this.mustNotBeClosed();
+    this.link.reconnectNow();
+  }
+
+  /**
+   * Ends the session for good: its rooms are left, and what is under way is given up. What waits for an answer rejects with
+   * `closed`. Where the server cannot be reached now, it is told in the background until the session's window has ended.
+   */
   close(): void {
-    // The end of a connection is no reason for the server to let go of a member.
-    for (const room of this.rooms.values()) room.leave().catch(() => {});
     this.link.close();
   }
 
   private linkOwner(): LinkOwner {
+    const { delivery } = this;
+    const gaveUp = (): string | undefined => this.gaveUp;
     return {
-      query: () => ({
-        resume: this.delivery.token,
-        received: this.delivery.token === undefined ? undefined : String(this.delivery.received),
-      }),
+      get isElsewhere() { return gaveUp() === MOVED; },
+      get canResume() { return delivery.token !== undefined; },
+      query: () => delivery.query(),
+      endQuery: () => delivery.endQuery(),
       welcome: (welcome, attemptedAt) => this.welcome(welcome, attemptedAt),
       event: (event, size) => {
-        this.delivery.arrived(event.event, size);
+        delivery.arrived(event.event, size);
         this.dispatch(event);
-        if (this.link.isOpen && this.delivery.wantsPing) this.beat();
+        this.checkCaughtUp();
+        if (this.link.isOpen && delivery.wantsPing) this.sender.beat();
       },
-      garbage: () => this.giveUp(),
-      beat: () => this.beat(),
+      garbage: () => this.giveUp('protocol'),
+      beat: () => this.sender.beat(),
       dropped: () => this.pulse.dropped(),
       stateChanged: (state, previous) => {
         this.events.emit('state', state, previous);
-        if (state === 'open' && this.link.isOpen && this.opening) this.events.emit('open', this.opening);
+        if (state !== 'open' || !this.link.isOpen || !this.opening) return;
+        this.events.emit('open', this.opening);
+        this.checkCaughtUp();
       },
       retry: (retry) => {
         if (!this.events.emit('retry', retry) && retry.attempt === 1) console.warn(`courtside: ${retry.error.message} Trying again.`);
       },
+      unauthorized: (refusal) => void this.events.emit('unauthorized', refusal),
       closed: (error) => this.ended(error),
     };
+  }
+
+  /** The page goes. Without a storage nobody comes back for its session, unless the browser keeps the page as it is. */
+  private hidden(isKept: boolean): void {
+    if (this.keep) this.keep.write(this.delivery.keep(this.requests.unused));
+    else if (!isKept) this.close();
+  }
+
+  /** The browser shows the page again as it was. */
+  private shown(): void {
+    if (this.keep && !this.keep.takeBack()) {
+      this.giveUp(MOVED);
+      return this.link.breakOff(new CourtsideError('disconnected', 'Another page has gone on with this session.'));
+    }
+    this.link.wake();
   }
 
   private welcome(welcome: Welcome, attemptedAt: number): void {
     const outcome = this.delivery.welcome(welcome);
     if (outcome === 'broken') {
-      this.giveUp();
+      this.giveUp('protocol');
       return this.link.breakOff(protocolError(`it confirms ${welcome.received} actions, which is not what was sent`));
     }
-    this.opening = { resumed: outcome === 'resumed', session: welcome.session };
+    const goesOn = outcome === 'resumed' || outcome === 'restored';
+    this.opening = { resumed: goesOn, session: welcome.session };
+    this.behind = undefined;
+    if (goesOn && welcome.sent !== undefined) this.behind = { until: welcome.sent, missed: Math.max(0, welcome.sent - this.delivery.received) };
     this.serverClock.sample(attemptedAt, this.settings.clock.now(), welcome.time);
-    const tellLoss = outcome === 'lost' ? this.beginAnew(welcome.reason ?? 'unknown') : undefined;
-    this.flush();
-    this.beat();
-    tellLoss?.();
+    this.sender.welcomed(welcome.limits);
+    let tell: (() => void) | undefined;
+    if (outcome === 'lost') tell = this.beginAnew(welcome.reason ?? 'unknown');
+    else if (outcome === 'restored') tell = this.inherit(welcome);
+    this.sender.flush();
+    this.sender.beat();
+    tell?.();
+  }
+
+  /** The session of the page before this one goes on. */
+  private inherit({ rooms = [], subscriptions = [] }: Welcome): () => void {
+    const inherited = this.rooms.inherit(rooms);
+    return () => {
+      this.events.emit('restored', { rooms: inherited, channels: subscriptions });
+      if (this.state !== 'closed') this.channels.inherited(subscriptions);
+    };
+  }
+
+  private checkCaughtUp(): void {
+    const { behind } = this;
+    // Whoever listens hears first that the connection is there.
+    if (!behind || this.delivery.received < behind.until || this.state !== 'open') return;
+    this.behind = undefined;
+    this.events.emit('caughtup', { missed: behind.missed });
   }
 
   /**
@@ -217,27 +271,26 @@ export class Client {
    * sign in or join again before its next word makes sense, and only it knows that.
    */
   private beginAnew(told: string): () => void {
-    const reason = this.gaveUp ? 'protocol' : told;
-    this.gaveUp = false;
+    const reason = this.gaveUp ?? told;
+    this.gaveUp = undefined;
     const remains = this.delivery.renew();
     const unsent = new Set(remains.filter(({ written }) => !written).map(({ id }) => id));
-    const rooms = [...this.rooms.values()];
-    this.rooms.clear();
+    const rooms = this.rooms.lost(reason);
     this.requests.rejectAll((id) => {
       const sent = !unsent.has(id);
       const advice = sent ? 'It may or may not have been carried out: check before repeating it.' : 'It was never sent: repeat it if it is still wanted.';
       return new CourtsideError('session_lost', `The server no longer has this session (${reason}), so this request gets no answer. ${advice}`, { sent });
     });
-    for (const channel of this.channels.values()) channel.begin();
+    this.channels.renew();
     return () => {
-      for (const room of rooms) room.receiveLeft(reason);
+      rooms.tell();
       const never = remains.filter(({ written }) => !written).length;
-      this.events.emit('lost', { reason, rooms: rooms.map(({ id }) => id), unsent: never, unknown: remains.length - never });
+      this.events.emit('lost', { reason, rooms: rooms.ids, unsent: never, unknown: remains.length - never });
     };
   }
 
-  private giveUp(): void {
-    this.gaveUp = true;
+  private giveUp(why: string): void {
+    this.gaveUp = why;
     this.delivery.forget();
   }
 
@@ -250,14 +303,10 @@ export class Client {
       case 'state':
       case 'patch':
         return this.rooms.get(event.room)?.receive(event);
-      case 'joined': {
-        const room = new Room(this.roomPort, event.room, event.kind, event.member);
-        this.rooms.set(event.room, room);
-        return void this.requests.resolve(event.id, room);
-      }
+      case 'joined':
+        return void this.requests.resolve(event.id, this.rooms.joined(event));
       case 'left':
-        this.rooms.get(event.room)?.receiveLeft(event.reason);
-        this.rooms.delete(event.room);
+        this.rooms.left(event);
         return void this.requests.resolve(event.id, undefined);
       case 'reply':
         return void this.requests.resolve(event.id, event.data);
@@ -268,10 +317,9 @@ export class Client {
       case 'unsubscribed':
         // With an `id` it answers this client's own wish.
         if (event.id !== undefined) return void this.requests.resolve(event.id, undefined);
-        if (this.channels.get(event.channel)?.unsubscribed(event.reason)) this.channels.delete(event.channel);
-        return;
+        return this.channels.unsubscribed(event);
       case 'publication':
-        return this.channels.get(event.channel)?.publication(event);
+        return this.channels.publication(event);
       case 'error':
         return this.serverError(event);
       default:
@@ -281,7 +329,7 @@ export class Client {
 
   private pong(pong: Pong): void {
     if (!this.delivery.confirm(pong.received)) {
-      this.giveUp();
+      this.giveUp('protocol');
       return this.link.breakOff(protocolError(`it confirms ${pong.received} actions, which is not what was sent`));
     }
     const span = this.pulse.answered(pong.id);
@@ -299,88 +347,20 @@ export class Client {
     if (!this.events.emit('error', error)) console.warn(`courtside: ${error.code}: ${error.message}`);
   }
 
-  private issue(action: Action, id?: number, beyondBounds = false): void {
-    this.mustNotBeClosed();
-    const { action: name, ...fields } = action;
-    // The head of a frame, by which the server routes it, stands before the content.
-    const frame = encode({ action: name, id, ...fields } as Action, this.settings.format);
-    if (beyondBounds) this.delivery.pushAlways(frame, id);
-    else this.delivery.push(frame, id);
-    this.flush();
-  }
-
-  private request<R>(action: Action): Promise<R> {
-    return new Promise((resolve, reject) => {
-      if (this.requests.size >= this.settings.queueActions) {
-        throw new CourtsideError('queue_full', `${this.requests.size} requests wait for an answer, and no more may: wait for some, or raise queueActions.`, { sent: false });
-      }
-      const id = this.requests.nextId();
-      this.issue(action, id);
-      this.requests.wait<R>(id, resolve, reject);
-    });
-  }
-
-  private subscribeOnWire(channel: Channel, since: Position | undefined): void {
-    const id = this.requests.nextId();
-    // A page that subscribes is bounded like any request; a new session's own subscriptions must all be said.
-    const again = this.channels.get(channel.name) === channel;
-    this.issue({ action: 'subscribe', channel: channel.name, ...(since && { since }) }, id, again);
-    this.requests.wait<Extract<SessionEvent, { event: 'subscribed' }>>(
-      id,
-      (event) => {
-        if (this.channels.get(channel.name) === channel) channel.subscribed(event);
-      },
-      (error) => {
-        // A lost session is no end: the channel begins again in the next one.
-        if (error.code === 'session_lost' || this.channels.get(channel.name) !== channel) return;
-        this.channels.delete(channel.name);
-        channel.ended(error);
-        if (error.code !== 'closed') this.complain(new CourtsideError(error.code, `Subscribing to "${channel.name}" was refused: ${error.message}`));
-      },
-    );
-  }
-
-  /** A room asks once, and then only after the answer, so there are never more of these than rooms. */
-  private sync(room: string): void {
-    const id = this.requests.nextId();
-    this.issue({ action: 'sync', room }, id, true);
-    // The state itself comes as an event. A refusal means that the room is about to end, which is told where it happens.
-    this.requests.wait(id, () => {}, () => {});
-  }
-
-  private releaseChannel(channel: Channel): void {
-    if (this.channels.get(channel.name) !== channel) return;
-    this.channels.delete(channel.name);
-    if (this.state === 'closed') return;
-    const id = this.requests.nextId();
-    this.issue({ action: 'unsubscribe', channel: channel.name }, id, true);
-    this.requests.wait(id, () => {}, () => {});
-  }
-
-  /** Writes what the connection has not carried yet. */
-  private flush(): void {
-    if (!this.link.isOpen) return;
-    for (const frame of this.delivery.unwritten()) this.link.write(frame);
-    if (this.delivery.wantsPing) this.beat();
-  }
-
-  private beat(waiting?: { resolve: (roundTrip: number) => void; reject: (error: CourtsideError) => void }): void {
-    const id = this.requests.nextId();
-    const ping: Ping = { action: 'ping', received: this.delivery.received, id };
-    this.pulse.sent(id, waiting);
-    this.delivery.pinged();
-    this.link.writePing(encode(ping, this.settings.format));
+  private notHeard(room: string, type: string): void {
+    if (this.unheard.has(type)) return;
+    // Types are the application's, so there are few; were there many, the first are enough.
+    if (this.unheard.size < 100) this.unheard.add(type);
+    else return;
+    console.warn(`courtside: the room ${room} sent a message of type "${type}", and nobody listens for it: register with room.on("${type}", …), or with room.onMessage for all. This is said once for each type.`);
   }
 
   private ended(error: CourtsideError | undefined): void {
     this.closedBy = error;
-    const rooms = [...this.rooms.values()];
-    const channels = [...this.channels.values()];
-    this.rooms.clear();
-    this.channels.clear();
+    this.stopPage();
     this.requests.rejectAll(() => this.closedError());
-    for (const room of rooms) room.receiveLeft('closed');
-    for (const channel of channels) channel.ended(this.closedError());
+    this.rooms.closed();
+    this.channels.ended(this.closedError());
     if (!this.events.emit('closed', error) && error) console.error(`courtside: ${error.message} The connection is closed and will not come back by itself.`);
   }
 
@@ -399,6 +379,6 @@ export class Client {
  * Returns at once: whatever is called before the server has answered is sent when it has.
  * `url` may be a path of the page's own host, such as `'/ws'`. Throws `bad_url` or `no_websocket` where it can never work.
  */
-export function connect(url: string | URL, options: ConnectOptions = {}): Client {
+export function connect(url: Address, options: ConnectOptions = {}): Client {
   return new Client(url, options);
 }

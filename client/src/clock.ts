@@ -14,6 +14,28 @@ export const systemClock: Clock = {
   clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
 };
 
+/** What a platform's timers can wait: they keep milliseconds in 31 bits, and take more than that for nothing at all. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** One timer, which can wait for any time: what is too long for the platform is waited for in parts, and Infinity never ends. */
+export class Timer {
+  private handle: unknown;
+
+  constructor(private readonly clock: Clock) {}
+
+  /** Calls back once after `ms` milliseconds, in place of what was set before. */
+  set(ms: number, callback: () => void): void {
+    this.clear();
+    const part = Math.min(ms, LONGEST_MS);
+    this.handle = this.clock.setTimeout(() => (part < ms ? this.set(ms - part, callback) : callback()), part);
+  }
+
+  clear(): void {
+    this.clock.clearTimeout(this.handle);
+    this.handle = undefined;
+  }
+}
+
 interface Sample {
   readonly roundTrip: number;
   readonly offset: number;

@@ -1,24 +1,44 @@
-import { encode as pack } from '@msgpack/msgpack';
-import { CourtsideError, reasonOf } from './errors';
-import type { Action, Format, Ping, ServerEvent } from './protocol';
-import { Packed, Reader } from './reader';
-import { put, type Node } from './tree';
+import { CourtsideError, reasonOf } from './errors.js';
+import type { Action, Format, Ping, ServerEvent } from './protocol.js';
+import { Packed, Reader } from './reader.js';
+import { put, type Node } from './tree.js';
+import { pack } from './writer.js';
 
 /** One WebSocket message: text holds JSON, bytes hold MessagePack. */
-export type Frame = string | Uint8Array<ArrayBuffer>;
+export type Frame = string | Uint8Array;
 
 /** How large a frame is. For text it is counted in UTF-16 units, which costs nothing and is near enough for a bound. */
 export function sizeOf(frame: Frame): number {
   return frame.length;
 }
 
-/** Writes an action at once, so that what the page does to its objects afterwards changes nothing. */
+/** Whether a frame has more bytes on the wire than this. */
+export function isLongerThan(frame: Frame, bytes: number): boolean {
+  if (frame.length > bytes) return true;
+  // A unit of UTF-16 is three bytes at most: most frames are short enough to need no counting.
+  if (typeof frame !== 'string' || frame.length * 3 <= bytes) return false;
+  return byteLength(frame) > bytes;
+}
+
+/** How many bytes a frame has on the wire. */
+export function byteLength(frame: Frame): number {
+  return typeof frame === 'string' ? new TextEncoder().encode(frame).length : frame.length;
+}
+
+/** Half of a pair of UTF-16, escaped as JSON.stringify does it where its other half is missing. No text in UTF-8 can hold one. */
+const HALF_PAIR = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g;
+
+/**
+ * Writes an action at once, so that what the page does to its objects afterwards changes nothing.
+ * In either format it is what `JSON.stringify` makes of it: a Date is a text, undefined is left out, NaN is null.
+ */
 export function encode(action: Action | Ping, format: Format): Frame {
   try {
-    return format === 'json' ? JSON.stringify(action) : pack(action, { ignoreUndefined: true });
+    if (format === 'msgpack') return pack(action);
+    const text = JSON.stringify(action);
+    return text.includes('\\ud') ? text.replace(HALF_PAIR, '$1\ufffd') : text;
   } catch (thrown) {
-    const name = format === 'json' ? 'JSON' : 'MessagePack';
-    throw new CourtsideError('bad_data', `The data cannot be written as ${name} (${reasonOf(thrown)}): send plain objects, arrays, strings, numbers, booleans and null.`, { cause: thrown });
+    throw new CourtsideError('bad_data', `The data cannot be sent (${reasonOf(thrown)}): send what JSON.stringify can write, such as plain objects, arrays, strings, numbers, booleans and null.`, { cause: thrown });
   }
 }
 

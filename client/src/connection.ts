@@ -1,7 +1,7 @@
-import { decode, type Frame } from './codec';
-import { reasonOf } from './errors';
-import type { ServerEvent } from './protocol';
-import type { Socket, SocketClass } from './options';
+import { decode, type Frame } from './codec.js';
+import { reasonOf } from './errors.js';
+import type { ServerEvent } from './protocol.js';
+import type { Socket, SocketClass } from './options.js';
 
 /** Who is told what happens on one connection. After `abandon`, nobody is told anything. */
 export interface ConnectionListener {
@@ -15,24 +15,24 @@ export interface ConnectionListener {
 export class Connection {
   private socket: Socket | undefined;
 
-  constructor(WebSocket: SocketClass, url: string, listener: ConnectionListener) {
+  constructor(WebSocket: SocketClass, url: string, private listener: ConnectionListener) {
     const socket = (this.socket = new WebSocket(url));
     socket.binaryType = 'arraybuffer';
-    socket.onmessage = ({ data }) => {
+    socket.onmessage = ({ data }: { data: unknown }) => {
       if (this.socket !== socket) return;
       let event: ServerEvent;
       try {
         event = decode(data as string | ArrayBuffer);
       } catch (thrown) {
-        listener.garbage(reasonOf(thrown));
+        this.listener.garbage(reasonOf(thrown));
         return;
       }
-      listener.event(event, typeof data === 'string' ? data.length : (data as ArrayBuffer).byteLength);
+      this.listener.event(event, typeof data === 'string' ? data.length : (data as ArrayBuffer).byteLength);
     };
-    socket.onclose = ({ code, reason }) => {
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       if (this.socket !== socket) return;
       this.socket = undefined;
-      listener.closed(code, reason);
+      this.listener.closed(code, reason);
     };
     // An error is always followed by `close`, and a browser says nothing about it for fear of leaking.
     socket.onerror = () => {};
@@ -48,6 +48,20 @@ export class Connection {
       this.socket?.send(frame);
     } catch {
       // The socket closes under our hands: `closed` follows, and the frame waits in the session's queue.
+    }
+  }
+
+  /** From now on somebody else is told what happens. */
+  handOver(listener: ConnectionListener): void {
+    this.listener = listener;
+  }
+
+  /** Begins the closing handshake, behind what was written; `closed` says how it ended. */
+  close(code: number): void {
+    try {
+      this.socket?.close(code, '');
+    } catch {
+      // It is gone either way, and `closed` follows.
     }
   }
 

@@ -1,5 +1,5 @@
-import { guarded } from './events';
-import { entry, isNode, type Node } from './tree';
+import { guarded } from './events.js';
+import { entry, isNode, type Node } from './tree.js';
 
 /** Is told what becomes of the entities of one map in a state. Each part may be left out. */
 export interface EntityListener<E> {

@@ -3,8 +3,10 @@
  *
  * | code | what happened |
  * | --- | --- |
- * | `bad_url`, `no_websocket` | `connect` was given something that cannot work |
- * | `bad_data` | a value cannot be written in the session's format |
+ * | `bad_url`, `no_websocket`, `bad_option` | something was given that cannot work |
+ * | `bad_data` | a value is none that JSON.stringify can write |
+ * | `too_big` | a message is longer than the server takes; it was not sent |
+ * | `aborted`, `timeout` | the request was given up by its signal or its time; see `sent` |
  * | `queue_full` | the bound on unacknowledged actions or open requests is reached |
  * | `session_lost` | the server no longer has the session; see `sent` |
  * | `room_left` | the room was left before |
@@ -16,7 +18,7 @@
  * | `bad_hash` | a whole state does not have the hash that the server says |
  */
 export type OwnErrorCode =
-  | 'bad_url' | 'no_websocket' | 'bad_data' | 'queue_full' | 'session_lost' | 'room_left' | 'closed' | 'not_connected'
+  | 'bad_url' | 'no_websocket' | 'bad_option' | 'bad_data' | 'too_big' | 'aborted' | 'timeout' | 'queue_full' | 'session_lost' | 'room_left' | 'closed' | 'not_connected'
   | 'connect_failed' | 'disconnected' | 'token_failed' | 'protocol' | 'goodbye' | 'unheard' | 'bad_hash';
 
 /** Every error of this client, and every `error` event of the server: a `code` for programs, a `message` for people. */

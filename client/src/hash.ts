@@ -1,4 +1,4 @@
-import type { Node } from './tree';
+import type { Node } from './tree.js';
 
 // FNV-1a, 32 bits.
 const BASIS = 0x811c9dc5;

@@ -7,17 +7,21 @@
 // A room's state is in state.ts, which merges what comes (merge.ts) and checks it (hash.ts). What shows a state smoothly, and
 // ahead of the server, stands apart and knows nothing of rooms: interpolation.ts with ticks.ts, and prediction.ts.
 
-export { connect, type Client, type ClientEvents, type Loss } from './client';
-export type { Gap, PublicationInfo, Subscription } from './channel';
-export type { Clock } from './clock';
-export type { EntityListener } from './entities';
-export { CourtsideError, type OwnErrorCode } from './errors';
-export type { Off } from './events';
-export { Interpolation, lerp, lerpAngle, lerpEach, type InterpolationOptions, type Lerp } from './interpolation';
-export type { ClientState, Retry } from './link';
-export type { ConnectOptions, Socket, SocketClass } from './options';
-export type { At, EntityAt, Path, PathIn } from './path';
-export { Prediction, type PredictionOptions } from './prediction';
-export { CLOSE_CODES, type CloseCode, type Format, type JoinMode, type Position } from './protocol';
-export type { AnyRoom, Content, Room, RoomTypes } from './room';
-export { TickClock, type TickClockOptions } from './ticks';
+export { connect, type Client } from './client.js';
+export type { ClientEvents, Loss } from './client-events.js';
+export type { Gap, PublicationInfo, Subscription } from './channel.js';
+export type { Clock } from './clock.js';
+export type { EntityListener } from './entities.js';
+export { CourtsideError, type OwnErrorCode } from './errors.js';
+export type { Off } from './events.js';
+export { Interpolation, lerp, lerpAngle, lerpEach, type InterpolationOptions, type Lerp } from './interpolation.js';
+export type { ClientState, Retry } from './link.js';
+export type { Address, ConnectOptions, Credential, Socket, SocketClass, TokenStorage } from './options.js';
+export type { PageListener } from './page.js';
+export type { At, EntityAt, NoSuchPlace, Path, PathIn } from './path.js';
+export { Prediction, type PredictionOptions } from './prediction.js';
+export { CLOSE_CODES, type CloseCode, type Format, type JoinMode, type Limits, type Position } from './protocol.js';
+export type { AnyRoom, Content, Room, RoomTypes, Seat } from './room.js';
+export type { JoinSettings } from './rooms.js';
+export type { Patience, Signal } from './sender.js';
+export { TickClock, type TickClockOptions } from './ticks.js';

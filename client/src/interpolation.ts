@@ -1,4 +1,4 @@
-import { entry, put } from './tree';
+import { entry, put } from './tree.js';
 
 /** What is between two values: `from` at part 0, `to` at part 1, and beyond `to` at parts above 1. It changes neither. */
 export type Lerp<S> = (from: S, to: S, part: number) => S;

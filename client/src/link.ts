@@ -1,11 +1,13 @@
-import { Backoff } from './backoff';
-import { resolveAddress, withQuery } from './address';
-import type { Frame } from './codec';
-import { Connection } from './connection';
-import { CourtsideError, reasonOf } from './errors';
-import { Heartbeat } from './heartbeat';
-import type { Settings, SocketClass } from './options';
-import { closePolicy, type Goodbye, type Pong, type SessionEvent, type Welcome } from './protocol';
+import { Backoff } from './backoff.js';
+import { resolveAddress, withQuery } from './address.js';
+import type { Frame } from './codec.js';
+import { Timer } from './clock.js';
+import { Connection, type ConnectionListener } from './connection.js';
+import { CourtsideError, reasonOf } from './errors.js';
+import { Farewell } from './farewell.js';
+import { Heartbeat } from './heartbeat.js';
+import { badOption, type Address, type Credential, type Settings, type SocketClass } from './options.js';
+import { CLOSE_AWAY, CLOSE_DONE, CLOSE_SUPERSEDED, CLOSE_UNAUTHORIZED, closePolicy, type Goodbye, type Pong, type SessionEvent, type Welcome } from './protocol.js';
 
 /**
  * `connecting` until the first welcome, `open` while the server can be reached, `reconnecting` between,
@@ -25,8 +27,14 @@ export interface Retry {
 
 /** The client above the link. */
 export interface LinkOwner {
+  /** Whether there is a session that could be resumed. */
+  readonly canResume: boolean;
+  /** Whether another page goes on with the session that this one has given up. */
+  readonly isElsewhere: boolean;
   /** What the next attempt says of the session. */
   query(): Record<string, string | undefined>;
+  /** What an attempt says that only ends the session, or undefined where there is none. */
+  endQuery(): Record<string, string> | undefined;
   /** The server's first word. The owner takes the connection into use, or calls `breakOff`. */
   welcome(welcome: Welcome, attemptedAt: number): void;
   event(event: SessionEvent | Pong, size: number): void;
@@ -38,6 +46,8 @@ export interface LinkOwner {
   dropped(): void;
   stateChanged(state: ClientState, previous: ClientState): void;
   retry(retry: Retry): void;
+  /** The server refused the credential. */
+  unauthorized(refusal: CourtsideError): void;
   /** The end. Without an error, the page wished it. */
   closed(error: CourtsideError | undefined): void;
 }
@@ -45,11 +55,9 @@ export interface LinkOwner {
 /** A connection that lived this long after its welcome was a good one: the next failure is the first again. */
 const STABLE_MS = 5000;
 const DEFAULT_PING_MS = 10_000;
+/** How long a session outlives its connection, where no welcome has said so. */
+const DEFAULT_WINDOW_MS = 30_000;
 const PROTOCOL = 1;
-
-/** Abandoned by this side: the session goes on, as after any code of the family that comes back. */
-const CLOSE_ABANDONED = 4000;
-const CLOSE_DONE = 1000;
 
 /**
  * Keeps one connection alive as long as the server and the page want one.
@@ -67,7 +75,17 @@ export class Link {
   private connection: Connection | undefined;
   private heartbeat: Heartbeat | undefined;
   private goodbye: Goodbye | undefined;
-  private timer: unknown;
+  private readonly timer: Timer;
+  private windowMs = DEFAULT_WINDOW_MS;
+  /** Whether the attempt that is under way asks for a session. */
+  private resumes = false;
+  /**
+   * An attempt to resume came to nothing, and nobody knows whether the server has seen it. It may still get there, and be
+   * taken for somebody else: once for each, `superseded` is not believed.
+   */
+  private hasStray = false;
+  /** The credential was refused, and no welcome came since. */
+  private wasRefused = false;
   /** Grows with every attempt and every end of one, so that a late credential knows that it is late. */
   private serial = 0;
   private attemptedAt = 0;
@@ -75,7 +93,7 @@ export class Link {
   /** No wake-up shortens a wait that ends here: the server or the page asked for it. */
   private barredUntil = -Infinity;
 
-  constructor(url: string | URL, private readonly settings: Settings, private readonly owner: LinkOwner) {
+  constructor(url: Address, private readonly settings: Settings, private readonly owner: LinkOwner) {
     this.address = resolveAddress(url);
     const given = settings.WebSocket ?? (globalThis as { WebSocket?: unknown }).WebSocket as SocketClass | undefined;
     if (!given) {
@@ -83,6 +101,7 @@ export class Link {
     }
     this.WebSocket = given;
     this.backoff = new Backoff(settings.backoffBaseMs, settings.backoffCapMs, settings.random);
+    this.timer = new Timer(settings.clock);
     this.stopWaking = settings.wakeOn(() => this.wake());
   }
 
@@ -92,6 +111,7 @@ export class Link {
   }
 
   start(): void {
+    if (this.owner.canResume) this.backoff.hurry(this.settings.clock.now(), this.windowMs);
     if (this.phase === 'waiting') this.attempt();
   }
 
@@ -111,47 +131,92 @@ export class Link {
     else if (this.phase === 'waiting' && this.settings.clock.now() >= this.barredUntil) this.attempt();
   }
 
+  /** As `wake`, and whoever asked for a wait asks for its end by this. */
+  reconnectNow(): void {
+    this.barredUntil = -Infinity;
+    this.wake();
+  }
+
   /** Drops a connection that is of no use any more; the next follows. */
   breakOff(error: CourtsideError): void {
-    this.connection?.abandon(CLOSE_ABANDONED, error.code);
+    // A session that nobody goes on with is not to keep its seats.
+    const isOver = this.phase === 'welcomed' && !this.owner.canResume && !this.owner.isElsewhere;
+    this.connection?.abandon(isOver ? CLOSE_DONE : CLOSE_AWAY, error.code);
     this.failed(error);
   }
 
   cut(ms: number): void {
+    if (typeof ms !== 'number' || Number.isNaN(ms)) throw badOption('cut() takes a number of milliseconds', ms);
     if (this.phase === 'ended') return;
-    this.connection?.abandon(CLOSE_ABANDONED, 'cut');
+    this.connection?.abandon(CLOSE_AWAY, 'cut');
     this.failed(new CourtsideError('disconnected', 'The page cut the connection.'), Math.max(0, ms));
   }
 
+  /** Ends the session, whatever is under way: what the server cannot be told at once, it is told in the background. */
   close(): void {
+    const { connection, phase, settings, backoff } = this;
+    if (phase === 'ended') return;
+    this.connection = undefined;
+    if (phase === 'welcomed' && this.owner.canResume) backoff.hurry(settings.clock.now(), this.windowMs);
+    const farewell = new Farewell({
+      settings,
+      backoff,
+      open: async (listener) => {
+        const token = await this.credential();
+        const query = this.owner.endQuery();
+        return query && this.connect(query, token, listener);
+      },
+      done: () => stopWaking(),
+    });
     this.end(undefined);
+    const stopWaking = settings.wakeOn(() => farewell.wake());
+    farewell.begin(connection, phase === 'welcomed');
   }
 
   private attempt(): void {
     this.phase = 'attempting';
+    this.resumes = false;
     const serial = ++this.serial;
-    const { connectTimeoutMs, accessToken } = this.settings;
-    this.arm(connectTimeoutMs, () => {
-      this.breakOff(new CourtsideError('connect_failed', `No welcome came from ${this.place} within ${connectTimeoutMs} ms: is it a Courtside server, and is it reachable?`));
+    const { clock, connectTimeoutMs } = this.settings;
+    const patience = this.backoff.patience(clock.now(), connectTimeoutMs);
+    this.timer.set(patience, () => {
+      this.breakOff(new CourtsideError('connect_failed', `No welcome came from ${this.place} within ${Math.round(patience)} ms: is it a Courtside server, and is it reachable?`));
     });
-    if (typeof accessToken !== 'function') return this.open(accessToken);
     const refused = (thrown: unknown): void => {
       if (serial === this.serial) this.failed(new CourtsideError('token_failed', `The accessToken function failed (${reasonOf(thrown)}).`, { cause: thrown }));
     };
     try {
-      const token = accessToken();
-      if (typeof token === 'string') return this.open(token);
+      const token = this.credential();
+      if (!(token instanceof Promise)) return this.open(token);
       token.then((late) => { if (serial === this.serial) this.open(late); }, refused);
     } catch (thrown) {
       refused(thrown);
     }
   }
 
+  /** What the page shows as its credential now. */
+  private credential(): string | undefined | Promise<string | undefined> {
+    const { accessToken } = this.settings;
+    const checked = (token: Credential): string | undefined => {
+      if (token !== undefined && token !== null && typeof token !== 'string') throw new TypeError(`it returned ${typeof token === 'object' ? 'an object' : String(token)}: return a text, or undefined for a guest`);
+      return token ?? undefined;
+    };
+    if (typeof accessToken !== 'function') return checked(accessToken);
+    const token = accessToken();
+    const isLate = typeof (token as { then?: unknown } | null | undefined)?.then === 'function';
+    return isLate ? Promise.resolve(token).then(checked) : checked(token as Credential);
+  }
+
+  private connect(query: Record<string, string | undefined>, token: string | undefined, listener: ConnectionListener): Connection {
+    return new Connection(this.WebSocket, withQuery(this.address, { format: this.settings.format, ...query, access_token: token }), listener);
+  }
+
   private open(token: string | undefined): void {
     this.attemptedAt = this.settings.clock.now();
-    const url = withQuery(this.address, { format: this.settings.format, ...this.owner.query(), access_token: token });
+    const query = this.owner.query();
+    this.resumes = query.resume !== undefined;
     try {
-      const connection: Connection = new Connection(this.WebSocket, url, {
+      const connection: Connection = this.connect(query, token, {
         event: (event, size) => {
           if (event.event === 'goodbye') this.goodbye = event;
           else if (event.event === 'welcome') this.welcomed(connection, event);
@@ -183,6 +248,10 @@ export class Link {
     const previous = this.state;
     this.phase = 'welcomed';
     this.state = 'open';
+    this.wasRefused = false;
+    if (!welcome.resumed) this.hasStray = false;
+    this.backoff.relax();
+    if (welcome.window_ms > 0) this.windowMs = welcome.window_ms;
     this.welcomedAt = clock.now();
     this.heartbeat = new Heartbeat(welcome.ping_ms > 0 ? welcome.ping_ms : DEFAULT_PING_MS, pongTimeoutMs, this.welcomedAt);
     this.armHeartbeat();
@@ -191,35 +260,66 @@ export class Link {
     if (this.connection === connection) this.owner.stateChanged('open', previous);
   }
 
-  private closed(code: number, reason: string): void {
-    const policy = closePolicy(code);
-    const told = reason || this.goodbye?.reason;
-    const said = told ? ` The server said: ${told}.` : '';
+  private closed(closeCode: number, reason: string): void {
+    const { goodbye } = this;
+    this.connection = undefined;
+    const code = goodbye?.code ?? closeCode;
+    const told = reason || goodbye?.reason;
+    const said = told ? ` The server said: ${told}${goodbye?.error ? ` (${goodbye.error})` : ''}.` : '';
+    if (code === CLOSE_UNAUTHORIZED) return this.refused(said);
+    if (code === CLOSE_SUPERSEDED && this.hasStray) {
+      this.hasStray = this.resumes = false;
+      this.goodbye = undefined;
+      return this.failed(new CourtsideError('disconnected', 'An attempt that this client had given up reached the server late and took its place.'));
+    }
+    const policy = closePolicy(closeCode);
     if (!policy.comesBack) return this.end(new CourtsideError(policy.name, policy.meaning + said));
     this.failed(
       this.phase === 'welcomed'
         ? new CourtsideError('disconnected', policy.meaning + said)
-        : new CourtsideError('connect_failed', `No connection to ${this.place}: the server is down, cannot be reached, or refused this page or its credential (browsers do not say which; the server’s log does).${said}`),
+        : new CourtsideError('connect_failed', `No connection to ${this.place}: the server is down, cannot be reached, or refused this page (browsers do not say which; the server’s log does).${said}`),
     );
   }
 
-  /** The connection is gone, or never came to be. Plans the next attempt, unless the server said that there shall be none. */
-  private failed(error: CourtsideError, cutMs?: number): void {
+  /** The server does not accept the credential. Only a function can give another one, and is asked once. */
+  private refused(said: string): void {
+    const { goodbye, phase } = this;
+    const { name, meaning } = closePolicy(CLOSE_UNAUTHORIZED);
+    const refusal = new CourtsideError(goodbye?.error ?? name, goodbye?.reason || meaning);
+    const isFinal = this.wasRefused || typeof this.settings.accessToken !== 'function';
+    this.wasRefused = true;
+    this.resumes = false;
+    this.goodbye = undefined;
+    this.owner.unauthorized(refusal);
+    // A listener may have closed the client.
+    if (this.phase === 'ended') return;
+    const error = new CourtsideError(name, meaning + said, { cause: refusal });
+    if (isFinal) return this.end(error);
+    // A server that says so after its welcome is met with a backoff.
+    this.failed(error, phase === 'attempting' ? 0 : undefined);
+  }
+
+  /** The connection is gone, or never came to be. Plans the next attempt, by the backoff or after `waitMs`, unless the server said that there shall be none. */
+  private failed(error: CourtsideError, waitMs?: number): void {
     const { clock, random } = this.settings;
-    const { goodbye, welcomedAt } = this;
+    const { goodbye, welcomedAt, backoff } = this;
     const now = clock.now();
+    if (this.phase === 'attempting' && this.resumes && !goodbye) this.hasStray = true;
     this.forgetConnection();
     if (goodbye && !goodbye.reconnect) {
-      return this.end(new CourtsideError('goodbye', `The server ended the connection for good (code ${goodbye.code}): ${goodbye.reason || 'it gave no reason'}.`));
+      const why = goodbye.error ? ` (${goodbye.error})` : '';
+      return this.end(new CourtsideError('goodbye', `The server ended the connection for good (code ${goodbye.code}): ${goodbye.reason || 'it gave no reason'}${why}.`));
     }
     this.phase = 'waiting';
-    if (welcomedAt !== undefined && now - welcomedAt >= STABLE_MS) this.backoff.reset();
+    if (welcomedAt !== undefined && now - welcomedAt >= STABLE_MS) backoff.reset();
+    if (this.owner.canResume) backoff.hurry(now, this.windowMs);
+    else backoff.relax();
     if (goodbye?.reconnect) this.bar(now + goodbye.reconnect.after_ms + random() * goodbye.reconnect.jitter_ms);
-    if (cutMs !== undefined) this.bar(now + cutMs);
+    if (waitMs !== undefined) this.bar(now + waitMs);
     // A server that always says goodbye with no wait at all is still met with a backoff.
-    const delayMs = Math.max(cutMs ?? this.backoff.next(), this.barredUntil - now);
-    this.arm(delayMs, () => this.attempt());
-    const attempt = cutMs === undefined ? this.backoff.attempt : 0;
+    const delayMs = Math.max(waitMs ?? backoff.next(now), this.barredUntil - now);
+    this.timer.set(delayMs, () => this.attempt());
+    const attempt = waitMs === undefined ? backoff.attempt : 0;
     this.owner.dropped();
     if (this.state === 'open') this.setState('reconnecting');
     // A listener may have closed, or woken, the client meanwhile.
@@ -244,7 +344,7 @@ export class Link {
   private forgetConnection(): void {
     this.serial += 1;
     this.connection = this.heartbeat = this.goodbye = this.welcomedAt = undefined;
-    this.settings.clock.clearTimeout(this.timer);
+    this.timer.clear();
   }
 
   private setState(state: ClientState): void {
@@ -257,7 +357,7 @@ export class Link {
     const { clock } = this.settings;
     const { heartbeat } = this;
     if (!heartbeat) return;
-    this.arm(Math.max(0, heartbeat.due - clock.now()), () => {
+    this.timer.set(Math.max(0, heartbeat.due - clock.now()), () => {
       const beat = heartbeat.check(clock.now(), this.connection?.buffered ?? 0);
       if (beat === 'dead') return this.breakOff(new CourtsideError('disconnected', `The server did not answer a ping within ${this.settings.pongTimeoutMs} ms.`));
       if (beat === 'ping') this.owner.beat();
@@ -265,13 +365,8 @@ export class Link {
     });
   }
 
-  private arm(ms: number, then: () => void): void {
-    const { clock } = this.settings;
-    clock.clearTimeout(this.timer);
-    this.timer = clock.setTimeout(then, ms);
-  }
-
-  private get place(): string {
+  /** The server, without what an attempt says to it. */
+  get place(): string {
     return `${this.address.host}${this.address.pathname}`;
   }
 }

@@ -1,4 +1,4 @@
-import { entry, isNode, put, type Node } from './tree';
+import { entry, isNode, put, type Node } from './tree.js';
 
 /**
  * Applies a JSON merge patch (RFC 7396) and returns the new value; neither argument changes.

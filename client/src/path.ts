@@ -1,4 +1,4 @@
-import { entry, isNode } from './tree';
+import { entry, isNode } from './tree.js';
 
 /** The way to a place in a state: the keys from the outermost inwards. The empty path is the whole state. */
 export type Path = readonly (string | number)[];
@@ -14,11 +14,17 @@ type Next<S, K> = S extends readonly (infer E)[] ? E
   : S extends object ? (K extends keyof S ? S[K] : K extends `${infer N extends number}` ? (N extends keyof S ? S[N] : undefined) : undefined)
   : undefined;
 
-/** The path `P`, as far as it leads somewhere in a state of type `S`. */
-export type PathIn<S, P extends Path> = IsAny<S> extends true ? P
+/** What a compiler shows of a path that leads nowhere: the key, and those that there are. */
+export interface NoSuchPlace<Key, Keys> {
+  readonly 'the state has no such key here': Key;
+  readonly 'the keys here are': Keys;
+}
+
+/** Asks nothing more of the path `P` if it leads somewhere in a state of type `S`, and something impossible if it does not. */
+export type PathIn<S, P extends Path> = IsAny<S> extends true ? unknown
   : P extends readonly [infer K, ...infer Rest extends Path]
-    ? K extends Step<S> ? readonly [K, ...PathIn<NonNullable<Next<S, K>>, Rest>] : readonly [Step<S>, ...Path]
-    : P;
+    ? K extends Step<S> ? PathIn<NonNullable<Next<S, K>>, Rest> : NoSuchPlace<K, Step<S>>
+    : unknown;
 
 /** The type of what stands at the path `P` in a state of type `S`. */
 export type At<S, P extends Path> = IsAny<S> extends true ? any

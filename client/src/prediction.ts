@@ -1,4 +1,4 @@
-import type { Lerp } from './interpolation';
+import type { Lerp } from './interpolation.js';
 
 export interface PredictionOptions<S, I> {
   /** What an input makes of a state: the same rule as the server's. It is called again and again with old inputs, so it must change neither, and ask nothing else. */

@@ -44,6 +44,31 @@ export interface Welcome {
   time: number;
   ping_ms: number;
   window_ms: number;
+  /** How many counted events the session has produced so far. */
+  sent?: number;
+  limits?: Limits;
+  /** Where a page was reloaded: what its session has joined. */
+  rooms?: readonly { room: string; kind: string; member: number }[];
+  /** Where a page was reloaded: the channels of its session. */
+  subscriptions?: readonly string[];
+}
+
+/** The bounds of the server that a client can meet. */
+export interface Limits {
+  /** Bytes of one message. A longer one would end the connection, so it is not sent. */
+  readonly message_bytes: number;
+  /** How deeply objects and arrays may be nested, the action itself included. */
+  readonly nesting: number;
+  /** Rooms of one session. */
+  readonly rooms: number;
+  /** Subscriptions of one session. */
+  readonly subscriptions: number;
+  /** Calls of one session that wait for their reply. */
+  readonly calls: number;
+  /** Actions of one session that rooms and channels have not taken yet; the server reads no more until they have. */
+  readonly actions_in_flight: number;
+  /** How many messages a session may send. Absent: as many as its rooms take. */
+  readonly rate?: { readonly per_second: number; readonly burst: number };
 }
 
 export interface Pong {
@@ -57,6 +82,8 @@ export interface Goodbye {
   event: 'goodbye';
   code: number;
   reason: string;
+  /** The code of the refusal, where one is behind it. */
+  error?: string;
   reconnect?: { after_ms: number; jitter_ms: number };
 }
 
@@ -112,6 +139,13 @@ export function isSequenced(event: string): boolean {
   return !UNCOUNTED.has(event);
 }
 
+/** The client closes with this code to end its session. */
+export const CLOSE_DONE = 1000;
+/** The client closes with this code where it may come back: the session goes on. */
+export const CLOSE_AWAY = 4900;
+export const CLOSE_SUPERSEDED = 4500;
+export const CLOSE_UNAUTHORIZED = 4501;
+
 /** What a close code means to a client, and whether it should come back by itself. */
 export interface CloseCode {
   readonly code: number;
@@ -129,7 +163,7 @@ export const CLOSE_CODES: readonly CloseCode[] = [
   { code: 4001, name: 'slow', comesBack: true, meaning: 'This client did not read fast enough, and what it missed no longer fits.' },
   { code: 4002, name: 'drain', comesBack: true, meaning: 'This server is going away.' },
   { code: 4500, name: 'superseded', comesBack: false, meaning: 'The session goes on over another connection, so this one ended.' },
-  { code: 4501, name: 'unauthorized', comesBack: false, meaning: 'The credential expired or was withdrawn: sign in again and call connect() anew.' },
+  { code: 4501, name: 'unauthorized', comesBack: false, meaning: 'The server does not accept this credential: sign in again and call connect() anew.' },
   { code: 4502, name: 'violation', comesBack: false, meaning: 'The server saw too many frames that are no actions, or too many actions: send less often.' },
   { code: 4503, name: 'kicked', comesBack: false, meaning: 'The application ended this connection.' },
 ];

@@ -1,5 +1,5 @@
-import type { Clock } from './clock';
-import { CourtsideError } from './errors';
+import type { Clock } from './clock.js';
+import { CourtsideError } from './errors.js';
 
 interface Sent {
   readonly at: number;

@@ -1,5 +1,5 @@
-import type { KeyTable } from './keys';
-import { put, type Node } from './tree';
+import type { KeyTable } from './keys.js';
+import { put, type Node } from './tree.js';
 
 // Short keys come again and again, so the last one of each slot is kept: equal bytes then are the very same string, which
 // makes objects faster to build than a string of its own for each would.

@@ -1,9 +1,11 @@
-import type { CourtsideError } from './errors';
+import type { CourtsideError } from './errors.js';
 
 interface Waiting {
   resolve(answer: never): void;
   reject(error: CourtsideError): void;
 }
+
+const nothing = (): void => {};
 
 /** The requests that wait for the one event with their `id`. */
 export class Requests {
@@ -19,8 +21,24 @@ export class Requests {
     return (this.lastId += 1);
   }
 
+  /** The `id`s before this one belong to a page that was reloaded: their answers may still come, and are nobody's. */
+  skipTo(next: number): void {
+    this.lastId = Math.max(this.lastId, next - 1);
+  }
+
+  /** The next `id` that nothing has used. */
+  get unused(): number {
+    return this.lastId + 1;
+  }
+
   wait<T>(id: number, resolve: (answer: T) => void, reject: (error: CourtsideError) => void): void {
     this.waiting.set(id, { resolve, reject });
+  }
+
+  /** Nobody waits for this answer any more. If it was written it still comes, and then only `late` is told. */
+  giveUp<T>(id: number, wasWritten: boolean, late: (answer: T) => void = nothing): void {
+    if (wasWritten) this.waiting.set(id, { resolve: late, reject: nothing });
+    else this.waiting.delete(id);
   }
 
   /** False where nothing waits for this `id`. */

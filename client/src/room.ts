@@ -1,9 +1,10 @@
-import { Entities, type EntityListener } from './entities';
-import { CourtsideError } from './errors';
-import { Emitter, guarded, type Off } from './events';
-import { valueAt, type At, type EntityAt, type Path, type PathIn } from './path';
-import type { Action, SessionEvent } from './protocol';
-import { StateMirror } from './state';
+import { Entities, type EntityListener } from './entities.js';
+import { CourtsideError } from './errors.js';
+import { Emitter, guarded, type Off } from './events.js';
+import { valueAt, type At, type EntityAt, type Path, type PathIn } from './path.js';
+import type { Action, SessionEvent } from './protocol.js';
+import type { Patience } from './sender.js';
+import { StateMirror } from './state.js';
 
 /**
  * What an application's room speaks, declared once: the messages that come in, those that go out, the replies of those
@@ -37,15 +38,27 @@ type Part<T extends RoomTypes, P extends keyof RoomTypes> = T extends { [K in P]
 type Names<M> = keyof M & string;
 /** A message without content needs no second argument. */
 export type Content<D> = undefined extends D ? [data?: D] : [data: D];
+type ContentAnd<D, More> = undefined extends D ? [data?: D, more?: More] : [data: D, more?: More];
 type ReplyTo<T extends RoomTypes, K> = K extends keyof Part<T, 'replies'> ? Part<T, 'replies'>[K] : unknown;
 
 /** What a room needs of its client. */
 export interface RoomPort {
   issue(action: Action): void;
-  request<R>(action: Action): Promise<R>;
+  request<R>(action: Action, patience?: Patience): Promise<R>;
   /** Asks for a whole state. */
   sync(room: string): void;
   complain(error: CourtsideError): void;
+  /** A message came for which nobody listens. */
+  unheard(room: string, type: string): void;
+  /** The room is left by own wish: it is not to be joined again. */
+  stay(room: Room): void;
+}
+
+/** Where a client is in a room. */
+export interface Seat {
+  readonly id: string;
+  readonly kind: string;
+  readonly member: number;
 }
 
 /** How many messages wait for a room's first listener. */
@@ -54,30 +67,42 @@ const HELD_MESSAGES = 1000;
 interface RoomEvents {
   state: [state: never, tick: number];
   left: [reason: string];
+  rejoined: [rejoined: { reason: string; previous: Seat }];
   error: [error: CourtsideError];
+  message: [type: never, data: never];
 }
 
 /** A room that this client has joined. */
 export class Room<T extends RoomTypes = AnyRoom> {
   private readonly messages = new Emitter<Record<string, [data: never]>>();
   private readonly events = new Emitter<RoomEvents>();
-  private readonly mirror: StateMirror;
+  private mirror: StateMirror;
   /** Messages that came before the first listener; undefined once they were handed on. */
   private held: { type: string; data: unknown }[] | undefined = [];
   private flushing = false;
-  private leaving: Promise<void> | undefined;
+  /** The session was lost, and the room is being joined again. */
+  private isAway = false;
   private leftReason: string | undefined;
+  /** @internal A leaving that is under way. */
+  leaving: Promise<void> | undefined;
 
   /** @internal Rooms are made by `client.join`. */
-  constructor(
-    private readonly port: RoomPort,
-    /** The room's id, by which others can join it. */
-    readonly id: string,
-    readonly kind: string,
-    /** This client's number in the room. The room gives it to nobody else. */
-    readonly member: number,
-  ) {
-    this.mirror = new StateMirror({ sync: () => port.sync(id), complain: (error) => port.complain(error) });
+  constructor(private readonly port: RoomPort, private seat: Seat) {
+    this.mirror = this.newMirror();
+  }
+
+  /** The room's id, by which others can join it. */
+  get id(): string {
+    return this.seat.id;
+  }
+
+  get kind(): string {
+    return this.seat.kind;
+  }
+
+  /** This client's number in the room. The room gives it to nobody else. */
+  get member(): number {
+    return this.seat.member;
   }
 
   /**
@@ -96,7 +121,12 @@ export class Room<T extends RoomTypes = AnyRoom> {
 
   /** Whether messages can still be sent and may still come. */
   get isJoined(): boolean {
-    return this.leftReason === undefined;
+    return !this.isAway && !this.isOver;
+  }
+
+  /** @internal Whether the membership has ended for good. */
+  get isOver(): boolean {
+    return this.leftReason !== undefined;
   }
 
   /**
@@ -107,6 +137,15 @@ export class Room<T extends RoomTypes = AnyRoom> {
   on<K extends Names<Part<T, 'incoming'>>>(type: K, listener: (data: Part<T, 'incoming'>[K]) => void): Off {
     this.listened();
     return this.messages.on(type, listener as (data: never) => void);
+  }
+
+  /**
+   * Listens to all messages, of whatever type, and besides the listeners of their type.
+   * What came before the first listener of the room is held for it, as with `on`.
+   */
+  onMessage(listener: (type: Names<Part<T, 'incoming'>>, data: Part<T, 'incoming'>[Names<Part<T, 'incoming'>>]) => void): Off {
+    this.listened();
+    return this.events.on('message', listener as (type: never, data: never) => void);
   }
 
   /** Is told each state, and the present one first if there is one. */
@@ -164,8 +203,9 @@ export class Room<T extends RoomTypes = AnyRoom> {
   }
 
   /**
-   * Is told once when the membership ends: `left` by own wish, `kicked`, `disposed`, `crashed`, or, where the server
-   * lost the session, `expired`, `unknown` or `overflow`; `closed` when the client closes.
+   * Is told once when the membership ends: `left` by own wish, `kicked`, `disposed`, `crashed`, `shutdown` where the server
+   * goes away, or, where the server lost the session, `expired`, `unknown`, `overflow` or `identity`; `closed` when the
+   * client closes.
    */
   onLeft(listener: (reason: string) => void): Off {
     this.listened();
@@ -181,6 +221,14 @@ export class Room<T extends RoomTypes = AnyRoom> {
       on = false;
       off();
     };
+  }
+
+  /**
+   * Is told when a room that was joined with `rejoin` was lost with its session and has been joined again: `id` and `member`
+   * are new, and so is the state, which follows. `reason` says why the session was lost.
+   */
+  onRejoined(listener: (rejoined: { reason: string; previous: Seat }) => void): Off {
+    return this.events.on('rejoined', listener);
   }
 
   /** Is told the server's errors that speak of this room and answer no request, for example to a `send` that it refused. */
@@ -199,24 +247,29 @@ export class Room<T extends RoomTypes = AnyRoom> {
   }
 
   /** Sends a message and waits for its reply. Rejects with the server's error, or as `send` throws. */
-  call<K extends Names<Part<T, 'outgoing'>>>(type: K, ...data: Content<Part<T, 'outgoing'>[K]>): Promise<ReplyTo<T, K>> {
+  call<K extends Names<Part<T, 'outgoing'>>>(type: K, ...data: ContentAnd<Part<T, 'outgoing'>[K], Patience>): Promise<ReplyTo<T, K>> {
     try {
       this.mustBeJoined();
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.port.request({ action: 'send', room: this.id, type, data: data[0] });
+    return this.port.request({ action: 'send', room: this.id, type, data: data[0] }, data[1]);
   }
 
   /** Leaves, and resolves when the server has confirmed it. What is sent after this throws `room_left`. */
   leave(): Promise<void> {
-    if (!this.isJoined) return Promise.resolve();
+    if (this.isOver) return Promise.resolve();
+    this.port.stay(this as unknown as Room);
+    if (this.isAway) {
+      this.receiveLeft('left');
+      return Promise.resolve();
+    }
     this.leaving ??= this.port.request<unknown>({ action: 'leave', room: this.id }).then(
       () => undefined,
       (error: unknown) => {
         // Whatever ended the membership meanwhile ended it as wished; otherwise leaving can be tried again.
         this.leaving = undefined;
-        if (this.isJoined) throw error;
+        if (!this.isOver) throw error;
       },
     );
     return this.leaving;
@@ -230,7 +283,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     } else if (event.event === 'patch') {
       if (this.mirror.patch(event)) this.events.emit('state', this.mirror.data as never, event.tick);
     } else if (!this.held) {
-      this.messages.emit(event.type, event.data as never);
+      this.handOn(event.type, event.data);
     } else if (this.held.length < HELD_MESSAGES) {
       this.held.push({ type: event.type, data: event.data });
     } else {
@@ -241,10 +294,25 @@ export class Room<T extends RoomTypes = AnyRoom> {
 
   /** @internal The membership is over. */
   receiveLeft(reason: string): void {
-    if (!this.isJoined) return;
+    if (this.isOver) return;
+    this.isAway = false;
     this.leftReason = reason;
     // Messages that are still held came before the end and are handed on before it.
     if (!this.flushing) this.events.emit('left', reason);
+  }
+
+  /** @internal The membership is lost, and is being had again. */
+  suspend(): void {
+    this.isAway = true;
+  }
+
+  /** @internal It is joined again: as somebody else, and perhaps elsewhere. */
+  resume(seat: Seat, reason: string): void {
+    const previous = this.seat;
+    this.seat = seat;
+    this.isAway = false;
+    this.mirror = this.newMirror();
+    this.events.emit('rejoined', { reason, previous });
   }
 
   /** @internal An error that names this room. False where nobody listens. */
@@ -254,7 +322,19 @@ export class Room<T extends RoomTypes = AnyRoom> {
 
   private mustBeJoined(): void {
     if (this.isJoined && !this.leaving) return;
+    if (this.isAway) throw new CourtsideError('room_left', `The room ${this.id} was lost with its session and is being joined again: wait for room.onRejoined.`, { room: this.id, sent: false });
     throw new CourtsideError('room_left', `The room ${this.id} was left (${this.leftReason ?? 'left'}): join it again to send to it.`, { room: this.id, sent: false });
+  }
+
+  private handOn(type: string, data: unknown): void {
+    const heard = this.messages.emit(type, data as never);
+    if (!this.events.emit('message', type as never, data as never) && !heard) this.port.unheard(this.id, type);
+  }
+
+  private newMirror(): StateMirror {
+    const { port } = this;
+    const { id } = this.seat;
+    return new StateMirror({ sync: () => port.sync(id), complain: (error) => port.complain(error) });
   }
 
   private listened(): void {
@@ -263,7 +343,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     queueMicrotask(() => {
       const held = this.held ?? [];
       this.held = undefined;
-      for (const { type, data } of held) this.messages.emit(type, data as never);
+      for (const { type, data } of held) this.handOn(type, data);
       this.flushing = false;
       if (this.leftReason !== undefined) this.events.emit('left', this.leftReason);
     });

@@ -1,6 +1,6 @@
-import { sizeOf, type Frame } from './codec';
-import { CourtsideError } from './errors';
-import { isSequenced, type Welcome } from './protocol';
+import { sizeOf, type Frame } from './codec.js';
+import { CourtsideError } from './errors.js';
+import { isSequenced, type Welcome } from './protocol.js';
 
 /** Bounds on what the client keeps until the server has confirmed it. */
 export interface QueueBounds {
@@ -8,8 +8,20 @@ export interface QueueBounds {
   readonly bytes: number;
 }
 
-/** What a welcome means: the first session begins, the same one goes on, it is gone and another begins, or nonsense. */
-export type Outcome = 'first' | 'resumed' | 'lost' | 'broken';
+/**
+ * What a welcome means: the first session begins, the same one goes on, that of the page before a reload goes on, it is gone
+ * and another begins, or nonsense.
+ */
+export type Outcome = 'first' | 'resumed' | 'restored' | 'lost' | 'broken';
+
+/** What a page leaves to the one that is loaded in its place. */
+export interface Kept {
+  readonly token: string;
+  readonly received: number;
+  readonly attempt: number;
+  /** The first `id` that no action of the session has had. */
+  readonly nextId: number;
+}
 
 interface Queued {
   readonly frame: Frame;
@@ -35,6 +47,10 @@ export class Session {
   received = 0;
 
   private begun = false;
+  /** The session is that of a page before this one, and no welcome has confirmed it yet. */
+  private restoring = false;
+  /** How often this session was asked for again: the server tells a late attempt from the newest by it. */
+  private attempts = 0;
   private queue: Queued[] = [];
   private queuedBytes = 0;
   /** The server's count of actions: the queue's head is the action after it. */
@@ -45,6 +61,37 @@ export class Session {
   private sincePing = { in: 0, inBytes: 0, out: 0, outBytes: 0 };
 
   constructor(private readonly bounds: QueueBounds) {}
+
+  /** Begins with the session of a page that was reloaded. */
+  restore({ token, received, attempt }: Kept): void {
+    this.token = token;
+    this.received = received;
+    this.attempts = attempt;
+    this.restoring = true;
+  }
+
+  /** What is to be kept through a reload, or undefined where there is nothing to resume. */
+  keep(nextId: number): Kept | undefined {
+    return this.token === undefined ? undefined : { token: this.token, received: this.received, attempt: this.attempts, nextId };
+  }
+
+  /** What the next attempt to connect says of the session. Each is numbered. */
+  query(): Record<string, string | undefined> {
+    if (this.token === undefined) return {};
+    this.attempts += 1;
+    return {
+      resume: this.token,
+      received: String(this.received),
+      attempt: String(this.attempts),
+      restore: this.restoring ? 'true' : undefined,
+    };
+  }
+
+  /** What an attempt says that only ends the session. */
+  endQuery(): Record<string, string> | undefined {
+    const { resume, attempt } = this.query();
+    return resume === undefined || attempt === undefined ? undefined : { resume, attempt, end: 'true' };
+  }
 
   /** Takes an action for delivery, or throws `queue_full`. */
   push(frame: Frame, id: number | undefined): void {
@@ -79,15 +126,26 @@ export class Session {
   /** Opens the session on a new connection. After `lost`, call `renew`; after `broken`, call `forget` and drop the connection. */
   welcome(welcome: Welcome): Outcome {
     this.next = 0;
+    const { restoring } = this;
     if (welcome.resumed) {
-      if (this.token === undefined || !this.confirm(welcome.received)) return 'broken';
+      if (this.token === undefined) return 'broken';
+      // Of what the page before has written, only the server knows how much arrived; this page goes on behind it.
+      if (restoring) this.confirmed = welcome.received;
+      else if (!this.confirm(welcome.received)) return 'broken';
       this.token = welcome.resume;
-      return 'resumed';
+      this.restoring = false;
+      this.begun = true;
+      return restoring ? 'restored' : 'resumed';
     }
     this.token = welcome.resume;
-    const outcome = this.begun ? 'lost' : 'first';
-    this.begun = true;
-    return outcome;
+    this.restoring = false;
+    if (!this.begun) {
+      // This page has no more to lose than one that was never here before.
+      this.begun = true;
+      this.attempts = this.received = 0;
+      return 'first';
+    }
+    return 'lost';
   }
 
   /** Gives up a session whose counts no longer agree with the server's: the next welcome begins another one. */
@@ -99,9 +157,20 @@ export class Session {
   renew(): Remains {
     const remains = this.queue;
     this.queue = [];
-    this.queuedBytes = this.confirmed = this.next = this.received = 0;
+    this.queuedBytes = this.confirmed = this.next = this.received = this.attempts = 0;
     this.pinged();
     return remains;
+  }
+
+  /** Takes back the actions for which `which` says so, as far as they were never written, and returns their `id`s. */
+  withdraw(which: (id: number | undefined, frame: Frame) => boolean): (number | undefined)[] {
+    const isOut = ({ id, frame, written }: Queued): boolean => !written && which(id, frame);
+    const out = new Set(this.queue.filter(isOut));
+    if (out.size === 0) return [];
+    // What was never written stands behind what was, so nothing that the server counts moves.
+    this.queue = this.queue.filter((queued) => !out.has(queued));
+    for (const { frame } of out) this.queuedBytes -= sizeOf(frame);
+    return [...out].map(({ id }) => id);
   }
 
   /** Drops what the server has. False where the count contradicts what was written. */

@@ -1,9 +1,9 @@
-import { CourtsideError } from './errors';
-import { hashOf } from './hash';
-import { KeyTable } from './keys';
-import { mergePatch, share } from './merge';
-import type { PatchEvent, StateEvent } from './protocol';
-import { Packed } from './reader';
+import { CourtsideError } from './errors.js';
+import { hashOf } from './hash.js';
+import { KeyTable } from './keys.js';
+import { mergePatch, share } from './merge.js';
+import type { PatchEvent, StateEvent } from './protocol.js';
+import { Packed } from './reader.js';
 
 /** What a mirror needs of its room. */
 export interface MirrorPort {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Format } from '../src/protocol';
-import { seeded } from './support/random';
-import { FORMATS, settle, stage, turn } from './support/stage';
+import type { Format } from '../src/protocol.js';
+import { seeded } from './support/random.js';
+import { FORMATS, settle, stage, turn } from './support/stage.js';
 
 // Random sends, calls, messages and publications over a network that is cut at random moments. Whatever happens, each
 // thing must arrive once and in order, in both directions.
@@ -68,12 +68,11 @@ async function run(seed: number, format: Format): Promise<void> {
     if (step % 50 === 0) await turn();
   }
 
-  // The network heals. However the last cut happened, half a minute is enough to find out and to come back.
-  for (let n = 0; n < 60; n += 1) {
+  // The network heals. However the last cut happened, three quarters of a minute are enough to find out and to come back.
+  for (let n = 0; n < 90; n += 1) {
     clock.advance(500);
     network.settle();
   }
-  clock.advance(10_000);
   await settle(on);
 
   const what = `seed ${seed}, ${format}, ${cuts} cuts`;
@@ -130,11 +129,10 @@ async function runWithLosses(seed: number, format: Format): Promise<void> {
     }
     if (step % 20 === 0) await turn();
   }
-  for (let n = 0; n < 60; n += 1) {
+  for (let n = 0; n < 90; n += 1) {
     clock.advance(500);
     network.settle();
   }
-  clock.advance(10_000);
   await settle(on);
 
   const what = `seed ${seed}, ${format}, ${losses} losses`;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Interpolation, lerp, lerpAngle, lerpEach, TickClock } from '../src/index';
-import { seeded } from './support/random';
+import { Interpolation, lerp, lerpAngle, lerpEach, TickClock } from '../src/index.js';
+import { seeded } from './support/random.js';
 
 const near = (actual: number | undefined, expected: number): void => {
   assert.ok(actual !== undefined && Math.abs(actual - expected) < 1e-9, `${actual} is not ${expected}`);

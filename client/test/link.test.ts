@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CLOSE_CODES } from '../src/index';
-import { outcome, reconnect, settle, stage, turn } from './support/stage';
+import { CLOSE_CODES } from '../src/index.js';
+import { outcome, reconnect, settle, stage, turn } from './support/stage.js';
 
 const half = () => 0.5;
 
@@ -143,7 +143,7 @@ test('no welcome in time is a failed attempt', () => {
   assert.deepEqual(told, []);
   on.clock.advance(1);
   assert.match(told[0] ?? '', /No welcome came from server\.test\/ws within 3000 ms/);
-  assert.equal(on.network.sockets[0]?.closedWith, 4000);
+  assert.equal(on.network.sockets[0]?.closedWith, 4900);
 });
 
 test('coming back, or not, follows the close code', async () => {
@@ -329,6 +329,7 @@ test('closing is final, tells the server and leaves nothing behind', async () =>
   on.client.close();
   assert.equal(on.socket().closedWith, 1000);
   assert.deepEqual(on.story, ['open', 'closed', 'closed by the page']);
+  await settle(on);
   assert.equal(on.clock.pending, 0);
   const result = await waiting;
   assert.ok('error' in result && result.error.code === 'closed');

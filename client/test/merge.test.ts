@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hashOf } from '../src/hash';
-import { mergePatch, share } from '../src/merge';
-import { difference } from './support/difference';
-import { golden } from './support/golden';
-import { seeded } from './support/random';
+import { hashOf } from '../src/hash.js';
+import { mergePatch, share } from '../src/merge.js';
+import { difference } from './support/difference.js';
+import { golden } from './support/golden.js';
+import { seeded } from './support/random.js';
 
 const parse = (json: string): any => JSON.parse(json);
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lerp, Prediction } from '../src/index';
-import { seeded } from './support/random';
+import { lerp, Prediction } from '../src/index.js';
+import { seeded } from './support/random.js';
 
 const sum = (state: number, input: number): number => state + input;
 

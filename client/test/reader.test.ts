@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode as libraryDecodes, encode } from '@msgpack/msgpack';
-import { decode } from '../src/codec';
-import { KeyTable } from '../src/keys';
-import { mergePatch } from '../src/merge';
-import { Packed, Reader } from '../src/reader';
-import { golden } from './support/golden';
-import { fromHex, join, pack } from './support/pack';
-import { seeded } from './support/random';
+import { decode } from '../src/codec.js';
+import { KeyTable } from '../src/keys.js';
+import { mergePatch } from '../src/merge.js';
+import { Packed, Reader } from '../src/reader.js';
+import { golden } from './support/golden.js';
+import { fromHex, join, pack } from './support/pack.js';
+import { seeded } from './support/random.js';
 
 const read = (bytes: Uint8Array): unknown => new Reader(bytes).value();
 const frame = (value: unknown): ArrayBuffer => pack(value).slice().buffer as ArrayBuffer;

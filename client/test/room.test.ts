@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Room } from '../src/index';
-import { FORMATS, outcome, settle, stage, turn, type Stage } from './support/stage';
+import type { Room } from '../src/index.js';
+import { FORMATS, outcome, settle, stage, turn, type Stage } from './support/stage.js';
 
 async function joined(on: Stage): Promise<Room> {
   const joining = on.client.join('arena', { name: 'ann' });

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { resolveAddress } from '../src/address';
-import { Backoff } from '../src/backoff';
-import { ServerClock } from '../src/clock';
-import { decode, encode } from '../src/codec';
-import { Emitter } from '../src/events';
-import { Heartbeat } from '../src/heartbeat';
-import { isSequenced, type Welcome } from '../src/protocol';
-import { Session } from '../src/session';
-import { FORMATS } from './support/stage';
+import { resolveAddress } from '../src/address.js';
+import { Backoff } from '../src/backoff.js';
+import { ServerClock } from '../src/clock.js';
+import { decode, encode } from '../src/codec.js';
+import { Emitter } from '../src/events.js';
+import { Heartbeat } from '../src/heartbeat.js';
+import { isSequenced, type Welcome } from '../src/protocol.js';
+import { Session } from '../src/session.js';
+import { FORMATS } from './support/stage.js';
 
 const welcome = (fields: Partial<Welcome>): Welcome => ({
   event: 'welcome', protocol: 1, session: 's', resume: 'token', resumed: false, received: 0, time: 0, ping_ms: 10_000, window_ms: 30_000, ...fields,
@@ -116,10 +116,10 @@ test('an event that this version does not know counts', () => {
 
 test('the backoff is any part of a ceiling that doubles', () => {
   const backoff = new Backoff(250, 1000, () => 0.999_999);
-  assert.deepEqual([1, 2, 3, 4].map(() => Math.round(backoff.next())), [250, 500, 1000, 1000]);
+  assert.deepEqual([1, 2, 3, 4].map(() => Math.round(backoff.next(0))), [250, 500, 1000, 1000]);
   backoff.reset();
-  assert.equal(Math.round(backoff.next()), 250);
-  assert.equal(new Backoff(250, 1000, () => 0).next(), 0);
+  assert.equal(Math.round(backoff.next(0)), 250);
+  assert.equal(new Backoff(250, 1000, () => 0).next(0), 0);
 });
 
 test('the server’s clock is that of the shortest round trip', () => {

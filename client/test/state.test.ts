@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hashOf } from '../src/hash';
-import type { Room } from '../src/index';
-import { byNumber, difference } from './support/difference';
-import { seeded } from './support/random';
-import { reconnect, settle, stage, FORMATS, turn, type Stage } from './support/stage';
+import { hashOf } from '../src/hash.js';
+import type { Room } from '../src/index.js';
+import { byNumber, difference } from './support/difference.js';
+import { seeded } from './support/random.js';
+import { reconnect, settle, stage, FORMATS, turn, type Stage } from './support/stage.js';
 
 async function joined(on: Stage): Promise<Room> {
   const joining = on.client.join('arena');

@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import type { Client, Room } from '../src/index';
+import type { Client, Room } from '../src/index.js';
 
 // Held by the type checker: what a room declares is what can be said to it.
 

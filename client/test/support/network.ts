@@ -1,6 +1,7 @@
-import type { Socket, SocketClass } from '../../src/options';
+import type { Socket, SocketClass } from '../../src/options.js';
 
-type Wire = string | ArrayBuffer;
+/** A frame, or the end of a connection. */
+type Wire = string | ArrayBuffer | { close: number };
 
 /** Both ends' view of one WebSocket, with the frames that are under way. Nothing moves unless the test says so. */
 export class FakeSocket implements Socket {
@@ -8,7 +9,7 @@ export class FakeSocket implements Socket {
   bufferedAmount = 0;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
-  onerror: ((event: never) => void) | null = null;
+  onerror: ((event: unknown) => void) | null = null;
 
   readonly up: Wire[] = [];
   readonly down: Wire[] = [];
@@ -20,14 +21,20 @@ export class FakeSocket implements Socket {
 
   constructor(readonly url: string, private readonly network: Network) {}
 
-  send(data: string | Uint8Array<ArrayBuffer>): void {
+  send(data: string | Uint8Array): void {
     if (!this.accepted) throw new Error('InvalidStateError: still connecting');
-    if (this.alive) this.up.push(typeof data === 'string' ? data : data.slice().buffer);
+    if (this.alive) this.up.push(typeof data === 'string' ? data : data.slice().buffer as ArrayBuffer);
   }
 
+  /** The closing handshake goes behind what was written. A socket that was not open yet fails, as the platform's does. */
   close(code?: number): void {
+    if (this.closedWith !== undefined) return;
     this.closedWith = code ?? 1005;
-    this.network.gone(this);
+    if (!this.accepted) {
+      this.alive = false;
+      this.network.gone(this);
+      queueMicrotask(() => this.onclose?.({ code: 1006, reason: '' }));
+    } else if (this.alive) this.up.push({ close: this.closedWith });
   }
 
   get query(): URLSearchParams {
@@ -51,7 +58,9 @@ export class FakeSocket implements Socket {
 /** What a server model is told. */
 export interface ServerSide {
   opened(socket: FakeSocket): void;
-  frame(socket: FakeSocket, frame: Wire): void;
+  frame(socket: FakeSocket, frame: string | ArrayBuffer): void;
+  /** The client has closed the connection with this code. */
+  closed(socket: FakeSocket, code: number): void;
   gone(socket: FakeSocket): void;
 }
 
@@ -93,14 +102,18 @@ export class Network {
   /** Carries one frame to the server. */
   stepUp(socket = this.latest): boolean {
     const frame = socket.up.shift();
-    if (frame !== undefined) this.server.frame(socket, frame);
+    if (typeof frame === 'object' && 'close' in frame) {
+      this.server.closed(socket, frame.close);
+      socket.down.push(frame);
+    } else if (frame !== undefined) this.server.frame(socket, frame);
     return frame !== undefined;
   }
 
   /** Carries one frame to the client. */
   stepDown(socket = this.latest): boolean {
     const data = socket.down.shift();
-    if (data !== undefined) socket.onmessage?.({ data });
+    if (typeof data === 'object' && 'close' in data) socket.end(data.close);
+    else if (data !== undefined) socket.onmessage?.({ data });
     return data !== undefined;
   }
 

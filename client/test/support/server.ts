@@ -1,8 +1,8 @@
 import { decode } from '@msgpack/msgpack';
-import type { Format } from '../../src/protocol';
-import type { FakeClock } from './clock';
-import type { FakeSocket, ServerSide } from './network';
-import { pack } from './pack';
+import type { Format } from '../../src/protocol.js';
+import type { FakeClock } from './clock.js';
+import type { FakeSocket, ServerSide } from './network.js';
+import { pack } from './pack.js';
 
 // A model of a server, written from the protocol and sharing no code with the client.
 
@@ -23,7 +23,10 @@ interface ModelSession {
   /** Every sequenced event of the session. */
   events: object[];
   socket: FakeSocket | undefined;
-  rooms: Map<string, string>;
+  rooms: Map<string, { kind: string; member: number }>;
+  /** The attempt that it was resumed by last. */
+  attempt: number;
+  hasEnded: boolean;
   channels: Set<string>;
 }
 
@@ -38,7 +41,15 @@ export class ServerModel implements ServerSide {
   /** What the next resume is refused with. */
   refuseResume: string | undefined;
   pingMs = 10_000;
+  windowMs = 30_000;
   protocol = 1;
+  messageBytes = 65_536;
+  /** Credentials that are refused. */
+  readonly refused = new Set<string | null>();
+  /** Kinds of rooms of which there is one room, so that a second join leads to the same one. */
+  readonly single = new Set<string>();
+  /** Rooms that there are no more. */
+  readonly ended = new Set<string>();
   /** Actions of these types get no answer until `answer` is called. */
   readonly silent = new Set<string>();
   answersPings = true;
@@ -53,6 +64,7 @@ export class ServerModel implements ServerSide {
   private readonly offsets = new Map<string, number>();
   private readonly of = new Map<FakeSocket, ModelSession>();
   private serial = 0;
+  private members = 0;
 
   constructor(private readonly clock: FakeClock) {}
 
@@ -67,37 +79,69 @@ export class ServerModel implements ServerSide {
   }
 
   opened(socket: FakeSocket): void {
-    const resume = socket.query.get('resume');
+    const { query } = socket;
+    if (this.refused.has(query.get('access_token'))) {
+      return this.turnAway(socket, { event: 'goodbye', code: 4501, reason: 'Your ticket has expired.', error: 'ticket_expired' });
+    }
+    const resume = query.get('resume');
     let reason: string | undefined;
     let session: ModelSession | undefined;
     if (resume !== null) {
-      session = this.refuseResume ? undefined : this.sessions.find((each) => each.token === resume || each.before === resume);
+      const known = this.sessions.find((each) => !each.hasEnded && (each.token === resume || each.before === resume));
+      session = this.refuseResume ? undefined : known;
       if (!session) reason = this.refuseResume ?? 'unknown';
     }
+    const attempt = Number(query.get('attempt') ?? session?.attempt ?? 0);
+    if (query.get('end') === 'true') {
+      if (session) this.end(session);
+      return void socket.down.push({ close: 1000 });
+    }
+    if (session && attempt < session.attempt) return this.turnAway(socket, { event: 'goodbye', code: 4500, reason: 'superseded' });
     const resumed = session !== undefined;
-    const received = Number(socket.query.get('received') ?? 0);
+    const isRestored = resumed && query.get('restore') === 'true';
+    const received = Number(query.get('received') ?? (isRestored ? session?.events.length : 0));
     const token = `token-${(this.serial += 1)}`;
     if (session) {
       if (session.socket) this.of.delete(session.socket);
       session.before = resume as string;
       session.token = token;
       session.socket = socket;
+      session.attempt = attempt;
     } else {
       session = {
-        id: `session-${this.serial}`, format: (socket.query.get('format') ?? 'json') as Format, token, before: undefined,
-        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(),
+        id: `session-${this.serial}`, format: (query.get('format') ?? 'json') as Format, token, before: undefined,
+        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(), attempt: 0, hasEnded: false,
       };
       this.sessions.push(session);
     }
     this.of.set(socket, session);
     this.tell(session, {
       event: 'welcome', protocol: this.protocol, session: session.id, resume: token, resumed, ...(reason && { reason }),
-      received: session.actions, time: this.time(), ping_ms: this.pingMs, window_ms: 30_000,
+      received: session.actions, time: this.time(), ping_ms: this.pingMs, window_ms: this.windowMs, sent: session.events.length,
+      limits: { message_bytes: this.messageBytes, nesting: 32, rooms: 16, subscriptions: 128, calls: 64, actions_in_flight: 256 },
+      ...(isRestored && { rooms: [...session.rooms].map(([room, seat]) => ({ room, ...seat })), subscriptions: [...session.channels] }),
     });
     if (resumed) {
       for (const event of session.events.slice(received)) this.write(session, event);
       for (const room of session.rooms.keys()) this.state(room, { again: true }, session);
     }
+  }
+
+  closed(socket: FakeSocket, code: number): void {
+    const session = this.of.get(socket);
+    if (session?.socket === socket && (code === 1000 || code === 1005)) this.end(session);
+    this.gone(socket);
+  }
+
+  private end(session: ModelSession): void {
+    session.hasEnded = true;
+    session.rooms.clear();
+    session.channels.clear();
+  }
+
+  /** A goodbye in place of a welcome, and the end. */
+  private turnAway(socket: FakeSocket, goodbye: { code: number; [field: string]: unknown }): void {
+    socket.down.push(JSON.stringify(goodbye), { close: goodbye.code });
   }
 
   gone(socket: FakeSocket): void {
@@ -158,6 +202,7 @@ export class ServerModel implements ServerSide {
     for (const session of this.sessions) {
       session.token = session.before = 'forgotten';
       session.channels.clear();
+      session.rooms.clear();
     }
   }
 
@@ -167,9 +212,12 @@ export class ServerModel implements ServerSide {
     switch (act.action) {
       case 'join': {
         if (act.kind === KINDS_REFUSED) return answer('error', { code: 'unknown_kind', message: `There is no room kind ${act.kind}.` });
-        const room = act.room ?? `${act.kind}-${(this.serial += 1)}`;
-        session.rooms.set(room, act.kind ?? 'arena');
-        answer('joined', { room, kind: session.rooms.get(room), member: session.rooms.size });
+        const room = act.room ?? (this.single.has(act.kind) ? `${act.kind}-1` : `${act.kind}-${(this.serial += 1)}`);
+        if (this.ended.has(room)) return answer('error', { code: 'unknown_room', message: 'There is no such room.' });
+        if (session.rooms.has(room)) return answer('error', { code: 'already_member', message: 'This session is in that room.' });
+        const seat = { kind: act.kind ?? 'arena', member: (this.members += 1) };
+        session.rooms.set(room, seat);
+        answer('joined', { room, ...seat });
         return this.tellsJoiners ? this.state(room, { joined: true }, session) : undefined;
       }
       case 'leave':

@@ -1,9 +1,10 @@
-import { connect, type Client, type ConnectOptions, type CourtsideError } from '../../src/index';
-import type { Format } from '../../src/protocol';
-import { FakeClock } from './clock';
-import { Network, type FakeSocket } from './network';
-import { seeded } from './random';
-import { ServerModel } from './server';
+import { connect, type Client, type ConnectOptions, type CourtsideError } from '../../src/index.js';
+import type { Format } from '../../src/protocol.js';
+import type { PageListener } from '../../src/page.js';
+import { FakeClock } from './clock.js';
+import { Network, type FakeSocket } from './network.js';
+import { seeded } from './random.js';
+import { ServerModel } from './server.js';
 
 export const FORMATS: readonly Format[] = ['json', 'msgpack'];
 
@@ -18,15 +19,19 @@ export interface Stage {
   errors: CourtsideError[];
   /** Wakes the client as a browser does on `online`. */
   wake(): void;
+  /** Hides and shows the page, as a browser does. */
+  page: PageListener;
   socket(): FakeSocket;
 }
 
-export function stage(options: ConnectOptions & { url?: string } = {}): Stage {
-  const clock = new FakeClock();
-  const server = new ServerModel(clock);
-  const network = new Network(server);
+/** `before` is a stage whose page was reloaded: this one has its server, its network and its clock. */
+export function stage(options: ConnectOptions & { url?: string } = {}, before?: Stage): Stage {
+  const clock = before?.clock ?? new FakeClock();
+  const server = before?.server ?? new ServerModel(clock);
+  const network = before?.network ?? new Network(server);
   const { url = 'ws://server.test/ws', ...rest } = options;
   let wake = (): void => {};
+  let page: PageListener = { hidden: () => {}, shown: () => {} };
   const client = connect(url, {
     WebSocket: network.WebSocket,
     clock,
@@ -34,6 +39,10 @@ export function stage(options: ConnectOptions & { url?: string } = {}): Stage {
     wakeOn: (given) => {
       wake = given;
       return () => (wake = () => {});
+    },
+    pageOn: (given) => {
+      page = given;
+      return () => (page = { hidden: () => {}, shown: () => {} });
     },
     ...rest,
   });
@@ -45,7 +54,7 @@ export function stage(options: ConnectOptions & { url?: string } = {}): Stage {
   client.on('closed', (error) => story.push(`closed by ${error?.code ?? 'the page'}`));
   client.on('retry', () => {});
   client.on('error', (error) => errors.push(error));
-  return { clock, server, network, client, story, errors, wake: () => wake(), socket: () => network.latest };
+  return { clock, server, network, client, story, errors, wake: () => wake(), page: { hidden: (kept) => page.hidden(kept), shown: () => page.shown() }, socket: () => network.latest };
 }
 
 /** Lets promises run that are settled already. */

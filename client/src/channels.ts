@@ -1,0 +1,82 @@
+import { Channel, type ChannelPort, type PublicationInfo, type Subscription } from './channel.js';
+import { CourtsideError } from './errors.js';
+import type { Position, SessionEvent } from './protocol.js';
+import type { Sender } from './sender.js';
+
+type Subscribed = Extract<SessionEvent, { event: 'subscribed' }>;
+
+/** The channels that a client listens to, across its sessions. */
+export class Channels {
+  private readonly channels = new Map<string, Channel>();
+  private readonly port: ChannelPort;
+
+  constructor(private readonly sender: Sender, private readonly isClosed: () => boolean, private readonly complain: (error: CourtsideError) => void) {
+    this.port = {
+      subscribe: (channel, since) => this.subscribeOnWire(channel, since),
+      release: (channel) => this.release(channel),
+    };
+  }
+
+  subscribe<D>(name: string, listener: (data: D, info: PublicationInfo) => void, since: Position | undefined): Subscription {
+    let channel = this.channels.get(name);
+    if (channel) return channel.attach(listener);
+    channel = new Channel(this.port, name, since);
+    const subscription = channel.attach(listener);
+    channel.begin();
+    this.channels.set(name, channel);
+    return subscription;
+  }
+
+  publication(event: Extract<SessionEvent, { event: 'publication' }>): void {
+    this.channels.get(event.channel)?.publication(event);
+  }
+
+  /** The server ended a subscription by itself. */
+  unsubscribed({ channel, reason }: Extract<SessionEvent, { event: 'unsubscribed' }>): void {
+    if (this.channels.get(channel)?.unsubscribed(reason)) this.channels.delete(channel);
+  }
+
+  /** Another session has begun: all go on in it from where they were. */
+  renew(): void {
+    for (const channel of this.channels.values()) channel.begin();
+  }
+
+  /** The page before this one had these: those that this one does not listen to are ended. */
+  inherited(names: readonly string[]): void {
+    for (const name of names) if (!this.channels.has(name)) this.unsubscribe(name);
+  }
+
+  /** The client is closed. */
+  ended(error: CourtsideError): void {
+    const all = [...this.channels.values()];
+    this.channels.clear();
+    for (const channel of all) channel.ended(error);
+  }
+
+  private subscribeOnWire(channel: Channel, since: Position | undefined): void {
+    const isMine = (): boolean => this.channels.get(channel.name) === channel;
+    const action = { action: 'subscribe' as const, channel: channel.name, ...(since && { since }) };
+    const answered = (event: Subscribed): void => {
+      if (isMine()) channel.subscribed(event);
+    };
+    const refused = (error: CourtsideError): void => {
+      // A lost session is no end: the channel begins again in the next one.
+      if (error.code === 'session_lost' || !isMine()) return;
+      this.channels.delete(channel.name);
+      const isKnown = channel.ended(error);
+      if (error.code !== 'closed' && !isKnown) this.complain(new CourtsideError(error.code, `Subscribing to "${channel.name}" was refused: ${error.message}`));
+    };
+    // A page that subscribes is bounded like any request; a new session's own subscriptions must all be said.
+    this.sender.ask<Subscribed>(action, answered, refused, isMine());
+  }
+
+  private release(channel: Channel): void {
+    if (this.channels.get(channel.name) !== channel) return;
+    this.channels.delete(channel.name);
+    if (!this.isClosed()) this.unsubscribe(channel.name);
+  }
+
+  private unsubscribe(channel: string): void {
+    this.sender.ask({ action: 'unsubscribe', channel }, () => {}, () => {});
+  }
+}

@@ -1,0 +1,159 @@
+import { Timer } from './clock.js';
+import { byteLength, encode, isLongerThan, type Frame } from './codec.js';
+import { CourtsideError } from './errors.js';
+import { badOption, isSpan, type Settings } from './options.js';
+import type { Action, Limits, Ping } from './protocol.js';
+import type { Pulse } from './pulse.js';
+import type { Requests } from './requests.js';
+import type { Session } from './session.js';
+
+/** What this client uses of an `AbortSignal`. */
+export interface Signal {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** How long somebody waits for an answer. */
+export interface Patience {
+  /** Gives the request up when it is aborted: it rejects with `aborted`, and is not sent if it was not sent yet. */
+  signal?: Signal | undefined;
+  /** Gives the request up after so many milliseconds: it rejects with `timeout`. Default: never. */
+  timeoutMs?: number | undefined;
+}
+
+/** What the sender needs of the client around it. */
+export interface SenderPort {
+  readonly isOpen: boolean;
+  write(frame: Frame): void;
+  writePing(frame: Frame): void;
+  /** Throws where the client is closed. */
+  mustNotBeClosed(): void;
+  complain(error: CourtsideError): void;
+}
+
+/** The way of an action out: encoded, kept until it is confirmed, written once there is a connection, and answered. */
+export class Sender {
+  /** Those of the last welcome. */
+  limits: Limits | undefined;
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly session: Session,
+    private readonly requests: Requests,
+    private readonly pulse: Pulse,
+    private readonly port: SenderPort,
+  ) {}
+
+  /** Sends an action, and with an `id` wants an answer. */
+  issue(action: Action, id?: number, beyondBounds = false): void {
+    this.port.mustNotBeClosed();
+    const { action: name, ...fields } = action;
+    // The head of a frame, by which the server routes it, stands before the content.
+    const frame = encode({ action: name, id, ...fields } as Action, this.settings.format);
+    if (this.limits && isLongerThan(frame, this.limits.message_bytes)) throw tooBig(frame, this.limits.message_bytes);
+    if (beyondBounds) this.session.pushAlways(frame, id);
+    else this.session.push(frame, id);
+    this.flush();
+  }
+
+  /** Sends an action and waits for its answer. `issued` is told its `id`, and `late` an answer that comes when nobody waits any more. */
+  request<R>(action: Action, { signal, timeoutMs }: Patience = {}, { issued, late }: { issued?: (id: number) => void; late?: (answer: R) => void } = {}): Promise<R> {
+    return new Promise((resolve, reject) => {
+      if (timeoutMs !== undefined && !isSpan(timeoutMs)) throw badOption('timeoutMs is a number of milliseconds above 0', timeoutMs);
+      if (signal?.aborted) throw aborted(signal, false);
+      if (this.requests.size >= this.settings.queueActions) {
+        throw new CourtsideError('queue_full', `${this.requests.size} requests wait for an answer, and no more may: wait for some, or raise queueActions.`, { sent: false });
+      }
+      const id = this.requests.nextId();
+      this.issue(action, id);
+      issued?.(id);
+      if (!signal && timeoutMs === undefined) return this.requests.wait<R>(id, resolve, reject);
+
+      const timer = new Timer(this.settings.clock);
+      const settled = (): void => {
+        timer.clear();
+        signal?.removeEventListener('abort', abort);
+      };
+      const giveUp = (errorOf: (sent: boolean) => CourtsideError): void => {
+        settled();
+        const sent = this.session.withdraw((each) => each === id).length === 0;
+        this.requests.giveUp(id, sent, late);
+        reject(errorOf(sent));
+      };
+      const abort = (): void => giveUp((sent) => aborted(signal, sent));
+      signal?.addEventListener('abort', abort);
+      if (timeoutMs !== undefined) {
+        timer.set(timeoutMs, () => giveUp((sent) => new CourtsideError('timeout', `No answer came within ${timeoutMs} ms.`, { sent })));
+      }
+      this.requests.wait<R>(
+        id,
+        (answer) => {
+          settled();
+          resolve(answer);
+        },
+        (error) => {
+          settled();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /**
+   * Sends an action and has the answer told at once, not in a microtask as a promise does. `beyondBounds` is for what the
+   * client itself must say, which is bounded elsewhere.
+   */
+  ask<R>(action: Action, resolve: (answer: R) => void, reject: (error: CourtsideError) => void, beyondBounds = true): number {
+    const id = this.requests.nextId();
+    this.issue(action, id, beyondBounds);
+    this.requests.wait<R>(id, resolve, reject);
+    return id;
+  }
+
+  /** Takes a request back that was not written yet, and answers it here. False where it was written, or is none. */
+  answer(id: number, answer: unknown): boolean {
+    return this.session.withdraw((each) => each === id).length > 0 && this.requests.resolve(id, answer);
+  }
+
+  /** A welcome says what may be sent from now on. What was accepted before anybody knew, and is too long, goes no further. */
+  welcomed(limits: Limits | undefined): void {
+    this.limits = limits;
+    if (!limits) return;
+    const bytes = limits.message_bytes;
+    const refused: CourtsideError[] = [];
+    const isTooLong = (_: unknown, frame: Frame): boolean => {
+      const is = isLongerThan(frame, bytes);
+      if (is) refused.push(tooBig(frame, bytes));
+      return is;
+    };
+    this.session.withdraw(isTooLong).forEach((id, n) => {
+      const error = refused[n] as CourtsideError;
+      if (!this.requests.reject(id, error)) this.port.complain(error);
+    });
+  }
+
+  /** Writes what the connection has not carried yet. */
+  flush(): void {
+    if (!this.port.isOpen) return;
+    for (const frame of this.session.unwritten()) this.port.write(frame);
+    if (this.session.wantsPing) this.beat();
+  }
+
+  beat(waiting?: { resolve: (roundTrip: number) => void; reject: (error: CourtsideError) => void }): void {
+    const id = this.requests.nextId();
+    const ping: Ping = { action: 'ping', received: this.session.received, id };
+    this.pulse.sent(id, waiting);
+    this.session.pinged();
+    this.port.writePing(encode(ping, this.settings.format));
+  }
+}
+
+function aborted(signal: Signal | undefined, sent: boolean): CourtsideError {
+  return new CourtsideError('aborted', 'The request was aborted by its signal.', { sent, cause: signal?.reason });
+}
+
+function tooBig(frame: Frame, limit: number): CourtsideError {
+  return new CourtsideError('too_big', `The message has ${byteLength(frame)} bytes, and this server takes ${limit} at most: send less at once, or raise the server’s limit.`, { sent: false });
+}
