@@ -1,8 +1,10 @@
 //! Which rooms are found and shown: locked and private ones, what they say of themselves, and the list.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
+use courtside::prelude::*;
+use courtside::testing::TestServer;
 use courtside_tests::lobby_tools::{ask, ask_for, seats, server};
-use courtside_tests::wire_tools::{Wire, both};
+use courtside_tests::wire_tools::{Wire, both, calm};
 use serde_json::{Value, json};
 
 #[test]
@@ -38,7 +40,7 @@ fn a_private_room_is_for_those_who_know_its_id() {
         assert!(server.server().rooms(None).await.is_empty());
         assert_eq!(
             b.ask(json!({"action": "call", "type": "rooms.list"})).await["data"],
-            json!([])
+            json!({"rooms": []})
         );
         assert_eq!(
             ask(&mut b, "existing", json!({})).await["code"],
@@ -90,7 +92,7 @@ fn the_list_of_rooms_is_the_same_for_clients_and_for_the_server() {
         let empty = wire
             .ask(json!({"action": "call", "type": "rooms.list"}))
             .await;
-        assert_eq!(empty["data"], json!([]));
+        assert_eq!(empty["data"], json!({"rooms": []}));
         let room = wire.join(json!({})).await.0;
         wire.order(&room, json!({"what": "metadata", "data": {"round": 3}}))
             .await;
@@ -106,9 +108,54 @@ fn the_list_of_rooms_is_the_same_for_clients_and_for_the_server() {
             let listed = wire
                 .ask(json!({"action": "call", "type": "rooms.list", "data": data}))
                 .await;
-            assert_eq!(listed["data"], *expected, "{data}");
+            assert_eq!(listed["data"], json!({"rooms": expected}), "{data}");
         }
         let of_server = serde_json::to_value(server.server().rooms(None).await).unwrap();
         assert_eq!(of_server, expected);
+    });
+}
+
+#[test]
+fn a_list_comes_in_pages_and_the_server_sees_them_all() {
+    both(async |format| {
+        let server = server::<8>().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let mut made = Vec::new();
+        for _ in 0..5 {
+            let joined = ask(&mut wire, "create", json!({})).await;
+            made.push(joined["room"].as_str().unwrap().to_owned());
+        }
+        made.sort_unstable();
+        let (mut listed, mut query) = (Vec::new(), json!({"limit": 2}));
+        for expected in [2, 2, 1] {
+            let call = json!({"action": "call", "type": "rooms.list", "data": query});
+            let page = wire.ask(call).await["data"].clone();
+            let rooms = page["rooms"].as_array().unwrap();
+            assert_eq!(rooms.len(), expected, "{page}");
+            listed.extend(
+                rooms
+                    .iter()
+                    .map(|room| room["room"].as_str().unwrap().to_owned()),
+            );
+            assert_eq!(page["next"].is_null(), listed.len() == 5, "{page}");
+            query["after"] = page["next"].clone();
+        }
+        assert_eq!(listed, made);
+        let of_server = server.server().rooms(None).await;
+        let of_server: Vec<_> = of_server.iter().map(|room| room.room.to_string()).collect();
+        assert_eq!(of_server, made);
+    });
+}
+
+#[test]
+fn a_server_can_do_without_a_list() {
+    both(async |format| {
+        let builder = Server::builder().config(calm()).without_room_list();
+        let server = TestServer::start(builder, 1).await.unwrap();
+        let mut wire = Wire::open(&server, 0, format).await;
+        let refused = wire
+            .ask(json!({"action": "call", "type": "rooms.list"}))
+            .await;
+        assert_eq!(refused["code"], "unknown_type");
     });
 }

@@ -355,7 +355,7 @@ async fn a_panic_ends_one_room_and_no_other() {
         assert!(line.contains(&doomed.id().to_string()), "{line}");
         assert!(line.contains("boom, as was asked for"), "{line}");
         let listed: Value = first.call_raw("rooms.list", &()).await.unwrap();
-        let ids: Vec<_> = listed
+        let ids: Vec<_> = listed["rooms"]
             .as_array()
             .unwrap()
             .iter()

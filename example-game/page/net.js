@@ -133,7 +133,9 @@ export class Net {
     return this.client.call('leaderboard.top', { limit });
   }
 
-  rooms() {
-    return this.client.call('rooms.list', { kind: 'arena' });
+  // As many as the panel has place for.
+  async rooms() {
+    const { rooms } = await this.client.call('rooms.list', { kind: 'arena', limit: 24 });
+    return rooms;
   }
 }

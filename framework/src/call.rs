@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::actor::shared::{Answer, Caller, ServerHandler};
+use crate::actor::shared::{Answer, Caller, ServerHandler, Shared};
 use crate::address::ClientAddress;
 use crate::error::Refusal;
 use crate::handler::encode_reply;
@@ -78,6 +78,10 @@ impl<M> Call<M> {
     #[must_use]
     pub fn data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.caller.shared.data.get()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.caller.shared
     }
 
     /// The server, to publish or to look at its rooms. It cannot be mounted or run: who may come in is not the handlers' affair.

@@ -146,7 +146,8 @@ pub struct Limits {
     pub violations: u32,
     /// Rooms on the whole server.
     /// Default: 10,000.
-    /// Beyond it a `join` that would create one is answered with the error `room_full`.
+    /// Beyond it a `join` that would create one ends the room that has been empty longest, also one that is within its
+    /// [`empty_grace`](crate::RoomConfig::empty_grace); where somebody is in each, it is answered with the error `room_full`.
     pub rooms_in_all: usize,
     /// Channels on the whole server that exist only because a pattern such as `match/*` allows them.
     /// Default: 100,000.

@@ -98,7 +98,7 @@ pub use error::{BuildError, Refusal};
 pub use handler::{Handle, Handlers, Message};
 pub use http::socket::watch_socket;
 pub use ids::{ChannelName, MemberId, RoomId, SessionId};
-pub use lobby::info::RoomInfo;
+pub use lobby::info::{RoomInfo, RoomList};
 pub use room::Room;
 pub use room::client::{Claims, Client};
 pub use room::config::{LeaveReason, RoomConfig};

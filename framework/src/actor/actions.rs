@@ -14,9 +14,10 @@ use super::shared::Caller;
 use crate::error::Refusal;
 use crate::handler::unknown_type;
 use crate::ids::ChannelName;
+use crate::lobby::fields::Fields;
 use crate::room::core::{not_a_member, room_gone};
 use crate::session::outbox::Delivery;
-use crate::wire::action::Action;
+use crate::wire::action::{Action, JoinTarget};
 use crate::wire::codec::{CodecError, Format, RawData};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
@@ -32,6 +33,7 @@ impl SessionActor {
         match action {
             Action::Join { target, options } => {
                 self.check_room_limit()?;
+                let wish = self.wish(&target, &options)?;
                 self.joining += 1;
                 let request = JoinRequest {
                     receiver: self.receiver(),
@@ -39,7 +41,9 @@ impl SessionActor {
                     target,
                     options,
                     id,
-                    attempts: 0,
+                    wish,
+                    refused_by: Vec::new(),
+                    is_founder: false,
                     _permit: permit,
                 };
                 let hub = &self.hub;
@@ -52,7 +56,11 @@ impl SessionActor {
                     id,
                     _permit: permit,
                 };
-                self.send_to_room(room.as_str(), message)
+                self.send_to_room(room.as_str(), message)?;
+                if !self.leaving.contains(&room) {
+                    self.leaving.push(room);
+                }
+                Ok(())
             }
             Action::Send { room, name, data } => {
                 let message = RoomMessage::Action {
@@ -150,9 +158,25 @@ impl SessionActor {
         Ok(())
     }
 
+    /// What the client says of the fields that the kind is matched on.
+    fn wish(&self, target: &JoinTarget, options: &RawData) -> Result<Fields, Refusal> {
+        let match_on = match target {
+            JoinTarget::Kind(kind, _) => self.hub.shared.match_on.get(kind),
+            JoinTarget::Room(_) => None,
+        };
+        Fields::wished(options, match_on.map_or(&[], Vec::as_slice))
+    }
+
     fn check_room_limit(&self) -> Result<(), Refusal> {
         let most = self.hub.shared.config.limits.rooms;
-        if self.inbox.rooms.borrow().len() + self.joining >= most {
+        // The rooms that the client leaves hear of that before they or others hear of this join.
+        let staying = self
+            .inbox
+            .rooms
+            .borrow()
+            .len()
+            .saturating_sub(self.leaving.len());
+        if staying + self.joining >= most {
             return Err(Refusal::new(
                 "too_many_rooms",
                 format!("a session may be in {most} rooms: leave one first"),

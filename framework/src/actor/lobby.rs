@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix::{Actor, ActorContext, ArbiterHandle, Context, Handler};
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::messages::{End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
@@ -13,10 +12,12 @@ use super::room::{RoomKind, refuse_join};
 use super::shared::Shared;
 use crate::error::Refusal;
 use crate::ids::RoomId;
-use crate::lobby::info::RoomInfo;
-use crate::lobby::matching::Directory;
+use crate::lobby::directory::{Directory, Terms};
+use crate::lobby::info::{ListQuery, RoomInfo, RoomList};
 use crate::wire::action::{JoinMode, JoinTarget};
-use crate::wire::codec::RawData;
+
+/// How many rooms may refuse a client that asks for a kind. After that it gets a room of its own, if it wants one.
+const MOST_REFUSALS: usize = 8;
 
 /// The directory of rooms, and the matchmaker.
 pub(crate) struct Lobby {
@@ -35,30 +36,51 @@ impl Lobby {
         kinds: HashMap<String, Box<dyn RoomKind>>,
         threads: Vec<ArbiterHandle>,
     ) -> Self {
+        let terms = kinds.iter().map(|(kind, registered)| {
+            let config = registered.config();
+            let terms = Terms {
+                match_on: config.match_on.clone(),
+                matched: config.matched_up_to(),
+                capacity: config.capacity,
+            };
+            (kind.clone(), terms)
+        });
         Self {
             shared,
+            directory: Directory::new(terms),
             kinds,
             threads,
             next_thread: 0,
-            directory: Directory::new(),
             draining: None,
         }
     }
 
-    fn join(&mut self, request: JoinRequest) {
-        match self.seat(&request) {
+    /// Sends a client to a room. `refused` is what the last one said that did not want it.
+    fn join(&mut self, mut request: JoinRequest, refused: Option<Refusal>) {
+        match self.seat(&mut request, refused) {
             Ok(room) => room.do_send(RoomMessage::Join(request)),
             Err(refusal) => refuse_join(&request.receiver, request.id, &refusal),
         }
     }
 
     /// Takes a seat for the client, in a new room if need be.
-    fn seat(&mut self, request: &JoinRequest) -> Result<RoomAddress, Refusal> {
+    fn seat(
+        &mut self,
+        request: &mut JoinRequest,
+        refused: Option<Refusal>,
+    ) -> Result<RoomAddress, Refusal> {
         if self.shared.is_draining.load(Ordering::Relaxed) {
             return Err(Refusal::new("draining", "this server is going away"));
         }
         let (kind, mode) = match &request.target {
-            JoinTarget::Room(id) => return self.directory.seat_by_id(id),
+            JoinTarget::Room(id) => {
+                return self.directory.seat_by_id(id).ok_or_else(|| {
+                    Refusal::new(
+                        "unknown_room",
+                        "there is no room with this id: it may have ended",
+                    )
+                });
+            }
             JoinTarget::Kind(kind, mode) => (kind, *mode),
         };
         let Some(registered) = self.kinds.get(kind) else {
@@ -72,21 +94,25 @@ impl Lobby {
                 ),
             ));
         };
-        let config = registered.config();
-        let wish = wish_of(&request.options, &config.match_on);
-        if mode != JoinMode::Create
-            && let Some((_, room)) = self.directory.seat_by_kind(kind, &config.match_on, &wish)
-        {
-            return Ok(room);
+        let refused_by = &request.refused_by;
+        if mode != JoinMode::Create && refused_by.len() < MOST_REFUSALS {
+            let seat = self.directory.seat_by_kind(kind, &request.wish, refused_by);
+            if let Some(room) = seat {
+                return Ok(room);
+            }
         }
         if mode == JoinMode::Existing {
-            return Err(Refusal::new("unknown_room", "no room of this kind fits"));
+            let none = || Refusal::new("unknown_room", "no room of this kind fits");
+            return Err(refused.unwrap_or_else(none));
         }
         if self.directory.len() >= self.shared.config.limits.rooms_in_all {
-            return Err(Refusal::new(
-                "room_full",
-                "this server has as many rooms as it can: try again later",
-            ));
+            let Some(given_up) = self.directory.give_up_empty() else {
+                return Err(Refusal::new(
+                    "room_full",
+                    "this server has as many rooms as it can: try again later",
+                ));
+            };
+            given_up.do_send(RoomMessage::Dispose);
         }
         let id = RoomId::random();
         let of_client = || request.receiver.hub.thread();
@@ -99,30 +125,13 @@ impl Lobby {
         );
         self.next_thread = (self.next_thread + 1) % self.threads.len().max(1);
         self.directory
-            .add(id.clone(), kind.clone(), room, config.capacity, wish);
-        self.directory.seat_by_id(&id)
-    }
-
-    fn list(&self, kind: Option<&str>) -> Vec<RoomInfo> {
-        let mut rooms: Vec<_> = self
-            .directory
-            .iter()
-            .filter(|(_, entry)| !entry.is_private && kind.is_none_or(|kind| entry.kind == kind))
-            .map(|(id, entry)| RoomInfo {
-                room: id.clone(),
-                kind: entry.kind.clone(),
-                members: entry.seats_taken,
-                capacity: entry.capacity,
-                locked: entry.is_locked,
-                metadata: entry.metadata.clone(),
-            })
-            .collect();
-        rooms.sort_by(|a, b| a.room.cmp(&b.room));
-        rooms
+            .begin(&id, kind, room.clone(), request.wish.clone());
+        request.is_founder = true;
+        Ok(room)
     }
 
     fn finish_draining(&mut self) {
-        if self.directory.len() == 0
+        if self.directory.is_deserted()
             && let Some(done) = self.draining.take()
         {
             // Whoever asked may have stopped waiting.
@@ -131,18 +140,17 @@ impl Lobby {
     }
 }
 
-/// The part of a client's options that its room is matched on. The rest is the room's to read, and not kept here.
-fn wish_of(options: &RawData, match_on: &[String]) -> Value {
-    if match_on.is_empty() {
-        return Value::Null;
-    }
-    // What cannot be read is refused by the room, which knows what it expects.
-    match options.decode::<Value>() {
-        Ok(Value::Object(mut fields)) => {
-            fields.retain(|field, _| match_on.contains(field));
-            Value::Object(fields)
-        }
-        _ => Value::Null,
+/// Some of the public rooms.
+pub(crate) async fn list(shared: &Shared, query: ListQuery) -> RoomList {
+    let (reply, rooms) = oneshot::channel();
+    shared.send_to_lobby(LobbyMessage::List { query, reply });
+    // The lobby ends with the server, which then has no rooms.
+    let (rooms, has_more) = rooms.await.unwrap_or_default();
+    let rooms: Vec<RoomInfo> = rooms.into_iter().map(RoomInfo::from).collect();
+    let last = rooms.last().map(|last| last.room.clone());
+    RoomList {
+        rooms,
+        next: last.filter(|_| has_more),
     }
 }
 
@@ -155,33 +163,28 @@ impl Handler<LobbyMessage> for Lobby {
 
     fn handle(&mut self, message: LobbyMessage, _: &mut Self::Context) {
         match message {
-            LobbyMessage::Join(request) => self.join(request),
-            LobbyMessage::Retry(mut request) => {
-                request.attempts += 1;
-                self.join(request);
-            }
+            LobbyMessage::Join(request) => self.join(request, None),
+            LobbyMessage::Retry(request, refusal) => self.join(request, Some(refusal)),
             LobbyMessage::Release(room) => self.directory.release(&room),
             LobbyMessage::Relist(room, listing) => {
-                if let Some(entry) = self.directory.get_mut(&room) {
-                    entry.is_locked = listing.is_locked;
-                    entry.is_private = listing.is_private;
-                    entry.metadata = listing.metadata;
-                }
+                let (is_locked, is_private) = (listing.is_locked, listing.is_private);
+                self.directory
+                    .relist(&room, is_locked, is_private, listing.metadata);
             }
             LobbyMessage::Ended(room) => {
-                if let Some(entry) = self.directory.remove(&room) {
-                    entry.address.do_send(RoomMessage::Forgotten);
+                if let Some(address) = self.directory.end(&room) {
+                    address.do_send(RoomMessage::Forgotten);
                 }
                 self.finish_draining();
             }
-            LobbyMessage::List { kind, reply } => {
+            LobbyMessage::List { query, reply } => {
                 // Whoever asked may have stopped waiting.
-                let _gone = reply.send(self.list(kind.as_deref()));
+                let _gone = reply.send(self.directory.list(&query));
             }
             LobbyMessage::Drain { done } => {
                 self.draining = Some(done);
-                for (_, entry) in self.directory.iter() {
-                    entry.address.do_send(RoomMessage::Dispose);
+                for room in self.directory.addresses() {
+                    room.do_send(RoomMessage::Dispose);
                 }
                 self.finish_draining();
             }
@@ -193,9 +196,9 @@ impl Handler<End> for Lobby {
     type Result = ();
 
     fn handle(&mut self, _: End, ctx: &mut Self::Context) {
-        for (_, entry) in self.directory.iter() {
-            entry.address.do_send(RoomMessage::Dispose);
-            entry.address.do_send(RoomMessage::Forgotten);
+        for room in self.directory.addresses() {
+            room.do_send(RoomMessage::Dispose);
+            room.do_send(RoomMessage::Forgotten);
         }
         ctx.stop();
     }

@@ -15,8 +15,10 @@ use super::admission::ChannelAction;
 use super::hub::Visitor;
 use super::pipe::LinkId;
 use crate::channel::config::Offer;
+use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId, SessionId};
-use crate::lobby::info::RoomInfo;
+use crate::lobby::fields::Fields;
+use crate::lobby::info::{ListQuery, Listed};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::room::context::Listing;
@@ -243,8 +245,12 @@ pub(crate) struct JoinRequest {
     pub(crate) target: JoinTarget,
     pub(crate) options: RawData,
     pub(crate) id: Option<u64>,
-    /// How many rooms have refused it because they were full or gone.
-    pub(crate) attempts: u8,
+    /// What it wishes in the fields that its kind is matched on.
+    pub(crate) wish: Fields,
+    /// The rooms that had no place for it, though they seemed to.
+    pub(crate) refused_by: Vec<RoomId>,
+    /// The room was begun for it.
+    pub(crate) is_founder: bool,
     pub(crate) _permit: Permit,
 }
 
@@ -295,15 +301,16 @@ pub(crate) enum RoomMessage {
 #[rtype(result = "()")]
 pub(crate) enum LobbyMessage {
     Join(JoinRequest),
-    /// The room could not take it: look for another.
-    Retry(JoinRequest),
+    /// The last of the rooms that had no place for it has said this: look for another.
+    Retry(JoinRequest, Refusal),
     /// A seat is free again.
     Release(RoomId),
     Relist(RoomId, Listing),
     Ended(RoomId),
+    /// Some of the public rooms, and whether there are more.
     List {
-        kind: Option<String>,
-        reply: oneshot::Sender<Vec<RoomInfo>>,
+        query: ListQuery,
+        reply: oneshot::Sender<(Vec<Listed>, bool)>,
     },
     /// Ends all rooms; `done` resolves when they have ended.
     Drain {

@@ -39,9 +39,6 @@ use crate::wire::frame::{Encoded, Formats};
 /// How long the actor of a room that has ended still answers those who did not know.
 const AFTERLIFE: Duration = Duration::from_secs(10);
 
-/// How many rooms a join tries before it is refused.
-const ATTEMPTS: u8 = 8;
-
 /// A registered kind of room, its type erased.
 pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
     fn config(&self) -> &RoomConfig;
@@ -448,12 +445,14 @@ impl<R: Room> RoomActor<R> {
         self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
     }
 
-    fn join(&mut self, ctx: &mut Context<Self>, request: JoinRequest) {
+    fn join(&mut self, ctx: &mut Context<Self>, mut request: JoinRequest) {
         let receiver = request.receiver.clone();
+        let is_matched = matches!(request.target, JoinTarget::Kind(..)) && !request.is_founder;
         let entrant = Entrant {
             session: receiver.session,
             format: receiver.format,
             claims: request.claims.clone(),
+            is_matched,
         };
         let is_new = self.homes.get(receiver.session).is_none();
         if is_new {
@@ -483,11 +482,10 @@ impl<R: Room> RoomActor<R> {
             self.homes.remove(receiver.session);
         }
         self.tell_lobby(LobbyMessage::Release(self.id.clone()));
-        let can_retry = matches!(request.target, JoinTarget::Kind(..))
-            && request.attempts < ATTEMPTS
-            && matches!(declined, Declined::NoPlace(_));
-        if can_retry {
-            self.tell_lobby(LobbyMessage::Retry(request));
+        // Who does not get into the room that was begun for it would not get into the next one either.
+        if is_matched && let Declined::NoPlace(refusal) = declined {
+            request.refused_by.push(self.id.clone());
+            self.tell_lobby(LobbyMessage::Retry(request, refusal));
         } else {
             refuse_join(&receiver, request.id, &declined.into_refusal());
         }

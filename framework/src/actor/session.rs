@@ -18,7 +18,7 @@ use super::pipe::{LinkId, Pipe};
 use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
-use crate::ids::SessionId;
+use crate::ids::{RoomId, SessionId};
 use crate::room::config::LeaveReason;
 use crate::session::admission::Admission;
 use crate::session::limits::Violations;
@@ -74,6 +74,8 @@ pub(crate) struct SessionActor {
     pub(super) link: Option<Rc<Link>>,
     /// Joins that have not been answered yet.
     pub(super) joining: usize,
+    /// The rooms that the client has left and that have not answered yet: other joins may take their place already.
+    pub(super) leaving: Vec<RoomId>,
     pub(super) subscriptions: Subscriptions,
     /// How many times the client has subscribed to something.
     pub(super) subscribes: u64,
@@ -116,6 +118,7 @@ impl SessionActor {
             inbox: Rc::new(Inbox::new(receiver, 0, Pace::default(), Rooms::default())),
             link: None,
             joining: 0,
+            leaving: Vec::new(),
             subscriptions: Subscriptions::default(),
             subscribes: 0,
             unsubscribing: 0,
@@ -149,6 +152,7 @@ impl SessionActor {
             inbox: Rc::new(Inbox::new(receiver, baggage.received, baggage.pace, rooms)),
             link: None,
             joining: 0,
+            leaving: Vec::new(),
             subscribes: baggage
                 .subscriptions
                 .iter()
@@ -490,6 +494,7 @@ impl Handler<SessionMessage> for SessionActor {
             }
             SessionMessage::Left { room } => {
                 self.inbox.rooms.borrow_mut().remove(&room);
+                self.leaving.retain(|left| *left != room);
             }
             SessionMessage::SubscribeRefused { channel, attempt } => {
                 self.subscriptions.remove_attempt(&channel, attempt);

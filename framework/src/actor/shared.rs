@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) run: u32,
     pub(crate) data: AppData,
     pub(crate) channels: ChannelPatterns,
+    /// The fields that each kind of room is matched on.
+    pub(crate) match_on: HashMap<String, Vec<String>>,
     pub(crate) calls: HashMap<String, ServerHandler>,
     /// Set once, when the server is built.
     pub(crate) lobby: OnceLock<Addr<Lobby>>,
@@ -94,6 +96,7 @@ impl Shared {
         config: Config,
         data: AppData,
         channels: ChannelPatterns,
+        match_on: HashMap<String, Vec<String>>,
         calls: HashMap<String, ServerHandler>,
     ) -> Self {
         let began_at = SystemTime::now()
@@ -105,6 +108,7 @@ impl Shared {
             run: uuid::Uuid::new_v4().as_fields().0,
             data,
             channels,
+            match_on,
             calls,
             lobby: OnceLock::new(),
             lobby_thread: OnceLock::new(),

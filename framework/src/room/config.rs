@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::error::BuildError;
+use crate::lobby::fields::MOST_FIELDS;
+
 /// The rates and bounds of a kind of room. `Duration::MAX` means never, wherever a time can be set.
 ///
 /// ```
@@ -14,6 +17,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct RoomConfig {
     pub(crate) capacity: usize,
+    matched: Option<usize>,
     pub(crate) tick_hz: f64,
     pub(crate) sync_hz: f64,
     pub(crate) hash_every: Duration,
@@ -26,6 +30,7 @@ impl Default for RoomConfig {
     fn default() -> Self {
         Self {
             capacity: 64,
+            matched: None,
             tick_hz: 0.0,
             sync_hz: 20.0,
             hash_every: Duration::from_secs(10),
@@ -41,6 +46,14 @@ impl RoomConfig {
     #[must_use]
     pub fn capacity(mut self, members: usize) -> Self {
         self.capacity = members;
+        self
+    }
+
+    /// Up to how many members clients are sent here that ask for this kind of room. Default: as many as its capacity.
+    /// Beyond it the lobby opens another room; who names this room by its id gets in up to the capacity, to watch for example.
+    #[must_use]
+    pub fn matched(mut self, members: usize) -> Self {
+        self.matched = Some(members);
         self
     }
 
@@ -74,11 +87,37 @@ impl RoomConfig {
     }
 
     /// Which fields of a client's options must equal the room's metadata or, where that does not have the field, the options
-    /// that the room was created with. Default: none, any room of the kind fits.
+    /// that the room was created with. Default: none, any room of the kind fits. Six at most.
+    ///
+    /// A field that is null is absent, and a client that does not name a field does not mind. A value may be 256 bytes long, as
+    /// JSON; a `join` with a longer one is answered with the error `bad_payload`.
     #[must_use]
     pub fn match_on<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
         self.match_on = fields.into_iter().map(Into::into).collect();
         self
+    }
+
+    pub(crate) fn matched_up_to(&self) -> usize {
+        let matched = self.matched.unwrap_or(self.capacity);
+        matched.min(self.capacity)
+    }
+
+    /// Refuses values with which no room could do what they say.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        let wrong = [
+            (
+                self.matched == Some(0),
+                "`RoomConfig::matched` is zero: nobody could ask for the kind",
+            ),
+            (
+                self.match_on.len() > MOST_FIELDS,
+                "`RoomConfig::match_on` names more than six fields",
+            ),
+        ];
+        match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
+            Some((_, what)) => Err(BuildError::BadConfig(what)),
+            None => Ok(()),
+        }
     }
 
     /// How many async jobs may run at once. Default: 256. Beyond it [`RoomContext::spawn`](crate::RoomContext::spawn) refuses.

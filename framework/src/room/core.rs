@@ -28,6 +28,8 @@ pub(crate) struct Entrant {
     pub(crate) session: SessionId,
     pub(crate) format: Format,
     pub(crate) claims: Claims,
+    /// It asked for any room of the kind, and was sent to this one, which had begun before.
+    pub(crate) is_matched: bool,
 }
 
 /// How a room stood before a join.
@@ -49,6 +51,14 @@ pub(crate) enum Declined {
 }
 
 impl Declined {
+    /// What the room's own code says: some codes ask for another room.
+    fn by_room(refusal: Refusal) -> Self {
+        match refusal.code() {
+            "room_full" | "room_locked" | "room_gone" => Self::NoPlace(refusal),
+            _ => Self::Refused(refusal),
+        }
+    }
+
     pub(crate) fn into_refusal(self) -> Refusal {
         let (Self::NoPlace(refusal) | Self::Refused(refusal)) = self;
         refusal
@@ -158,7 +168,7 @@ impl<R: Room> RoomCore<R> {
         id: Option<u64>,
     ) -> Result<MemberId, Declined> {
         if self.is_over {
-            return Err(self.no_place(room_gone()));
+            return Err(Declined::NoPlace(room_gone()));
         }
         if self.member_of(entrant.session).is_some() {
             return Err(Declined::Refused(Refusal::new(
@@ -166,14 +176,21 @@ impl<R: Room> RoomCore<R> {
                 "this session is in this room already",
             )));
         }
-        if self.ctx.listing.is_locked {
-            return Err(self.no_place(Refusal::new(
+        // The lobby may not have heard of it yet.
+        let is_hidden = entrant.is_matched && self.ctx.listing.is_private;
+        if self.ctx.listing.is_locked || is_hidden {
+            return Err(Declined::NoPlace(Refusal::new(
                 "room_locked",
                 "this room takes no new members now",
             )));
         }
-        if self.ctx.members.len() >= self.config.capacity {
-            return Err(self.no_place(Refusal::new(
+        let seats = if entrant.is_matched {
+            self.config.matched_up_to()
+        } else {
+            self.config.capacity
+        };
+        if self.ctx.members.len() >= seats {
+            return Err(Declined::NoPlace(Refusal::new(
                 "room_full",
                 "all seats of this room are taken",
             )));
@@ -201,7 +218,7 @@ impl<R: Room> RoomCore<R> {
         if let Err(refusal) = self.room.joined(&client, options, &mut self.ctx) {
             self.remove(&client);
             self.take_back(before);
-            return Err(Declined::Refused(refusal));
+            return Err(Declined::by_room(refusal));
         }
         self.ctx.timers.keep();
         // What the hook said comes after the state in which it was said.
@@ -209,15 +226,6 @@ impl<R: Room> RoomCore<R> {
         self.send_state(member);
         self.ctx.effects.extend(said);
         Ok(member)
-    }
-
-    /// Another room may have a place, unless this one was made for the client and has never had anybody: then so would the next.
-    fn no_place(&self, refusal: Refusal) -> Declined {
-        if self.members_ever == 0 {
-            Declined::Refused(refusal)
-        } else {
-            Declined::NoPlace(refusal)
-        }
     }
 
     /// How things stand, to go back there if the join is refused.

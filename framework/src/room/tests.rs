@@ -55,6 +55,7 @@ fn entrant() -> Entrant {
         session: SessionId::random(),
         format: Format::Json,
         claims: Claims::default(),
+        is_matched: false,
     }
 }
 

@@ -14,7 +14,7 @@ use super::Server;
 use super::handle::ServerHandle;
 use super::threads::Threads;
 use crate::actor::channel::ChannelShard;
-use crate::actor::lobby::Lobby;
+use crate::actor::lobby::{self, Lobby};
 use crate::actor::room::{KindOf, RoomKind};
 use crate::actor::shared::{ServerHandler, Shared};
 use crate::call::{self, Call};
@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::error::{BuildError, Refusal};
 use crate::handler::{AnyShared, AppData, Handlers};
 use crate::http::door::Door;
-use crate::lobby::info::RoomInfo;
+use crate::lobby::info::{ListQuery, RoomList};
 use crate::room::Room;
 use crate::room::client::Claims;
 
@@ -62,7 +62,13 @@ impl ServerBuilder {
             mistake: None,
             single_threaded: false,
         };
-        builder.handle("rooms.list", list_rooms)
+        builder.handle(ROOM_LIST, list_rooms)
+    }
+
+    /// Leaves the call `rooms.list` out: clients are not told which rooms there are. Default: every server answers it.
+    pub fn without_room_list(mut self) -> Self {
+        self.calls.remove(ROOM_LIST);
+        self
     }
 
     fn note(&mut self, mistake: BuildError) {
@@ -83,6 +89,9 @@ impl ServerBuilder {
             self.note(BuildError::HandlerTaken(format!("{kind}: {name}")));
         }
         let registered = Box::new(KindOf::new(&kind, handlers));
+        if let Err(mistake) = registered.config().check() {
+            self.note(mistake);
+        }
         if self.kinds.insert(kind.to_string(), registered).is_some() {
             self.note(BuildError::KindTaken(kind.to_string()));
         }
@@ -196,7 +205,16 @@ impl ServerBuilder {
             return Err(BuildError::NoSystem);
         }
         let data = AppData::new(self.data);
-        let shared = Arc::new(Shared::new(self.config, data, self.channels, self.calls));
+        let kinds = self.kinds.iter();
+        let match_on =
+            kinds.map(|(kind, registered)| (kind.clone(), registered.config().match_on.clone()));
+        let shared = Arc::new(Shared::new(
+            self.config,
+            data,
+            self.channels,
+            match_on.collect(),
+            self.calls,
+        ));
         let (kinds, of_lobby) = (self.kinds, shared.clone());
         let mut threads = Threads::new(shared.clone());
         let lobby = if self.single_threaded {
@@ -224,14 +242,10 @@ impl ServerBuilder {
     }
 }
 
-#[derive(serde::Deserialize, Default)]
-struct ListRooms {
-    kind: Option<String>,
-}
+/// The call by which clients see which rooms there are.
+const ROOM_LIST: &str = "rooms.list";
 
-/// The call `rooms.list`, which every server has.
-async fn list_rooms(call: Call<Option<ListRooms>>) -> Result<Vec<RoomInfo>, Refusal> {
-    let server = call.server();
-    let kind = call.message.unwrap_or_default().kind;
-    Ok(server.rooms(kind.as_deref()).await)
+async fn list_rooms(call: Call<Option<ListQuery>>) -> Result<RoomList, Refusal> {
+    let shared = call.shared().clone();
+    Ok(lobby::list(&shared, call.message.unwrap_or_default()).await)
 }

@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::actor::messages::{ChannelMessage, LobbyMessage, PublishAnswer};
+use crate::actor::lobby;
+use crate::actor::messages::{ChannelMessage, PublishAnswer};
 use crate::actor::shared::Shared;
 use crate::ids::ChannelName;
-use crate::lobby::info::RoomInfo;
+use crate::lobby::info::{ListQuery, RoomInfo};
 use crate::wire::codec::{Format, RawData};
 
 /// A handle to a server, for those who only talk to its rooms and channels. A clone is another handle to the same server.
@@ -86,16 +87,20 @@ impl ServerHandle {
         offset.await.map_err(|_| PublishError::Unavailable)
     }
 
-    /// The public rooms, of one kind or of all.
+    /// The public rooms, of one kind or of all, in the order of their ids.
+    ///
+    /// Where there are many, the lobby is asked several times: a room that begins or ends meanwhile may be in the list or not.
     pub async fn rooms(&self, kind: Option<&str>) -> Vec<RoomInfo> {
-        let (reply, rooms) = oneshot::channel();
-        if let Some(lobby) = self.shared.lobby.get() {
-            lobby.do_send(LobbyMessage::List {
-                kind: kind.map(str::to_owned),
-                reply,
-            });
+        let mut rooms = Vec::new();
+        let mut after = None;
+        loop {
+            let list = lobby::list(&self.shared, ListQuery::all(kind, after)).await;
+            rooms.extend(list.rooms);
+            after = list.next;
+            if after.is_none() {
+                return rooms;
+            }
         }
-        rooms.await.unwrap_or_default()
     }
 
     /// How many sessions there are, connected or within their window.

@@ -137,6 +137,7 @@ impl<R: Room> RoomHarness<R> {
             session: SessionId::random(),
             format: Format::Json,
             claims,
+            is_matched: false,
         };
         let member = self.core.join(entrant, options);
         self.collect();
