@@ -132,7 +132,11 @@ fn a_room_whose_value_cannot_be_dropped_harms_nobody() {
 fn what_a_hook_sent_before_it_panicked_is_not_sent() {
     both(async |format| {
         let Scene {
-            mut a, mut b, room, ..
+            mut a,
+            mut b,
+            room,
+            server: _server,
+            ..
         } = Scene::stepping::<0>(format).await;
         // Both in one turn of the room's mailbox, but not in one hook.
         b.tell(&room, json!({"what": "tell", "n": 1})).await;

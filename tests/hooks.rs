@@ -50,6 +50,7 @@ fn a_member_that_leaves_hears_nothing_more_and_the_others_hear_of_it() {
             mut b,
             room,
             log,
+            server: _server,
             ..
         } = Scene::stepping::<0>(format).await;
         let id = a.begin(json!({"action": "leave", "room": room})).await;
@@ -91,6 +92,7 @@ fn a_kicked_member_is_told_so_hears_nothing_more_and_may_come_again() {
             mut b,
             room,
             log,
+            server: _server,
             ..
         } = Scene::stepping::<0>(format).await;
         b.order(&room, json!({"what": "kick", "who": 1})).await;
@@ -123,7 +125,11 @@ fn a_kicked_member_is_told_so_hears_nothing_more_and_may_come_again() {
 fn a_member_that_kicks_itself_is_answered_first() {
     both(async |format| {
         let Scene {
-            mut a, mut b, room, ..
+            mut a,
+            mut b,
+            room,
+            server: _server,
+            ..
         } = Scene::stepping::<0>(format).await;
         let reply = a.order(&room, json!({"what": "kick", "who": 1})).await;
         assert_eq!(reply["event"], "reply", "{reply}");
@@ -168,7 +174,11 @@ fn a_room_that_is_disposed_has_a_last_word() {
 fn an_order_that_crosses_the_end_of_its_room_is_answered() {
     both(async |format| {
         let Scene {
-            mut a, mut b, room, ..
+            mut a,
+            mut b,
+            room,
+            server: _server,
+            ..
         } = Scene::stepping::<0>(format).await;
         for what in ["tell", "kick"] {
             let mut ids = Vec::new();
@@ -221,7 +231,12 @@ fn an_empty_room_waits_a_little_and_ends() {
 #[test]
 fn timers_run_when_they_are_due_and_stop_when_they_are_cancelled() {
     both(async |format| {
-        let Scene { mut a, room, .. } = Scene::stepping::<0>(format).await;
+        let Scene {
+            mut a,
+            room,
+            server: _server,
+            ..
+        } = Scene::stepping::<0>(format).await;
         a.order(&room, json!({"what": "after", "n": 500})).await;
         a.order(&room, json!({"what": "every", "n": 200})).await;
         // Every 200 ms until it is cancelled after 700 ms.
@@ -271,7 +286,12 @@ fn jobs_run_beside_the_room_and_only_so_many() {
 #[test]
 fn jobs_that_are_done_at_once_leave_the_thread_to_others() {
     both(async |format| {
-        let Scene { mut a, room, .. } = Scene::stepping::<0>(format).await;
+        let Scene {
+            mut a,
+            room,
+            server: _server,
+            ..
+        } = Scene::stepping::<0>(format).await;
         a.order(&room, json!({"what": "jobs_at_once"})).await;
         let jobs = a.order(&room, json!({"what": "jobs"})).await["data"].clone();
         assert!(jobs.as_u64() < Some(100_000), "{jobs}");
@@ -292,7 +312,12 @@ async fn steps(wire: &mut Wire, room: &str) -> Vec<u64> {
 #[test]
 fn a_room_keeps_its_rate_and_makes_up_for_a_little_only() {
     both(async |format| {
-        let Scene { mut a, room, .. } = Scene::stepping::<10>(format).await;
+        let Scene {
+            mut a,
+            room,
+            server: _server,
+            ..
+        } = Scene::stepping::<10>(format).await;
         // A step that is due at the very end is in or out.
         let before = steps(&mut a, &room).await.len();
         sleep(Duration::from_secs(10)).await;

@@ -60,7 +60,11 @@ fn who_joins_sees_the_state_before_anything_is_said() {
 fn a_message_reaches_those_for_whom_it_is() {
     both(async |format| {
         let Scene {
-            mut a, mut b, room, ..
+            mut a,
+            mut b,
+            room,
+            server: _server,
+            ..
         } = scene(format).await;
         for (order, to_a, to_b) in [
             (json!({"what": "tell", "n": 1}), 1, 1),
@@ -84,7 +88,11 @@ fn a_message_reaches_those_for_whom_it_is() {
 fn a_signal_looks_like_a_message_and_is_not_counted() {
     both(async |format| {
         let Scene {
-            mut a, mut b, room, ..
+            mut a,
+            mut b,
+            room,
+            server: _server,
+            ..
         } = scene(format).await;
         let counted = b.received;
         for what in ["signal", "latest"] {
@@ -103,7 +111,11 @@ fn a_signal_looks_like_a_message_and_is_not_counted() {
 fn a_client_that_keeps_up_gets_every_signal() {
     both(async |format| {
         let Scene {
-            mut a, mut b, room, ..
+            mut a,
+            mut b,
+            room,
+            server: _server,
+            ..
         } = scene(format).await;
         for n in 0..50 {
             a.order(&room, json!({"what": "signal", "n": n})).await;
@@ -180,7 +192,11 @@ fn what_waited_for_a_member_that_has_left_is_not_sent_after_it() {
 fn a_state_that_has_not_changed_is_not_sent_again() {
     both(async |format| {
         let Scene {
-            mut a, mut b, room, ..
+            mut a,
+            mut b,
+            room,
+            server: _server,
+            ..
         } = scene(format).await;
         a.order(&room, json!({"what": "show", "data": {"n": 5}}))
             .await;
