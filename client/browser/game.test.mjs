@@ -2,19 +2,19 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { startBrowser, startExample } from './support.mjs';
+import { startAll, startBrowser, startExample } from './support.mjs';
 
 let game;
 let browser;
+let stop;
 
 before(async () => {
-  [game, browser] = await Promise.all([startExample('example-game'), startBrowser()]);
+  const started = await startAll(startExample('example-game'), startBrowser());
+  [game, browser] = started.parts;
+  stop = started.stop;
 });
 
-after(async () => {
-  await browser?.stop();
-  await game?.stop();
-});
+after(() => stop?.());
 
 async function play(name) {
   const page = await browser.open(game.url);
@@ -106,4 +106,25 @@ test('a page is told of the ships that are near, and of all pilots', async () =>
     const count = (map) => Object.keys(map).length;
     return places.every((distance) => distance < 1200) && count(ships) < count(pilots) && count(radar) > 0;
   });
+});
+
+test('the button beside the start panel closes it and says what it does', async () => {
+  const page = await browser.open(game.url);
+  await page.waitForFunction(() => window.arena?.state() != null);
+  const seen = () => page.evaluate(() => ({ label: document.querySelector('#seat').textContent, panel: document.body.classList.contains('menu-open'), plays: window.arena.ship !== null }));
+  assert.deepEqual(await seen(), { label: 'Play', panel: true, plays: false });
+  await page.click('#seat');
+  await page.waitForFunction(() => window.arena.ship !== null);
+  assert.deepEqual(await seen(), { label: 'Watch', panel: false, plays: true });
+  await page.click('#menu');
+  await page.click('#seat');
+  await page.waitForFunction(() => window.arena.ship === null);
+  assert.deepEqual(await seen(), { label: 'Play', panel: false, plays: false });
+});
+
+test('a page says of its ship only what it knows', async () => {
+  const page = await play('Hal');
+  await page.click('#cut');
+  await page.waitForFunction(() => /^Connection cut\. Back in \d s\.$/.test(document.querySelector('#notice').textContent));
+  await page.waitForFunction(() => document.querySelector('#notice').textContent.startsWith('Back in the same ship.'));
 });

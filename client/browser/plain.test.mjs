@@ -2,19 +2,19 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { startBrowser, startExample } from './support.mjs';
+import { startAll, startBrowser, startExample } from './support.mjs';
 
 let scores;
 let browser;
+let stop;
 
 before(async () => {
-  [scores, browser] = await Promise.all([startExample('example-scores', '--speed', '200'), startBrowser()]);
+  const started = await startAll(startExample('example-scores', '--speed', '200'), startBrowser());
+  [scores, browser] = started.parts;
+  stop = started.stop;
 });
 
-after(async () => {
-  await browser?.stop();
-  await scores?.stop();
-});
+after(() => stop?.());
 
 test("'Hello Server!' gets an instructive error, and the connection lives", async () => {
   const page = await browser.open(`${scores.url}/plain`);

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -15,26 +15,59 @@ const CHROMIUM = '/usr/bin/chromium';
 /** One patience for everything that a test waits for, in milliseconds: a wait ends with its event, or the test has failed. */
 export const PATIENCE = 60_000;
 
+/** Where cargo puts what it builds. `./test` calls it in the repository's root, and a relative folder is seen from there. */
+export function targetFolder() {
+  return resolve(ROOT, process.env.CARGO_TARGET_DIR || 'target');
+}
+
+/**
+ * Starts what a suite needs, and says how to stop all of it. If one part does not start, the others are stopped, because
+ * what still runs would keep the whole run from ending.
+ */
+export async function startAll(...starting) {
+  const settled = await Promise.allSettled(starting);
+  const parts = settled.flatMap(({ value }) => value ?? []);
+  const stop = async () => {
+    const stopped = await Promise.allSettled(parts.map((part) => part.stop()));
+    for (const { reason } of stopped) if (reason) throw reason;
+  };
+  const failed = settled.find(({ status }) => status === 'rejected');
+  if (failed) {
+    await stop().catch(() => {});
+    throw failed.reason;
+  }
+  return { parts, stop };
+}
+
 /** Starts an example on a free port; resolves with its address, once it has printed it. */
 export async function startExample(name, ...options) {
-  const program = join(ROOT, 'target', 'debug', name);
+  const program = join(targetFolder(), 'debug', name);
   if (!existsSync(program)) throw new Error(`${program} is missing: cargo build --bin ${name}`);
   const child = spawn(program, ['--bind', '127.0.0.1:0', ...options], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await ended;
+  };
   const lines = createInterface({ input: child.stdout });
-  const url = await new Promise((resolve, reject) => {
-    lines.on('line', (line) => {
-      const address = line.match(/http:\/\/\S+/)?.[0];
-      if (address) resolve(address.replace(/\/$/, ''));
+  let deadline;
+  try {
+    const url = await new Promise((resolve, reject) => {
+      lines.on('line', (line) => {
+        const address = line.match(/http:\/\/\S+/)?.[0];
+        if (address) resolve(address.replace(/\/$/, ''));
+      });
+      child.on('error', reject);
+      child.on('exit', (code) => reject(new Error(`${name} ended with ${code} before it said its address`)));
+      deadline = setTimeout(() => reject(new Error(`${name} did not say its address within ${PATIENCE} ms`)), PATIENCE);
     });
-    child.on('exit', (code) => reject(new Error(`${name} ended with ${code} before it said its address`)));
-  });
-  const stop = () =>
-    new Promise((resolve) => {
-      child.removeAllListeners('exit');
-      child.on('exit', resolve);
-      child.kill('SIGTERM');
-    });
-  return { url, stop };
+    return { url, stop };
+  } catch (failed) {
+    child.kill('SIGKILL');
+    throw failed;
+  } finally {
+    clearTimeout(deadline);
+  }
 }
 
 /** Starts a browser with nothing remembered. `open` gives a page whose script errors fail the test. */
@@ -58,8 +91,9 @@ export async function startBrowser() {
   });
   context.setDefaultTimeout(PATIENCE);
   const errors = [];
-  const open = async (url) => {
+  const open = async (url, { width, height } = {}) => {
     const page = await context.newPage();
+    if (width) await page.setViewportSize({ width, height });
     page.on('pageerror', (error) => errors.push(error));
     if (url) await page.goto(url);
     return page;

@@ -38,6 +38,8 @@ let destroyedBy = null;
 let fightShownUntil = 0;
 // While the line is down: since when, how many lines of chat there were, and whether it was cut on purpose.
 let away = null;
+// The page was reloaded, and nobody has said yet whether it was playing.
+let reloaded = false;
 let lastHud = 0;
 let lastFrame = performance.now();
 let wasGone = false;
@@ -52,12 +54,21 @@ const net = new Net({
     watchEntities(room, { pilots, arrived, fired });
     roundOver = null;
     hud.banner(null);
+    showSeat();
     window.history.replaceState(null, '', `#${room.id}`);
     if (start.isOpen) start.refresh();
+  },
+  restored() {
+    reloaded = true;
   },
   seat({ tick_hz }) {
     timeline.tickMs = 1000 / tick_hz;
     showSeat();
+    if (!reloaded) return;
+    reloaded = false;
+    if (net.ship === null) return;
+    start.close();
+    hud.notice('Back in the same ship.', 'good', 5000);
   },
   backlog(lines) {
     for (const line of lines) chat.add(line);
@@ -163,16 +174,18 @@ function watchConnection() {
   });
   net.client.on('open', ({ resumed }) => {
     own.forget();
+    if (resumed || !away) return;
+    away = null;
+    hud.notice('The server no longer knew this session. You are in as somebody new.', 'bad', 6000);
+  });
+  // All that was said meanwhile is here.
+  net.client.on('caughtup', () => {
     const left = away;
     away = null;
     if (!left) return;
-    if (!resumed) return hud.notice('The server no longer knew this session. You are in as somebody new.', 'bad', 6000);
-    // What was said meanwhile comes right behind the welcome.
-    setTimeout(() => {
-      const missed = linesOfOthers() - left.lines;
-      const said = missed === 1 ? '1 line of chat was said meanwhile' : `${missed} lines of chat were said meanwhile`;
-      hud.notice(`Back in the same ${net.ship === null ? 'arena' : 'ship'}. ${missed ? `${said}, and none is missing.` : 'Nothing was missed.'}`, 'good', 5000);
-    }, 300);
+    const missed = linesOfOthers() - left.lines;
+    const said = missed === 1 ? '1 line of chat was said meanwhile' : `${missed} lines of chat were said meanwhile`;
+    hud.notice(`Back in the same ${net.ship === null ? 'arena' : 'ship'}. ${missed ? `${said}, and none is missing.` : 'Nothing was missed.'}`, 'good', 5000);
   });
 }
 
@@ -183,10 +196,10 @@ function cut() {
 
 function showAway(now) {
   if (!away || net.client.state === 'open') return;
-  const ship = net.ship === null ? '' : ' Your ship drifts as a ghost, and nothing can touch it.';
+  // Of the ship nothing is known from here: the server may keep it, or be gone itself.
   const left = Math.ceil((away.cut - (now - away.since)) / 1000);
-  const when = left > 0 ? `Back in ${left} s.` : 'Coming back…';
-  hud.notice(`${away.cut ? 'Connection cut.' : 'Connection lost.'}${ship} ${when}`, 'bad');
+  const when = left > 0 ? `Back in ${left} s.` : `Trying to come back, for ${Math.floor((now - away.since) / 1000)} s now.`;
+  hud.notice(`${away.cut ? 'Connection cut.' : 'Connection lost.'} ${when}`, 'bad');
 }
 
 function showBanner(now, state, ship) {
@@ -306,6 +319,8 @@ button('#cut', cut);
 button('#menu', () => (start.isOpen ? start.close() : start.open()));
 button('#touch-chat', () => chat.open());
 button('#seat', () => {
+  // It stands beside the start panel, and says what its own two buttons say.
+  start.close();
   if (net.ship === null) net.play($('#name').value.trim());
   else net.watch();
 });

@@ -3,7 +3,8 @@
 import { connect } from '/courtside.js';
 
 export class Net {
-  client = connect('/ws');
+  // A page that is reloaded keeps its session, and with it its ship.
+  client = connect('/ws', { storage: sessionStorage });
   room = null;
   // The own ship, or null while only watching.
   ship = null;
@@ -11,10 +12,15 @@ export class Net {
   playing = false;
   #on;
   #joins = 0;
+  // The rooms of the page before this one.
+  #before = [];
 
-  // `on` is told: seat, line, backlog, roundOver, roundBegun, hit, destroyed, picked, entered, failed.
+  // `on` is told: seat, line, backlog, roundOver, roundBegun, hit, destroyed, picked, entered, restored, failed.
   constructor(on) {
     this.#on = on;
+    this.client.on('restored', ({ rooms }) => {
+      this.#before = rooms;
+    });
     // The server was started anew, or the window was missed: what was joined, or about to be, is joined again.
     this.client.on('lost', () => {
       if (this.#joins > 0) this.enter(this.room?.id);
@@ -41,9 +47,18 @@ export class Net {
       return;
     }
     this.#attach(room);
+    if (this.#before.includes(room)) return this.#resume(room);
     // What was wished for while the join was under way could not be told yet.
     if (this.playing && options.spectate) this.play(this.name);
     else if (!this.playing && !options.spectate) this.watch();
+  }
+
+  // The page was reloaded, and is a member still: it is in no other arena, and asks for what its members are told.
+  #resume(room) {
+    for (const other of this.#before) if (other !== room) other.leave().catch(() => {});
+    this.#before = [];
+    this.#on.restored();
+    room.send('recall');
   }
 
   // Goes to another arena.

@@ -11,8 +11,8 @@ use crate::chat::{Allowance, Line, Log, Rejection};
 use crate::game::{Event, Game, Outcome};
 use crate::leaderboard::{Leaderboard, Row};
 use crate::messages::{
-    ArenaOptions, Chat, ChatBacklog, ChatLine, Destroyed, Hit, Picked, Play, Rename, Respawn,
-    RoundBegun, RoundOver, Seat, Spectate, Steer, Winner,
+    ArenaOptions, Chat, ChatBacklog, ChatLine, Destroyed, Hit, Picked, Play, Recall, Rename,
+    Respawn, RoundBegun, RoundOver, Seat, Spectate, Steer, Winner,
 };
 use crate::pilot;
 use crate::round::Phase;
@@ -91,6 +91,7 @@ impl Room for Arena {
             .on::<Chat>()
             .on::<Rename>()
             .on::<Respawn>()
+            .on::<Recall>()
             .on::<Spectate>()
             .on::<Play>();
     }
@@ -136,12 +137,7 @@ impl Room for Arena {
             allowance: Allowance::full(),
         };
         self.guests.insert(client.member(), guest);
-        ctx.send(
-            client,
-            &ChatBacklog {
-                lines: self.log.lines(),
-            },
-        );
+        self.tell_backlog(client.member(), ctx);
         if options.spectate {
             self.tell_seat(client.member(), ctx);
         } else {
@@ -237,6 +233,11 @@ impl Arena {
                 tick_hz: TICK_HZ,
             },
         );
+    }
+
+    pub(crate) fn tell_backlog(&self, member: MemberId, ctx: &mut RoomContext<Self>) {
+        let lines = self.log.lines();
+        ctx.send(member, &ChatBacklog { lines });
     }
 
     pub(crate) fn announce(&mut self, text: String, ctx: &mut RoomContext<Self>) {

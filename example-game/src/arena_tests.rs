@@ -131,6 +131,26 @@ fn a_full_arena_is_full_of_players_and_each_can_have_a_ship() {
 }
 
 #[test]
+fn a_page_that_was_reloaded_is_told_its_seat_and_the_chat_once_more() {
+    let (mut room, _) = arena(0);
+    let ann = room.join(playing("Ann")).expect("there is room");
+    say(&mut room, ann, "hello").expect("a short line");
+    let ship = ship_of(&mut room, ann);
+    room.sent_to::<ChatBacklog>(ann);
+    room.send(ann, Recall).expect("she is a member");
+    assert_eq!(ship_of(&mut room, ann), ship);
+    let lines = room
+        .sent_to::<ChatBacklog>(ann)
+        .pop()
+        .expect("the chat")
+        .lines;
+    assert!(lines.iter().any(|line| line.text == "hello"), "{lines:?}");
+    let ben = room.join(watching("Ben")).expect("there is room");
+    room.send(ben, Recall).expect("he is a member");
+    assert_eq!(ship_of(&mut room, ben), None);
+}
+
+#[test]
 fn who_comes_back_has_the_same_ship_and_every_line_once() {
     let (mut room, _) = arena(0);
     let ann = room.join(playing("Ann")).expect("there is room");

@@ -5,7 +5,7 @@ use courtside::prelude::*;
 use crate::arena::{Arena, refusal};
 use crate::chat::{self, Line, Rejection};
 use crate::inputs::Input;
-use crate::messages::{Chat, Play, Rename, Respawn, Spectate, Steer};
+use crate::messages::{Chat, Play, Recall, Rename, Respawn, Spectate, Steer};
 use crate::vector::Vector;
 
 impl Handle<Steer> for Arena {
@@ -90,6 +90,19 @@ impl Handle<Respawn> for Arena {
         let ship = self.ship_of(from)?;
         // Whoever asks too early, or twice, comes back in time anyway: that is no mistake to be told of.
         self.game.revive(ship);
+        Ok(())
+    }
+}
+
+impl Handle<Recall> for Arena {
+    fn handle(
+        &mut self,
+        from: &Client,
+        _: Recall,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        self.tell_backlog(from.member(), ctx);
+        self.tell_seat(from.member(), ctx);
         Ok(())
     }
 }

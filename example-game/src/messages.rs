@@ -64,6 +64,10 @@ pub struct Rename {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Respawn;
 
+/// Tell me once more what you told me when I came in: for a page that was reloaded and is still a member.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
+pub struct Recall;
+
 /// Give up the ship and watch.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Spectate;

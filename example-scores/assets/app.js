@@ -18,8 +18,6 @@ let board = emptyBoard();
 let early = [];
 /** Each time the channel's stream begins anew it has another epoch, and the offsets start again. */
 let epoch = null;
-/** How many publications came late because the connection was cut. */
-let caughtUp = 0;
 
 const dialog = new MatchDialog(byId('match'), client);
 const open = (id) => {
@@ -38,7 +36,6 @@ client
       ticker.clear();
     }
     const late = now() - update.time > 1500;
-    if (!info.past && late) caughtUp += 1;
     if (update.type === 'run_started') ticker.clear();
     ticker.add(update, !info.past);
     if (early) early.push({ offset: info.offset, data: update });
@@ -121,17 +118,16 @@ function showState(state) {
   setText(byId('badge-text'), WORDS[state] ?? state);
 }
 
-client.on('state', (state, before) => {
-  showState(state);
-  caughtUp = 0;
-  if (state !== 'open' || before !== 'reconnecting') return;
-  // What was missed arrives right behind the welcome.
-  setTimeout(() => {
-    if (caughtUp && client.state === 'open') setText(byId('badge-text'), `Live, ${caughtUp} caught up`);
-  }, 400);
+client.on('state', showState);
+client.on('caughtup', ({ missed }) => {
+  if (missed === 0) return;
+  setText(byId('badge-text'), `Live, ${missed} caught up`);
   setTimeout(() => showState(client.state), 5000);
 });
 
 byId('cut').addEventListener('click', () => client.cut(5000));
 setInterval(tick, 100);
 scheduleDraw();
+
+// For tests in a browser, and for the curious.
+window.scores = { client };
