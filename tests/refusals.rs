@@ -284,3 +284,59 @@ fn a_wrong_query_is_refused_before_there_is_a_websocket() {
         );
     });
 }
+
+/// What a server has is told to those who write clients, and in production to nobody.
+#[test]
+fn what_there_is_is_told_with_hints_only() {
+    for hints in [true, false] {
+        both(|format| what_there_is(format, hints));
+    }
+}
+
+async fn what_there_is(format: courtside::Format, hints: bool) {
+    let mut config = courtside_tests::wire_tools::calm();
+    config.hints = hints;
+    let builder = builder().config(config).handle("secret", refuse);
+    let server = TestServer::start(builder, 1).await.unwrap();
+    let mut wire = Wire::open(&server, 0, format).await;
+    let room = wire.join(json!({})).await.0;
+    for (action, name) in [
+        (json!({"action": "call", "type": "secre"}), "secret"),
+        (
+            json!({"action": "send", "room": room, "type": "ordr"}),
+            "order",
+        ),
+        (json!({"action": "join", "kind": "dsk"}), "desk"),
+    ] {
+        let error = wire.ask(action).await;
+        let message = error["message"].as_str().unwrap();
+        assert_eq!(message.contains(name), hints, "{message}");
+    }
+}
+
+/// A kind of room in which nobody could be.
+struct Nobodys;
+
+impl Room for Nobodys {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default().capacity(0)
+    }
+}
+
+#[test]
+fn a_kind_of_room_that_cannot_work_is_refused_when_the_server_is_built() {
+    courtside::testing::run(async {
+        let refused = Server::builder().room::<Nobodys>().build();
+        let text = refused.unwrap_err().to_string();
+        assert!(
+            text.contains("`nobodys`") && text.contains("`capacity`"),
+            "{text}"
+        );
+    });
+}

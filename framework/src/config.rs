@@ -52,6 +52,11 @@ pub struct Config {
     /// Default: 4,096.
     /// When it is met, [`ServerHandle::publish`](crate::ServerHandle::publish) waits, and a room that publishes pauses after its hook.
     pub publish_backlog: usize,
+    /// Whether errors tell clients what would have been right: the names that there are, where one does not exist, and what is
+    /// wrong with a state that cannot be sent.
+    /// Default: in builds with debug assertions, so not in release builds.
+    /// It helps whoever writes a client, and tells anybody who asks what the server has.
+    pub hints: bool,
 }
 
 /// When a connection counts as dead.
@@ -252,6 +257,7 @@ impl Default for Config {
                 .map_or(0, |cores| if cores.get() == 1 { 0 } else { cores.get() }),
             hub_backlog: 4096,
             publish_backlog: 4096,
+            hints: cfg!(debug_assertions),
         }
     }
 }

@@ -74,6 +74,8 @@ pub enum BuildError {
     BadProxy(String),
     /// A limit or a time has a value that no server could run with.
     BadConfig(&'static str),
+    /// A kind of room has a [`RoomConfig`](crate::RoomConfig) that no room could run with: the kind, and what is wrong.
+    BadRoomConfig(String, &'static str),
     /// The server was built outside of an actix `System`.
     NoSystem,
 }
@@ -102,6 +104,12 @@ impl fmt::Display for BuildError {
                 "`{proxy}` is no proxy's address: an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"
             ),
             Self::BadConfig(what) => write!(f, "the configuration cannot work: {what}"),
+            Self::BadRoomConfig(kind, what) => {
+                write!(
+                    f,
+                    "the configuration of rooms of kind `{kind}` cannot work: {what}"
+                )
+            }
             Self::NoSystem => write!(
                 f,
                 "a server needs an actix system around it: build it in a function under #[actix_web::main]"

@@ -167,8 +167,13 @@ impl<R: Room> Handlers<R> {
     ) -> Result<Option<Encoded>, Refusal> {
         match self.by_name.get(name) {
             Some(handler) => handler(room, from, data, id, ctx),
-            None => Err(unknown_type(name, self.by_name.keys().copied())),
+            None => Err(unknown_type(name, self.known(ctx.hints()))),
         }
+    }
+
+    /// The names that there are, if they may be told.
+    fn known(&self, hints: bool) -> Option<impl Iterator<Item = &str>> {
+        hints.then(|| self.by_name.keys().copied())
     }
 
     /// Refuses a type that is not registered.
@@ -177,7 +182,7 @@ impl<R: Room> Handlers<R> {
         if self.by_name.contains_key(name) {
             Ok(())
         } else {
-            Err(unknown_type(name, self.by_name.keys().copied()))
+            Err(unknown_type(name, self.known(true)))
         }
     }
 }
@@ -188,20 +193,28 @@ impl<R: Room> fmt::Debug for Handlers<R> {
     }
 }
 
-/// Tells what there is, so that a typing error is found without a look into the server's code.
-pub(crate) fn unknown_type<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Refusal {
+/// There is no such name; tells which there are, if they may be told, so that a typing error is found without a look into the
+/// server's code.
+pub(crate) fn unknown_type<'a>(
+    name: &str,
+    known: Option<impl Iterator<Item = &'a str>>,
+) -> Refusal {
+    let name: String = name.chars().take(60).collect();
+    let hint = hint("handled here", known);
+    Refusal::new("unknown_type", format!("there is no type `{name}`{hint}"))
+}
+
+/// What there is of something, in order; nothing if it may not be told.
+pub(crate) fn hint<'a>(what: &str, known: Option<impl Iterator<Item = &'a str>>) -> String {
+    let Some(known) = known else {
+        return String::new();
+    };
     let mut known: Vec<_> = known.collect();
     known.sort_unstable();
-    let name: String = name.chars().take(60).collect();
-    let known = if known.is_empty() {
-        "none is handled here".to_owned()
-    } else {
-        format!("handled here: {}", known.join(", "))
-    };
-    Refusal::new(
-        "unknown_type",
-        format!("there is no type `{name}`; {known}"),
-    )
+    if known.is_empty() {
+        return format!("; {what}: none");
+    }
+    format!("; {what}: {}", known.join(", "))
 }
 
 pub(crate) fn decode<M: Message + DeserializeOwned>(data: &RawData) -> Result<M, Refusal> {

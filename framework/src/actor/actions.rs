@@ -203,7 +203,7 @@ impl SessionActor {
         let shared = self.hub.shared.clone();
         let Some((name, handler)) = shared.calls.get_key_value(name) else {
             let known = shared.calls.keys().map(String::as_str);
-            return Err(unknown_type(name, known));
+            return Err(unknown_type(name, shared.config.hints.then_some(known)));
         };
         let permit = self.flow.calls.clone().try_acquire_owned().map_err(|_| {
             Refusal::new(

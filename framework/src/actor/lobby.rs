@@ -11,6 +11,7 @@ use super::messages::{End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
 use super::room::{RoomKind, refuse_join};
 use super::shared::Shared;
 use crate::error::Refusal;
+use crate::handler::hint;
 use crate::ids::RoomId;
 use crate::lobby::directory::{Directory, Terms};
 use crate::lobby::info::{ListQuery, RoomInfo, RoomList};
@@ -84,14 +85,12 @@ impl Lobby {
             JoinTarget::Kind(kind, mode) => (kind, *mode),
         };
         let Some(registered) = self.kinds.get(kind) else {
-            let mut known: Vec<_> = self.kinds.keys().map(String::as_str).collect();
-            known.sort_unstable();
+            let known = self.kinds.keys().map(String::as_str);
+            let known = self.shared.config.hints.then_some(known);
+            let hint = hint("this server has", known);
             return Err(Refusal::new(
                 "unknown_kind",
-                format!(
-                    "there is no such kind of room; this server has: {}",
-                    known.join(", ")
-                ),
+                format!("there is no such kind of room{hint}"),
             ));
         };
         let refused_by = &request.refused_by;

@@ -88,12 +88,13 @@ impl<R: Room> RoomKind for KindOf<R> {
         id: RoomId,
         options: RawData,
     ) -> RoomAddress {
-        let handlers = self.handlers.clone();
+        let (handlers, config) = (self.handlers.clone(), self.config.clone());
         let beginning = Beginning {
             id: id.clone(),
             kind: self.name.clone(),
             time: shared.time(),
             data: shared.data.clone(),
+            hints: shared.config.hints,
         };
         let make = move |_: &mut Context<RoomActor<R>>| RoomActor {
             id,
@@ -102,6 +103,7 @@ impl<R: Room> RoomKind for KindOf<R> {
                 beginning,
                 options,
                 handlers,
+                config,
             },
             homes: Homes::default(),
             began: Instant::now(),
@@ -132,6 +134,7 @@ enum Stage<R: Room> {
         beginning: Beginning,
         options: RawData,
         handlers: Arc<Handlers<R>>,
+        config: RoomConfig,
     },
     Alive(Box<RoomCore<R>>),
     /// It was refused or has ended: whoever comes is told why.
@@ -161,13 +164,15 @@ impl<R: Room> Actor for RoomActor<R> {
             beginning,
             options,
             handlers,
+            config,
         } = std::mem::replace(&mut self.stage, over)
         else {
             return;
         };
         let phase = phase_of(&self.id);
         let created = catch_unwind(AssertUnwindSafe(|| {
-            RoomCore::create(beginning, options_of::<R>(&options)?, handlers, phase)
+            let options = options_of::<R>(&options)?;
+            RoomCore::create(beginning, options, handlers, config, phase)
         }));
         match created {
             Ok(Ok(core)) => {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::BuildError;
 use crate::lobby::fields::MOST_FIELDS;
 
 /// The rates and bounds of a kind of room. `Duration::MAX` means never, wherever a time can be set.
@@ -57,14 +56,14 @@ impl RoomConfig {
         self
     }
 
-    /// Steps of the simulation each second. Default: 0, no ticking.
+    /// Steps of the simulation each second, 1,000 at most. Default: 0, no ticking.
     #[must_use]
     pub fn tick_hz(mut self, hz: f64) -> Self {
         self.tick_hz = hz;
         self
     }
 
-    /// How often each second a changed state is sent. Default: 20. Zero: only to those who join or resume.
+    /// How often each second a changed state is sent, 1,000 times at most. Default: 20. Zero: only to those who join or resume.
     #[must_use]
     pub fn sync_hz(mut self, hz: f64) -> Self {
         self.sync_hz = hz;
@@ -102,20 +101,29 @@ impl RoomConfig {
         matched.min(self.capacity)
     }
 
-    /// Refuses values with which no room could do what they say.
-    pub(crate) fn check(&self) -> Result<(), BuildError> {
+    /// Refuses values that no room could run with.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        // A thread's timers go by milliseconds.
+        let is_rate = |hz: f64| (0.0..=1000.0).contains(&hz);
         let wrong = [
+            (self.capacity == 0, "`capacity` is zero: nobody could join"),
             (
                 self.matched == Some(0),
-                "`RoomConfig::matched` is zero: nobody could ask for the kind",
+                "`matched` is zero: nobody could ask for the kind",
+            ),
+            (!is_rate(self.tick_hz), "`tick_hz` is not from 0 to 1000"),
+            (!is_rate(self.sync_hz), "`sync_hz` is not from 0 to 1000"),
+            (
+                self.match_on.iter().any(String::is_empty),
+                "`match_on` names a field without a name",
             ),
             (
                 self.match_on.len() > MOST_FIELDS,
-                "`RoomConfig::match_on` names more than six fields",
+                "`match_on` names more than six fields",
             ),
         ];
         match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
-            Some((_, what)) => Err(BuildError::BadConfig(what)),
+            Some((_, what)) => Err(what),
             None => Ok(()),
         }
     }
@@ -187,6 +195,27 @@ pub(crate) fn kind_of_type<T>() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_room_could_run_with_is_refused() {
+        let good = RoomConfig::default();
+        assert_eq!(good.check(), Ok(()));
+        assert_eq!(
+            good.clone().tick_hz(1000.0).sync_hz(0.0).jobs(0).check(),
+            Ok(())
+        );
+        for (bad, name) in [
+            (good.clone().capacity(0), "capacity"),
+            (good.clone().tick_hz(-1.0), "tick_hz"),
+            (good.clone().tick_hz(f64::NAN), "tick_hz"),
+            (good.clone().sync_hz(f64::INFINITY), "sync_hz"),
+            (good.clone().sync_hz(-0.5), "sync_hz"),
+            (good.clone().match_on([""]), "match_on"),
+        ] {
+            let what = bad.check().unwrap_err();
+            assert!(what.contains(name), "{what}");
+        }
+    }
 
     struct BigArena;
 

@@ -125,6 +125,7 @@ pub struct RoomContext<R: Room> {
     pub(super) kicked: VecDeque<MemberId>,
     /// Whether the room is to end after the hook.
     pub(super) wants_end: bool,
+    hints: bool,
     /// What could not be encoded, for a test to see; the log has it already.
     pub(super) fault: Option<String>,
     data: AppData,
@@ -149,6 +150,8 @@ pub(crate) struct Beginning {
     /// Unix milliseconds.
     pub(crate) time: u64,
     pub(crate) data: AppData,
+    /// Whether clients may be told what would have been right.
+    pub(crate) hints: bool,
 }
 
 impl<R: Room> RoomContext<R> {
@@ -167,6 +170,7 @@ impl<R: Room> RoomContext<R> {
             listing: Listing::default(),
             kicked: VecDeque::new(),
             wants_end: false,
+            hints: beginning.hints,
             fault: None,
             data: beginning.data,
         }
@@ -356,6 +360,11 @@ impl<R: Room> RoomContext<R> {
             Audience::All => self.members.formats(),
             Audience::Except(member) => self.members.formats_without(member),
         }
+    }
+
+    /// Whether clients may be told what would have been right.
+    pub(crate) fn hints(&self) -> bool {
+        self.hints
     }
 
     pub(super) fn note_fault(&mut self, fault: impl fmt::Display) {

@@ -87,9 +87,9 @@ impl<R: Room> RoomCore<R> {
         beginning: Beginning,
         options: R::Options,
         handlers: Arc<Handlers<R>>,
+        config: RoomConfig,
         phase: f64,
     ) -> Result<Self, Refusal> {
-        let config = R::config();
         let mut ctx = RoomContext::new(beginning, &config);
         let room = R::create(options, &mut ctx)?;
         let mut core = Self {
@@ -113,6 +113,12 @@ impl<R: Room> RoomCore<R> {
     #[cfg(feature = "testing")]
     pub(crate) fn room(&self) -> &R {
         &self.room
+    }
+
+    /// What could not be encoded since this was last asked.
+    #[cfg(feature = "testing")]
+    pub(crate) fn take_fault(&mut self) -> Option<String> {
+        self.ctx.fault.take()
     }
 
     pub(crate) fn listing(&self) -> &Listing {

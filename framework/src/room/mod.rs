@@ -75,7 +75,7 @@ pub trait Room: Sized + 'static {
         Cow::Owned(config::kind_of_type::<Self>())
     }
 
-    /// Rates and bounds. Read once per room.
+    /// Rates and bounds. Read once, when the server is built, which refuses values that no room could run with.
     #[must_use]
     fn config() -> RoomConfig {
         RoomConfig::default()

@@ -11,6 +11,9 @@ use crate::wire::codec::CodecError;
 /// What [`Room::state`](crate::Room::state) shows to members.
 ///
 /// Its model is JSON's: objects with text keys, arrays, texts, numbers, booleans. A key whose value is null is absent.
+///
+/// A value that is not in this model cannot be sent: a map whose keys are neither texts nor numbers, and an enum's variant around
+/// null, of which nothing would be left. The log names the place once, and each member gets the error `state_unavailable` once.
 pub struct State<'a>(Option<Box<dyn Show + 'a>>);
 
 impl<'a> State<'a> {
@@ -50,7 +53,8 @@ impl fmt::Debug for State<'_> {
 
 /// What [`Room::view`](crate::Room::view) shows to one member beside the shared state.
 ///
-/// A view is an object, as the shared state is then; a key must not be in both.
+/// A view is an object, as the shared state is then; a key must not be in both. Otherwise the member is sent no state but the
+/// error `state_unavailable`.
 ///
 /// ```
 /// use courtside::{Client, Only, View};

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::state::{Sight, View};
 use crate::ids::{RoomId, SessionId};
 use crate::sync::keys::{KeyTable, Mark, Names};
 use crate::sync::layers::Layers;
 use crate::sync::tree::{Tree, Version};
-use crate::wire::codec::Format;
+use crate::wire::codec::{CodecError, Format};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
@@ -28,6 +29,8 @@ pub(super) struct Stream {
     hashed: Duration,
     /// When somebody last had this sight.
     pub(super) used: Version,
+    /// Whether it cannot be sent as it is now.
+    pub(super) is_unfit: bool,
     /// Since when somebody may yet have to be told what changed.
     pub(super) oldest: Version,
     /// Who is to be told the next step.
@@ -101,6 +104,33 @@ fn each(formats: Formats) -> impl Iterator<Item = Format> {
 }
 
 impl Stream {
+    /// Looks at what those see who have this sight; fails if it cannot be sent.
+    pub(super) fn look(
+        &mut self,
+        view: &View<'_>,
+        sight: Sight,
+        shared: &Tree,
+        version: Version,
+    ) -> Result<(), CodecError> {
+        if sight != Sight::Shared {
+            let tree = self.view.get_or_insert_default();
+            view.update(tree, version)
+                .map_err(|error| CodecError(format!("in a view, {error}")))?;
+        }
+        match self.layers(shared).conflict() {
+            Some(conflict) => Err(conflict),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes whether it can be sent as it is now. If it can again, everybody begins anew.
+    pub(super) fn set_unfit(&mut self, is_unfit: bool) {
+        if std::mem::replace(&mut self.is_unfit, is_unfit) && !is_unfit {
+            self.sent = Version::default();
+            self.steps.clear();
+        }
+    }
+
     fn layers<'a>(&'a self, shared: &'a Tree) -> Layers<'a> {
         Layers {
             shared,

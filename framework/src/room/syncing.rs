@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::Room;
 use super::client::Client;
-use super::context::{Effect, Target};
+use super::context::{Audience, Effect, Target};
 use super::core::{RoomCore, not_a_member};
 use super::members::Tally;
 use super::state::Sight;
@@ -21,6 +21,7 @@ use crate::ids::{IdHasher, MemberId, RoomId, SessionId};
 use crate::session::outbox::{Delivery, Slot};
 use crate::sync::tree::{Tree, Version};
 use crate::wire::codec::{CodecError, Format};
+use crate::wire::event;
 use crate::wire::frame::Formats;
 
 /// What a room has told its members of its state.
@@ -34,6 +35,9 @@ pub(super) struct Syncing {
     tallies: HashMap<Sight, Tally, IdHasher>,
     /// What a newer state takes the place of, once there was one.
     slot: Option<Arc<Slot>>,
+    /// Why the state could not be sent when that was last so.
+    flaw: String,
+    is_logged: bool,
 }
 
 /// A member, as one who is told of the state.
@@ -44,6 +48,8 @@ struct Follower {
     whole: Version,
     needs_whole: bool,
     gap: Option<Gap>,
+    /// Whether it was told that the state cannot be sent.
+    knows_flaw: bool,
 }
 
 /// A member did not take a step and is sent no more until it has taken those before.
@@ -77,6 +83,7 @@ impl Syncing {
         let new = Follower {
             sight,
             needs_whole: true,
+            knows_flaw: follower.knows_flaw,
             ..Follower::default()
         };
         let old = std::mem::replace(follower, new);
@@ -153,7 +160,7 @@ fn state_of(room: &RoomId) -> Arc<Slot> {
 }
 
 impl<R: Room> RoomCore<R> {
-    /// Looks at what the room shows, to all or to one member. False if it shows nothing, or something that cannot be said.
+    /// Looks at what the room shows, to all or to one member. False if it shows nothing.
     fn observe(&mut self, only: Option<MemberId>) -> bool {
         let Self {
             room, ctx, syncing, ..
@@ -162,34 +169,76 @@ impl<R: Room> RoomCore<R> {
         let version = syncing.version;
         let state = room.state();
         let mut has_state = !state.is_none();
-        let failed = |error: &CodecError, what: &str| {
-            tracing::error!(room = %ctx.id(), %error, "{what} cannot be encoded and was not sent");
-        };
-        if let Err(error) = state.update(&mut syncing.shared, version) {
-            failed(&error, "the state");
-            self.may_have_state.set(true);
-            return false;
-        }
+        let mut flaw = state.update(&mut syncing.shared, version).err();
+        drop(state);
+        let is_shared_unfit = flaw.is_some();
         let look = |client: &Client| {
             let view = room.view(client);
             let sight = view.sight(client.member);
             has_state |= sight != Sight::Shared;
             syncing.turn_to(client, sight);
+            let shared = &syncing.shared;
             let stream = syncing.streams.entry(sight).or_default();
-            if sight != Sight::Shared && stream.used < version {
-                let tree = stream.view.get_or_insert_default();
-                if let Err(error) = view.update(tree, version) {
-                    failed(&error, "a view");
-                }
+            if stream.used < version {
+                stream.used = version;
+                let of_view = stream.look(&view, sight, shared, version).err();
+                stream.set_unfit(is_shared_unfit || of_view.is_some());
+                flaw = flaw.take().or(of_view);
             }
-            stream.used = version;
+            if stream.is_unfit
+                && let Some(follower) = syncing.followers.get_mut(&client.member)
+            {
+                follower.needs_whole = true;
+            }
         };
         match only {
             Some(member) => ctx.member(member).into_iter().for_each(look),
             None => ctx.clients().for_each(look),
         }
+        if let Some(flaw) = flaw {
+            self.note_flaw(&flaw);
+        }
         self.may_have_state.set(has_state);
         has_state
+    }
+
+    /// The state cannot be sent. The log is told once: if it is so now, it most likely is at each sync.
+    fn note_flaw(&mut self, flaw: &CodecError) {
+        let Self { ctx, syncing, .. } = self;
+        if !std::mem::replace(&mut syncing.is_logged, true) {
+            tracing::error!(
+                room = %ctx.id(), kind = ctx.kind(), %flaw,
+                "the state cannot be sent; members are told so once, and this is logged once for each room"
+            );
+        }
+        let what = format!("the room's state cannot be sent: {flaw}");
+        ctx.note_fault(&what);
+        syncing.flaw = what;
+    }
+
+    /// Tells a member that there is a state, but that it cannot be sent; once.
+    fn tell_unavailable(&mut self, member: MemberId) {
+        let Self { ctx, syncing, .. } = self;
+        let Some(follower) = syncing.followers.get_mut(&member) else {
+            return;
+        };
+        follower.needs_whole = true;
+        if std::mem::replace(&mut follower.knows_flaw, true) {
+            return;
+        }
+        let refusal = if ctx.hints() {
+            Refusal::new("state_unavailable", syncing.flaw.clone())
+        } else {
+            Refusal::new(
+                "state_unavailable",
+                "the room's state cannot be sent; the server's log says why",
+            )
+        };
+        let room = ctx.id().clone();
+        let to = Audience::Only(member);
+        ctx.emit(to, Delivery::Sequenced, "state_unavailable", |w| {
+            event::error(w, None, Some(&room), &refusal)
+        });
     }
 
     /// Tells all what changed since they were last told.
@@ -301,6 +350,10 @@ impl<R: Room> RoomCore<R> {
         let Some(stream) = syncing.streams.get_mut(&sight) else {
             return;
         };
+        if stream.is_unfit {
+            self.tell_unavailable(member);
+            return;
+        }
         if format == Format::MsgPack && !others.msgpack {
             // Nobody else knows the table.
             stream.begin_table(shared);

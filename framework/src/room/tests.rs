@@ -45,9 +45,11 @@ where
         kind: R::kind().into(),
         time: 0,
         data: AppData::default(),
+        hints: true,
     };
     let handlers = Arc::new(Handlers::collect());
-    RoomCore::create(beginning, R::Options::default(), handlers, 0.0).unwrap()
+    let options = R::Options::default();
+    RoomCore::create(beginning, options, handlers, R::config(), 0.0).unwrap()
 }
 
 fn entrant() -> Entrant {

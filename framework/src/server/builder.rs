@@ -89,8 +89,8 @@ impl ServerBuilder {
             self.note(BuildError::HandlerTaken(format!("{kind}: {name}")));
         }
         let registered = Box::new(KindOf::new(&kind, handlers));
-        if let Err(mistake) = registered.config().check() {
-            self.note(mistake);
+        if let Err(what) = registered.config().check() {
+            self.note(BuildError::BadRoomConfig(kind.to_string(), what));
         }
         if self.kinds.insert(kind.to_string(), registered).is_some() {
             self.note(BuildError::KindTaken(kind.to_string()));

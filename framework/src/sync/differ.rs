@@ -11,15 +11,47 @@ use serde::ser::{
 
 use super::members::Members;
 use super::tree::{Array, Entry, Node, Version};
-use crate::wire::codec::{CodecError, DEEPEST};
+use crate::wire::codec::DEEPEST;
 
-/// Why a value cannot be serialised. In a box, so that a walk's result, which is nearly always that all is well, fits in a
+/// Why a value cannot be a state. In a box, so that a walk's result, which is nearly always that all is well, fits in a
 /// register.
-pub(super) type Fault = Box<CodecError>;
+pub(super) type Fault = Box<Flaw>;
+
+/// What is wrong with a value, and where in it.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    what: String,
+    /// The keys that lead there, the innermost first.
+    path: Vec<String>,
+}
+
+impl Flaw {
+    /// The flaw is within what stands under this key.
+    #[cold]
+    pub(super) fn under(mut self: Box<Self>, key: impl fmt::Display) -> Box<Self> {
+        self.path.push(key.to_string());
+        self
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
+            write!(f, "at `{}`: ", path.join("."))?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Flaw {}
 
 impl ser::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Box::new(CodecError(message.to_string()))
+        Box::new(Flaw {
+            what: message.to_string(),
+            path: Vec::new(),
+        })
     }
 }
 
@@ -150,12 +182,18 @@ impl<'a> Slot<'a> {
         let (object, pass) = members.close();
         let Entry { node, changed, .. } = &mut object.entries[at as usize];
         let before = pass.changes;
-        Ok((Slot { node, pass }, Variant { changed, before }))
+        let variant = Variant {
+            name,
+            changed,
+            before,
+        };
+        Ok((Slot { node, pass }, variant))
     }
 }
 
 /// The object around a variant's value.
 pub(super) struct Variant<'a> {
+    pub(super) name: &'static str,
     changed: &'a mut Version,
     before: u64,
 }
@@ -366,6 +404,12 @@ impl<'a> Serializer for Slot<'a> {
         let mut members = self.object()?;
         let at = members.field(variant);
         members.fill(at, value)?;
+        if !members.is_present(at) {
+            return Err(Fault::custom(format_args!(
+                "the variant `{variant}` holds null, such as `None` or a number that is not finite; a key whose value is null \
+                 is absent from a state, so nothing would be left of the variant"
+            )));
+        }
         Members::end(members)
     }
 
@@ -453,7 +497,13 @@ impl Items<'_> {
             items.push(Node::Null);
             self.pass.change();
         }
-        value.serialize(Slot::new(&mut items[self.at], self.pass))?;
+        if let Err(fault) = value.serialize(Slot::new(&mut items[self.at], self.pass)) {
+            let fault = fault.under(self.at);
+            return Err(match &self.variant {
+                Some(variant) => fault.under(variant.name),
+                None => fault,
+            });
+        }
         self.at += 1;
         Ok(())
     }

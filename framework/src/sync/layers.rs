@@ -4,12 +4,13 @@ use super::key::KeyRef;
 use super::keys::Names;
 use super::tree::{Entry, Node, Object, Shape, Tree, Version};
 use super::write::{Json, MsgPack, Sink, Unfit, Written};
-use crate::wire::codec::Format;
+use crate::wire::codec::{CodecError, Format};
 
 /// The shared state and, on top of it, at most one view: the keys of both, in one object.
 ///
-/// A view adds to a shared state that is an object, and stands alone where the shared state is null. Where a key is in both, the
-/// view's counts; as a patch could not tell what comes to light when the view's goes, there are no patches then.
+/// A view adds to a shared state that is an object, and stands alone where the shared state is null. Whatever else there is
+/// [`conflict`](Self::conflict) tells, and rooms do not send. Where a key is in both, the view's counts here; as a patch could not
+/// tell what comes to light when the view's goes, there are no patches then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layers<'a> {
     pub(crate) shared: &'a Tree,
@@ -110,6 +111,25 @@ impl<'a> Layers<'a> {
                 patch_entries(shared.entries.iter().chain(&view.entries), since, sink)
             }
         }
+    }
+
+    /// Why a receiver cannot be shown both, if it cannot.
+    pub(crate) fn conflict(&self) -> Option<CodecError> {
+        let what = match (self.shared.root.visible(), self.view?.root.visible()) {
+            (_, Node::Null) | (Node::Null, _) => return None,
+            (Node::Object(shared), Node::Object(view)) => {
+                let at = *hidden(shared, view)
+                    .iter()
+                    .find(|at| shared.entries[**at as usize].node.is_present())?;
+                let key = &shared.entries[at as usize].key;
+                format!("at `{key}`: the key is in the shared state and in the view")
+            }
+            (Node::Object(_), _) => {
+                "the view is no object, so it has no place beside the shared state".to_owned()
+            }
+            _ => "the shared state is no object, so the view has no place beside it".to_owned(),
+        };
+        Some(CodecError(what))
     }
 
     /// Whether a receiver that knows the state of `since` can be told what changed.

@@ -119,11 +119,23 @@ impl<'a> Members<'a> {
         self.name(at);
         let entry = &mut self.object.entries[at as usize];
         let before = self.pass.changes;
-        value.serialize(Slot::new(&mut entry.node, self.pass))?;
+        if let Err(fault) = value.serialize(Slot::new(&mut entry.node, self.pass)) {
+            let fault = fault.under(&entry.key);
+            return Err(match &self.variant {
+                Some(variant) => fault.under(variant.name),
+                None => fault,
+            });
+        }
         if self.pass.changes != before {
             entry.changed = self.pass.version;
         }
         Ok(())
+    }
+
+    /// Whether an entry has a value.
+    pub(super) fn is_present(&self, at: u32) -> bool {
+        let entry = self.object.entries.get(at as usize);
+        entry.is_some_and(|entry| entry.node.is_present())
     }
 
     /// Takes out what was not named.

@@ -66,7 +66,7 @@ impl Tree {
             self.horizon = version;
             self.changed = version;
         }
-        done.map_err(|fault| *fault)?;
+        done.map_err(|fault| CodecError(fault.to_string()))?;
         let changed = pass.has_changed() || is_torn;
         if changed {
             self.changed = version;

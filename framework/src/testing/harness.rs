@@ -24,6 +24,9 @@ use crate::wire::frame::{Encoded, payload};
 
 /// A room under test, with members that are only names.
 ///
+/// What a server only logs, or tells the client, fails the test here: the harness panics if the state cannot be sent, if a message
+/// or publication cannot be encoded, and if the room's configuration cannot work.
+///
 /// Nothing runs by itself: time passes in [`advance`](Self::advance), jobs in [`run_jobs`](Self::run_jobs). So a test is a plain
 /// function that gives the same result each time.
 ///
@@ -103,8 +106,14 @@ impl<R: Room> RoomHarness<R> {
             kind: R::kind().into(),
             time: 1_700_000_000_000,
             data: AppData::new(data.0),
+            hints: true,
         };
-        let core = RoomCore::create(beginning, options, Arc::new(Handlers::collect()), 0.0)?;
+        let config = R::config();
+        if let Err(what) = config.check() {
+            panic!("no server could be built: {what}");
+        }
+        let handlers = Arc::new(Handlers::collect());
+        let core = RoomCore::create(beginning, options, handlers, config, 0.0)?;
         let mut harness = Self {
             core,
             now: Duration::ZERO,
@@ -283,6 +292,9 @@ impl<R: Room> RoomHarness<R> {
 
     /// Notes what the last hook wanted done, in order.
     fn collect(&mut self) {
+        if let Some(fault) = self.core.take_fault() {
+            panic!("{fault}");
+        }
         for effect in self.core.take_effects() {
             match effect {
                 Effect::Enter { session, frame } => {
@@ -370,189 +382,4 @@ impl Data {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::prelude::*;
-    use serde::{Deserialize, Serialize};
-
-    #[derive(Deserialize, Message)]
-    struct Poke;
-
-    #[derive(Serialize, Deserialize, Message, Debug, PartialEq)]
-    struct Note(String);
-
-    #[derive(Default)]
-    struct Log {
-        ticks: u64,
-        notes: Vec<String>,
-    }
-
-    impl Room for Log {
-        type Options = bool;
-
-        fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-            ctx.every(Duration::from_secs(1), |room, ctx| {
-                room.notes.push(format!("timer {:?}", ctx.now()));
-            });
-            Ok(Self::default())
-        }
-
-        fn config() -> RoomConfig {
-            RoomConfig::default()
-                .capacity(2)
-                .tick_hz(10.0)
-                .empty_grace(Duration::from_secs(5))
-        }
-
-        fn handlers(handlers: &mut Handlers<Self>) {
-            handlers.on::<Poke>();
-        }
-
-        fn state(&self) -> State<'_> {
-            State::of(self.notes.len())
-        }
-
-        fn joined(
-            &mut self,
-            client: &Client,
-            is_welcome: bool,
-            ctx: &mut RoomContext<Self>,
-        ) -> Result<(), Refusal> {
-            ctx.broadcast(&Note(format!("{} is here", client.member())));
-            if is_welcome {
-                Ok(())
-            } else {
-                Err(Refusal::new("no", "not you"))
-            }
-        }
-
-        fn left(&mut self, client: &Client, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
-            ctx.broadcast(&Note(format!("{} {reason}", client.member())));
-        }
-
-        fn tick(&mut self, tick: Tick, _: &mut RoomContext<Self>) {
-            self.ticks = tick.number;
-        }
-    }
-
-    impl Handle<Poke> for Log {
-        fn handle(
-            &mut self,
-            from: &Client,
-            _: Poke,
-            ctx: &mut RoomContext<Self>,
-        ) -> Result<(), Refusal> {
-            ctx.send(from, &Note("bye".to_owned()));
-            ctx.kick(from, "poked");
-            ctx.spawn(async { 42 }, |room, answer, _| {
-                room.notes.push(format!("job {answer}"));
-            })
-        }
-    }
-
-    fn notes(harness: &mut RoomHarness<Log>, member: MemberId) -> Vec<String> {
-        let notes = harness.sent_to::<Note>(member);
-        notes.into_iter().map(|note| note.0).collect()
-    }
-
-    #[test]
-    fn a_refused_join_leaves_no_trace() {
-        let mut room = RoomHarness::<Log>::new(true).unwrap();
-        let ann = room.join(true).unwrap();
-        assert_eq!(room.join(false).unwrap_err().code(), "no");
-        assert_eq!(notes(&mut room, ann), ["1 is here"]);
-        assert_eq!(room.members(), [ann]);
-        room.join(true).unwrap();
-        assert_eq!(room.join(true).unwrap_err().code(), "room_full");
-    }
-
-    #[test]
-    fn who_is_kicked_gets_what_was_said_before_and_nothing_after() {
-        let mut room = RoomHarness::<Log>::new(true).unwrap();
-        let (ann, bob) = (room.join(true).unwrap(), room.join(true).unwrap());
-        room.sent_to::<Note>(bob);
-        room.send(ann, Poke).unwrap();
-        assert_eq!(notes(&mut room, ann), ["1 is here", "2 is here", "bye"]);
-        assert_eq!(room.left(ann).as_deref(), Some("kicked"));
-        assert_eq!(notes(&mut room, bob), ["1 kicked"]);
-        assert_eq!(room.send(ann, Poke).unwrap_err().code(), "not_a_member");
-    }
-
-    #[test]
-    fn time_runs_ticks_timers_and_jobs_and_sends_what_changed() {
-        let mut room = RoomHarness::<Log>::new(true).unwrap();
-        let (ann, bob) = (room.join(true).unwrap(), room.join(true).unwrap());
-        assert_eq!(room.state_of(bob), Some(0.into()));
-        room.advance(Duration::from_millis(950));
-        assert_eq!(room.room().ticks, 9);
-        assert_eq!(room.state_of(bob), None, "everybody has it");
-        room.advance(Duration::from_millis(1100));
-        assert_eq!(room.room().notes, ["timer 1s", "timer 2s"]);
-        assert_eq!(room.state_of(bob), Some(2.into()));
-        room.advance(Duration::from_millis(900));
-        assert_eq!(room.state_of(bob), None, "nothing changed");
-        room.send(ann, Poke).unwrap();
-        assert_eq!(room.run_jobs(), 1);
-        assert_eq!(room.room().notes[2], "job 42");
-    }
-
-    /// A room that has a state only once it was poked, and is locked from its beginning if asked to.
-    #[derive(Default)]
-    struct Shy(Option<u32>);
-
-    impl Room for Shy {
-        type Options = bool;
-
-        fn create(is_locked: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-            if is_locked {
-                ctx.lock();
-            }
-            Ok(Self(None))
-        }
-
-        fn handlers(handlers: &mut Handlers<Self>) {
-            handlers.on::<Poke>();
-        }
-
-        fn state(&self) -> State<'_> {
-            self.0.map_or_else(State::none, State::of)
-        }
-    }
-
-    impl Handle<Poke> for Shy {
-        fn handle(
-            &mut self,
-            _: &Client,
-            _: Poke,
-            _: &mut RoomContext<Self>,
-        ) -> Result<(), Refusal> {
-            self.0 = Some(1);
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_state_that_appears_later_is_sent() {
-        let mut room = RoomHarness::<Shy>::new(false).unwrap();
-        let ann = room.join(false).unwrap();
-        room.advance(Duration::from_secs(1));
-        assert_eq!(room.state_of(ann), None);
-        room.send(ann, Poke).unwrap();
-        room.advance(Duration::from_secs(1));
-        assert_eq!(room.state_of(ann), Some(1.into()));
-    }
-
-    #[test]
-    fn an_empty_room_ends_after_its_grace_and_a_dropped_member_holds_it() {
-        let mut room = RoomHarness::<Log>::new(true).unwrap();
-        let ann = room.join(true).unwrap();
-        room.lose(ann);
-        room.advance(Duration::from_secs(60));
-        assert!(!room.is_over());
-        room.leave(ann);
-        room.advance(Duration::from_millis(4_900));
-        assert!(!room.is_over());
-        room.advance(Duration::from_millis(200));
-        assert!(room.is_over());
-    }
-}
+mod tests;

@@ -150,7 +150,8 @@ fn short_float() -> impl Strategy<Value = f32> {
 fn outside() -> impl Strategy<Value = Outside> {
     let plain = prop_oneof![
         Just(Outside::Unit),
-        short_float().prop_map(Outside::New),
+        // Around null nothing would be left of it.
+        short_float().prop_filter_map("finite", |f| f.is_finite().then_some(Outside::New(f))),
         (any::<u8>(), any::<Option<f64>>()).prop_map(|(a, b)| Outside::Tuple(a, b)),
         (any::<u64>(), any::<Option<u8>>()).prop_map(|(w, h)| Outside::Struct { w, h }),
     ];
@@ -308,6 +309,49 @@ fn a_key_is_a_text_or_a_number() {
         !tree.update(&HashMap::from([(1, 3)]), Version(3)).unwrap(),
         "they are the same key"
     );
+}
+
+/// Where a value cannot be a state is told, however deep that is.
+#[test]
+fn a_flaw_is_named_with_its_place() {
+    #[derive(Serialize)]
+    enum Aim {
+        At(Option<u8>),
+        Along(f32, BTreeMap<(u8, u8), u8>),
+        Around { by: [f64; 1], of: Box<Aim> },
+    }
+    let flaw = |aim: Aim| {
+        let ships = BTreeMap::from([(7, json!(1)), (8, json!({}))]);
+        let state = (ships, BTreeMap::from([("aims", [aim])]));
+        let flaw = Tree::default().update(&state, Version(1)).unwrap_err();
+        flaw.to_string()
+    };
+    let text = flaw(Aim::At(None));
+    assert!(
+        text.starts_with("at `1.aims.0`: the variant `At` holds null"),
+        "{text}"
+    );
+    assert_eq!(
+        flaw(Aim::Along(1.0, BTreeMap::from([((1, 2), 3)]))),
+        "at `1.aims.0.Along.1`: a map's key must be a text or a number"
+    );
+    let around = |of| Aim::Around {
+        by: [1.0],
+        of: Box::new(of),
+    };
+    let text = flaw(around(Aim::At(None)));
+    assert!(
+        text.starts_with("at `1.aims.0.Around.of`: the variant"),
+        "{text}"
+    );
+    let mut tree = Tree::default();
+    let text = tree
+        .update(&Aim::At(None), Version(1))
+        .unwrap_err()
+        .to_string();
+    assert!(text.starts_with("the variant"), "{text}");
+    tree.update(&Aim::At(Some(1)), Version(2)).unwrap();
+    assert_eq!(whole(Layers::of(&tree), Format::Json), json!({"At": 1}));
 }
 
 #[test]
