@@ -250,6 +250,11 @@ impl Wire {
         self.inbox.drain(..).collect()
     }
 
+    /// Keeps an event, as if it had not been asked for yet.
+    pub fn put_back(&mut self, event: Value) {
+        self.inbox.push_back(event);
+    }
+
     /// Everything up to the end of the connection, and the code of its close frame.
     pub async fn end(&mut self) -> (Vec<Value>, Option<CloseCode>) {
         let rest = async {

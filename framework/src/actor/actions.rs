@@ -57,9 +57,7 @@ impl SessionActor {
                     _permit: permit,
                 };
                 self.send_to_room(room.as_str(), message)?;
-                if !self.leaving.contains(&room) {
-                    self.leaving.push(room);
-                }
+                self.inbox.note_leaving(room);
                 Ok(())
             }
             Action::Send { room, name, data } => {
@@ -85,8 +83,9 @@ impl SessionActor {
                 let offer = self.offer(&channel)?;
                 let most = self.hub.shared.config.limits.subscriptions;
                 // Who has the subscription already is only told again what there is.
-                let is_new = !self.subscriptions.contains(&channel);
-                if is_new && self.subscriptions.len() >= most {
+                let mut subscriptions = self.inbox.subscriptions.borrow_mut();
+                let is_new = !subscriptions.contains(&channel);
+                if is_new && subscriptions.len() >= most {
                     return Err(Refusal::new(
                         "too_many_subscriptions",
                         format!(
@@ -95,7 +94,8 @@ impl SessionActor {
                     ));
                 }
                 self.subscribes += 1;
-                self.subscriptions.insert(channel.clone(), self.subscribes);
+                subscriptions.insert(channel.clone(), self.subscribes);
+                drop(subscriptions);
                 let attempt = self.subscribes;
                 let asks = Asks::Subscribe {
                     offer,
@@ -106,7 +106,7 @@ impl SessionActor {
                 Ok(())
             }
             Action::Unsubscribe { channel } => {
-                if !self.subscriptions.remove(&channel) {
+                if !self.inbox.subscriptions.borrow_mut().remove(&channel) {
                     return Err(Refusal::new(
                         "not_subscribed",
                         "this session is not subscribed to this channel",
@@ -149,7 +149,7 @@ impl SessionActor {
 
     fn send_to_room(&mut self, id: &str, message: RoomMessage) -> Result<(), Refusal> {
         let mut rooms = self.inbox.rooms.borrow_mut();
-        let room = rooms.get(id).ok_or_else(not_a_member)?;
+        let room = &rooms.get(id).ok_or_else(not_a_member)?.room;
         if !room.connected() {
             rooms.remove(id);
             return Err(room_gone());
@@ -175,7 +175,7 @@ impl SessionActor {
             .rooms
             .borrow()
             .len()
-            .saturating_sub(self.leaving.len());
+            .saturating_sub(self.inbox.leaving());
         if staying + self.joining >= most {
             return Err(Refusal::new(
                 "too_many_rooms",

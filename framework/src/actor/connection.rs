@@ -168,8 +168,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Connection {
         match item {
             Ok(Message::Pong(_) | Message::Nop) => {}
             Ok(Message::Close(reason)) => {
-                self.close(reason.map(|r| (u16::from(r.code), r.description)));
-                ctx.stop();
+                self.close(reason.map(|r| (u16::from(r.code), r.description)), ctx);
             }
             // After a close frame was sent, only the peer's own is of interest.
             Ok(_) if self.link.is_ending() => {}
@@ -225,7 +224,22 @@ impl Connection {
     }
 
     /// The peer says goodbye: it is answered with the same code, where that is one that may be sent (RFC 6455, 7.4).
-    fn close(&mut self, reason: Option<(u16, Option<String>)>) {
+    ///
+    /// If it begins the close, and by a code that says that all is said, its session ends with it. A page that navigates away
+    /// closes with another code, and a network that fails with none.
+    fn close(&mut self, reason: Option<(u16, Option<String>)>, ctx: &mut Ctx) {
+        if !self.link.is_ending() && matches!(reason, None | Some((1000, _))) {
+            let Some(attachment) = self.link.attachment() else {
+                let decided = self.link.clone().until_attached_or_ending();
+                let then = decided
+                    .into_actor(self)
+                    .map(move |(), actor, ctx| actor.close(reason, ctx));
+                ctx.wait(then);
+                return;
+            };
+            let link = self.link.id;
+            attachment.session.do_send(SessionMessage::Closed { link });
+        }
         let deadline = self.hub.closing_deadline();
         let echo = match reason {
             None => frame::control(0x8, b""),
@@ -239,6 +253,7 @@ impl Connection {
             Some(_) => frame::close(CloseCode::PROTOCOL_ERROR.0, ""),
         };
         self.link.echo_close(echo, deadline);
+        ctx.stop();
     }
 
     fn put_together(&mut self, item: Item, ctx: &mut Ctx) {

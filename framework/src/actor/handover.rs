@@ -11,11 +11,11 @@ use std::rc::Rc;
 use actix::{AsyncContext, Context};
 
 use super::address::HubAddress;
-use super::hub::{Hub, Visitor};
+use super::hub::Hub;
 use super::messages::{
     Baggage, ChannelMessage, HubMessage, Knock, RoomAddress, RoomMessage, SessionMessage, Topic,
 };
-use super::pipe::{LinkId, Pipe};
+use super::pipe::Pipe;
 use super::session::SessionActor;
 use crate::ids::SessionId;
 use crate::session::outbox::{Outbox, Pushed};
@@ -24,8 +24,6 @@ use crate::wire::codec::Format;
 /// What a hub knows of those who are on their way.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    /// Connections that wait for a session, with what is known of their client in case none comes.
-    links: HashMap<LinkId, Visitor>,
     /// Where frames wait for sessions that are still on another worker.
     pipes: HashMap<SessionId, Rc<Pipe>>,
     /// What such a session has meanwhile left: it still believes to be there.
@@ -33,18 +31,6 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    pub(crate) fn expect_link(&mut self, link: LinkId, visitor: Visitor) {
-        self.links.insert(link, visitor);
-    }
-
-    pub(crate) fn visitor_of(&mut self, link: LinkId) -> Option<Visitor> {
-        self.links.remove(&link)
-    }
-
-    pub(crate) fn forget_link(&mut self, link: LinkId) {
-        self.links.remove(&link);
-    }
-
     /// Notes that a room or channel has let go of a session that is not here yet.
     pub(crate) fn note_exit(&mut self, session: SessionId, topic: Topic) {
         if self.pipes.contains_key(&session) {
@@ -83,7 +69,7 @@ impl Hub {
     }
 
     fn refuse_over(&self, to: &HubAddress, knock: Knock) {
-        let denied = self.absence(&knock.token);
+        let denied = self.absence(&knock);
         let refused = HubMessage::TakeOverRefused { knock, denied };
         self.turn.to_hub(to, refused);
     }
@@ -157,9 +143,11 @@ impl SessionActor {
             awaited: 0,
             waiting: Vec::new(),
         }));
-        let rooms: Vec<RoomAddress> = self.inbox.rooms.borrow().values().cloned().collect();
+        let known = self.inbox.rooms.borrow();
+        let rooms: Vec<RoomAddress> = known.values().map(|known| known.room.clone()).collect();
+        drop(known);
         rooms.iter().for_each(|room| self.rehome_room(room));
-        for channel in self.subscriptions.channels() {
+        for channel in self.inbox.subscriptions.borrow().channels() {
             if let Some(moving) = &mut self.moving {
                 moving.awaited += 1;
                 let message = ChannelMessage::Rehome {
@@ -219,7 +207,7 @@ impl SessionActor {
             received: self.inbox.received(),
             outbox,
             rooms: self.inbox.rooms.take().into_iter().collect(),
-            subscriptions: self.subscriptions.take(),
+            subscriptions: self.inbox.subscriptions.borrow_mut().take(),
             admission: std::mem::take(&mut self.admission),
             violations: self.violations,
             pace: self.inbox.pace(),
@@ -246,7 +234,7 @@ impl SessionActor {
             let message = HubMessage::TakeOver { knock, to };
             self.hub.turn.to_hub(&hub, message);
         } else {
-            let denied = self.hub.absence(&knock.token);
+            let denied = self.hub.absence(&knock);
             let refused = HubMessage::TakeOverRefused { knock, denied };
             self.hub.turn.to_hub(&to, refused);
         }

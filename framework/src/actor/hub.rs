@@ -18,10 +18,11 @@ use smallvec::{SmallVec, smallvec};
 use super::address::HubAddress;
 use super::channel::ChannelShard;
 use super::handover::Arrivals;
+use super::inbox::Inbox;
 use super::link::{Cut, Link, Manner};
 use super::messages::{
-    Broadcast, ChannelMessage, Denied, End, HubItem, HubMessage, Knock, RoomMessage,
-    SessionMessage, Topic,
+    Broadcast, ChannelMessage, Denied, End, HubItem, HubMessage, Intent, Knock, Membership,
+    RoomMessage, SessionMessage, Topic,
 };
 use super::pipe::{LinkId, Pipe};
 use super::session::{SessionActor, SessionSeed};
@@ -30,7 +31,7 @@ use super::topics::Topics;
 use super::turn::Turn;
 use crate::address::ClientAddress;
 use crate::close::CloseCode;
-use crate::ids::{ChannelName, IdHasher, SessionId};
+use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::heartbeat::Verdict;
@@ -54,6 +55,7 @@ pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 pub(crate) struct Local {
     pub(crate) address: Addr<SessionActor>,
     pub(crate) pipe: Rc<Pipe>,
+    pub(crate) inbox: Rc<Inbox>,
 }
 
 /// What the hub knows. Shared, on its thread, with the sessions and connections that live there.
@@ -90,8 +92,7 @@ pub(crate) struct Opening {
 #[derive(Debug)]
 pub(crate) struct Resume {
     pub(crate) token: String,
-    /// How many counted events the client has received.
-    pub(crate) received: u64,
+    pub(crate) intent: Intent,
     /// The number of the client's attempt.
     pub(crate) attempt: Option<u64>,
 }
@@ -151,17 +152,15 @@ impl Hub {
             return link;
         };
         match ResumeToken::parse(&resume.token) {
+            None if resume.intent == Intent::End => self.send_away(&link, Denied::Ended),
             None => self.begin_session(&link, opening.visitor, Some(ResumeFailure::Unknown)),
-            Some(token) => {
-                let knock = Knock {
-                    link: id,
-                    token,
-                    received: resume.received,
-                    attempt: resume.attempt,
-                };
-                self.arrivals.borrow_mut().expect_link(id, opening.visitor);
-                self.knock(knock);
-            }
+            Some(token) => self.knock(Knock {
+                link: id,
+                token,
+                intent: resume.intent,
+                attempt: resume.attempt,
+                visitor: opening.visitor,
+            }),
         }
         link
     }
@@ -183,37 +182,41 @@ impl Hub {
                 let to = self.address.clone();
                 self.turn.to_hub(&hub, HubMessage::TakeOver { knock, to });
             }
-            None => self.deny(&knock, self.absence(&knock.token)),
+            None => self.deny(&knock, self.absence(&knock)),
         }
     }
 
-    /// Why there is no session for this token.
-    pub(crate) fn absence(&self, token: &ResumeToken) -> Denied {
-        Denied::Anew(if token.run == self.shared.run {
-            ResumeFailure::Expired
-        } else {
-            ResumeFailure::Unknown
-        })
+    /// What becomes of a connection for whose token there is no session.
+    pub(crate) fn absence(&self, knock: &Knock) -> Denied {
+        match knock.intent {
+            Intent::End => Denied::Ended,
+            _ if knock.token.run == self.shared.run => Denied::Anew(ResumeFailure::Expired),
+            _ => Denied::Anew(ResumeFailure::Unknown),
+        }
     }
 
     /// The token brought nothing back: the connection gets a new session, or is sent away.
     pub(crate) fn deny(self: &Rc<Self>, knock: &Knock, denied: Denied) {
-        let visitor = self.arrivals.borrow_mut().visitor_of(knock.link);
         let Some(link) = self.link(knock.link) else {
             return;
         };
         match denied {
             Denied::Anew(reason) => {
-                self.begin_session(&link, visitor.unwrap_or_default(), Some(reason));
+                self.begin_session(&link, knock.visitor.clone(), Some(reason));
             }
-            Denied::Stale => link.end(
+            Denied::Stale | Denied::Ended => self.send_away(&link, denied),
+        }
+    }
+
+    fn send_away(&self, link: &Link, denied: Denied) {
+        let (code, reason) = match denied {
+            Denied::Ended => (CloseCode::NORMAL, "the session has ended"),
+            _ => (
                 CloseCode::SUPERSEDED,
                 "a later attempt has resumed the session",
-                None,
-                Manner::Now,
-                self.closing_deadline(),
             ),
-        }
+        };
+        link.end(code, reason, None, Manner::Now, self.closing_deadline());
     }
 
     fn begin_session(
@@ -254,7 +257,6 @@ impl Hub {
     /// The connection is gone.
     pub(crate) fn closed(&self, link: &Link) {
         self.links.borrow_mut().remove(&link.id);
-        self.arrivals.borrow_mut().forget_link(link.id);
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         if let Some(attachment) = link.attachment() {
             attachment
@@ -356,19 +358,9 @@ impl Hub {
             HubItem::JoinedRoom {
                 session,
                 room,
-                address,
+                membership,
                 frame,
-            } => {
-                if !self.sessions.borrow().contains_key(&session) {
-                    // It ended while it was on its way in.
-                    let gone = RoomMessage::Gone(session, LeaveReason::Expired);
-                    self.turn.to_room(&address, gone);
-                    return;
-                }
-                self.enter_topic(Topic::Room(room.clone()), session);
-                self.tell(session, SessionMessage::Joined { room, address });
-                self.direct(session, frame, Delivery::Sequenced);
-            }
+            } => self.joined_room(session, room, membership, frame),
             HubItem::JoinRefused { session, frame } => {
                 self.tell(session, SessionMessage::JoinRefused);
                 self.direct(session, frame, Delivery::Sequenced);
@@ -392,6 +384,7 @@ impl Hub {
                 if let (Topic::Room(room), Some(local)) =
                     (&topic, self.sessions.borrow().get(&session))
                 {
+                    local.inbox.left(room);
                     local
                         .pipe
                         .with_outbox(|outbox| outbox.leave_room(room, is_over));
@@ -403,11 +396,9 @@ impl Hub {
                     self.arrivals.borrow_mut().note_exit(session, topic);
                     return;
                 }
-                let message = match topic {
-                    Topic::Room(room) => SessionMessage::Left { room },
-                    Topic::Channel(_) => SessionMessage::Unsubscribed,
-                };
-                self.tell(session, message);
+                if let Topic::Channel(_) = topic {
+                    self.tell(session, SessionMessage::Unsubscribed);
+                }
             }
             HubItem::SubscribeRefused {
                 session,
@@ -415,10 +406,13 @@ impl Hub {
                 attempt,
                 frame,
             } => {
-                self.tell(
-                    session,
-                    SessionMessage::SubscribeRefused { channel, attempt },
-                );
+                if let Some(local) = self.sessions.borrow().get(&session) {
+                    let subscriptions = &local.inbox.subscriptions;
+                    subscriptions.borrow_mut().remove_attempt(&channel, attempt);
+                }
+                self.topics
+                    .borrow_mut()
+                    .leave(&Topic::Channel(channel), session);
                 if let Some(frame) = frame {
                     self.direct(session, frame, Delivery::Sequenced);
                 }
@@ -449,6 +443,35 @@ impl Hub {
         {
             local.address.do_send(SessionMessage::HasRoom);
         }
+    }
+
+    fn joined_room(
+        &self,
+        session: SessionId,
+        room: RoomId,
+        membership: Membership,
+        frame: Encoded,
+    ) {
+        let sessions = self.sessions.borrow();
+        let Some(local) = sessions.get(&session) else {
+            // It ended while it was on its way in.
+            let gone = RoomMessage::Gone(session, LeaveReason::Left);
+            self.turn.to_room(&membership.room, gone);
+            return;
+        };
+        if local.pipe.with_outbox(|outbox| outbox.has_overflowed()) {
+            let gone = RoomMessage::Gone(session, LeaveReason::Overflow);
+            self.turn.to_room(&membership.room, gone);
+            local.address.do_send(SessionMessage::JoinRefused);
+            return;
+        }
+        let joined = SessionMessage::Joined(membership.room.clone());
+        local.address.do_send(joined);
+        let rooms = &local.inbox.rooms;
+        rooms.borrow_mut().insert(room.clone(), membership);
+        drop(sessions);
+        self.enter_topic(Topic::Room(room), session);
+        self.direct(session, frame, Delivery::Sequenced);
     }
 
     fn publish(&self, topic: &Topic, broadcasts: &[Broadcast]) {

@@ -8,18 +8,23 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::messages::{Permit, Receiver, RoomAddress, RoomMessage};
+use super::messages::{Membership, Permit, Receiver, RoomMessage};
 use super::pipe::LinkId;
 use super::turn::Turn;
 use crate::config::Rate;
 use crate::ids::{IdHasher, RoomId};
 use crate::session::pace::{Pace, Pass};
+use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::{Action, Inbound};
+use crate::wire::event::{Restored, RestoredRoom};
 
-/// The rooms of a session, and how they are reached.
-pub(super) type Rooms = HashMap<RoomId, RoomAddress, IdHasher>;
+/// The rooms of a session.
+pub(super) type Rooms = HashMap<RoomId, Membership, IdHasher>;
 
-/// Shared by a session's actor and its connection.
+/// Shared by a session's actor, its connection and its hub.
+///
+/// The hub notes where the session has come in and what it has left, in the moment in which it puts `joined`, `left` and the
+/// like into the outbox. So the list and what was said of it always fit, and a client that has lost both can be given the list.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     /// The session, as rooms know it.
@@ -32,10 +37,19 @@ pub(crate) struct Inbox {
     waiting: Cell<usize>,
     pace: Cell<Pace>,
     pub(super) rooms: RefCell<Rooms>,
+    /// Those of them that the client has left and that have not answered yet: other joins may take their place already.
+    leaving: RefCell<Vec<RoomId>>,
+    pub(super) subscriptions: RefCell<Subscriptions>,
 }
 
 impl Inbox {
-    pub(super) fn new(receiver: Receiver, received: u64, pace: Pace, rooms: Rooms) -> Self {
+    pub(super) fn new(
+        receiver: Receiver,
+        received: u64,
+        pace: Pace,
+        rooms: Rooms,
+        subscriptions: Subscriptions,
+    ) -> Self {
         Self {
             receiver,
             received: Cell::new(received),
@@ -43,6 +57,8 @@ impl Inbox {
             waiting: Cell::new(0),
             pace: Cell::new(pace),
             rooms: RefCell::new(rooms),
+            leaving: RefCell::default(),
+            subscriptions: RefCell::new(subscriptions),
         }
     }
 
@@ -90,6 +106,43 @@ impl Inbox {
         self.waiting.set(self.waiting.get() - 1);
     }
 
+    pub(super) fn note_leaving(&self, room: RoomId) {
+        let mut leaving = self.leaving.borrow_mut();
+        if !leaving.contains(&room) {
+            leaving.push(room);
+        }
+    }
+
+    /// How many of the rooms the client has left, though they have not answered yet.
+    pub(super) fn leaving(&self) -> usize {
+        self.leaving.borrow().len()
+    }
+
+    /// The session is out of a room.
+    pub(super) fn left(&self, room: &RoomId) {
+        self.rooms.borrow_mut().remove(room);
+        self.leaving.borrow_mut().retain(|left| left != room);
+    }
+
+    /// What the session takes part in now, for a client that has lost what it knew of it.
+    pub(super) fn restored(&self) -> Restored {
+        let rooms = self.rooms.borrow();
+        let mut rooms: Vec<_> = rooms
+            .iter()
+            .map(|(room, known)| RestoredRoom {
+                room: room.clone(),
+                kind: known.kind.to_string(),
+                member: known.member,
+            })
+            .collect();
+        rooms.sort_unstable();
+        let subscriptions = self.subscriptions.borrow().channels().cloned().collect();
+        Restored {
+            rooms,
+            subscriptions,
+        }
+    }
+
     /// Brings an action of this connection straight to its room; gives it back if it has to go through the session.
     pub(super) fn bring(
         &self,
@@ -100,11 +153,11 @@ impl Inbox {
     ) -> Option<(Inbound, Permit)> {
         let rooms = self.rooms.borrow();
         let to = match &inbound.action {
-            Ok(Action::Send { room, .. }) => rooms.get(&**room).filter(|room| room.connected()),
+            Ok(Action::Send { room, .. }) => rooms.get(&**room).map(|known| &known.room),
             _ => None,
         };
         let may_pass = self.open_to.get() == Some(link) && self.waiting.get() == 0;
-        let Some(to) = to.filter(|_| may_pass) else {
+        let Some(to) = to.filter(|room| may_pass && room.connected()) else {
             return Some((inbound, permit));
         };
         self.count(&inbound);

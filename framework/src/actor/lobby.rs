@@ -58,6 +58,9 @@ impl Lobby {
 
     /// Sends a client to a room. `refused` is what the last one said that did not want it.
     fn join(&mut self, mut request: JoinRequest, refused: Option<Refusal>) {
+        if request.is_given_up() {
+            return;
+        }
         match self.seat(&mut request, refused) {
             Ok(room) => room.do_send(RoomMessage::Join(request)),
             Err(refusal) => refuse_join(&request.receiver, request.id, &refusal),

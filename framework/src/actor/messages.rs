@@ -16,7 +16,7 @@ use super::hub::Visitor;
 use super::pipe::LinkId;
 use crate::channel::config::Offer;
 use crate::error::Refusal;
-use crate::ids::{ChannelName, RoomId, SessionId};
+use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, Listed};
 use crate::room::client::Claims;
@@ -34,6 +34,14 @@ use crate::wire::frame::Encoded;
 
 /// Where a room is reached, whatever its type. Shared, because a `Recipient` allocates when it is cloned.
 pub(crate) type RoomAddress = Arc<Recipient<RoomMessage>>;
+
+/// A session's place in a room.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    pub(crate) room: RoomAddress,
+    pub(crate) kind: Arc<str>,
+    pub(crate) member: MemberId,
+}
 
 /// One of the bounded number of actions that a session may have under way; dropped when it has been taken.
 pub(crate) type Permit = OwnedSemaphorePermit;
@@ -72,19 +80,13 @@ pub(crate) enum SessionMessage {
     Detached {
         link: LinkId,
     },
-    Joined {
-        room: RoomId,
-        address: RoomAddress,
+    /// The client has closed its connection and will not come back.
+    Closed {
+        link: LinkId,
     },
+    /// The session is in another room, as its inbox says.
+    Joined(RoomAddress),
     JoinRefused,
-    Left {
-        room: RoomId,
-    },
-    /// A `subscribe` was refused; `attempt` tells it from a later one to the same channel.
-    SubscribeRefused {
-        channel: ChannelName,
-        attempt: u64,
-    },
     /// An `unsubscribe` was done.
     Unsubscribed,
     /// There is room in the outbox for what waits for it.
@@ -116,10 +118,21 @@ pub(crate) enum SessionMessage {
 pub(crate) struct Knock {
     pub(crate) link: LinkId,
     pub(crate) token: ResumeToken,
-    /// What the client has counted.
-    pub(crate) received: u64,
+    pub(crate) intent: Intent,
     /// Which of the client's attempts this is.
     pub(crate) attempt: Option<u64>,
+    pub(crate) visitor: Visitor,
+}
+
+/// What a client wants with the session whose token it shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Intent {
+    /// To go on, having counted so many events.
+    Resume { received: u64 },
+    /// To go on with what it knew lost, as a page does that was loaded again; with its count, if it has kept that.
+    Restore { received: Option<u64> },
+    /// To end it.
+    End,
 }
 
 /// Why a connection does not get the session for which it came.
@@ -129,6 +142,8 @@ pub(crate) enum Denied {
     Anew(ResumeFailure),
     /// The client has come back by a later attempt.
     Stale,
+    /// It came to end the session, of which nothing is left.
+    Ended,
 }
 
 /// For a worker's hub.
@@ -176,7 +191,7 @@ pub(crate) enum HubItem {
     JoinedRoom {
         session: SessionId,
         room: RoomId,
-        address: RoomAddress,
+        membership: Membership,
         frame: Encoded,
     },
     JoinRefused {
@@ -225,7 +240,7 @@ pub(crate) struct Baggage {
     pub(crate) attempts: Attempts,
     pub(crate) received: u64,
     pub(crate) outbox: Outbox,
-    pub(crate) rooms: Vec<(RoomId, RoomAddress)>,
+    pub(crate) rooms: Vec<(RoomId, Membership)>,
     pub(crate) subscriptions: Vec<(ChannelName, u64)>,
     pub(crate) admission: Admission<ChannelAction>,
     pub(crate) violations: Violations,
@@ -252,6 +267,13 @@ pub(crate) struct JoinRequest {
     /// The room was begun for it.
     pub(crate) is_founder: bool,
     pub(crate) _permit: Permit,
+}
+
+impl JoinRequest {
+    /// Whether the session has ended meanwhile.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self._permit.semaphore().is_closed()
+    }
 }
 
 /// For a room, whatever its type.

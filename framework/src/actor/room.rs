@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::address::HubAddress;
 use super::homes::Homes;
 use super::messages::{
-    Broadcast, ChannelMessage, HubItem, JoinRequest, LobbyMessage, PublishAnswer, Receiver,
-    RoomAddress, RoomMessage, Topic,
+    Broadcast, ChannelMessage, HubItem, JoinRequest, LobbyMessage, Membership, PublishAnswer,
+    Receiver, RoomAddress, RoomMessage, Topic,
 };
 use super::outgoing::Outgoing;
 use super::shared::Shared;
@@ -372,12 +372,20 @@ impl<R: Room> RoomActor<R> {
                     outgoing.push(hub, HubItem::Publish(topic, broadcast));
                 }
             }
-            Effect::Enter { session, frame } => {
+            Effect::Enter {
+                session,
+                member,
+                frame,
+            } => {
                 if let Some(hub) = self.homes.get(session) {
                     let item = HubItem::JoinedRoom {
                         session,
                         room: self.id.clone(),
-                        address: Arc::new(ctx.address().recipient()),
+                        membership: Membership {
+                            room: Arc::new(ctx.address().recipient()),
+                            kind: core.ctx.shared_kind(),
+                            member,
+                        },
                         frame,
                     };
                     outgoing.push(hub, item);
@@ -451,6 +459,10 @@ impl<R: Room> RoomActor<R> {
     }
 
     fn join(&mut self, ctx: &mut Context<Self>, mut request: JoinRequest) {
+        if request.is_given_up() {
+            self.tell_lobby(LobbyMessage::Release(self.id.clone()));
+            return;
+        }
         let receiver = request.receiver.clone();
         let is_matched = matches!(request.target, JoinTarget::Kind(..)) && !request.is_founder;
         let entrant = Entrant {

@@ -12,13 +12,13 @@ use super::hub::{Hub, Local, Visitor};
 use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
-    Baggage, ChannelMessage, Denied, Knock, Permit, Receiver, RoomMessage, SessionMessage,
+    Baggage, ChannelMessage, Denied, Intent, Knock, Permit, Receiver, RoomMessage, SessionMessage,
 };
 use super::pipe::{LinkId, Pipe};
 use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
-use crate::ids::{RoomId, SessionId};
+use crate::ids::SessionId;
 use crate::room::config::LeaveReason;
 use crate::session::admission::Admission;
 use crate::session::limits::Violations;
@@ -36,6 +36,14 @@ use crate::wire::frame::{Encoded, Formats, FrameWriter};
 pub(crate) struct Flow {
     pub(crate) actions: Arc<Semaphore>,
     pub(crate) calls: Arc<Semaphore>,
+}
+
+/// How a connection has come to its session.
+#[derive(Clone, Copy)]
+enum Welcomed {
+    /// The session is new; if the client wanted another, with the reason why it did not get that.
+    Anew(Option<ResumeFailure>),
+    Back(Intent),
 }
 
 /// What a new session is made of.
@@ -74,9 +82,6 @@ pub(crate) struct SessionActor {
     pub(super) link: Option<Rc<Link>>,
     /// Joins that have not been answered yet.
     pub(super) joining: usize,
-    /// The rooms that the client has left and that have not answered yet: other joins may take their place already.
-    pub(super) leaving: Vec<RoomId>,
-    pub(super) subscriptions: Subscriptions,
     /// How many times the client has subscribed to something.
     pub(super) subscribes: u64,
     /// Unsubscribes that have not been done yet: until then publications still come here.
@@ -115,11 +120,15 @@ impl SessionActor {
             pipe,
             tokens: seed.tokens,
             attempts: Attempts::default(),
-            inbox: Rc::new(Inbox::new(receiver, 0, Pace::default(), Rooms::default())),
+            inbox: Rc::new(Inbox::new(
+                receiver,
+                0,
+                Pace::default(),
+                Rooms::default(),
+                Subscriptions::default(),
+            )),
             link: None,
             joining: 0,
-            leaving: Vec::new(),
-            subscriptions: Subscriptions::default(),
             subscribes: 0,
             unsubscribing: 0,
             admission: Admission::default(),
@@ -130,7 +139,7 @@ impl SessionActor {
         };
         let context = Context::new();
         let mut actor = actor.register(&context);
-        actor.welcome(link, &context, false, reason);
+        actor.welcome(link, &context, Welcomed::Anew(reason));
         context.run(actor);
     }
 
@@ -142,6 +151,16 @@ impl SessionActor {
             format: pipe.format(),
         };
         let rooms = baggage.rooms.into_iter().collect();
+        let subscribes = baggage.subscriptions.iter().map(|(_, attempt)| *attempt);
+        let subscribes = subscribes.max().unwrap_or(0);
+        let subscriptions = baggage.subscriptions.into_iter().collect();
+        let inbox = Inbox::new(
+            receiver,
+            baggage.received,
+            baggage.pace,
+            rooms,
+            subscriptions,
+        );
         let actor = Self {
             id: baggage.id,
             visitor: baggage.visitor,
@@ -149,18 +168,11 @@ impl SessionActor {
             pipe,
             tokens: baggage.tokens,
             attempts: baggage.attempts,
-            inbox: Rc::new(Inbox::new(receiver, baggage.received, baggage.pace, rooms)),
+            inbox: Rc::new(inbox),
             link: None,
             joining: 0,
-            leaving: Vec::new(),
-            subscribes: baggage
-                .subscriptions
-                .iter()
-                .map(|(_, attempt)| *attempt)
-                .max()
-                .unwrap_or(0),
+            subscribes,
             unsubscribing: 0,
-            subscriptions: baggage.subscriptions.into_iter().collect(),
             admission: baggage.admission,
             violations: baggage.violations,
             flow: baggage.flow,
@@ -172,17 +184,14 @@ impl SessionActor {
         if overflowed {
             actor.overflow(&mut context);
         }
-        let _expected = hub.arrivals.borrow_mut().visitor_of(baggage.knock.link);
         match hub.link(baggage.knock.link) {
-            Some(link) if overflowed => {
-                let visitor = actor.visitor.clone();
-                hub.arrivals.borrow_mut().expect_link(link.id, visitor);
+            Some(_) if overflowed => {
                 hub.deny(&baggage.knock, Denied::Anew(ResumeFailure::Overflow));
                 actor.wait_for_return(&mut context);
             }
             Some(link) => {
                 actor.tokens.rotate();
-                actor.welcome(&link, &context, true, None);
+                actor.welcome(&link, &context, Welcomed::Back(baggage.knock.intent));
                 actor.tell_rooms(RoomMessage::Resumed);
             }
             None => {
@@ -201,25 +210,29 @@ impl SessionActor {
         let local = Local {
             address: context.address(),
             pipe: self.pipe.clone(),
+            inbox: self.inbox.clone(),
         };
         self.hub.sessions.borrow_mut().insert(self.id, local);
         self
     }
 
     /// Gives the session a connection.
-    fn welcome(
-        &mut self,
-        link: &Rc<Link>,
-        ctx: &Context<Self>,
-        resumed: bool,
-        reason: Option<ResumeFailure>,
-    ) {
+    fn welcome(&mut self, link: &Rc<Link>, ctx: &Context<Self>, how: Welcomed) {
+        let (reason, intent) = match how {
+            Welcomed::Anew(reason) => (reason, None),
+            Welcomed::Back(intent) => (None, Some(intent)),
+        };
+        if intent == Some(Intent::Restore { received: None }) {
+            // Once more: of what has been said since the session was asked for, the list tells.
+            self.pipe.with_outbox(Outbox::skip);
+        }
+        let restores = matches!(intent, Some(Intent::Restore { .. }));
         let token = self.tokens.current().to_string();
         let config = &self.hub.shared.config;
         let welcome = Welcome {
             session: self.id,
             resume: &token,
-            resumed,
+            resumed: intent.is_some(),
             reason,
             received: self.inbox.received(),
             sent: self.pipe.with_outbox(|outbox| outbox.produced()),
@@ -227,6 +240,7 @@ impl SessionActor {
             ping: config.heartbeat.interval,
             window: config.window,
             limits: &config.limits,
+            restored: restores.then(|| self.inbox.restored()),
         };
         let welcome = self.encode(|w| welcome.write(w));
         let welcome = welcome.map(|frame| frame.get(self.pipe.format()));
@@ -276,8 +290,8 @@ impl SessionActor {
     }
 
     fn tell_rooms(&self, message: fn(SessionId) -> RoomMessage) {
-        for room in self.inbox.rooms.borrow().values() {
-            self.hub.turn.to_room(room, message(self.id));
+        for known in self.inbox.rooms.borrow().values() {
+            self.hub.turn.to_room(&known.room, message(self.id));
         }
     }
 
@@ -332,28 +346,48 @@ impl SessionActor {
             self.hub.deny(&knock, denied);
             return;
         }
-        let _expected = self.hub.arrivals.borrow_mut().visitor_of(knock.link);
         if let Some(window) = self.window.take() {
             ctx.cancel_future(window);
         }
         self.tokens.rotate();
-        self.welcome(&link, ctx, true, None);
+        self.welcome(&link, ctx, Welcomed::Back(knock.intent));
         self.tell_rooms(RoomMessage::Resumed);
     }
 
     /// Whether the token brings this session back; if so its older connection is sent away, and what the client has not
     /// counted waits to be sent.
     pub(super) fn admit(&mut self, ctx: &mut Context<Self>, knock: &Knock) -> Result<(), Denied> {
-        if !self.tokens.accepts(&knock.token) {
+        let is_its_own = self.tokens.accepts(&knock.token);
+        let subject = |visitor: &Visitor| visitor.claims.get_subject().map(str::to_owned);
+        let is_the_same = subject(&self.visitor) == subject(&knock.visitor);
+        let received = match knock.intent {
+            Intent::End => {
+                if is_its_own && is_the_same {
+                    self.close(ctx);
+                }
+                return Err(Denied::Ended);
+            }
+            Intent::Resume { received } => Some(received),
+            Intent::Restore { received } => received,
+        };
+        if !is_its_own {
             return Err(Denied::Anew(ResumeFailure::Unknown));
+        }
+        if !is_the_same {
+            return Err(Denied::Anew(ResumeFailure::Identity));
         }
         if self.attempts.is_stale(knock.attempt) {
             return Err(Denied::Stale);
         }
         // Frames that were written to the older connection may be lost: the client's count tells.
-        let resumed = self
-            .pipe
-            .with_outbox(|outbox| outbox.resume(knock.received));
+        let resumed = self.pipe.with_outbox(|outbox| match received {
+            Some(received) => outbox.resume(received),
+            None if outbox.has_overflowed() => Resumed::Forgotten,
+            None => {
+                outbox.skip();
+                Resumed::Yes
+            }
+        });
         if resumed == Resumed::NeverSent {
             return Err(Denied::Anew(ResumeFailure::Unknown));
         }
@@ -389,6 +423,17 @@ impl SessionActor {
         }
     }
 
+    /// The client has ended the session: its rooms are told so at once, and nothing of it is left.
+    fn close(&mut self, ctx: &mut Context<Self>) {
+        // A connection that its client has closed is ending already, and only its place here is given up.
+        self.end_link(
+            CloseCode::SUPERSEDED,
+            "the client has ended the session on another connection",
+            Manner::Now,
+        );
+        self.end(ctx, LeaveReason::Left);
+    }
+
     fn detached(&mut self, ctx: &mut Context<Self>, link: LinkId) {
         if self.link.as_ref().is_some_and(|current| current.id == link) {
             self.inbox.close();
@@ -411,11 +456,11 @@ impl SessionActor {
 
     fn leave_all(&mut self, reason: LeaveReason) {
         self.admission = Admission::default();
-        for (_, room) in self.inbox.rooms.take() {
+        for (_, known) in self.inbox.rooms.take() {
             let gone = RoomMessage::Gone(self.id, reason);
-            self.hub.turn.to_room(&room, gone);
+            self.hub.turn.to_room(&known.room, gone);
         }
-        for (channel, _) in self.subscriptions.take() {
+        for (channel, _) in self.inbox.subscriptions.borrow_mut().take() {
             let message = ChannelMessage::Unsubscribe {
                 session: self.id,
                 channel: channel.clone(),
@@ -428,6 +473,8 @@ impl SessionActor {
 
     fn end(&mut self, ctx: &mut Context<Self>, reason: LeaveReason) {
         self.leave_all(reason);
+        // Joins that are still on their way are given up.
+        self.flow.actions.close();
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.shared.forget_home(self.id);
         self.stop_when_told_all(ctx);
@@ -473,31 +520,23 @@ impl Handler<SessionMessage> for SessionActor {
             }
             SessionMessage::TakeOver { knock, to } => self.attach_or_pass_on(ctx, knock, to),
             SessionMessage::Detached { link } => self.detached(ctx, link),
-            SessionMessage::Joined { room, address } => {
-                self.joining = self.joining.saturating_sub(1);
-                if self.pipe.with_outbox(|outbox| outbox.has_overflowed()) {
-                    let gone = RoomMessage::Gone(self.id, LeaveReason::Overflow);
-                    self.hub.turn.to_room(&address, gone);
-                } else {
-                    if self.link.is_none() && self.moving.is_none() {
-                        let dropped = RoomMessage::Dropped(self.id);
-                        self.hub.turn.to_room(&address, dropped);
-                    }
-                    self.rehome_room(&address);
-                    self.inbox.rooms.borrow_mut().insert(room, address);
+            SessionMessage::Closed { link } => {
+                if self.link.as_ref().is_some_and(|current| current.id == link) {
+                    self.close(ctx);
                 }
+            }
+            SessionMessage::Joined(room) => {
+                self.joining = self.joining.saturating_sub(1);
+                if self.link.is_none() && self.moving.is_none() {
+                    let dropped = RoomMessage::Dropped(self.id);
+                    self.hub.turn.to_room(&room, dropped);
+                }
+                self.rehome_room(&room);
                 self.ship_if_ready(ctx);
             }
             SessionMessage::JoinRefused => {
                 self.joining = self.joining.saturating_sub(1);
                 self.ship_if_ready(ctx);
-            }
-            SessionMessage::Left { room } => {
-                self.inbox.rooms.borrow_mut().remove(&room);
-                self.leaving.retain(|left| *left != room);
-            }
-            SessionMessage::SubscribeRefused { channel, attempt } => {
-                self.subscriptions.remove_attempt(&channel, attempt);
             }
             SessionMessage::Unsubscribed => {
                 self.unsubscribing = self.unsubscribing.saturating_sub(1);
@@ -505,14 +544,15 @@ impl Handler<SessionMessage> for SessionActor {
             }
             SessionMessage::HasRoom => self.admit_waiting(),
             SessionMessage::Behind { room, base } => {
-                if let Some(room) = self.inbox.rooms.borrow().get(&room) {
+                if let Some(known) = self.inbox.rooms.borrow().get(&room) {
                     let behind = RoomMessage::Behind(self.id, base);
-                    self.hub.turn.to_room(room, behind);
+                    self.hub.turn.to_room(&known.room, behind);
                 }
             }
             SessionMessage::CaughtUp { room } => {
-                if let Some(room) = self.inbox.rooms.borrow().get(&room) {
-                    self.hub.turn.to_room(room, RoomMessage::CaughtUp(self.id));
+                if let Some(known) = self.inbox.rooms.borrow().get(&room) {
+                    let caught_up = RoomMessage::CaughtUp(self.id);
+                    self.hub.turn.to_room(&known.room, caught_up);
                 }
             }
             SessionMessage::Overflowed => self.overflow(ctx),

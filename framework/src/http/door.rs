@@ -19,6 +19,7 @@ use super::socket::cut_of;
 use crate::actor::connection::{self, Handshake};
 use crate::actor::guard::{ByteStream, unless_ended};
 use crate::actor::hub::{Hub, Opening, Resume, Visitor};
+use crate::actor::messages::Intent;
 use crate::actor::shared::Shared;
 use crate::actor::writer::Body;
 use crate::address::{ClientAddress, TrustedProxies};
@@ -56,24 +57,35 @@ struct Query {
     resume: Option<String>,
     received: Option<String>,
     attempt: Option<String>,
+    restore: Option<String>,
+    end: Option<String>,
     access_token: Option<String>,
 }
 
 impl Query {
     /// How the client asks for an earlier session, if it does. The error says what is wrong.
     fn resume(&self) -> Result<Option<Resume>, &'static str> {
-        let received = match self.received.as_deref().map(str::parse) {
-            None => 0,
-            Some(count) => count.map_err(|_| "`received` is a count")?,
-        };
+        let received = self.received.as_deref().map(str::parse).transpose();
+        let received = received.map_err(|_| "`received` is a count")?;
         let attempt = match self.attempt.as_deref().map(str::parse) {
             None => None,
             Some(Ok(attempt @ 1..)) => Some(attempt),
             Some(_) => return Err("`attempt` is a count that begins at 1"),
         };
-        Ok(self.resume.clone().map(|token| Resume {
+        let restores = flag(self.restore.as_deref()).ok_or("`restore` is `true` or `false`")?;
+        let ends = flag(self.end.as_deref()).ok_or("`end` is `true` or `false`")?;
+        // Who ends what it does not name has ended it.
+        let token = self.resume.clone().or(ends.then(String::new));
+        let intent = match (ends, restores) {
+            (true, _) => Intent::End,
+            (_, true) => Intent::Restore { received },
+            _ => Intent::Resume {
+                received: received.unwrap_or(0),
+            },
+        };
+        Ok(token.map(|token| Resume {
             token,
-            received,
+            intent,
             attempt,
         }))
     }
@@ -81,6 +93,14 @@ impl Query {
 
 /// Where proxies write whom they have heard. `http` knows no name for it.
 const FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-forwarded-for");
+
+fn flag(value: Option<&str>) -> Option<bool> {
+    match value {
+        None | Some("false") => Some(false),
+        Some("true") => Some(true),
+        Some(_) => None,
+    }
+}
 
 type Refused = (StatusCode, Refusal);
 
@@ -126,7 +146,13 @@ impl Door {
         };
         // A server that stood still finds the attempts that its clients have given up meanwhile. They must take no session
         // from those that came after them.
-        let Some(incoming) = unless_ended(incoming).await else {
+        let ends = |resume: &Resume| resume.intent == Intent::End;
+        let incoming = match opening.resume.as_ref().is_some_and(ends) {
+            // Its wish is a matter of its token, not of its connection.
+            true => Some(incoming),
+            false => unless_ended(incoming).await,
+        };
+        let Some(incoming) = incoming else {
             let gone = Refusal::new("gone", "the client has closed this connection already");
             return Err((StatusCode::BAD_REQUEST, gone));
         };

@@ -140,11 +140,11 @@ impl RoomConfig {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LeaveReason {
-    /// It asked to leave.
+    /// It asked to leave, or its client ended the session.
     Left,
     /// The room kicked it.
     Kicked,
-    /// Its session ended: it did not come back in time, or closed for good.
+    /// Its session ended, as its client did not come back in time.
     Expired,
     /// It did not read fast enough, and what it missed no longer fits.
     Overflow,

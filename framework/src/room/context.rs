@@ -68,6 +68,7 @@ pub(crate) enum Effect<R: Room> {
     /// The session is a member: `frame` is its `joined`.
     Enter {
         session: SessionId,
+        member: MemberId,
         frame: Encoded,
     },
     /// The member is out: `frame` is its `left`.
@@ -180,6 +181,10 @@ impl<R: Room> RoomContext<R> {
     #[must_use]
     pub fn id(&self) -> &RoomId {
         &self.id
+    }
+
+    pub(crate) fn shared_kind(&self) -> Arc<str> {
+        self.kind.clone()
     }
 
     /// The room's kind.

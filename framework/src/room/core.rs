@@ -217,7 +217,11 @@ impl<R: Room> RoomCore<R> {
         .map_err(|_| Declined::Refused(Refusal::internal()))?;
         let session = client.session;
         let before = self.before();
-        self.ctx.effects.push(Effect::Enter { session, frame });
+        self.ctx.effects.push(Effect::Enter {
+            session,
+            member,
+            frame,
+        });
         self.ctx.members.insert(client.clone());
         self.syncing.enter(&client);
         self.empty_since = None;

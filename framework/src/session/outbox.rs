@@ -410,6 +410,15 @@ impl Outbox {
         Resumed::Yes
     }
 
+    /// The client has lost what it had and wants no replay: all that there has been so far counts as acknowledged.
+    pub(crate) fn skip(&mut self) {
+        self.sent = self.produced();
+        self.kept = VecDeque::new();
+        self.kept_bytes = 0;
+        self.returned = (0, 0);
+        self.retain_pending(|delivery| *delivery != Delivery::Sequenced);
+    }
+
     /// Forgets what was sent more than `bounds.age` ago. Called from time to time; how often decides how exact it is.
     pub(crate) fn age(&mut self, now: Duration) {
         let half = self.bounds.age / 2;

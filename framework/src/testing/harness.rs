@@ -297,11 +297,13 @@ impl<R: Room> RoomHarness<R> {
         }
         for effect in self.core.take_effects() {
             match effect {
-                Effect::Enter { session, frame } => {
-                    if let Some(member) = self.core.member_of(session) {
-                        self.present.insert(session, member);
-                        self.note(member, &frame);
-                    }
+                Effect::Enter {
+                    session,
+                    member,
+                    frame,
+                } => {
+                    self.present.insert(session, member);
+                    self.note(member, &frame);
                 }
                 Effect::Exit { client, frame } => {
                     if self.present.remove(&client.session).is_some() {

@@ -39,6 +39,8 @@ pub enum ResumeFailure {
     Unknown,
     /// More was missed than the server keeps.
     Overflow,
+    /// The credential is of another subject than the session.
+    Identity,
 }
 
 /// The first event on each connection.
@@ -55,6 +57,22 @@ pub(crate) struct Welcome<'a> {
     pub(crate) ping: Duration,
     pub(crate) window: Duration,
     pub(crate) limits: &'a Limits,
+    /// For a client that has lost what it knew.
+    pub(crate) restored: Option<Restored>,
+}
+
+/// What a session takes part in.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) rooms: Vec<RestoredRoom>,
+    pub(crate) subscriptions: Vec<ChannelName>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub(crate) struct RestoredRoom {
+    pub(crate) room: RoomId,
+    pub(crate) kind: String,
+    pub(crate) member: MemberId,
 }
 
 /// The bounds that a client can meet, so that it need not find them out by errors.
@@ -109,6 +127,10 @@ impl Welcome<'_> {
             .field("ping_ms", &millis(self.ping))?
             .field("window_ms", &millis(self.window))?
             .field("limits", &ClientLimits::from(self.limits))?;
+        if let Some(restored) = &self.restored {
+            w.field("rooms", &restored.rooms)?
+                .field("subscriptions", &restored.subscriptions)?;
+        }
         Ok(())
     }
 }

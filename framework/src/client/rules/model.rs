@@ -304,6 +304,7 @@ impl World {
                 ping: Duration::from_secs(1),
                 window: Duration::from_secs(30),
                 limits: &limits,
+                restored: None,
             };
             welcome.write(w)
         });
