@@ -46,7 +46,7 @@ fn assert_farewell(heard: &[Value], room: &str) {
     assert_eq!(heard[0]["data"]["n"], 3000, "the room's last word");
     assert_eq!(
         heard[1],
-        json!({"event": "left", "room": room, "reason": "disposed"})
+        json!({"event": "left", "room": room, "reason": "shutdown"})
     );
     assert_eq!(
         (&heard[2]["code"], &heard[2]["reconnect"]),
@@ -74,7 +74,7 @@ fn rooms_end_members_are_told_and_everybody_is_asked_to_come_back() {
             (names(&guest.0), guest.1),
             (vec!["goodbye"], Some(CloseCode::DRAIN))
         );
-        assert_eq!(log.take(), ["disposed"]);
+        assert_eq!(log.take(), ["disposed: shutdown"]);
         assert!(took < Duration::from_secs(2), "nobody held it up: {took:?}");
         quiet().await;
         assert_eq!(server.server().connections(), 0);
@@ -160,8 +160,9 @@ fn a_client_that_never_reads_and_one_that_never_answers_hold_it_up_no_longer_tha
 }
 
 #[test]
-fn rooms_with_much_under_way_hold_nothing_up() {
+fn rooms_with_much_under_way_hold_no_client_up() {
     both(async |format| {
+        let logged = courtside_tests::logged::Logged::begin();
         let Scene {
             server,
             mut a,
@@ -176,12 +177,48 @@ fn rooms_with_much_under_way_hold_nothing_up() {
         let call = a
             .begin(json!({"action": "call", "type": "slow", "data": 3_600_000}))
             .await;
-        let (took, a, b) = tokio::join!(drain(&server), a.end(), b.end());
+        let farewells = async {
+            let began = Instant::now();
+            let ends = tokio::join!(a.end(), b.end());
+            (ends, began.elapsed())
+        };
+        let (took, ((a, b), waited)) = tokio::join!(drain(&server), farewells);
         assert_farewell(&a.0, &room);
         assert_farewell(&b.0, &room);
         assert!(a.0.iter().all(|event| event["id"] != call));
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(waited < Duration::from_secs(2), "{waited:?}");
+        assert!(took <= BOUND, "{took:?}");
+        let text = logged.text();
+        assert!(text.contains(&room) && text.contains("jobs=3"), "{text}");
     });
+}
+
+#[test]
+fn what_rooms_spawn_at_their_end_is_done_before_the_server_goes() {
+    for how in ["async", "blocking"] {
+        both(move |format| saves_at_the_end(format, how));
+    }
+}
+
+async fn saves_at_the_end(format: Format, how: &'static str) {
+    let Scene {
+        server,
+        mut a,
+        mut b,
+        room,
+        log,
+    } = scene(format).await;
+    let order = json!({"what": "save_at_end", "key": how, "n": 200});
+    a.order(&room, order).await;
+    let (took, a, b) = tokio::join!(drain(&server), a.end(), b.end());
+    assert_farewell(&a.0, &room);
+    assert_farewell(&b.0, &room);
+    assert_eq!(
+        log.take(),
+        ["disposed: shutdown", "saved", "saved again, with 0 there"]
+    );
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(server.server().publish("news", &1).await, Ok(2));
 }
 
 #[test]
@@ -218,7 +255,7 @@ fn members_that_are_away_hold_nothing_up() {
         let (took, (heard, _)) = tokio::join!(drain(&server), a.end());
         assert_eq!(heard.last().unwrap()["event"], "goodbye");
         assert!(took < Duration::from_secs(2), "{took:?}");
-        assert_eq!(log.take(), ["dropped 2", "disposed"]);
+        assert_eq!(log.take(), ["dropped 2", "disposed: shutdown"]);
     });
 }
 

@@ -219,7 +219,7 @@ fn an_empty_room_waits_a_little_and_ends() {
         assert_eq!(log.take(), ["joined 3"], "it is not empty");
         a.ask(json!({"action": "leave", "room": room})).await;
         sleep(Duration::from_millis(10_100)).await;
-        assert_eq!(log.take(), ["left 3 left", "disposed"]);
+        assert_eq!(log.take(), ["left 3 left", "disposed: empty"]);
         assert!(server.server().rooms(None).await.is_empty());
         assert_eq!(
             a.ask(json!({"action": "join", "room": room})).await["code"],
@@ -280,6 +280,60 @@ fn jobs_run_beside_the_room_and_only_so_many() {
             "jobs hold nothing up"
         );
         assert!(server.server().rooms(None).await.is_empty());
+    });
+}
+
+#[test]
+fn what_a_room_spawns_at_its_end_is_done_and_followed() {
+    for how in ["async", "blocking"] {
+        both(move |format| saves_at_its_end(format, how));
+    }
+}
+
+async fn saves_at_its_end(format: courtside::Format, how: &'static str) {
+    let Scene {
+        server,
+        mut a,
+        mut b,
+        room,
+        log,
+    } = Scene::stepping::<0>(format).await;
+    let order = json!({"what": "save_at_end", "key": how, "n": 200});
+    a.order(&room, order).await;
+    a.order(&room, json!({"what": "dispose"})).await;
+    assert_eq!(b.event("left").await["reason"], "disposed");
+    assert_eq!(log.take(), ["disposed"]);
+    assert!(server.server().rooms(None).await.is_empty());
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(log.take(), ["saved", "saved again, with 0 there"]);
+    let subscribe = json!({"action": "subscribe", "channel": "news"});
+    assert_eq!(a.ask(subscribe).await["publications"][0]["data"], "saved");
+    let code = a.order(&room, json!({"what": "echo"})).await["code"].clone();
+    assert_eq!(code, "not_a_member");
+}
+
+#[test]
+fn a_room_that_has_ended_waits_for_its_jobs_only_so_long_and_says_so() {
+    both(async |format| {
+        let logged = courtside_tests::logged::Logged::begin();
+        let Scene {
+            server: _server,
+            mut a,
+            room,
+            ..
+        } = Scene::stepping::<0>(format).await;
+        for _ in 0..2 {
+            a.order(&room, json!({"what": "endless_job"})).await;
+        }
+        a.order(&room, json!({"what": "job", "n": 500})).await;
+        a.order(&room, json!({"what": "dispose"})).await;
+        sleep(Duration::from_secs(9)).await;
+        assert!(!logged.text().contains("jobs"), "{}", logged.text());
+        sleep(Duration::from_secs(2)).await;
+        let text = logged.text();
+        assert!(text.contains(&room) && text.contains("jobs=2"), "{text}");
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(logged.text(), text);
     });
 }
 

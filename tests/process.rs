@@ -239,7 +239,7 @@ async fn sigterm_says_goodbye_and_ends_well() {
         let left = event(raw).await;
         assert_eq!(
             (&left["event"], &left["reason"]),
-            (&json!("left"), &json!("disposed"))
+            (&json!("left"), &json!("shutdown"))
         );
         let goodbye = event(raw).await;
         assert_eq!(

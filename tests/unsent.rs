@@ -2,18 +2,16 @@
 #![allow(missing_docs, clippy::unwrap_used)] // All of it is tests.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use courtside::Format;
 use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
+use courtside_tests::logged::Logged;
 use courtside_tests::wire_tools::{Wire, both, calm, names};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// A room whose state is flawed as it is told.
 struct Flawed {
@@ -174,34 +172,16 @@ fn without_hints_the_place_is_not_told() {
     });
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn the_log_is_told_once() {
     run(async {
-        let logged = Logged::default();
-        let writer = logged.clone();
-        let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
-        let _until_the_end = log.with_ansi(false).finish().set_default();
+        let logged = Logged::begin();
         let builder = Server::builder().config(calm()).room::<Flawed>();
         let server = TestServer::start(builder, 1).await.unwrap();
         let (_a, room) = join(&server, Format::Json, "keys").await;
         let (_b, _) = join(&server, Format::MsgPack, "keys").await;
         sleep(Duration::from_secs(60)).await;
-        let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        let text = logged.text();
         let lines: Vec<_> = text.lines().filter(|line| line.contains("ERROR")).collect();
         assert_eq!(lines.len(), 1, "{text}");
         assert!(

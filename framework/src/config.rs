@@ -200,9 +200,10 @@ impl Rate {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Drain {
-    /// The longest that it takes.
+    /// The longest that it takes, the rooms' jobs included.
     /// Default: 10 s.
-    /// What has not ended by then is cut.
+    /// What has not ended by then is cut; rooms whose jobs have not finished are named in the log.
+    /// A room that ends by itself waits for its jobs as long.
     pub timeout: Duration,
     /// What clients are told to wait before they come back.
     /// Default: 500 ms.

@@ -101,7 +101,7 @@ pub use ids::{ChannelName, MemberId, RoomId, SessionId};
 pub use lobby::info::{RoomInfo, RoomList};
 pub use room::Room;
 pub use room::client::{Claims, Client};
-pub use room::config::{LeaveReason, RoomConfig};
+pub use room::config::{DisposeReason, LeaveReason, RoomConfig};
 pub use room::context::RoomContext;
 pub use room::state::{State, View};
 pub use room::timers::TimerId;
@@ -130,7 +130,8 @@ mod pages {
 /// What a file that implements a room needs.
 pub mod prelude {
     pub use crate::{
-        Call, ChannelConfig, Claims, Client, Config, Handle, Handlers, LeaveReason, MemberId,
-        Message, Refusal, Room, RoomConfig, RoomContext, RoomId, Server, State, Tick, View,
+        Call, ChannelConfig, Claims, Client, Config, DisposeReason, Handle, Handlers, LeaveReason,
+        MemberId, Message, Refusal, Room, RoomConfig, RoomContext, RoomId, Server, ServerBuilder,
+        State, Tick, TimerId, View,
     };
 }

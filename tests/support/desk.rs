@@ -73,6 +73,8 @@ pub struct Desk<const SEATS: usize = 8, const HZ: usize = 0> {
     shown: Value,
     steps: Vec<u64>,
     jobs: u32,
+    /// How it saves at its end, and how many milliseconds that takes.
+    saves: Option<(String, u64)>,
     panics_in: String,
 }
 
@@ -101,6 +103,28 @@ impl Drop for Bomb {
 }
 
 impl<const SEATS: usize, const HZ: usize> Desk<SEATS, HZ> {
+    /// Saves in two steps, each a job, and publishes that it has.
+    fn save(&mut self, how: &str, time: Duration, ctx: &mut RoomContext<Self>) {
+        let done = move |_: &mut Self, (), ctx: &mut RoomContext<Self>| {
+            Self::note(ctx, "saved".to_owned());
+            ctx.spawn(sleep(time), |_, (), ctx| {
+                Self::note(
+                    ctx,
+                    format!("saved again, with {} there", ctx.member_count()),
+                );
+                ctx.publish("news", &"saved");
+            })
+            .unwrap();
+        };
+        let spawned = if how == "blocking" {
+            let blocking = actix_web::web::block(move || std::thread::sleep(time));
+            ctx.spawn(async move { blocking.await.unwrap() }, done)
+        } else {
+            ctx.spawn(sleep(time), done)
+        };
+        spawned.unwrap();
+    }
+
     /// A job that is done at once and followed by the next.
     fn job_at_once(&mut self, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         self.jobs += 1;
@@ -142,6 +166,7 @@ impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
             shown: json!({"n": 0}),
             steps: Vec::new(),
             jobs: 0,
+            saves: None,
             panics_in: String::new(),
         })
     }
@@ -196,9 +221,18 @@ impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
         self.may_panic("tick");
     }
 
-    fn disposed(&mut self, ctx: &mut RoomContext<Self>) {
-        Self::note(ctx, "disposed".to_owned());
+    fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
+        let line = match reason {
+            DisposeReason::Asked => "disposed",
+            DisposeReason::Empty => "disposed: empty",
+            DisposeReason::Shutdown => "disposed: shutdown",
+            _ => "disposed for another reason",
+        };
+        Self::note(ctx, line.to_owned());
         ctx.broadcast(&Said::number(3000));
+        if let Some((how, millis)) = self.saves.take() {
+            self.save(&how, Duration::from_millis(millis), ctx);
+        }
         self.may_panic("disposed");
     }
 }
@@ -265,6 +299,7 @@ impl<const SEATS: usize, const HZ: usize> Handle<Order> for Desk<SEATS, HZ> {
                 ctx.broadcast(&Said::number(n))
             })?,
             "jobs_at_once" => self.job_at_once(ctx)?,
+            "save_at_end" => self.saves = Some((key, n)),
             "jobs" => return Ok(json!(self.jobs)),
             "panic_with_job" => {
                 let bomb = Bomb;

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod channel_tools;
 pub mod desk;
 pub mod lobby_tools;
+pub mod logged;
 pub mod raw_tools;
 pub mod scene;
 pub mod wire_tools;

@@ -116,7 +116,7 @@ fn hooks() -> [Hook; 10] {
         ),
         hook(
             "disposed",
-            quote!((&mut self, ctx: &mut ::courtside::RoomContext<Self>)),
+            quote!((&mut self, value: ::courtside::DisposeReason, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
     ]

@@ -15,6 +15,7 @@ use crate::handler::hint;
 use crate::ids::RoomId;
 use crate::lobby::directory::{Directory, Terms};
 use crate::lobby::info::{ListQuery, RoomInfo, RoomList};
+use crate::room::config::DisposeReason;
 use crate::wire::action::{JoinMode, JoinTarget};
 
 /// How many rooms may refuse a client that asks for a kind. After that it gets a room of its own, if it wants one.
@@ -114,7 +115,7 @@ impl Lobby {
                     "this server has as many rooms as it can: try again later",
                 ));
             };
-            given_up.do_send(RoomMessage::Dispose);
+            given_up.do_send(RoomMessage::Dispose(DisposeReason::Empty));
         }
         let id = RoomId::random();
         let of_client = || request.receiver.hub.thread();
@@ -186,7 +187,7 @@ impl Handler<LobbyMessage> for Lobby {
             LobbyMessage::Drain { done } => {
                 self.draining = Some(done);
                 for room in self.directory.addresses() {
-                    room.do_send(RoomMessage::Dispose);
+                    room.do_send(RoomMessage::Dispose(DisposeReason::Shutdown));
                 }
                 self.finish_draining();
             }
@@ -199,7 +200,7 @@ impl Handler<End> for Lobby {
 
     fn handle(&mut self, _: End, ctx: &mut Self::Context) {
         for room in self.directory.addresses() {
-            room.do_send(RoomMessage::Dispose);
+            room.do_send(RoomMessage::Dispose(DisposeReason::Shutdown));
             room.do_send(RoomMessage::Forgotten);
         }
         ctx.stop();

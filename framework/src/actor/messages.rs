@@ -20,7 +20,7 @@ use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, Listed};
 use crate::room::client::Claims;
-use crate::room::config::LeaveReason;
+use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
 use crate::session::admission::Admission;
 use crate::session::limits::Violations;
@@ -312,8 +312,8 @@ pub(crate) enum RoomMessage {
         from: HubAddress,
         to: HubAddress,
     },
-    /// The server goes away.
-    Dispose,
+    /// The room is to end.
+    Dispose(DisposeReason),
     /// The lobby has forgotten the room, so nobody new will come.
     Forgotten,
 }

@@ -12,6 +12,7 @@ pub(crate) mod handover;
 mod homes;
 pub(crate) mod hub;
 pub(crate) mod inbox;
+mod lingering;
 pub(crate) mod link;
 pub(crate) mod lobby;
 pub(crate) mod messages;

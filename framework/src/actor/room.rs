@@ -109,6 +109,8 @@ impl<R: Room> RoomKind for KindOf<R> {
             began: Instant::now(),
             refused: None,
             alarm: None,
+            has_ended: false,
+            is_forgotten: false,
         };
         match thread {
             Some(thread) => Arc::new(RoomActor::start_in_arbiter(thread, make).recipient()),
@@ -120,11 +122,16 @@ impl<R: Room> RoomKind for KindOf<R> {
 impl<R: Room> Drop for RoomActor<R> {
     /// An actor that ends otherwise than by its own decision must not stay in the lobby's directory.
     fn drop(&mut self) {
-        if matches!(self.stage, Stage::Alive(_)) {
-            // At once: its thread may have had its last turn.
-            let ended = LobbyMessage::Ended(self.id.clone());
-            self.shared.send_to_lobby(ended);
+        if !matches!(self.stage, Stage::Alive(_)) {
+            return;
         }
+        if self.has_ended {
+            self.shared.lingering.give_up(Some(&self.id));
+            return;
+        }
+        // At once: its thread may have had its last turn.
+        let ended = LobbyMessage::Ended(self.id.clone());
+        self.shared.send_to_lobby(ended);
     }
 }
 
@@ -136,6 +143,7 @@ enum Stage<R: Room> {
         handlers: Arc<Handlers<R>>,
         config: RoomConfig,
     },
+    /// It has ended, too, as long as it waits for its jobs.
     Alive(Box<RoomCore<R>>),
     /// It was refused or has ended: whoever comes is told why.
     Over(Refusal),
@@ -153,6 +161,10 @@ pub(crate) struct RoomActor<R: Room> {
     refused: Option<Refusal>,
     /// The timer that is set, and for when.
     alarm: Option<(Duration, SpawnHandle)>,
+    /// Whether everybody has heard of the room's end.
+    has_ended: bool,
+    /// Whether nobody asks for it any more.
+    is_forgotten: bool,
 }
 
 impl<R: Room> Actor for RoomActor<R> {
@@ -221,6 +233,18 @@ impl<R: Room> RoomActor<R> {
         ctx: &mut Context<Self>,
         act: impl FnOnce(&mut RoomCore<R>) -> T,
     ) -> Result<T, Refusal> {
+        if self.has_ended && matches!(self.stage, Stage::Alive(_)) {
+            return Err(room_gone());
+        }
+        self.run_also_later(ctx, act)
+    }
+
+    /// As [`run`](Self::run), also in a room that has ended and waits for its jobs.
+    fn run_also_later<T>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        act: impl FnOnce(&mut RoomCore<R>) -> T,
+    ) -> Result<T, Refusal> {
         let now = self.began.elapsed();
         let core = match &mut self.stage {
             Stage::Alive(core) => core,
@@ -257,7 +281,8 @@ impl<R: Room> RoomActor<R> {
                 Err(panic) => self.crash(&*panic),
             }
         }
-        self.end();
+        self.end(ctx);
+        self.finish(ctx);
     }
 
     fn try_to_carry_out(&mut self, ctx: &mut Context<Self>) {
@@ -287,7 +312,7 @@ impl<R: Room> RoomActor<R> {
         self.publish(publications, ctx);
         let behind = outgoing.send();
         if is_over {
-            self.end();
+            self.end(ctx);
         } else {
             self.set_alarm(next_due, ctx);
         }
@@ -411,11 +436,13 @@ impl<R: Room> RoomActor<R> {
                 };
                 let job = AssertUnwindSafe(job).catch_unwind().into_actor(self);
                 ctx.spawn(job.map(|outcome, actor, ctx| {
-                    // A room that has ended wants no results.
-                    let _ended = actor.run(ctx, |core| match outcome {
+                    let finish = |core: &mut RoomCore<R>| match outcome {
                         Ok(then) => core.finish_job(then),
                         Err(panic) => resume_unwind(panic),
-                    });
+                    };
+                    // A room that is not there any more wants no results. Dropping them may panic, which changes nothing.
+                    let act = AssertUnwindSafe(|| actor.run_also_later(ctx, finish));
+                    let _gone = catch_unwind(act);
                 }));
             }
             Effect::Relist => {
@@ -447,15 +474,49 @@ impl<R: Room> RoomActor<R> {
         self.alarm = Some((due, handle));
     }
 
-    fn end(&mut self) {
+    /// The room has ended. If it has jobs under way, it waits for them, for as long as a drain would.
+    fn end(&mut self, ctx: &mut Context<Self>) {
+        let jobs = match &self.stage {
+            Stage::Alive(core) => core.jobs(),
+            _ => 0,
+        };
+        if self.has_ended {
+            // False if it was given up.
+            if !self.shared.lingering.note(&self.id, jobs) || jobs == 0 {
+                self.finish(ctx);
+            }
+            return;
+        }
+        self.has_ended = true;
+        if jobs == 0 {
+            self.finish(ctx);
+        } else {
+            self.shared.lingering.begin(self.id.clone(), jobs);
+            ctx.run_later(self.shared.config.drain.timeout, |actor, ctx| {
+                actor.shared.lingering.give_up(Some(&actor.id));
+                actor.finish(ctx);
+            });
+        }
+        tracing::debug!(room = %self.id, jobs, "ended");
+        // Whoever waits for the rooms' end then looks for the jobs that are left.
+        self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
+    }
+
+    /// Nothing of the room is needed any more.
+    fn finish(&mut self, ctx: &mut Context<Self>) {
         let over = Stage::Over(room_gone());
         let ended = std::mem::replace(&mut self.stage, over);
         // The user's values are dropped here; a panic in that is theirs, and the room has ended anyway.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(ended))) {
             self.log_panic(&*panic);
         }
-        tracing::debug!(room = %self.id, "ended");
-        self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
+        self.stop_if_done(ctx);
+    }
+
+    fn stop_if_done(&mut self, ctx: &mut Context<Self>) {
+        if self.is_forgotten && !matches!(self.stage, Stage::Alive(_)) {
+            ctx.stop();
+        }
     }
 
     fn join(&mut self, ctx: &mut Context<Self>, mut request: JoinRequest) {
@@ -605,9 +666,12 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 self.rehome(session, &from, to);
                 Ok(())
             }
-            RoomMessage::Dispose => self.run(ctx, RoomCore::dispose),
+            RoomMessage::Dispose(reason) => self.run(ctx, |core| core.dispose(reason)),
             RoomMessage::Forgotten => {
-                ctx.run_later(AFTERLIFE, |_, ctx| ctx.stop());
+                ctx.run_later(AFTERLIFE, |actor, ctx| {
+                    actor.is_forgotten = true;
+                    actor.stop_if_done(ctx);
+                });
                 Ok(())
             }
         };

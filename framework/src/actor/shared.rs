@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::address::HubAddress;
 use super::channel::ChannelShard;
+use super::lingering::Lingering;
 use super::lobby::Lobby;
 use super::messages::{ChannelMessage, End, LobbyMessage};
 use crate::address::ClientAddress;
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     /// Held by the one who drains.
     pub(crate) is_drained: tokio::sync::Mutex<bool>,
     pub(crate) crashed_rooms: AtomicU64,
+    pub(crate) lingering: Lingering,
     /// How often a client's state did not fit what it was sent.
     pub(crate) resyncs: AtomicU64,
     /// Each worker's hub, in the order in which they began.
@@ -119,6 +121,7 @@ impl Shared {
             is_draining: AtomicBool::new(false),
             is_drained: tokio::sync::Mutex::new(false),
             crashed_rooms: AtomicU64::new(0),
+            lingering: Lingering::default(),
             resyncs: AtomicU64::new(0),
             hubs: Mutex::default(),
             homes: Mutex::default(),

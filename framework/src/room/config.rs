@@ -150,6 +150,8 @@ pub enum LeaveReason {
     Overflow,
     /// The room ended.
     Disposed,
+    /// The server is going away, and its rooms with it.
+    Shutdown,
     /// A hook of the room panicked.
     Crashed,
 }
@@ -164,7 +166,30 @@ impl LeaveReason {
             Self::Expired => "expired",
             Self::Overflow => "overflow",
             Self::Disposed => "disposed",
+            Self::Shutdown => "shutdown",
             Self::Crashed => "crashed",
+        }
+    }
+}
+
+/// Why a room ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DisposeReason {
+    /// Nobody was in it for [`RoomConfig::empty_grace`], or its place was needed for others.
+    Empty,
+    /// It asked for it, by [`RoomContext::dispose`](crate::RoomContext::dispose).
+    Asked,
+    /// The server is going away. Members are told `left` with [`LeaveReason::Shutdown`].
+    Shutdown,
+}
+
+impl DisposeReason {
+    /// What the members are told.
+    pub(crate) fn leave_reason(self) -> LeaveReason {
+        match self {
+            Self::Empty | Self::Asked => LeaveReason::Disposed,
+            Self::Shutdown => LeaveReason::Shutdown,
         }
     }
 }

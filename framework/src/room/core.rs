@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Room;
 use super::client::{Claims, Client};
-use super::config::{LeaveReason, RoomConfig};
+use super::config::{DisposeReason, LeaveReason, RoomConfig};
 use super::context::{Alarm, Audience, Beginning, Effect, Listing, RoomContext, Target};
 use super::syncing::Syncing;
 use crate::error::Refusal;
@@ -76,6 +76,8 @@ pub(crate) struct RoomCore<R: Room> {
     pub(super) syncing: Syncing,
     empty_since: Option<Duration>,
     is_over: bool,
+    /// Whether it has ended by a panic.
+    is_crashed: bool,
     /// How many of the effects are of hooks that have finished: those stay also if the next one panics.
     finished: usize,
     /// Whether there may be a state to send: a hook has run since the room was last asked for it, or it had one then.
@@ -103,6 +105,7 @@ impl<R: Room> RoomCore<R> {
             syncing: Syncing::default(),
             empty_since: Some(Duration::ZERO),
             is_over: false,
+            is_crashed: false,
             finished: 0,
             may_have_state: Cell::new(true),
         };
@@ -402,7 +405,7 @@ impl<R: Room> RoomCore<R> {
             self.sync();
         }
         if self.grace_ends().is_some_and(|end| end <= now) {
-            self.dispose();
+            self.dispose(DisposeReason::Empty);
         }
     }
 
@@ -432,10 +435,15 @@ impl<R: Room> RoomCore<R> {
         .min()
     }
 
-    /// What follows an async job.
+    /// How many jobs are under way that something follows.
+    pub(crate) fn jobs(&self) -> usize {
+        if self.is_crashed { 0 } else { self.ctx.jobs }
+    }
+
+    /// What follows an async job. It runs also in a room that has ended meanwhile, where there is nobody any more.
     pub(crate) fn finish_job(&mut self, then: impl FnOnce(&mut R, &mut RoomContext<R>)) {
         self.ctx.jobs = self.ctx.jobs.saturating_sub(1);
-        if !self.is_over {
+        if !self.is_crashed {
             then(&mut self.room, &mut self.ctx);
             self.finish_hook();
         }
@@ -453,19 +461,19 @@ impl<R: Room> RoomCore<R> {
             }
         }
         if self.ctx.wants_end {
-            self.dispose();
+            self.dispose(DisposeReason::Asked);
         }
     }
 
     /// Ends the room.
-    pub(crate) fn dispose(&mut self) {
+    pub(crate) fn dispose(&mut self, reason: DisposeReason) {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
-        self.room.disposed(&mut self.ctx);
+        self.room.disposed(reason, &mut self.ctx);
         self.finished = self.ctx.effects.len();
         self.sync_all();
-        self.exit_all(LeaveReason::Disposed);
+        self.exit_all(reason.leave_reason());
     }
 
     /// Ends the room after a panic: no more hooks, and what the last one had sent is not sent.
@@ -474,6 +482,7 @@ impl<R: Room> RoomCore<R> {
     #[must_use = "dropping it may panic"]
     pub(crate) fn crash(&mut self) -> Vec<Effect<R>> {
         self.is_over = true;
+        self.is_crashed = true;
         let unfinished = self.finished.min(self.ctx.effects.len());
         let mut useless = Vec::new();
         for effect in self.ctx.effects.split_off(unfinished) {

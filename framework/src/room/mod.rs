@@ -18,7 +18,7 @@ use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::tick::Tick;
 use client::Client;
-use config::{LeaveReason, RoomConfig};
+use config::{DisposeReason, LeaveReason, RoomConfig};
 use context::RoomContext;
 use state::{State, View};
 
@@ -136,8 +136,12 @@ pub trait Room: Sized + 'static {
 
     /// The room ends: nobody came for the grace time, it asked for it, or the server goes away.
     /// Members are told `left` after this hook, so what it sends still reaches them.
-    fn disposed(&mut self, ctx: &mut RoomContext<Self>) {
-        let _unused = ctx;
+    ///
+    /// Jobs that are under way, and those that this hook spawns, go on; what follows them runs as ever, only that nobody is in the
+    /// room any more. They have as long as [`Drain::timeout`](crate::Drain::timeout) says, and the server waits for them before it
+    /// goes away.
+    fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
+        let _unused = (reason, ctx);
     }
 }
 

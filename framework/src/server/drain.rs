@@ -11,7 +11,7 @@ use crate::actor::shared::Shared;
 use crate::time::millis;
 use crate::wire::event::Reconnect;
 
-/// Takes nobody new, ends the rooms, and sends everybody away. Whoever asks for it again waits for the same end.
+/// Takes nobody new, ends the rooms, sends everybody away, and waits for what the rooms still have to do. Whoever asks for it again waits for the same end.
 pub(super) async fn drain(shared: &Shared) {
     shared.is_draining.store(true, Ordering::Relaxed);
     // If the one who drains gives up, since its thread ends, the next one does it.
@@ -38,5 +38,7 @@ pub(super) async fn drain(shared: &Shared) {
     let hubs = shared.hubs();
     let drained = hubs.iter().map(|hub| hub.drain(message));
     let _late = timeout(left(), futures_util::future::join_all(drained)).await;
+    let _late = timeout(left(), shared.lingering.are_over()).await;
+    shared.lingering.give_up(None);
     *is_drained = true;
 }

@@ -14,7 +14,7 @@ use crate::handler::{AnyShared, AppData, Handle, Handlers, Message};
 use crate::ids::{MemberId, RoomId, SessionId};
 use crate::room::Room;
 use crate::room::client::Claims;
-use crate::room::config::LeaveReason;
+use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::{Beginning, Effect, Job, Target};
 use crate::room::core::{Declined, Entrant, RoomCore};
 use crate::sync::merge::apply;
@@ -184,6 +184,12 @@ impl<R: Room> RoomHarness<R> {
             // A member that is there can always leave.
             let _left = core.leave(session, LeaveReason::Left, None);
         });
+    }
+
+    /// The server goes away, and the room with it.
+    pub fn shut_down(&mut self) {
+        self.core.dispose(DisposeReason::Shutdown);
+        self.collect();
     }
 
     fn with_session(&mut self, member: MemberId, act: impl FnOnce(&mut RoomCore<R>, SessionId)) {
