@@ -306,3 +306,81 @@ fn when_there_are_too_many_channels_everybody_is_told() {
         assert_eq!(numbers(&wire.all().await, "publication"), [7]);
     });
 }
+
+#[test]
+fn a_channel_that_nobody_is_subscribed_to_goes_before_anybody_is_refused() {
+    both(async |format| {
+        let mut config = calm();
+        config.limits.channels_in_all = 3;
+        let server = TestServer::start(builder().config(config), 2)
+            .await
+            .unwrap();
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "match/1", Value::Null).await;
+        for channel in ["match/2", "match/3", "match/2"] {
+            publish(&server, channel, [1]).await;
+        }
+        assert_eq!(server.server().publish("match/4", &1).await, Ok(1));
+        assert_eq!(
+            server.server().publish("match/2", &1).await,
+            Ok(3),
+            "it was used after the third, which has gone"
+        );
+        publish(&server, "match/1", [1]).await;
+        assert_eq!(
+            server.server().publish("match/3", &1).await,
+            Ok(1),
+            "a channel that is begun again counts from the beginning"
+        );
+        subscribe(&mut wire, "match/5", Value::Null).await;
+        subscribe(&mut wire, "match/6", Value::Null).await;
+        let full = wire
+            .ask(json!({"action": "subscribe", "channel": "match/7"}))
+            .await;
+        assert_eq!(full["code"], "too_many_channels");
+        assert_eq!(numbers(&wire.all().await, "publication"), [1]);
+    });
+}
+
+#[test]
+fn a_publication_that_is_refused_is_answered_also_where_it_has_no_id() {
+    both(async |format| {
+        let mut config = calm();
+        config.limits.channels_in_all = 1;
+        let server = TestServer::start(builder().config(config), 2)
+            .await
+            .unwrap();
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "match/1", Value::Null).await;
+        wire.send(json!({"action": "publish", "channel": "match/2", "data": 1}))
+            .await;
+        let error = wire.event("error").await;
+        assert_eq!(
+            (&error["code"], &error["id"]),
+            (&json!("too_many_channels"), &Value::Null)
+        );
+    });
+}
+
+#[test]
+fn one_client_does_not_use_up_the_channels_that_are_meant_for_all() {
+    both(async |format| {
+        let server = server().await;
+        let mut greedy = Wire::open(&server, 0, format).await;
+        let mut refused = 0;
+        for n in 0..2000 {
+            let publish = json!({"action": "publish", "channel": format!("match/{n}"), "data": n});
+            let answer = greedy.ask(publish).await;
+            refused += usize::from(answer["code"] == "too_fast");
+        }
+        assert!(refused > 1000, "{refused}");
+        // What there is already, and what is not known by a pattern only, is free.
+        for channel in ["match/0", "open"] {
+            let publish = json!({"action": "publish", "channel": channel, "data": 1});
+            assert_eq!(greedy.ask(publish).await["event"], "published", "{channel}");
+        }
+        let mut good = Wire::open(&server, 1, format).await;
+        let publish = json!({"action": "publish", "channel": "match/good", "data": 1});
+        assert_eq!(good.ask(publish).await["event"], "published");
+    });
+}

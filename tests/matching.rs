@@ -274,3 +274,25 @@ fn an_empty_room_goes_before_anybody_is_refused() {
         assert!(!names(&greedy.all().await).contains(&"left"));
     });
 }
+
+#[test]
+fn one_client_does_not_use_up_the_rooms_that_are_meant_for_all() {
+    both(async |format| {
+        let server = server::<8>().await;
+        let mut greedy = Wire::open(&server, 0, format).await;
+        let mut made = 0;
+        for _ in 0..200 {
+            let answer = ask(&mut greedy, "create", json!({})).await;
+            if answer["event"] == "joined" {
+                made += 1;
+                let room = &answer["room"];
+                greedy.ask(json!({"action": "leave", "room": room})).await;
+            } else {
+                assert_eq!(answer["code"], "too_fast", "{answer}");
+            }
+        }
+        assert!(made <= 40, "{made} rooms were begun");
+        let mut good = Wire::open(&server, 1, format).await;
+        assert_eq!(ask(&mut good, "create", json!({})).await["event"], "joined");
+    });
+}

@@ -1,7 +1,10 @@
 //! Every time and every bound of a server, with its default and what happens when it is met.
 
+mod creations;
+
 use std::time::Duration;
 
+pub use self::creations::{Creations, Quota};
 use crate::error::BuildError;
 use crate::time::after;
 
@@ -156,8 +159,20 @@ pub struct Limits {
     pub rooms_in_all: usize,
     /// Channels on the whole server that exist only because a pattern such as `match/*` allows them.
     /// Default: 100,000.
-    /// Beyond it a subscription to a new one is answered with the error `too_many_channels`.
+    /// Beyond it a new one takes the place of the one that nobody is subscribed to and that was not used for longest, with its
+    /// history; where somebody is subscribed to each, the action is answered with the error `too_many_channels`.
     pub channels_in_all: usize,
+    /// Rooms and channels that one session causes.
+    /// Default: 64 rooms that live, 1 new one each second, 32 at once; 1,024 channels, 16 each second, 256 at once.
+    pub session_creations: Creations,
+    /// Rooms and channels that all sessions of one [subject](crate::Claims::subject) cause together.
+    /// Default: 128 rooms that live, 2 new ones each second, 64 at once; 2,048 channels, 32 each second, 512 at once.
+    pub subject_creations: Creations,
+    /// Rooms and channels that all sessions of one [address](crate::ClientAddress) cause together.
+    /// Default: 1,024 rooms that live, 32 new ones each second, 512 at once; 16,384 channels, 256 each second, 4,096 at once.
+    ///
+    /// Behind a proxy that the server does not [trust](crate::ServerBuilder::trust_proxy), all clients have one address.
+    pub address_creations: Creations,
 }
 
 /// How fast one session may send: see [`Limits::rate`]. What counts is a message, whatever it is: an action, `ping` too, or none.
@@ -247,6 +262,9 @@ impl Default for Config {
                 violations: 20,
                 rooms_in_all: 10_000,
                 channels_in_all: 100_000,
+                session_creations: Creations::OF_SESSION,
+                subject_creations: Creations::OF_SUBJECT,
+                address_creations: Creations::OF_ADDRESS,
             },
             drain: Drain {
                 timeout: Duration::from_secs(10),
@@ -296,6 +314,16 @@ impl Config {
                     .rate
                     .is_some_and(|rate| rate.per_second == 0 || rate.burst == 0),
                 "`limits.rate` lets nothing through: `per_second` and `burst` are at least 1",
+            ),
+            (
+                [
+                    self.limits.session_creations,
+                    self.limits.subject_creations,
+                    self.limits.address_creations,
+                ]
+                .iter()
+                .any(Creations::lets_nothing_begin),
+                "a `Quota` of `limits` lets nothing begin: `living`, `per_second` and `burst` are at least 1",
             ),
             (self.hub_backlog == 0, "`hub_backlog` is zero"),
             (self.publish_backlog == 0, "`publish_backlog` is zero"),

@@ -92,7 +92,7 @@ pub use address::ClientAddress;
 pub use call::Call;
 pub use channel::config::ChannelConfig;
 pub use close::CloseCode;
-pub use config::{Config, Drain, Heartbeat, Limits, OutboxBounds, Rate};
+pub use config::{Config, Creations, Drain, Heartbeat, Limits, OutboxBounds, Quota, Rate};
 pub use courtside_derive::{Message, room};
 pub use error::{BuildError, Refusal};
 pub use handler::{Handle, Handlers, Message};

@@ -42,6 +42,7 @@ impl SessionActor {
                     options,
                     id,
                     wish,
+                    accounts: self.accounts(),
                     refused_by: Vec::new(),
                     is_founder: false,
                     _permit: permit,
@@ -117,13 +118,15 @@ impl SessionActor {
                 Ok(())
             }
             Action::Publish { channel, data } => {
-                if !self.offer(&channel)?.config.allows_client_publish() {
+                let offer = self.offer(&channel)?;
+                if !offer.config.allows_client_publish() {
                     return Err(Refusal::new(
                         "publish_denied",
                         "clients may not publish to this channel",
                     ));
                 }
                 let asks = Asks::Publish {
+                    offer,
                     data: in_the_model(&data)?,
                 };
                 self.bring_to_channel(&channel, ChannelAction { id, asks, permit });

@@ -37,6 +37,12 @@ impl fmt::Debug for HubAddress {
     }
 }
 
+impl PartialEq for HubAddress {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other)
+    }
+}
+
 impl HubAddress {
     /// The address of a hub that begins on this thread. At most `batches` are on their way to it, before those who send wait.
     pub(crate) fn new(worker: WorkerIndex, address: Addr<HubActor>, batches: usize) -> Self {

@@ -7,6 +7,7 @@ use super::messages::{ChannelMessage, Permit, PublishAnswer, Receiver, Subscript
 use super::session::SessionActor;
 use crate::channel::config::Offer;
 use crate::ids::ChannelName;
+use crate::session::accounts::Accounts;
 use crate::session::admission::Needs;
 use crate::wire::action::Since;
 use crate::wire::codec::RawData;
@@ -28,16 +29,26 @@ pub(crate) enum Asks {
     },
     Unsubscribe,
     Publish {
+        offer: Offer,
         data: RawData,
     },
 }
 
 impl ChannelAction {
+    /// Whether the channel may begin with it on the client's account: those by their own name are the application's.
+    fn may_begin_it(&self) -> bool {
+        match &self.asks {
+            Asks::Subscribe { offer, .. } | Asks::Publish { offer, .. } => !offer.is_exact,
+            Asks::Unsubscribe => false,
+        }
+    }
+
     /// As the channel's shard hears it. A subscription may be answered with an event of so many bytes.
     fn into_message(
         self,
         receiver: Receiver,
         channel: ChannelName,
+        accounts: Option<Accounts>,
         budget: usize,
     ) -> ChannelMessage {
         let (id, permit) = (self.id, self.permit);
@@ -54,6 +65,7 @@ impl ChannelAction {
                 budget,
                 id,
                 attempt,
+                accounts,
                 _permit: permit,
             }),
             Asks::Unsubscribe => ChannelMessage::Unsubscribe {
@@ -62,13 +74,11 @@ impl ChannelAction {
                 answer: Some((receiver, id)),
                 _permit: Some(permit),
             },
-            Asks::Publish { data } => ChannelMessage::Publish {
+            Asks::Publish { data, .. } => ChannelMessage::Publish {
                 channel,
                 data,
-                answer: match id {
-                    Some(id) => PublishAnswer::Client(receiver, id),
-                    None => PublishAnswer::Nobody,
-                },
+                answer: PublishAnswer::Client(receiver, id),
+                accounts,
                 _permit: permit,
             },
         }
@@ -104,7 +114,8 @@ impl SessionActor {
         if matches!(action.asks, Asks::Unsubscribe) {
             self.unsubscribing += 1;
         }
-        let message = action.into_message(self.receiver(), channel.clone(), budget);
+        let accounts = action.may_begin_it().then(|| self.accounts());
+        let message = action.into_message(self.receiver(), channel.clone(), accounts, budget);
         self.hub.to_channel(&channel, message);
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! One owner per channel makes the order of its publications, and makes beginning and forgetting a channel free of races.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,32 +12,28 @@ use super::address::HubAddress;
 use super::messages::{
     Broadcast, ChannelMessage, End, HubItem, PublishAnswer, Receiver, Subscription, Topic,
 };
-use super::outgoing::{Outgoing, distinct};
+use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::channel::config::Offer;
-use crate::channel::history::History;
+use crate::channel::registry::{Channel, Registry};
 use crate::error::Refusal;
-use crate::ids::{ChannelName, IdHasher, SessionId};
+use crate::ids::{ChannelName, SessionId};
+use crate::session::accounts::{Accounts, Charge, Thing};
 use crate::session::outbox::Delivery;
 use crate::wire::codec::{CodecError, Format, RawData};
 use crate::wire::event::{self, Subscribed};
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
 
-/// How often channels that nobody needs are looked for.
-const SWEEP: Duration = Duration::from_secs(30);
+/// How often channels are looked at whose time has come.
+const SWEEP: Duration = Duration::from_secs(1);
 
-struct Channel {
-    history: History,
-    /// Whether it exists by its own name, and not only by a pattern.
-    is_exact: bool,
-    subscribers: HashMap<SessionId, Receiver, IdHasher>,
-}
+/// How many of them at once: what more there is waits for the next time, so that no publication has to.
+const SWEPT: usize = 2000;
 
-impl Channel {
-    fn is_needed(&self) -> bool {
-        self.is_exact || !self.subscribers.is_empty() || !self.history.is_empty()
-    }
+/// A channel of this server.
+type Known = Channel<HubAddress, Charge>;
 
+impl Known {
     /// What a new subscriber is told, with so much of the history that the event is not longer than it may be.
     fn subscribed(&mut self, subscription: &Subscription, now: Duration) -> Option<Encoded> {
         let Subscription { budget, id, .. } = *subscription;
@@ -62,33 +57,19 @@ impl Channel {
             room /= 2;
         }
     }
-
-    fn formats(&self) -> Formats {
-        let mut formats = Formats::default();
-        for receiver in self.subscribers.values() {
-            match receiver.format {
-                Format::Json => formats.json = true,
-                Format::MsgPack => formats.msgpack = true,
-            }
-            if formats.json && formats.msgpack {
-                break;
-            }
-        }
-        formats
-    }
 }
 
 /// Owns the channels whose names hash to it.
 pub(crate) struct ChannelShard {
     shared: Arc<Shared>,
-    channels: HashMap<ChannelName, Channel>,
+    channels: Registry<HubAddress, Charge>,
 }
 
 impl ChannelShard {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            channels: HashMap::new(),
+            channels: Registry::new(),
         }
     }
 
@@ -97,24 +78,51 @@ impl ChannelShard {
         Self::start_in_arbiter(thread, |_| Self::new(shared))
     }
 
-    /// The channel of this name, begun if need be. `None` if there are too many.
-    fn channel(&mut self, name: &ChannelName, offer: Offer) -> Option<&mut Channel> {
-        let limit = self.shared.config.limits.channels_in_all;
-        let made = &self.shared.channels_made;
-        if !self.channels.contains_key(name) {
-            if !offer.is_exact && made.fetch_add(1, Ordering::Relaxed) >= limit {
-                made.fetch_sub(1, Ordering::Relaxed);
-                return None;
+    /// The channel of this name, begun if need be, on these accounts.
+    fn channel(
+        &mut self,
+        name: &ChannelName,
+        offer: Offer,
+        accounts: Option<&Accounts>,
+    ) -> Result<&mut Known, Refusal> {
+        if !self.channels.contains(name) {
+            let limits = &self.shared.config.limits;
+            let now = self.shared.now();
+            let charge = accounts.map(|accounts| accounts.charge(Thing::Channel, now, limits));
+            let charge = charge.transpose()?;
+            if !offer.is_exact {
+                self.make_place()?;
             }
             let epoch = format!("{:x}", uuid::Uuid::new_v4().as_u64_pair().0);
-            let channel = Channel {
-                history: History::new(epoch, offer.config.bounds()),
-                is_exact: offer.is_exact,
-                subscribers: HashMap::default(),
-            };
-            self.channels.insert(name.clone(), channel);
+            self.channels.begin(name, offer, epoch, charge);
         }
-        self.channels.get_mut(name)
+        self.channels.get_mut(name).ok_or_else(Refusal::internal)
+    }
+
+    /// Counts one more channel that exists only by a pattern; if there are as many as there may be, one of this shard goes that
+    /// nobody is subscribed to.
+    fn make_place(&mut self) -> Result<(), Refusal> {
+        let made = &self.shared.channels_made;
+        let is_full =
+            made.fetch_add(1, Ordering::Relaxed) >= self.shared.config.limits.channels_in_all;
+        if !is_full {
+            return Ok(());
+        }
+        made.fetch_sub(1, Ordering::Relaxed);
+        if !self.channels.give_up_idle() {
+            return Err(Refusal::new(
+                "too_many_channels",
+                "this server has as many channels as it can: try again later",
+            ));
+        }
+        Ok(())
+    }
+
+    /// As many channels by patterns are forgotten.
+    fn forgotten(&self, channels: usize) {
+        self.shared
+            .channels_made
+            .fetch_sub(channels, Ordering::Relaxed);
     }
 
     fn subscribe(&mut self, subscription: Subscription) -> Outgoing {
@@ -126,20 +134,19 @@ impl ChannelShard {
             id,
             ..
         } = &subscription;
-        let answer = match self.channel(name, subscription.offer) {
-            None => Err(too_many_channels()),
-            Some(channel) => channel
-                .subscribed(&subscription, now)
-                .map(|frame| (channel, frame))
-                .ok_or_else(Refusal::internal),
-        };
+        let accounts = subscription.accounts.as_ref();
+        let answer = self
+            .channel(name, subscription.offer, accounts)
+            .and_then(|channel| {
+                let frame = channel.subscribed(&subscription, now);
+                Ok((channel, frame.ok_or_else(Refusal::internal)?))
+            });
         let (session, channel) = (receiver.session, name.clone());
         let mut hub = receiver.hub.clone();
         let item = match answer {
             Ok((known, frame)) => {
                 // Who subscribes again is answered by the way that its publications take.
-                let subscriber = known.subscribers.entry(session);
-                hub = subscriber.or_insert_with(|| receiver.clone()).hub.clone();
+                hub = known.subscribers.enter(session, hub, receiver.format);
                 HubItem::Subscribed {
                     session,
                     channel,
@@ -153,6 +160,7 @@ impl ChannelShard {
                 frame: encode(receiver.format, |w| event::error(w, *id, None, &refusal)),
             },
         };
+        self.channels.used(name, now);
         outgoing.push(&hub, item);
         outgoing
     }
@@ -167,16 +175,14 @@ impl ChannelShard {
         let subscriber = self
             .channels
             .get_mut(name)
-            .and_then(|channel| channel.subscribers.remove(&session));
+            .and_then(|channel| channel.subscribers.remove(session));
         let frame = answer.as_ref().and_then(|(receiver, id)| {
             encode(receiver.format, |w| {
                 event::unsubscribed(w, *id, name, "left")
             })
         });
         // Whoever asked is answered, also where its subscription was refused meanwhile.
-        let hub = subscriber
-            .or_else(|| answer.map(|(receiver, _)| receiver))
-            .map(|receiver| receiver.hub);
+        let hub = subscriber.or_else(|| answer.map(|(receiver, _)| receiver.hub));
         if let Some(hub) = hub {
             let exit = HubItem::Exit {
                 session,
@@ -186,39 +192,45 @@ impl ChannelShard {
             };
             outgoing.push(&hub, exit);
         }
-        if self.channels.get(name).is_some_and(|c| !c.is_needed()) {
-            self.channels.remove(name);
-            self.shared.channels_made.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.channels.used(name, self.shared.now());
+        let is_gone = self.channels.forget_if_unneeded(name);
+        self.forgotten(usize::from(is_gone));
         outgoing
     }
 
-    fn publish(&mut self, name: &ChannelName, data: RawData, answer: PublishAnswer) -> Outgoing {
+    fn publish(
+        &mut self,
+        name: &ChannelName,
+        data: RawData,
+        answer: PublishAnswer,
+        accounts: Option<&Accounts>,
+    ) -> Outgoing {
         let now = self.shared.now();
         let mut outgoing = Outgoing::default();
         let Some(offer) = self.shared.channels.find(name.as_str()) else {
             tracing::warn!(channel = %name, "a publication to a channel that is not offered was dropped: register it with `ServerBuilder::channel`");
             return outgoing;
         };
-        let Some(channel) = self.channel(name, offer) else {
-            tracing::warn!(channel = %name, "a publication was refused: there are too many channels");
-            if let PublishAnswer::Client(receiver, id) = answer {
-                let refusal = too_many_channels();
-                let frame = encode(receiver.format, |w| {
-                    event::error(w, Some(id), None, &refusal)
-                });
-                outgoing.direct(&receiver, frame);
+        let channel = match self.channel(name, offer, accounts) {
+            Ok(channel) => channel,
+            Err(refusal) => {
+                if let PublishAnswer::Client(receiver, id) = answer {
+                    let frame = encode(receiver.format, |w| event::error(w, id, None, &refusal));
+                    outgoing.direct(&receiver, frame);
+                } else {
+                    tracing::warn!(channel = %name, %refusal, "a publication was dropped");
+                }
+                return outgoing;
             }
-            return outgoing;
         };
         let publication = channel.history.add(data, now);
         let offset = publication.offset;
-        let frame = Encoded::new(channel.formats(), |w| {
+        let frame = Encoded::new(channel.subscribers.formats(), |w| {
             event::publication(w, name, &publication)
         });
         match frame {
             Ok(frame) => {
-                for hub in distinct(channel.subscribers.values().map(|receiver| &receiver.hub)) {
+                for hub in channel.subscribers.homes() {
                     let broadcast = Broadcast {
                         frame: frame.clone(),
                         delivery: Delivery::Sequenced,
@@ -234,7 +246,8 @@ impl ChannelShard {
         }
         match answer {
             PublishAnswer::Nobody => {}
-            PublishAnswer::Client(receiver, id) => {
+            PublishAnswer::Client(_, None) => {}
+            PublishAnswer::Client(receiver, Some(id)) => {
                 let frame = encode(receiver.format, |w| event::published(w, id, name, offset));
                 outgoing.direct(&receiver, frame);
             }
@@ -243,6 +256,7 @@ impl ChannelShard {
                 let _gone = reply.send(offset);
             }
         }
+        self.channels.used(name, now);
         outgoing
     }
 
@@ -255,43 +269,26 @@ impl ChannelShard {
     ) -> Outgoing {
         let mut outgoing = Outgoing::default();
         let topic = Topic::Channel(name.clone());
-        let subscriber = self
-            .channels
-            .get_mut(name)
-            .and_then(|channel| channel.subscribers.get_mut(&session));
-        if let Some(receiver) = subscriber {
+        let channel = self.channels.get_mut(name);
+        let subscriber =
+            channel.and_then(|channel| channel.subscribers.rehome(session, to.clone()));
+        if let Some(format) = subscriber {
             // First the new hub, then the old one: the session is packed when the old one has heard.
             let adopt = HubItem::Adopt {
                 session,
-                format: receiver.format,
+                format,
                 topic: topic.clone(),
             };
             outgoing.push(&to, adopt);
-            receiver.hub = to;
         }
         outgoing.push(from, HubItem::Rehomed { session, topic });
         outgoing
     }
 
-    fn forget_unneeded(&mut self) {
-        let now = self.shared.now();
-        let made = &self.shared.channels_made;
-        self.channels.retain(|_, channel| {
-            channel.history.expire(now);
-            let is_needed = channel.is_needed();
-            if !is_needed {
-                made.fetch_sub(1, Ordering::Relaxed);
-            }
-            is_needed
-        });
+    fn sweep(&mut self) {
+        let forgotten = self.channels.sweep(self.shared.now(), SWEPT);
+        self.forgotten(forgotten);
     }
-}
-
-fn too_many_channels() -> Refusal {
-    Refusal::new(
-        "too_many_channels",
-        "this server has as many channels as it can: try again later",
-    )
 }
 
 fn encode(
@@ -307,7 +304,7 @@ impl Actor for ChannelShard {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(SWEEP, |shard, _| shard.forget_unneeded());
+        ctx.run_interval(SWEEP, |shard, _| shard.sweep());
     }
 }
 
@@ -335,8 +332,9 @@ impl Handler<ChannelMessage> for ChannelShard {
                 channel,
                 data,
                 answer,
+                accounts,
                 _permit,
-            } => self.publish(&channel, data, answer),
+            } => self.publish(&channel, data, answer, accounts.as_ref()),
             ChannelMessage::Rehome {
                 session,
                 channel,

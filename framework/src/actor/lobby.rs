@@ -16,6 +16,7 @@ use crate::ids::RoomId;
 use crate::lobby::directory::{Directory, Terms};
 use crate::lobby::info::{ListQuery, RoomInfo, RoomList};
 use crate::room::config::DisposeReason;
+use crate::session::accounts::Thing;
 use crate::wire::action::{JoinMode, JoinTarget};
 
 /// How many rooms may refuse a client that asks for a kind. After that it gets a room of its own, if it wants one.
@@ -108,7 +109,10 @@ impl Lobby {
             let none = || Refusal::new("unknown_room", "no room of this kind fits");
             return Err(refused.unwrap_or_else(none));
         }
-        if self.directory.len() >= self.shared.config.limits.rooms_in_all {
+        let limits = &self.shared.config.limits;
+        let now = self.shared.now();
+        let charge = request.accounts.charge(Thing::Room, now, limits)?;
+        if self.directory.len() >= limits.rooms_in_all {
             let Some(given_up) = self.directory.give_up_empty() else {
                 return Err(Refusal::new(
                     "room_full",
@@ -127,8 +131,9 @@ impl Lobby {
             request.options.clone(),
         );
         self.next_thread = (self.next_thread + 1) % self.threads.len().max(1);
+        let wish = request.wish.clone();
         self.directory
-            .begin(&id, kind, room.clone(), request.wish.clone());
+            .begin(&id, kind, room.clone(), wish, Some(charge));
         request.is_founder = true;
         Ok(room)
     }

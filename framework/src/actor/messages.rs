@@ -22,6 +22,7 @@ use crate::lobby::info::{ListQuery, Listed};
 use crate::room::client::Claims;
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
+use crate::session::accounts::Accounts;
 use crate::session::admission::Admission;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox};
@@ -262,6 +263,8 @@ pub(crate) struct JoinRequest {
     pub(crate) id: Option<u64>,
     /// What it wishes in the fields that its kind is matched on.
     pub(crate) wish: Fields,
+    /// To whose account a room goes that is begun for it.
+    pub(crate) accounts: Accounts,
     /// The rooms that had no place for it, though they seemed to.
     pub(crate) refused_by: Vec<RoomId>,
     /// The room was begun for it.
@@ -351,6 +354,8 @@ pub(crate) struct Subscription {
     pub(crate) budget: usize,
     pub(crate) id: Option<u64>,
     pub(crate) attempt: u64,
+    /// To whose account the channel goes if it begins with this.
+    pub(crate) accounts: Option<Accounts>,
     pub(crate) _permit: Permit,
 }
 
@@ -370,6 +375,8 @@ pub(crate) enum ChannelMessage {
         channel: ChannelName,
         data: RawData,
         answer: PublishAnswer,
+        /// To whose account the channel goes if it begins with this. None: nobody's, the application's own doing.
+        accounts: Option<Accounts>,
         _permit: Permit,
     },
     Rehome {
@@ -384,6 +391,7 @@ pub(crate) enum ChannelMessage {
 #[derive(Debug)]
 pub(crate) enum PublishAnswer {
     Nobody,
-    Client(Receiver, u64),
+    /// The client, by the number of its action; without one it hears of a refusal only.
+    Client(Receiver, Option<u64>),
     Server(oneshot::Sender<u64>),
 }

@@ -11,17 +11,6 @@ use super::turn::Turn;
 use crate::session::outbox::Delivery;
 use crate::wire::frame::Encoded;
 
-/// The hubs among `homes`, each once. A server has as many hubs as threads, so a list is the fastest set.
-pub(crate) fn distinct<'a>(homes: impl Iterator<Item = &'a HubAddress>) -> Vec<&'a HubAddress> {
-    let mut hubs: Vec<&HubAddress> = Vec::new();
-    for home in homes {
-        if hubs.iter().all(|hub| hub.worker != home.worker) {
-            hubs.push(home);
-        }
-    }
-    hubs
-}
-
 /// What one hook sends, by hub: one message for each.
 #[derive(Default)]
 pub(crate) struct Outgoing(SmallVec<[(HubAddress, HubItems); 1]>);

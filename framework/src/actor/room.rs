@@ -334,6 +334,7 @@ impl<R: Room> RoomActor<R> {
                 channel: channel.clone(),
                 data,
                 answer: PublishAnswer::Nobody,
+                accounts: None,
                 _permit: permit,
             };
             Turn::of_this_thread().to_channel(shared, &channel, message);

@@ -20,6 +20,7 @@ use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::SessionId;
 use crate::room::config::LeaveReason;
+use crate::session::accounts::Accounts;
 use crate::session::admission::Admission;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
@@ -36,6 +37,8 @@ use crate::wire::frame::{Encoded, Formats, FrameWriter};
 pub(crate) struct Flow {
     pub(crate) actions: Arc<Semaphore>,
     pub(crate) calls: Arc<Semaphore>,
+    /// To whose account the rooms and channels go that it causes. Opened when it may cause the first one.
+    pub(crate) accounts: Option<Accounts>,
 }
 
 /// How a connection has come to its session.
@@ -64,6 +67,7 @@ impl SessionSeed {
             flow: Flow {
                 actions: Arc::new(Semaphore::new(limits.actions_in_flight)),
                 calls: Arc::new(Semaphore::new(limits.calls)),
+                accounts: None,
             },
         }
     }
@@ -283,6 +287,12 @@ impl SessionActor {
         self.emit(ctx, &Delivery::Sequenced, |w| {
             event::error(w, id, None, refusal)
         });
+    }
+
+    pub(super) fn accounts(&mut self) -> Accounts {
+        let (shared, visitor) = (&self.hub.shared, &self.visitor);
+        let open = || shared.open_accounts(visitor.claims.subject_key(), visitor.address);
+        self.flow.accounts.get_or_insert_with(open).clone()
     }
 
     pub(super) fn receiver(&self) -> Receiver {

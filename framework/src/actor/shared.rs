@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,6 +25,7 @@ use crate::error::Refusal;
 use crate::handler::AppData;
 use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::room::client::Claims;
+use crate::session::accounts::{Accounts, Book};
 use crate::wire::codec::RawData;
 
 /// A call of the server's own, on its way.
@@ -71,6 +73,10 @@ pub(crate) struct Shared {
     pub(crate) lingering: Lingering,
     /// How often a client's state did not fit what it was sent.
     pub(crate) resyncs: AtomicU64,
+    /// The accounts that sessions share.
+    book: Mutex<Book>,
+    /// Tells in which shard a channel lives: no client can choose names that all live in one.
+    shard_of_name: RandomState,
     /// Each worker's hub, in the order in which they began.
     hubs: Mutex<Vec<HubAddress>>,
     /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
@@ -123,6 +129,8 @@ impl Shared {
             crashed_rooms: AtomicU64::new(0),
             lingering: Lingering::default(),
             resyncs: AtomicU64::new(0),
+            book: Mutex::default(),
+            shard_of_name: RandomState::new(),
             hubs: Mutex::default(),
             homes: Mutex::default(),
             began: Instant::now(),
@@ -139,6 +147,15 @@ impl Shared {
     /// The server's clock, in Unix milliseconds. It never goes back.
     pub(crate) fn time(&self) -> u64 {
         self.began_at + u64::try_from(self.now().as_millis()).unwrap_or_default()
+    }
+
+    /// The accounts to which a new session's doings go.
+    pub(crate) fn open_accounts(
+        &self,
+        subject: Option<&Arc<str>>,
+        address: Option<ClientAddress>,
+    ) -> Accounts {
+        lock(&self.book).open(subject, address)
     }
 
     pub(crate) fn add_hub(&self, address: impl FnOnce(WorkerIndex) -> HubAddress) -> HubAddress {
@@ -214,13 +231,7 @@ impl Shared {
     /// The same name always leads to the same shard, so that a channel has one owner.
     fn shard_of(&self, channel: &ChannelName) -> Option<&Addr<ChannelShard>> {
         let shards = self.shards.get()?;
-        // FNV-1a: <http://www.isthe.com/chongo/tech/comp/fnv/>.
-        let hash = channel
-            .as_str()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-            });
+        let hash = self.shard_of_name.hash_one(channel.as_str());
         shards.get((hash % shards.len().max(1) as u64) as usize)
     }
 }

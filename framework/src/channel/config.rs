@@ -1,5 +1,7 @@
 //! Which channels a server offers, and what each keeps.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::history::HistoryBounds;
@@ -82,9 +84,10 @@ impl ChannelConfig {
 /// The channels that a server offers: names, and prefixes written with a `*` at the end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChannelPatterns {
-    exact: Vec<(String, ChannelConfig)>,
-    /// Longest first, so that the most particular wins.
-    prefixes: Vec<(String, ChannelConfig)>,
+    exact: HashMap<String, ChannelConfig>,
+    prefixes: HashMap<String, ChannelConfig>,
+    /// How long the prefixes are: longest first, so that the most particular wins.
+    lengths: BTreeSet<Reverse<usize>>,
 }
 
 /// How a name is known.
@@ -97,32 +100,37 @@ pub(crate) struct Offer {
 
 impl ChannelPatterns {
     pub(crate) fn add(&mut self, pattern: &str, config: ChannelConfig) -> Result<(), BuildError> {
-        let (list, key) = match pattern.strip_suffix('*') {
-            Some(prefix) => (&mut self.prefixes, prefix),
-            None => (&mut self.exact, pattern),
-        };
+        let prefix = pattern.strip_suffix('*');
+        let key = prefix.unwrap_or(pattern);
         if key.contains('*') || pattern.is_empty() {
             return Err(BuildError::BadPattern(pattern.to_owned()));
         }
-        if list.iter().any(|(known, _)| known == key) {
+        let known = if prefix.is_some() {
+            self.lengths.insert(Reverse(key.len()));
+            &mut self.prefixes
+        } else {
+            &mut self.exact
+        };
+        if known.insert(key.to_owned(), config).is_some() {
             return Err(BuildError::ChannelTaken(pattern.to_owned()));
         }
-        list.push((key.to_owned(), config));
-        list.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
         Ok(())
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Offer> {
-        let exact = self.exact.iter().find(|(known, _)| known == name);
-        let prefix = || {
-            self.prefixes
-                .iter()
-                .find(|(prefix, _)| name.starts_with(prefix))
-        };
-        exact.or_else(prefix).map(|(_, config)| Offer {
+        let offer = |config: &ChannelConfig, is_exact| Offer {
             config: *config,
-            is_exact: exact.is_some(),
-        })
+            is_exact,
+        };
+        if let Some(config) = self.exact.get(name) {
+            return Some(offer(config, true));
+        }
+        let mut prefixes = self
+            .lengths
+            .iter()
+            .filter_map(|length| name.get(..length.0));
+        let config = prefixes.find_map(|prefix| self.prefixes.get(prefix))?;
+        Some(offer(config, false))
     }
 }
 
@@ -144,6 +152,7 @@ mod tests {
             (1, 2, 3)
         );
         assert!(patterns.find("match/final").unwrap().is_exact);
+        assert_eq!(size("abcdeä"), 1, "a prefix may end within a letter");
     }
 
     #[test]

@@ -82,6 +82,12 @@ impl History {
         }
     }
 
+    /// Until when nothing is old. `None`: there is nothing, or it never is.
+    pub(crate) fn forgets_at(&self) -> Option<Duration> {
+        let (oldest, _) = self.items.front()?;
+        oldest.checked_add(self.bounds.age)
+    }
+
     /// What a subscriber gets that stopped at `since`: as much of the newest as fits about `budget` bytes.
     pub(crate) fn recover(
         &mut self,

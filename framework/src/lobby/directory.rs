@@ -16,6 +16,7 @@ use super::fields::Fields;
 use super::index::{Index, Rank};
 use super::info::{ListQuery, Listed};
 use crate::ids::RoomId;
+use crate::session::accounts::Charge;
 
 /// How many rooms may be on their way out that were given up for others. Beyond it, none is given up: their thread is stuck.
 const MOST_ENDING: usize = 1000;
@@ -56,6 +57,8 @@ struct Entry<A> {
     number: u64,
     /// Since when it holds nobody, if it does not.
     empty_since: Option<u64>,
+    /// On whose account it is.
+    charge: Option<Charge>,
 }
 
 impl<A> Entry<A> {
@@ -77,7 +80,7 @@ pub(crate) struct Directory<A> {
     /// Those that hold nobody, the one that has done so longest at first.
     empty: BTreeMap<u64, RoomId>,
     /// Those that were given up and have not ended yet.
-    ending: HashMap<RoomId, A>,
+    ending: HashMap<RoomId, (A, Option<Charge>)>,
     /// Counts what happens: an order in time.
     moment: u64,
 }
@@ -117,7 +120,7 @@ impl<A: Clone> Directory<A> {
     /// All rooms, those included that are about to end.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &A> {
         let rooms = self.rooms.values().map(|entry| &entry.address);
-        rooms.chain(self.ending.values())
+        rooms.chain(self.ending.values().map(|(address, _)| address))
     }
 
     fn next_moment(&mut self) -> u64 {
@@ -126,7 +129,14 @@ impl<A: Clone> Directory<A> {
     }
 
     /// A room begins, and the client for which it does has a seat.
-    pub(crate) fn begin(&mut self, id: &RoomId, kind: &str, address: A, founded_on: Fields) {
+    pub(crate) fn begin(
+        &mut self,
+        id: &RoomId,
+        kind: &str,
+        address: A,
+        founded_on: Fields,
+        charge: Option<Charge>,
+    ) {
         let number = self.next_moment();
         let Some(kind) = self.kinds.get_mut(kind) else {
             return;
@@ -142,6 +152,7 @@ impl<A: Clone> Directory<A> {
             founded_on,
             number,
             empty_since: None,
+            charge,
         };
         if entry.is_open(&kind.terms) {
             kind.open.insert(id, entry.rank(), &entry.fields);
@@ -239,7 +250,7 @@ impl<A: Clone> Directory<A> {
         });
     }
 
-    fn remove(&mut self, id: &RoomId) -> Option<A> {
+    fn remove(&mut self, id: &RoomId) -> Option<(A, Option<Charge>)> {
         let entry = self.rooms.remove(id)?;
         if let Some(kind) = self.kinds.get_mut(&entry.kind) {
             if entry.is_open(&kind.terms) {
@@ -251,12 +262,13 @@ impl<A: Clone> Directory<A> {
         if let Some(since) = entry.empty_since {
             self.empty.remove(&since);
         }
-        Some(entry.address)
+        Some((entry.address, entry.charge))
     }
 
     /// A room has ended. Its address, if it was known.
     pub(crate) fn end(&mut self, id: &RoomId) -> Option<A> {
-        self.remove(id).or_else(|| self.ending.remove(id))
+        let ended = self.remove(id).or_else(|| self.ending.remove(id));
+        ended.map(|(address, _charge)| address)
     }
 
     /// Gives up the room that has been empty longest, to make place for another. Whoever is told must end it.
@@ -266,8 +278,9 @@ impl<A: Clone> Directory<A> {
         }
         let (_, id) = self.empty.first_key_value()?;
         let id = id.clone();
-        let address = self.remove(&id)?;
-        self.ending.insert(id, address.clone());
+        // It lives, and is on somebody's account, until it has ended.
+        let (address, charge) = self.remove(&id)?;
+        self.ending.insert(id, (address.clone(), charge));
         Some(address)
     }
 
@@ -328,7 +341,7 @@ mod tests {
         let mut rooms = Directory::new(kinds.map(|(kind, terms)| (kind.to_owned(), terms)));
         for (n, map) in maps.iter().enumerate() {
             let id = format!("r{n}").into();
-            rooms.begin(&id, "arena", n, fields(&json!({"map": map})));
+            rooms.begin(&id, "arena", n, fields(&json!({"map": map})), None);
             rooms.release(&id);
         }
         rooms
@@ -388,7 +401,7 @@ mod tests {
     fn some_are_matched_and_more_are_held() {
         let mut rooms = directory(&[]);
         let id = RoomId::from("duel");
-        rooms.begin(&id, "duel", 7, Fields::default());
+        rooms.begin(&id, "duel", 7, Fields::default(), None);
         let mut matched = || rooms.seat_by_kind("duel", &Fields::default(), &[]);
         assert_eq!((matched(), matched()), (Some(7), None));
         assert_eq!(rooms.seat_by_id(&id), Some(7));
@@ -436,7 +449,7 @@ mod tests {
         let mut given_up = 0;
         for n in 0..=MOST_ENDING {
             let id = format!("r{n}").into();
-            rooms.begin(&id, "arena", n, Fields::default());
+            rooms.begin(&id, "arena", n, Fields::default(), None);
             rooms.release(&id);
             given_up += usize::from(rooms.give_up_empty().is_some());
         }
@@ -446,7 +459,7 @@ mod tests {
     #[test]
     fn a_list_goes_on_where_the_one_before_ended() {
         let mut rooms = directory(&["moon"; 5]);
-        rooms.begin(&"r9".into(), "duel", 9, Fields::default());
+        rooms.begin(&"r9".into(), "duel", 9, Fields::default(), None);
         let list = |query| listed(&rooms, query);
         assert_eq!(
             list(json!({"limit": 2})),
@@ -498,7 +511,7 @@ mod tests {
                     .map(|room| RoomId::from(format!("r{}", room.n)));
                 match (below(random, 8), id) {
                     (0 | 1, _) => {
-                        rooms.begin(&format!("r{n}").into(), "arena", n, wish);
+                        rooms.begin(&format!("r{n}").into(), "arena", n, wish, None);
                         let (locked, private) = (false, false);
                         model.push(Plain {
                             n,

@@ -41,6 +41,10 @@ impl Claims {
         self.value.as_ref()?.downcast_ref()
     }
 
+    pub(crate) fn subject_key(&self) -> Option<&Arc<str>> {
+        self.subject.as_ref()
+    }
+
     /// Whom they are about, as [`subject`](Self::subject) was told.
     #[must_use]
     pub fn get_subject(&self) -> Option<&str> {

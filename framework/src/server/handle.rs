@@ -81,6 +81,7 @@ impl ServerHandle {
             channel: channel.clone(),
             data,
             answer: PublishAnswer::Server(answer),
+            accounts: None,
             _permit: permit,
         };
         self.shared.send_to_channel(&channel, message);

@@ -1,5 +1,6 @@
 //! The rules of a session: what is kept, counted, resumed and cut. Plain data, handed the time; no runtime.
 
+pub(crate) mod accounts;
 pub(crate) mod admission;
 pub(crate) mod heartbeat;
 pub(crate) mod limits;

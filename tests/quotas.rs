@@ -1,0 +1,158 @@
+//! How much of what lives on one session, one user and one address may cause.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
+
+use courtside::prelude::*;
+use courtside::testing::TestServer;
+use courtside::{Format, Quota};
+use courtside_tests::lobby_tools::{ask, ask_for};
+use courtside_tests::wire_tools::{Desk, Wire, both, calm, quiet};
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
+
+/// As many as one likes at once, of which so many may live.
+fn living(most: usize) -> Quota {
+    Quota::new(most, 1000, 1000)
+}
+
+/// A server that tells its users by their credentials.
+async fn server(change: impl Fn(&mut Config)) -> TestServer {
+    let mut config = calm();
+    change(&mut config);
+    let builder = Server::builder()
+        .config(config)
+        .room::<Desk>()
+        .channel("match/*", ChannelConfig::default().client_publish(true))
+        .authenticate(async |_request, credential| {
+            Ok(match credential {
+                Some(user) => Claims::new(()).subject(user),
+                None => Claims::default(),
+            })
+        });
+    TestServer::start(builder, 2).await.unwrap()
+}
+
+async fn create(wire: &mut Wire) -> Value {
+    ask(wire, "create", json!({})).await
+}
+
+async fn publish(wire: &mut Wire, channel: &str) -> Value {
+    wire.ask(json!({"action": "publish", "channel": channel, "data": 1}))
+        .await
+}
+
+async fn open(server: &TestServer, format: Format, user: &str) -> Wire {
+    let path = format!("/ws?format={}&access_token={user}", format.name());
+    Wire::open_at(server, 0, format, &path).await
+}
+
+#[test]
+fn rooms_that_live_count_until_they_have_ended() {
+    both(async |format| {
+        let server = server(|config| config.limits.session_creations.rooms = living(3)).await;
+        let mut greedy = Wire::open(&server, 0, format).await;
+        let mut guest = Wire::open(&server, 1, format).await;
+        let mut rooms = Vec::new();
+        for _ in 0..3 {
+            let room = create(&mut greedy).await["room"].clone();
+            assert_eq!(
+                ask_for(&mut guest, room.as_str().unwrap()).await["room"],
+                room
+            );
+            greedy.ask(json!({"action": "leave", "room": room})).await;
+            rooms.push(room);
+        }
+        // It is in none of them any more, but somebody is.
+        assert_eq!(create(&mut greedy).await["code"], "too_many_rooms");
+        let joined = ask_for(&mut greedy, rooms[0].as_str().unwrap()).await;
+        assert_eq!(
+            joined["event"], "joined",
+            "a room that there is may be joined"
+        );
+        assert_eq!(create(&mut guest).await["event"], "joined");
+        guest
+            .ask(json!({"action": "leave", "room": rooms[1]}))
+            .await;
+        sleep(Duration::from_secs(11)).await;
+        assert_eq!(create(&mut greedy).await["event"], "joined");
+        assert_eq!(create(&mut greedy).await["code"], "too_many_rooms");
+    });
+}
+
+#[test]
+fn rooms_that_refuse_to_begin_do_not_count() {
+    both(async |format| {
+        let server = server(|config| config.limits.session_creations.rooms = living(1)).await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        for _ in 0..3 {
+            let refused = ask(&mut wire, "create", json!({"refuse": "create"})).await;
+            assert_eq!(refused["code"], "unwelcome");
+            quiet().await;
+        }
+        assert_eq!(create(&mut wire).await["event"], "joined");
+    });
+}
+
+#[test]
+fn a_burst_is_followed_by_one_at_a_time() {
+    both(async |format| {
+        let quota = Quota::new(100, 2, 3);
+        let server = server(|config| config.limits.session_creations.rooms = quota).await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        for _ in 0..3 {
+            assert_eq!(create(&mut wire).await["event"], "joined");
+        }
+        assert_eq!(create(&mut wire).await["code"], "too_fast");
+        let met = ask(&mut wire, "any", json!({})).await;
+        assert_eq!(met["code"], "already_member", "no room was begun for that");
+        for _ in 0..3 {
+            sleep(Duration::from_millis(500)).await;
+            assert_eq!(create(&mut wire).await["event"], "joined");
+        }
+        assert_eq!(create(&mut wire).await["code"], "too_fast");
+    });
+}
+
+#[test]
+fn a_user_has_one_account_for_all_sessions() {
+    both(async |format| {
+        let server = server(|config| {
+            config.limits.subject_creations.rooms = living(2);
+            config.limits.subject_creations.channels = living(2);
+        })
+        .await;
+        for n in 0..2 {
+            let mut ann = open(&server, format, "ann").await;
+            assert_eq!(create(&mut ann).await["event"], "joined");
+            let channel = format!("match/{n}");
+            assert_eq!(publish(&mut ann, &channel).await["event"], "published");
+        }
+        let mut ann = open(&server, format, "ann").await;
+        assert_eq!(create(&mut ann).await["code"], "too_many_rooms");
+        assert_eq!(
+            publish(&mut ann, "match/2").await["code"],
+            "too_many_channels"
+        );
+        assert_eq!(publish(&mut ann, "match/1").await["event"], "published");
+        let mut bob = open(&server, format, "bob").await;
+        assert_eq!(create(&mut bob).await["event"], "joined");
+        assert_eq!(publish(&mut bob, "match/2").await["event"], "published");
+    });
+}
+
+#[test]
+fn channels_count_until_they_are_forgotten() {
+    both(async |format| {
+        let server = server(|config| config.limits.session_creations.channels = living(2)).await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let subscribe = |n: u32| json!({"action": "subscribe", "channel": format!("match/{n}")});
+        for n in 0..2 {
+            assert_eq!(wire.ask(subscribe(n)).await["event"], "subscribed");
+        }
+        assert_eq!(wire.ask(subscribe(2)).await["code"], "too_many_channels");
+        let end = json!({"action": "unsubscribe", "channel": "match/0"});
+        assert_eq!(wire.ask(end).await["event"], "unsubscribed");
+        // The refused subscription has left nothing behind.
+        assert_eq!(wire.ask(subscribe(2)).await["event"], "subscribed");
+        assert_eq!(wire.ask(subscribe(3)).await["code"], "too_many_channels");
+    });
+}
