@@ -2,7 +2,7 @@ import type { Clock } from './clock.js';
 import { CourtsideError } from './errors.js';
 import type { Action, JoinMode, SessionEvent, Welcome } from './protocol.js';
 import { Room, type RoomPort } from './room.js';
-import type { Patience, Sender } from './sender.js';
+import { checked, type Patience, type Sender } from './sender.js';
 
 /** What a join may say beside the options of its room. */
 export interface JoinSettings extends Patience {
@@ -47,14 +47,15 @@ export class Rooms {
     return this.rooms.get(id);
   }
 
-  async join(action: Join, { signal, timeoutMs, rejoin }: JoinSettings = {}): Promise<Room> {
+  async join(action: Join, settings: JoinSettings = {}): Promise<Room> {
+    const { signal, timeoutMs } = checked(settings);
     const until = timeoutMs === undefined ? undefined : this.clock.now() + timeoutMs;
     for (let tries = 1; ; tries += 1) {
       const { departures } = this;
       const room = this.claim(action);
       try {
         const joined = room ?? (await this.ask(action, { signal, timeoutMs: until === undefined ? undefined : Math.max(1, until - this.clock.now()) }));
-        if (rejoin) this.plans.set(joined, action);
+        if (settings.rejoin) this.plans.set(joined, action);
         return joined;
       } catch (error) {
         // Whoever leaves a room and joins it again without waiting is in it only because the leaving is still under way.

@@ -59,9 +59,9 @@ export class Sender {
   }
 
   /** Sends an action and waits for its answer. `issued` is told its `id`, and `late` an answer that comes when nobody waits any more. */
-  request<R>(action: Action, { signal, timeoutMs }: Patience = {}, { issued, late }: { issued?: (id: number) => void; late?: (answer: R) => void } = {}): Promise<R> {
+  request<R>(action: Action, patience: Patience = {}, { issued, late }: { issued?: (id: number) => void; late?: (answer: R) => void } = {}): Promise<R> {
     return new Promise((resolve, reject) => {
-      if (timeoutMs !== undefined && !isSpan(timeoutMs)) throw badOption('timeoutMs is a number of milliseconds above 0', timeoutMs);
+      const { signal, timeoutMs } = checked(patience);
       if (signal?.aborted) throw aborted(signal, false);
       if (this.requests.size >= this.settings.queueActions) {
         throw new CourtsideError('queue_full', `${this.requests.size} requests wait for an answer, and no more may: wait for some, or raise queueActions.`, { sent: false });
@@ -148,6 +148,14 @@ export class Sender {
     this.session.pinged();
     this.port.writePing(encode(ping, this.settings.format));
   }
+}
+
+/** Throws `bad_option` where it cannot be meant so. */
+export function checked(patience: Patience): Patience {
+  const { signal, timeoutMs } = patience;
+  if (timeoutMs !== undefined && !isSpan(timeoutMs)) throw badOption('timeoutMs is a number of milliseconds above 0', timeoutMs);
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') throw badOption('signal is an AbortSignal', signal);
+  return patience;
 }
 
 function aborted(signal: Signal | undefined, sent: boolean): CourtsideError {

@@ -90,8 +90,12 @@ test('a call is given up by its signal or its time, and its late answer is nobod
   const timers = on.clock.pending;
   on.clock.advance(1000);
   assert.equal(on.clock.pending, timers, 'no timer is left of what was answered');
-  const wrong = await outcome(on.client.call('echo', 1, { timeoutMs: -1 }));
-  assert.ok('error' in wrong && wrong.error.code === 'bad_option');
+  for (const patience of [{ timeoutMs: -1 }, { timeoutMs: NaN }, { signal: 7 as never }]) {
+    for (const request of [on.client.call('echo', 1, patience), on.client.join('arena', {}, patience), room.call('echo', 1, patience)]) {
+      const wrong = await outcome<unknown>(request);
+      assert.ok('error' in wrong && wrong.error.code === 'bad_option');
+    }
+  }
 });
 
 async function answered<T>(on: Stage, answer: Promise<T>): Promise<T> {

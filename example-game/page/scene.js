@@ -5,6 +5,8 @@ import { hueOf, neon, PICKUPS, stampGlow } from '/palette.js';
 import { drawShip, drawTag } from '/ships.js';
 
 const TRAIL_SECONDS = 0.45;
+// Farther than a ship flies between two pictures: it was not seen meanwhile, and has no trail from there.
+const LEAP = 120;
 
 export class Scene {
   camera = { x: 1200, y: 800, scale: 1 };
@@ -97,7 +99,10 @@ export class Scene {
     const paint = this.#paint;
     const trail = this.#trails.get(ship.id) ?? [];
     this.#trails.set(ship.id, trail);
-    trail.push({ x: ship.x - Math.cos(ship.angle) * 12, y: ship.y - Math.sin(ship.angle) * 12, at: seconds });
+    const end = { x: ship.x - Math.cos(ship.angle) * 12, y: ship.y - Math.sin(ship.angle) * 12, at: seconds };
+    const last = trail.at(-1);
+    if (last && Math.hypot(end.x - last.x, end.y - last.y) > LEAP) trail.length = 0;
+    trail.push(end);
     while (trail.length > 0 && seconds - trail[0].at > TRAIL_SECONDS) trail.shift();
     drawTrail(paint, trail, seconds, hueOf(ship));
     if (ship.thrust && !this.#calm && Math.random() < 0.5) {
