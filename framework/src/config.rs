@@ -47,7 +47,7 @@ pub struct Config {
     /// worker. A message then needs no other thread, which is the least CPU; but a hook that takes long holds up the connections
     /// of its thread.
     pub room_threads: usize,
-    /// How many messages from rooms and channels one worker thread may be behind.
+    /// How many messages from rooms and channels one worker thread may be behind. One to many receivers counts once.
     /// Default: 4,096.
     /// When it is met, the rooms and channels that have receivers on that thread pause until it has caught up.
     pub hub_backlog: usize,
@@ -143,6 +143,11 @@ pub struct Limits {
     /// Default: 256.
     /// When it is met, the server stops reading from that client until they have.
     pub actions_in_flight: usize,
+    /// Bytes of those actions.
+    /// Default: 1 MiB.
+    /// Works as `actions_in_flight`: each action takes the larger of its two shares, so with the defaults there are 256 of up to
+    /// 4 KiB, or 16 of 64 KiB. A single longer one waits until it is the only one.
+    pub bytes_in_flight: usize,
     /// How fast one session may send.
     /// Default: `None`, as fast as rooms and channels take it.
     /// When it is met, the server reads from that client only as fast as the rate allows: nothing is lost, and the client is
@@ -157,6 +162,19 @@ pub struct Limits {
     /// Beyond it a `join` that would create one ends the room that has been empty longest, also one that is within its
     /// [`empty_grace`](crate::RoomConfig::empty_grace); where somebody is in each, it is answered with the error `room_full`.
     pub rooms_in_all: usize,
+    /// Bytes that the whole server holds for its clients: events in outboxes, sent or not, those that go to many once, and
+    /// actions that nobody has taken yet. [`ServerHandle::memory`](crate::ServerHandle::memory) tells how many there are.
+    /// Default: 256 MiB, which is 13 KiB for each of 20,000 clients.
+    ///
+    /// When it is met, the fullest outboxes are emptied until an eighth is free. Of a client that is connected that is first what
+    /// it was sent and has not acknowledged, and nobody notices unless the connection breaks: then the resume says `overflow`.
+    /// What waits for a client that is away is dropped, with the same answer later. A client that does not read is closed with
+    /// 4001.
+    /// Meanwhile each session may have one action and one call under way, and histories wait.
+    ///
+    /// What it does not cover: states, timers and other data of rooms, histories of channels, and for each connection its
+    /// sockets and the message that is just being received.
+    pub bytes_in_all: usize,
     /// Channels on the whole server that exist only because a pattern such as `match/*` allows them.
     /// Default: 100,000.
     /// Beyond it a new one takes the place of the one that nobody is subscribed to and that was not used for longest, with its
@@ -235,6 +253,13 @@ pub struct Drain {
     pub at_sigterm: bool,
 }
 
+impl OutboxBounds {
+    /// How long the answer to one subscription may be.
+    pub(crate) fn history(&self) -> usize {
+        self.bytes / 3
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -258,9 +283,11 @@ impl Default for Config {
                 subscriptions: 128,
                 calls: 64,
                 actions_in_flight: 256,
+                bytes_in_flight: 1 << 20,
                 rate: None,
                 violations: 20,
                 rooms_in_all: 10_000,
+                bytes_in_all: 256 << 20,
                 channels_in_all: 100_000,
                 session_creations: Creations::OF_SESSION,
                 subject_creations: Creations::OF_SUBJECT,
@@ -325,6 +352,14 @@ impl Config {
                 .any(Creations::lets_nothing_begin),
                 "a `Quota` of `limits` lets nothing begin: `living`, `per_second` and `burst` are at least 1",
             ),
+            (
+                self.limits.bytes_in_flight == 0,
+                "`limits.bytes_in_flight` is zero",
+            ),
+            (
+                self.limits.bytes_in_all < self.outbox.bytes,
+                "`limits.bytes_in_all` is less than `outbox.bytes`, the bound for one session",
+            ),
             (self.hub_backlog == 0, "`hub_backlog` is zero"),
             (self.publish_backlog == 0, "`publish_backlog` is zero"),
             (
@@ -359,6 +394,14 @@ mod tests {
             let error = config.check().unwrap_err().to_string();
             assert!(error.contains("limits.rate"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_server_that_may_hold_less_than_one_session_is_refused() {
+        let mut config = Config::default();
+        config.limits.bytes_in_all = config.outbox.bytes - 1;
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("limits.bytes_in_all"), "{error}");
     }
 
     #[test]

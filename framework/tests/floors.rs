@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (
         0,
-        &["address", "ids", "time", "tick", "close", "error", "config"],
+        &[
+            "address", "ids", "time", "tick", "close", "error", "config", "memory",
+        ],
     ),
     (1, &["wire", "sync"]),
     (2, &["session", "channel", "lobby"]),
@@ -55,7 +57,8 @@ fn nothing_looks_up() {
         let inside = path.strip_prefix(&source).unwrap();
         let module = inside.iter().next().unwrap().to_str().unwrap();
         let module = module.trim_end_matches(".rs");
-        if module == "lib" {
+        // A file of unit tests may look up, as they may at the end of a file.
+        if module == "lib" || path.ends_with("tests.rs") {
             continue;
         }
         let own = floor(module)

@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::admission::{Asks, ChannelAction};
-use super::messages::{JoinRequest, LobbyMessage, Permit, RoomMessage};
+use super::messages::{JoinRequest, LobbyMessage, RoomMessage};
+use super::permit::Permit;
 use super::session::SessionActor;
 use super::shared::Caller;
 use crate::error::Refusal;
@@ -208,7 +209,7 @@ impl SessionActor {
             let known = shared.calls.keys().map(String::as_str);
             return Err(unknown_type(name, shared.config.hints.then_some(known)));
         };
-        let permit = self.flow.calls.clone().try_acquire_owned().map_err(|_| {
+        let permit = self.flow.calls.try_take(data.bytes.len()).ok_or_else(|| {
             Refusal::new(
                 "too_many_calls",
                 "too many calls of this session wait for their reply: wait for some",
@@ -250,7 +251,10 @@ impl SessionActor {
                 }),
             };
             match frame {
-                Ok(frame) => hub.direct(session, frame, Delivery::Sequenced),
+                Ok(frame) => {
+                    hub.direct(session, frame, Delivery::Sequenced);
+                    hub.note_memory();
+                }
                 Err(error) => tracing::error!(call = name, %error, "an error cannot be encoded"),
             }
             drop(permit);

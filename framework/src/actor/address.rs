@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Addr, Arbiter, ArbiterHandle};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::hub::{DrainHub, HubActor};
-use super::messages::{End, HubItems, HubMessage};
+use super::messages::{End, HubItem, HubItems, HubMessage};
 use super::shared::WorkerIndex;
+use crate::memory::Ledger;
 
 /// How another thread reaches a hub.
 ///
@@ -25,10 +26,11 @@ struct Way {
     address: Addr<HubActor>,
     /// `None` if the worker is no arbiter: then nothing else can be started there.
     thread: Option<ArbiterHandle>,
-    /// Batches on their way to the hub.
+    /// Items on their way to the hub.
     backlog: Arc<Semaphore>,
     /// Messages in the hub's mailbox.
     waiting: AtomicUsize,
+    ledger: Arc<Ledger>,
 }
 
 impl fmt::Debug for HubAddress {
@@ -44,15 +46,22 @@ impl PartialEq for HubAddress {
 }
 
 impl HubAddress {
-    /// The address of a hub that begins on this thread. At most `batches` are on their way to it, before those who send wait.
-    pub(crate) fn new(worker: WorkerIndex, address: Addr<HubActor>, batches: usize) -> Self {
+    /// The address of a hub that begins on this thread. At most `backlog` items are on their way to it, before those who send
+    /// wait.
+    pub(crate) fn new(
+        worker: WorkerIndex,
+        address: Addr<HubActor>,
+        backlog: usize,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         Self {
             worker,
             way: Arc::new(Way {
                 address,
                 thread: Arbiter::try_current(),
-                backlog: Arc::new(Semaphore::new(batches)),
+                backlog: Arc::new(Semaphore::new(backlog.min(Semaphore::MAX_PERMITS))),
                 waiting: AtomicUsize::new(0),
+                ledger,
             }),
         }
     }
@@ -81,15 +90,35 @@ impl HubAddress {
         self.way.waiting.load(Ordering::Acquire) == 0
     }
 
-    pub(crate) fn send_batch(&self, items: HubItems) {
-        let permit = self.way.backlog.clone().try_acquire_owned().ok();
-        self.send(HubMessage::Batch {
-            items,
-            _permit: permit,
-        });
+    /// Counts the events of these items, before they leave.
+    pub(crate) fn count(&self, items: &[HubItem]) {
+        for frame in items.iter().filter_map(HubItem::frame) {
+            frame.count(&self.way.ledger);
+        }
     }
 
-    /// If the hub is too far behind: what to wait for before sending another batch.
+    pub(crate) fn send_batch(&self, items: HubItems) {
+        let _permit = self.take_of_backlog(items.len());
+        self.send(HubMessage::Batch { items, _permit });
+    }
+
+    /// A permit for so many items, or for as many as there are permits for: nothing that was said is kept back here.
+    fn take_of_backlog(&self, items: usize) -> Option<OwnedSemaphorePermit> {
+        let backlog = &self.way.backlog;
+        loop {
+            let free = items.min(backlog.available_permits());
+            let free = u32::try_from(free).unwrap_or(u32::MAX);
+            if free == 0 {
+                return None;
+            }
+            // Others may have taken some meanwhile.
+            if let Ok(permit) = backlog.clone().try_acquire_many_owned(free) {
+                return Some(permit);
+            }
+        }
+    }
+
+    /// If the hub is too far behind: what to wait for before sending more.
     pub(crate) fn backlog_if_full(&self) -> Option<Arc<Semaphore>> {
         let backlog = &self.way.backlog;
         (backlog.available_permits() == 0).then(|| backlog.clone())

@@ -3,12 +3,14 @@
 //! Each subscription is granted so much of the outbox that no history can fill it, however many are asked for together. The
 //! hub gives the grant back when the answer is in the outbox, and the connection says when enough of that has been written.
 
-use super::messages::{ChannelMessage, Permit, PublishAnswer, Receiver, Subscription};
+use super::messages::{ChannelMessage, PublishAnswer, Receiver, Subscription};
+use super::permit::Permit;
 use super::session::SessionActor;
 use crate::channel::config::Offer;
 use crate::ids::ChannelName;
 use crate::session::accounts::Accounts;
 use crate::session::admission::Needs;
+use crate::session::outbox::Outbox;
 use crate::wire::action::Since;
 use crate::wire::codec::RawData;
 
@@ -100,14 +102,36 @@ impl SessionActor {
 
     /// Lets go what there is room for now. Not while the session moves: the rest moves along.
     pub(super) fn admit_waiting(&mut self) {
-        if self.moving.is_some() {
+        if self.moving.is_some() || self.is_short {
             return;
         }
-        let pipe = self.pipe.clone();
-        let grant = || pipe.with_outbox(|outbox| outbox.grant());
-        while let Some((channel, action, budget)) = self.admission.next(grant) {
+        let (hub, pipe) = (self.hub.clone(), self.pipe.clone());
+        let (ledger, history) = (&hub.shared.ledger, hub.shared.config.outbox.history());
+        let mut is_short = false;
+        loop {
+            let grant = || {
+                is_short = !ledger.grant(history);
+                let granted = (!is_short).then(|| pipe.with_outbox(Outbox::grant))?;
+                if granted.is_none() {
+                    ledger.use_grant(history);
+                }
+                granted
+            };
+            let Some((channel, action, budget)) = self.admission.next(grant) else {
+                break;
+            };
             self.pass(channel, action, budget.unwrap_or_default());
         }
+        if is_short {
+            self.is_short = true;
+            hub.await_grant(self.id);
+        }
+    }
+
+    /// The server may hold another history.
+    pub(super) fn may_grant(&mut self) {
+        self.is_short = false;
+        self.admit_waiting();
     }
 
     fn pass(&mut self, channel: ChannelName, action: ChannelAction, budget: usize) {

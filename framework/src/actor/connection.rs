@@ -21,7 +21,8 @@ use tokio::time::sleep;
 use super::guard::{ByteStream, Guard, Incoming};
 use super::hub::{FAREWELL, Hub, Opening};
 use super::link::{Attachment, Cut, Link, Manner};
-use super::messages::{Permit, SessionMessage};
+use super::messages::SessionMessage;
+use super::permit::Permit;
 use super::writer::Writer;
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -325,15 +326,15 @@ impl Connection {
 
     /// Hands a message to the session when that has room for another action.
     fn admit(&mut self, attachment: &Attachment, format: Format, message: Bytes, ctx: &mut Ctx) {
-        match attachment.actions.clone().try_acquire_owned() {
-            Ok(permit) => self.hand_over(attachment, format, &message, permit),
-            Err(_) => {
+        match attachment.actions.try_take(message.len()) {
+            Some(permit) => self.hand_over(attachment, format, &message, permit),
+            None => {
                 self.link.hold_back(true);
-                let permit = attachment.actions.clone().acquire_owned();
+                let permit = attachment.actions.clone().take(message.len());
                 let then = permit.into_actor(self).map(move |permit, actor, _| {
                     actor.link.hold_back(false);
                     // It may have lost its session meanwhile, or got another.
-                    if let (Ok(permit), Some(attachment)) = (permit, actor.link.attachment()) {
+                    if let (Some(permit), Some(attachment)) = (permit, actor.link.attachment()) {
                         actor.hand_over(&attachment, format, &message, permit);
                     }
                 });
@@ -346,6 +347,11 @@ impl Connection {
         if self.link.is_ending() {
             return;
         }
+        // A message is a piece of what was read at once. One that has to wait must not keep all of that.
+        let message = match attachment.actions.is_behind() {
+            true => &Bytes::copy_from_slice(message),
+            false => message,
+        };
         let inbound = action::read(format, message, self.hub.shared.config.limits.nesting);
         let (link, inbox) = (self.link.id, &attachment.inbox);
         if let Some((inbound, permit)) = inbox.bring(&self.hub.turn, link, inbound, permit) {

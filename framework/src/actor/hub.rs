@@ -5,7 +5,7 @@
 //! stops reading.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,11 +65,19 @@ pub(crate) struct Hub {
     pub(crate) turn: Rc<Turn>,
     pub(crate) sessions: RefCell<HashMap<SessionId, Local, IdHasher>>,
     pub(crate) arrivals: RefCell<Arrivals>,
-    links: RefCell<HashMap<LinkId, Rc<Link>, IdHasher>>,
+    pub(super) links: RefCell<HashMap<LinkId, Rc<Link>, IdHasher>>,
     topics: RefCell<Topics>,
     links_ever: Cell<LinkId>,
     /// When outboxes were last made to forget what is old.
     aged: Cell<Duration>,
+    /// When the outboxes of this worker were last counted, and how much memory they had.
+    pub(super) counted: Cell<(Duration, usize)>,
+    /// How much the server may hold before this worker looks again for something to shed.
+    pub(super) relieved_at: Cell<usize>,
+    /// When the log last told of it, of how many sessions something was forgotten since, and how many were ended.
+    pub(super) shed: Cell<(Option<Duration>, usize, usize)>,
+    /// Sessions of which a history waits because the server holds as much as it may; the one that has waited longest first.
+    pub(super) short: RefCell<VecDeque<SessionId>>,
 }
 
 impl fmt::Debug for Hub {
@@ -110,8 +118,8 @@ impl Hub {
     pub(crate) fn start(shared: Arc<Shared>) -> Rc<Self> {
         let context = Context::<HubActor>::new();
         let addr = actix::AsyncContext::address(&context);
-        let batches = shared.config.hub_backlog;
-        let address = shared.add_hub(|worker| HubAddress::new(worker, addr, batches));
+        let (backlog, ledger) = (shared.config.hub_backlog, shared.ledger.clone());
+        let address = shared.add_hub(|worker| HubAddress::new(worker, addr, backlog, ledger));
         if address.thread().is_some() {
             // Only where rooms and channels have no threads of their own: otherwise they have begun long since.
             shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start()]);
@@ -126,6 +134,10 @@ impl Hub {
             topics: RefCell::default(),
             links_ever: Cell::new(0),
             aged: Cell::new(Duration::ZERO),
+            counted: Cell::new((Duration::ZERO, 0)),
+            relieved_at: Cell::new(0),
+            shed: Cell::default(),
+            short: RefCell::default(),
         });
         hub.turn.serve(&hub);
         context.run(HubActor { hub: hub.clone() });
@@ -267,6 +279,7 @@ impl Hub {
 
     /// Sends to one session, wherever it lives by now.
     pub(crate) fn direct(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
+        frame.count(&self.shared.ledger);
         // A room whose members see different things tells each of its own.
         if delivery.state().is_some() {
             self.turn.note_broadcast();
@@ -345,6 +358,7 @@ impl Hub {
             }
             self.publish(&topic, &broadcasts);
         }
+        self.note_memory();
     }
 
     fn apply(&self, item: HubItem) {
@@ -433,18 +447,6 @@ impl Hub {
         }
     }
 
-    /// The answer to a subscription is in the outbox now; others may wait for what it did not need.
-    fn use_grant(&self, session: SessionId) {
-        if let Some(local) = self.sessions.borrow().get(&session)
-            && local.pipe.with_outbox(|outbox| {
-                outbox.use_grant();
-                outbox.has_room()
-            })
-        {
-            local.address.do_send(SessionMessage::HasRoom);
-        }
-    }
-
     fn joined_room(
         &self,
         session: SessionId,
@@ -511,6 +513,7 @@ impl Hub {
             let come_back = Some(self.at_once());
             link.end(code, reason, come_back, Manner::Now, after(now, FAREWELL));
         }
+        self.look_at_memory(now);
         if now.saturating_sub(self.aged.get()) >= self.shared.config.outbox.age / AGINGS {
             self.aged.set(now);
             for local in self.sessions.borrow().values() {

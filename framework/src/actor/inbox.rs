@@ -8,7 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::messages::{Membership, Permit, Receiver, RoomMessage};
+use super::messages::{Membership, Receiver, RoomMessage};
+use super::permit::Permit;
 use super::pipe::LinkId;
 use super::turn::Turn;
 use crate::config::Rate;

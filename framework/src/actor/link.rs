@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use actix::Addr;
 use bytes::{Bytes, BytesMut};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use super::inbox::Inbox;
 use super::messages::SessionMessage;
+use super::permit::Permits;
 use super::pipe::{LinkId, Pipe, Waiting};
 use super::session::SessionActor;
 use crate::close::CloseCode;
@@ -33,7 +34,7 @@ pub(crate) struct Attachment {
     pub(crate) session: Addr<SessionActor>,
     pub(crate) inbox: Rc<Inbox>,
     /// The session's actions that nobody has taken yet.
-    pub(crate) actions: Arc<Semaphore>,
+    pub(crate) actions: Arc<Permits>,
 }
 
 /// Shared by the connection's actor, its writer, its session and its hub, on one thread.
@@ -49,6 +50,8 @@ pub(crate) struct Link {
     /// The client is not read from, because rooms have not taken what it sent, or because it is over its rate: its silence means
     /// nothing.
     is_held_back: Cell<bool>,
+    /// How much was taken from the pipe that the socket has not taken.
+    unsent: Cell<usize>,
     /// All that is to be said is in the pipe: no welcome waits, and no ending has begun.
     is_plain: Cell<bool>,
     /// The `welcome`, which goes before everything: it is the connection's own, whatever becomes of it next.
@@ -106,6 +109,7 @@ impl Link {
             decided: Notify::new(),
             pulse: Cell::new(Pulse::new(now)),
             is_held_back: Cell::new(false),
+            unsent: Cell::new(0),
             is_plain: Cell::new(true),
             welcome: Cell::new(None),
             ending: RefCell::new(None),
@@ -163,6 +167,15 @@ impl Link {
         let mut pulse = self.pulse.get();
         pulse.drained();
         self.pulse.set(pulse);
+    }
+
+    /// So much of what was taken is still to be written to the socket.
+    pub(crate) fn note_unsent(&self, bytes: usize) {
+        self.unsent.set(bytes);
+    }
+
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.get()
     }
 
     pub(crate) fn hold_back(&self, is_held_back: bool) {

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::address::HubAddress;
 use super::admission::ChannelAction;
 use super::hub::Visitor;
+use super::permit::Permit;
 use super::pipe::LinkId;
 use crate::channel::config::Offer;
 use crate::error::Refusal;
@@ -43,9 +44,6 @@ pub(crate) struct Membership {
     pub(crate) kind: Arc<str>,
     pub(crate) member: MemberId,
 }
-
-/// One of the bounded number of actions that a session may have under way; dropped when it has been taken.
-pub(crate) type Permit = OwnedSemaphorePermit;
 
 /// A session, and how it is reached: what rooms and channels keep of a receiver.
 #[derive(Clone, Debug)]
@@ -92,6 +90,8 @@ pub(crate) enum SessionMessage {
     Unsubscribed,
     /// There is room in the outbox for what waits for it.
     HasRoom,
+    /// The server may hold a history for which this session waits.
+    MayGrant,
     /// The outbox passed its bound.
     Overflowed,
     /// A step of a room's state, from this version on, was dropped, because those before it still wait.
@@ -154,7 +154,7 @@ pub(crate) enum HubMessage {
     /// Everything that one hook caused, in order.
     Batch {
         items: HubItems,
-        _permit: Option<Permit>,
+        _permit: Option<OwnedSemaphorePermit>,
     },
     TakeOver {
         knock: Knock,
@@ -231,6 +231,21 @@ pub(crate) enum HubItem {
     },
 }
 
+impl HubItem {
+    /// The event that it brings.
+    pub(crate) fn frame(&self) -> Option<&Encoded> {
+        match self {
+            Self::Publish(_, broadcast) => Some(&broadcast.frame),
+            Self::Direct { frame, .. }
+            | Self::JoinedRoom { frame, .. }
+            | Self::JoinRefused { frame, .. }
+            | Self::Subscribed { frame, .. } => Some(frame),
+            Self::SubscribeRefused { frame, .. } | Self::Exit { frame, .. } => frame.as_ref(),
+            Self::Adopt { .. } | Self::Rehomed { .. } => None,
+        }
+    }
+}
+
 /// A session on its way to another worker: all that it is.
 #[derive(Debug)]
 pub(crate) struct Baggage {
@@ -275,7 +290,7 @@ pub(crate) struct JoinRequest {
 impl JoinRequest {
     /// Whether the session has ended meanwhile.
     pub(crate) fn is_given_up(&self) -> bool {
-        self._permit.semaphore().is_closed()
+        self._permit.is_closed()
     }
 }
 

@@ -118,6 +118,11 @@ impl Pipe {
         self.reader.set(Some(link));
     }
 
+    /// The connection at the other end, if there is one.
+    pub(crate) fn reader(&self) -> Option<LinkId> {
+        self.reader.get()
+    }
+
     pub(crate) fn disconnect(&self) {
         self.reader.set(None);
         self.writer.set(None);

@@ -339,8 +339,8 @@ impl<R: Room> RoomActor<R> {
             };
             Turn::of_this_thread().to_channel(shared, &channel, message);
         };
-        while publications.len() > 0 {
-            let Ok(permit) = self.shared.publishing.clone().try_acquire_owned() else {
+        while let Some((_, data)) = publications.as_slice().first() {
+            let Some(permit) = self.shared.publishing.try_take(data.bytes.len()) else {
                 break;
             };
             if let Some(publication) = publications.next() {
@@ -351,7 +351,8 @@ impl<R: Room> RoomActor<R> {
             let shared = self.shared.clone();
             let later = async move {
                 for publication in publications {
-                    if let Ok(permit) = shared.publishing.clone().acquire_owned().await {
+                    let bytes = publication.1.bytes.len();
+                    if let Some(permit) = shared.publishing.clone().take(bytes).await {
                         send(&shared, publication, permit);
                     }
                 }

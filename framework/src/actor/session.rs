@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
-use tokio::sync::Semaphore;
 
 use super::admission::ChannelAction;
 use super::handover::Moving;
@@ -12,8 +11,9 @@ use super::hub::{Hub, Local, Visitor};
 use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
-    Baggage, ChannelMessage, Denied, Intent, Knock, Permit, Receiver, RoomMessage, SessionMessage,
+    Baggage, ChannelMessage, Denied, Intent, Knock, Receiver, RoomMessage, SessionMessage,
 };
+use super::permit::{Permit, Permits};
 use super::pipe::{LinkId, Pipe};
 use super::shared::Shared;
 use crate::close::CloseCode;
@@ -35,8 +35,8 @@ use crate::wire::frame::{Encoded, Formats, FrameWriter};
 /// What a session may have under way: permits, which go with what they were taken for.
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
-    pub(crate) actions: Arc<Semaphore>,
-    pub(crate) calls: Arc<Semaphore>,
+    pub(crate) actions: Arc<Permits>,
+    pub(crate) calls: Arc<Permits>,
     /// To whose account the rooms and channels go that it causes. Opened when it may cause the first one.
     pub(crate) accounts: Option<Accounts>,
 }
@@ -65,8 +65,12 @@ impl SessionSeed {
             visitor,
             tokens: Tokens::new(id, shared.run),
             flow: Flow {
-                actions: Arc::new(Semaphore::new(limits.actions_in_flight)),
-                calls: Arc::new(Semaphore::new(limits.calls)),
+                actions: Permits::of_actions(
+                    limits.actions_in_flight,
+                    limits.bytes_in_flight,
+                    &shared.ledger,
+                ),
+                calls: Permits::of_calls(limits.calls, &shared.ledger),
                 accounts: None,
             },
         }
@@ -92,6 +96,8 @@ pub(crate) struct SessionActor {
     pub(super) unsubscribing: usize,
     /// What its channels have not been asked yet, because a history has to wait.
     pub(super) admission: Admission<ChannelAction>,
+    /// The hub says when the server may hold another history.
+    pub(super) is_short: bool,
     pub(super) violations: Violations,
     pub(super) flow: Flow,
     pub(super) window: Option<SpawnHandle>,
@@ -136,6 +142,7 @@ impl SessionActor {
             subscribes: 0,
             unsubscribing: 0,
             admission: Admission::default(),
+            is_short: false,
             violations: Violations::default(),
             flow: seed.flow,
             window: None,
@@ -178,6 +185,7 @@ impl SessionActor {
             subscribes,
             unsubscribing: 0,
             admission: baggage.admission,
+            is_short: false,
             violations: baggage.violations,
             flow: baggage.flow,
             window: None,
@@ -263,6 +271,7 @@ impl SessionActor {
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
     ) -> Option<Encoded> {
         Encoded::new(Formats::only(self.pipe.format()), write)
+            .inspect(|frame| frame.count(&self.hub.shared.ledger))
             .inspect_err(
                 |error| tracing::error!(session = %self.id, %error, "an event cannot be encoded"),
             )
@@ -281,6 +290,7 @@ impl SessionActor {
         {
             self.overflow(ctx);
         }
+        self.hub.note_memory();
     }
 
     pub(super) fn error(&mut self, ctx: &mut Context<Self>, id: Option<u64>, refusal: &Refusal) {
@@ -553,6 +563,7 @@ impl Handler<SessionMessage> for SessionActor {
                 self.ship_if_ready(ctx);
             }
             SessionMessage::HasRoom => self.admit_waiting(),
+            SessionMessage::MayGrant => self.may_grant(),
             SessionMessage::Behind { room, base } => {
                 if let Some(known) = self.inbox.rooms.borrow().get(&room) {
                     let behind = RoomMessage::Behind(self.id, base);

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use actix::{Addr, ArbiterHandle};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::address::HubAddress;
@@ -18,12 +17,14 @@ use super::channel::ChannelShard;
 use super::lingering::Lingering;
 use super::lobby::Lobby;
 use super::messages::{ChannelMessage, End, LobbyMessage};
+use super::permit::Permits;
 use crate::address::ClientAddress;
 use crate::channel::config::ChannelPatterns;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::handler::AppData;
 use crate::ids::{ChannelName, IdHasher, SessionId};
+use crate::memory::Ledger;
 use crate::room::client::Claims;
 use crate::session::accounts::{Accounts, Book};
 use crate::wire::codec::RawData;
@@ -63,7 +64,9 @@ pub(crate) struct Shared {
     pub(crate) lobby_thread: OnceLock<ArbiterHandle>,
     shards: OnceLock<Vec<Addr<ChannelShard>>>,
     /// Publications on their way to the shards.
-    pub(crate) publishing: Arc<Semaphore>,
+    pub(crate) publishing: Arc<Permits>,
+    /// What is held for clients.
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) connections: AtomicUsize,
     pub(crate) channels_made: AtomicUsize,
     pub(crate) is_draining: AtomicBool,
@@ -107,6 +110,7 @@ impl Shared {
         match_on: HashMap<String, Vec<String>>,
         calls: HashMap<String, ServerHandler>,
     ) -> Self {
+        let ledger = Arc::new(Ledger::new(config.limits.bytes_in_all));
         let began_at = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| {
@@ -121,7 +125,8 @@ impl Shared {
             lobby: OnceLock::new(),
             lobby_thread: OnceLock::new(),
             shards: OnceLock::new(),
-            publishing: Arc::new(Semaphore::new(config.publish_backlog)),
+            publishing: Permits::of_publications(config.publish_backlog, &ledger),
+            ledger,
             connections: AtomicUsize::new(0),
             channels_made: AtomicUsize::new(0),
             is_draining: AtomicBool::new(false),

@@ -30,6 +30,7 @@ use super::hub::Hub;
 use super::messages::{
     ChannelMessage, HubItems, HubMessage, LobbyMessage, RoomAddress, RoomMessage,
 };
+use super::outward::{Outward, last_items};
 use super::pipe::Waiting;
 use super::shared::Shared;
 use crate::ids::ChannelName;
@@ -58,15 +59,6 @@ const SPARE: usize = 256;
 
 thread_local! {
     static OF_THIS_THREAD: RefCell<Weak<Turn>> = const { RefCell::new(Weak::new()) };
-}
-
-/// A message that leaves the thread.
-enum Outward {
-    Room(RoomAddress, RoomMessage),
-    Lobby(Arc<Shared>, LobbyMessage),
-    Channel(Arc<Shared>, ChannelName, ChannelMessage),
-    Hub(HubAddress, HubMessage),
-    Items(HubAddress, HubItems),
 }
 
 /// What the actors of one thread have caused since its last turn ended.
@@ -162,9 +154,8 @@ impl Turn {
         hub: &HubAddress,
         mut items: HubItems,
     ) -> Option<Arc<Semaphore>> {
-        if let Some(Outward::Items(last, waiting)) = self.outward.borrow_mut().last_mut()
-            && last.is(hub)
-        {
+        hub.count(&items);
+        if let Some(waiting) = last_items(&mut self.outward.borrow_mut(), hub, &items) {
             if !waiting.spilled() {
                 let few = std::mem::replace(waiting, self.spare_items.take());
                 waiting.extend(few);
@@ -175,6 +166,11 @@ impl Turn {
             self.outward(Outward::Items(hub.clone(), items));
         }
         hub.backlog_if_full()
+    }
+
+    #[cfg(test)]
+    pub(super) fn see_outward(&self, see: impl FnOnce(&[Outward])) {
+        see(&self.outward.borrow());
     }
 
     fn outward(&self, message: Outward) {

@@ -164,10 +164,13 @@ impl Body {
     }
 
     fn next_piece(&mut self) -> Bytes {
-        if self.rest.len() <= 2 * Writer::GATHER {
-            return std::mem::take(&mut self.rest);
-        }
-        self.rest.split_to(Writer::GATHER)
+        let piece = if self.rest.len() <= 2 * Writer::GATHER {
+            std::mem::take(&mut self.rest)
+        } else {
+            self.rest.split_to(Writer::GATHER)
+        };
+        self.writer.link.note_unsent(self.rest.len());
+        piece
     }
 
     fn poll_take(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<Taken> {

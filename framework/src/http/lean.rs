@@ -121,6 +121,7 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
             let _written = unsent.split_to(written);
             if let Some(link) = self.link.get() {
                 link.drained();
+                link.note_unsent(unsent.len());
             }
         }
         *unsent = Bytes::new();
@@ -143,6 +144,9 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
                 Poll::Ready(Ok(written)) => written,
                 Poll::Ready(Err(_)) | Poll::Pending => 0,
             };
+            if let Some(link) = self.link.get() {
+                link.note_unsent(buffer.len() - written);
+            }
             if written < buffer.len() {
                 self.unsent
                     .replace(Bytes::copy_from_slice(&buffer[written..]));

@@ -12,6 +12,7 @@ use crate::actor::messages::{ChannelMessage, PublishAnswer};
 use crate::actor::shared::Shared;
 use crate::ids::ChannelName;
 use crate::lobby::info::{ListQuery, RoomInfo};
+use crate::memory::Memory;
 use crate::wire::codec::{Format, RawData};
 
 /// A handle to a server, for those who only talk to its rooms and channels. A clone is another handle to the same server.
@@ -74,8 +75,8 @@ impl ServerHandle {
         }
         let data = RawData::of(Format::Json, data)
             .map_err(|error| PublishError::NotEncodable(error.to_string()))?;
-        let permit = self.shared.publishing.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| PublishError::Unavailable)?;
+        let permit = self.shared.publishing.clone().take(data.bytes.len()).await;
+        let permit = permit.ok_or(PublishError::Unavailable)?;
         let (answer, offset) = oneshot::channel();
         let message = ChannelMessage::Publish {
             channel: channel.clone(),
@@ -114,6 +115,13 @@ impl ServerHandle {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// How much memory the server holds for its clients, and how much it may: see
+    /// [`Limits::bytes_in_all`](crate::Limits::bytes_in_all).
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.shared.ledger.memory()
     }
 
     /// How many rooms a panicking hook has ended since the server began.

@@ -86,6 +86,14 @@ pub(crate) enum Resumed {
     NeverSent,
 }
 
+/// How much memory an outbox holds, the events to which it refers included. Those may be others' as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Held {
+    /// What was written and is kept for a replay.
+    pub(crate) sent: usize,
+    pub(crate) unsent: usize,
+}
+
 /// The outbox of one session. Plain data, so that it can be handed to another thread.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -153,13 +161,14 @@ impl Outbox {
             return None;
         }
         self.granted += 1;
-        Some(self.bounds.bytes / 3)
+        Some(self.bounds.history())
     }
 
     fn can_grant(&self) -> bool {
         let frames = self.pending.len() + self.granted;
-        let granted = (self.bounds.bytes / 3).saturating_mul(self.granted + 1);
-        let fits = self.pending_bytes.saturating_add(granted) <= self.bounds.bytes / 3 * 2
+        let history = self.bounds.history();
+        let granted = history.saturating_mul(self.granted + 1);
+        let fits = self.pending_bytes.saturating_add(granted) <= history * 2
             && frames < self.bounds.frames / 3 * 2;
         // One that finds nothing else is always granted.
         fits || frames == 0
@@ -431,6 +440,24 @@ impl Outbox {
         }
         self.trim();
         self.marks = [(now, self.sent), self.marks[0]];
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            sent: self.kept_bytes + self.kept.len() * Encoded::OVERHEAD,
+            unsent: self.pending_bytes + self.pending.len() * Encoded::OVERHEAD,
+        }
+    }
+
+    /// How much memory it takes to refer to the events.
+    pub(crate) fn queue_bytes(&self) -> usize {
+        self.kept.capacity() * size_of::<Encoded>() + self.pending.capacity() * size_of::<Entry>()
+    }
+
+    /// Forgets all that was sent: a resume that needs any of it will fail.
+    pub(crate) fn forget_sent(&mut self) {
+        self.kept = VecDeque::new();
+        self.kept_bytes = 0;
     }
 
     /// Frees everything, for good.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::codec::{CodecError, Format, check_depth, encode_into, null, transcode_into};
+use crate::memory::Ledger;
 
 /// The longest WebSocket header of a frame that is not masked.
 const HEADER: usize = 10;
@@ -47,9 +48,35 @@ impl Formats {
 ///
 /// A format that nobody had when it was made is made from the other on demand, once.
 #[derive(Clone, Debug)]
-pub(crate) struct Encoded(Arc<[OnceLock<Box<[u8]>>; 2]>);
+pub(crate) struct Encoded(Arc<Event>);
+
+#[derive(Debug, Default)]
+struct Event {
+    formats: [OnceLock<Box<[u8]>>; 2],
+    /// Where it counts, from the time when it was first sent.
+    ledger: OnceLock<Arc<Ledger>>,
+}
+
+impl Event {
+    /// The memory that it takes.
+    fn size(&self) -> usize {
+        let bytes = self.formats.iter().filter_map(OnceLock::get);
+        Encoded::OVERHEAD + bytes.map(|frame| frame.len()).sum::<usize>()
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        if let Some(ledger) = self.ledger.get() {
+            ledger.drop_event(self.size());
+        }
+    }
+}
 
 impl Encoded {
+    /// What an event takes besides its bytes, about: where those are, who refers to it, and the allocator's share.
+    pub(crate) const OVERHEAD: usize = 128;
+
     /// Runs `write` once per format.
     pub(crate) fn new(
         formats: Formats,
@@ -60,7 +87,7 @@ impl Encoded {
             if formats.contains(format) {
                 let mut writer = FrameWriter::new(format);
                 write(&mut writer)?;
-                let _first = encoded.0[format as usize].set(writer.finish());
+                let _first = encoded.0.formats[format as usize].set(writer.finish());
             }
         }
         Ok(encoded)
@@ -70,8 +97,15 @@ impl Encoded {
     #[cfg(test)]
     pub(crate) fn of_bytes(format: Format, frame: Bytes) -> Self {
         let encoded = Self(Arc::default());
-        let _first = encoded.0[format as usize].set((&*frame).into());
+        let _first = encoded.0.formats[format as usize].set((&*frame).into());
         encoded
+    }
+
+    /// Counts it, once, as long as anybody refers to it.
+    pub(crate) fn count(&self, ledger: &Arc<Ledger>) {
+        if self.0.ledger.get().is_none() && self.0.ledger.set(ledger.clone()).is_ok() {
+            ledger.add_event(self.0.size());
+        }
     }
 
     /// A copy of the frame in `format`.
@@ -81,12 +115,16 @@ impl Encoded {
 
     /// The frame in `format`; empty only if the event cannot be expressed in it at all.
     pub(crate) fn bytes(&self, format: Format) -> &[u8] {
-        self.0[format as usize].get_or_init(|| {
-            Format::ALL
+        self.0.formats[format as usize].get_or_init(|| {
+            let frame = Format::ALL
                 .into_iter()
-                .find_map(|from| Some((from, self.0[from as usize].get()?)))
+                .find_map(|from| Some((from, self.0.formats[from as usize].get()?)))
                 .and_then(|(from, frame)| transcode_frame(from, format, frame))
-                .unwrap_or_default()
+                .unwrap_or_default();
+            if let Some(ledger) = self.0.ledger.get() {
+                ledger.add_event(frame.len());
+            }
+            frame
         })
     }
 }
@@ -371,6 +409,23 @@ mod tests {
             let value: Value = decode(asked, payload(&frame)).unwrap();
             assert_eq!(value, json!({"event": "message", "data": "xxx"}));
         }
+    }
+
+    #[test]
+    fn an_event_counts_once_and_as_long_as_anybody_refers_to_it() {
+        let ledger = Arc::new(Ledger::new(0));
+        let frame = encoded(Formats::only(Format::Json), 100);
+        frame.count(&ledger);
+        let others = vec![frame.clone(); 1000];
+        others.iter().for_each(|frame| frame.count(&ledger));
+        let json = frame.bytes(Format::Json).len();
+        assert_eq!(ledger.total(), Encoded::OVERHEAD + json);
+        let both = json + others[7].bytes(Format::MsgPack).len();
+        assert_eq!(ledger.total(), Encoded::OVERHEAD + both);
+        drop(frame);
+        assert_eq!(ledger.total(), Encoded::OVERHEAD + both);
+        drop(others);
+        assert_eq!(ledger.total(), 0);
     }
 
     #[test]

@@ -1,0 +1,196 @@
+//! Permits: the bounded number, and size, of what may be under way. They travel inside messages.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::memory::Ledger;
+
+/// What may be under way at once, for one session or for all publications.
+///
+/// Two bounds in one: each action takes the larger of its shares in both, at least that of one action among all that are
+/// allowed. So there are never too many, nor too many bytes; and one action is always allowed, however long it is.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    free: Semaphore,
+    most: u32,
+    /// What one action takes at least.
+    least: u32,
+    /// Whether long actions take more.
+    counts_bytes: bool,
+    /// Whether only one is allowed at a time while the server holds more than it may.
+    gives_way: bool,
+    ledger: Arc<Ledger>,
+}
+
+/// One that is under way; dropped when it has been taken.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    of: Arc<Permits>,
+    units: u32,
+    bytes: usize,
+}
+
+impl Permits {
+    fn new(most: u32, least: u32, ledger: &Arc<Ledger>) -> Self {
+        Self {
+            free: Semaphore::new(most as usize),
+            most,
+            least,
+            counts_bytes: false,
+            gives_way: true,
+            ledger: ledger.clone(),
+        }
+    }
+
+    /// For a session's actions: so many, and so many bytes.
+    pub(crate) fn of_actions(actions: usize, bytes: usize, ledger: &Arc<Ledger>) -> Arc<Self> {
+        let actions = u32::try_from(actions).unwrap_or(u32::MAX).max(1);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let least = (bytes / actions).max(1);
+        Arc::new(Self {
+            counts_bytes: true,
+            ..Self::new(least * actions, least, ledger)
+        })
+    }
+
+    /// For a session's calls: so many.
+    pub(crate) fn of_calls(calls: usize, ledger: &Arc<Ledger>) -> Arc<Self> {
+        Arc::new(Self::new(
+            u32::try_from(calls).unwrap_or(u32::MAX),
+            1,
+            ledger,
+        ))
+    }
+
+    /// For the server's own publications: so many.
+    pub(crate) fn of_publications(most: usize, ledger: &Arc<Ledger>) -> Arc<Self> {
+        Arc::new(Self {
+            gives_way: false,
+            ..Self::new(u32::try_from(most).unwrap_or(u32::MAX), 1, ledger)
+        })
+    }
+
+    fn units(&self, bytes: usize) -> u32 {
+        if self.gives_way && self.ledger.is_over() {
+            self.most.max(self.least)
+        } else if self.counts_bytes {
+            u32::try_from(bytes)
+                .unwrap_or(u32::MAX)
+                .clamp(self.least, self.most)
+        } else {
+            self.least
+        }
+    }
+
+    /// A permit for something of this length, if there is one now.
+    pub(crate) fn try_take(self: &Arc<Self>, bytes: usize) -> Option<Permit> {
+        let units = self.units(bytes);
+        self.free.try_acquire_many(units).ok()?.forget();
+        Some(self.taken(units, bytes))
+    }
+
+    /// A permit for something of this length, when there is one; `None` if there will never be one again.
+    pub(crate) async fn take(self: Arc<Self>, bytes: usize) -> Option<Permit> {
+        let units = self.units(bytes);
+        self.free.acquire_many(units).await.ok()?.forget();
+        Some(self.taken(units, bytes))
+    }
+
+    /// Nothing more is allowed: whom this was for is gone.
+    pub(crate) fn close(&self) {
+        self.free.close();
+    }
+
+    fn taken(self: &Arc<Self>, units: u32, bytes: usize) -> Permit {
+        self.ledger.add_action(bytes);
+        Permit {
+            of: self.clone(),
+            units,
+            bytes,
+        }
+    }
+
+    /// Whether so much is under way that it is not taken as it comes. What comes then waits, and should hold no more than itself.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.free.available_permits() < (self.most - self.most / 16) as usize
+    }
+}
+
+impl Permit {
+    /// Whether whom it was for is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.of.free.is_closed()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.of.ledger.drop_action(self.bytes);
+        self.of.free.add_permits(self.units as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger() -> Arc<Ledger> {
+        Arc::new(Ledger::new(1 << 20))
+    }
+
+    /// How many actions of this length are allowed at once.
+    fn most(permits: &Arc<Permits>, bytes: usize) -> usize {
+        let mut taken = Vec::new();
+        while let Some(permit) = permits.try_take(bytes) {
+            taken.push(permit);
+        }
+        taken.len()
+    }
+
+    #[test]
+    fn both_the_number_and_the_bytes_are_bounded() {
+        for (actions, bytes) in [(256, 1 << 20), (256, 1_000_003), (1, 10), (3, 100)] {
+            let permits = Permits::of_actions(actions, bytes, &ledger());
+            assert_eq!(most(&permits, 0), actions);
+            assert_eq!(most(&permits, bytes), 1);
+            assert_eq!(most(&permits, 10 * bytes), 1, "a long one is not refused");
+            for length in [1, bytes / 20, bytes / 3] {
+                let most = most(&permits, length);
+                assert!(most * length <= bytes && (1..=actions).contains(&most));
+            }
+        }
+        assert_eq!(
+            most(&Permits::of_actions(256, 1 << 20, &ledger()), 64 << 10),
+            16
+        );
+    }
+
+    #[test]
+    fn extreme_bounds_are_borne() {
+        let all = usize::MAX;
+        for (actions, bytes) in [(all, all), (1, all), (all, 1), (1, 1)] {
+            let permits = Permits::of_actions(actions, bytes, &ledger());
+            drop(permits.try_take(100).unwrap());
+            assert!(permits.try_take(all).is_some());
+        }
+        assert!(Permits::of_calls(0, &ledger()).try_take(0).is_none());
+    }
+
+    #[test]
+    fn what_is_under_way_is_counted_and_one_at_a_time_where_that_is_too_much() {
+        let ledger = Arc::new(Ledger::new(1000));
+        let permits = Permits::of_actions(8, 8000, &ledger);
+        let others = Permits::of_calls(8, &ledger);
+        let first = permits.try_take(600).unwrap();
+        let second = permits.try_take(600).unwrap();
+        assert_eq!(ledger.memory().actions, 1200);
+        assert!(permits.try_take(1).is_none());
+        let other = others.try_take(1);
+        assert!(other.is_some() && others.try_take(1).is_none());
+        drop(second);
+        assert!(permits.try_take(1).is_some());
+        drop((first, other));
+        assert_eq!(ledger.total(), 0);
+    }
+}

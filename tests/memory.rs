@@ -1,0 +1,255 @@
+//! What a server holds for all of its clients together: a bound, and who gives way when it is met.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use courtside::prelude::*;
+use courtside::testing::TestServer;
+use courtside::{CloseCode, Format};
+use courtside_tests::wire_tools::{Wire, both, calm, quiet};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+/// What the server may hold, and how much more it may be for a moment.
+const BOUND: usize = 4 << 20;
+const SLACK: usize = 1 << 20;
+
+/// Longer than most messages.
+const LONG: usize = 61_000;
+
+async fn echo(call: Call<String>) -> Result<String, Refusal> {
+    Ok(call.message)
+}
+
+/// Answers when the test says so.
+async fn later(call: Call<usize>) -> Result<String, Refusal> {
+    if let Some(gate) = call.data::<Arc<Semaphore>>()
+        && let Ok(permit) = gate.acquire().await
+    {
+        permit.forget();
+    }
+    Ok("x".repeat(call.message))
+}
+
+async fn server(config: impl Fn(&mut Config)) -> (TestServer, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let mut calmed = calm();
+    calmed.limits.bytes_in_all = BOUND;
+    config(&mut calmed);
+    let builder = Server::builder()
+        .config(calmed)
+        .channel("news/*", ChannelConfig::default().client_publish(true))
+        .data(gate.clone())
+        .handle("echo", echo)
+        .handle("later", later);
+    (TestServer::start(builder, 2).await.unwrap(), gate)
+}
+
+fn echoed(bytes: usize) -> Value {
+    json!({"action": "call", "type": "echo", "data": "x".repeat(bytes)})
+}
+
+fn told_later(bytes: usize) -> Value {
+    json!({"action": "call", "type": "later", "data": bytes})
+}
+
+fn holds(server: &TestServer) -> usize {
+    server.server().memory().total()
+}
+
+async fn is_alive(wire: &mut Wire) {
+    let ping = json!({"action": "ping", "received": wire.received});
+    assert_eq!(wire.ask(ping).await["event"], "pong");
+}
+
+/// A client that acknowledges what it was sent, and can therefore come back.
+async fn good_client(server: &TestServer, format: Format) -> Wire {
+    let mut good = Wire::open(server, 0, format).await;
+    assert_eq!(good.ask(echoed(1000)).await["event"], "reply");
+    is_alive(&mut good).await;
+    assert_eq!(good.ask(echoed(1000)).await["event"], "reply");
+    good
+}
+
+/// It has lost nothing.
+async fn expect_unharmed(good: &Wire, server: &TestServer) {
+    let mut back = good
+        .resume_with(server, 0, &good.token(), good.received - 1)
+        .await;
+    assert!(back.resumed(), "{}", back.welcome);
+    assert_eq!(
+        back.event("reply").await["data"].as_str().unwrap().len(),
+        1000
+    );
+    is_alive(&mut back).await;
+}
+
+#[test]
+fn clients_that_read_and_never_acknowledge_hold_no_more_than_the_bound() {
+    both(|format| async move {
+        let (server, _) = server(|_| {}).await;
+        let good = good_client(&server, format).await;
+        let mut others = Vec::new();
+        let mut most = 0;
+        for n in 0..20 {
+            let mut wire = Wire::open(&server, n, format).await;
+            for _ in 0..17 {
+                assert_eq!(wire.ask(echoed(LONG)).await["event"], "reply");
+                most = most.max(holds(&server));
+            }
+            others.push(wire);
+        }
+        assert!(most > BOUND / 2, "{most}: nothing was kept at all");
+        assert!(most < BOUND + SLACK, "{most}");
+        // They are served as before; only what they did not acknowledge is forgotten.
+        for wire in &mut others {
+            assert_eq!(wire.ask(echoed(10)).await["event"], "reply");
+        }
+        let mut lost = 0;
+        for wire in &others {
+            let back = wire.resume_with(&server, 0, &wire.token(), 0).await;
+            lost += u64::from(back.welcome["reason"] == "overflow");
+        }
+        assert!(lost > 10, "{lost}");
+        expect_unharmed(&good, &server).await;
+        // What has gone is not counted any more.
+        drop(others);
+        sleep(Duration::from_secs(40)).await;
+        let left = server.server().memory();
+        assert!(left.events < 10_000 && left.actions == 0, "{left:?}");
+    });
+}
+
+#[test]
+fn clients_that_are_away_lose_what_waits_for_them_the_fullest_first() {
+    both(|format| async move {
+        let (server, gate) = server(|_| {}).await;
+        let mut good = good_client(&server, format).await;
+        let small = good.begin(told_later(500)).await;
+        quiet().await;
+        good.control.cut();
+        let mut others = Vec::new();
+        for n in 0..20 {
+            let mut wire = Wire::open(&server, n, format).await;
+            for _ in 0..10 {
+                wire.begin(told_later(LONG)).await;
+            }
+            quiet().await;
+            wire.control.cut();
+            others.push(wire);
+        }
+        quiet().await;
+        gate.add_permits(1);
+        quiet().await;
+        for _ in 0..200 {
+            gate.add_permits(1);
+            quiet().await;
+            assert!(
+                holds(&server) < BOUND + SLACK,
+                "{:?}",
+                server.server().memory()
+            );
+        }
+        let mut lost = 0;
+        for wire in &others {
+            let back = wire.resume(&server, 0).await;
+            lost += u64::from(back.welcome["reason"] == "overflow");
+        }
+        assert!((5..20).contains(&lost), "{lost}");
+        let mut back = good.resume(&server, 1).await;
+        assert!(back.resumed(), "{}", back.welcome);
+        assert_eq!(back.answer(small).await["event"], "reply");
+    });
+}
+
+#[test]
+fn clients_that_do_not_read_are_closed_the_fullest_first() {
+    both(|format| async move {
+        let (server, gate) = server(|_| {}).await;
+        let mut good = good_client(&server, format).await;
+        let mut others = Vec::new();
+        for n in 0..20 {
+            let mut wire = Wire::open(&server, n, format).await;
+            for _ in 0..10 {
+                wire.begin(told_later(LONG)).await;
+            }
+            quiet().await;
+            for _ in 0..10 {
+                gate.add_permits(1);
+                quiet().await;
+                assert!(
+                    holds(&server) < BOUND + SLACK,
+                    "{:?}",
+                    server.server().memory()
+                );
+            }
+            others.push(wire);
+        }
+        assert_eq!(good.ask(echoed(1000)).await["event"], "reply");
+        let mut closed = 0;
+        for wire in &mut others {
+            sleep(Duration::from_millis(10)).await;
+            let _all = wire.all().await;
+            closed += u64::from(wire.close == Some(CloseCode::SLOW));
+        }
+        assert!((5..20).contains(&closed), "{closed}");
+        expect_unharmed(&good, &server).await;
+    });
+}
+
+#[test]
+fn what_goes_to_many_counts_once() {
+    both(|format| async move {
+        let (server, _) = server(|_| {}).await;
+        let mut wires = Vec::new();
+        for n in 0..40 {
+            let mut wire = Wire::open(&server, n, format).await;
+            wire.ask(json!({"action": "subscribe", "channel": "news/1"}))
+                .await;
+            wires.push(wire);
+        }
+        for _ in 0..10 {
+            let text = "x".repeat(LONG);
+            server.server().publish("news/1", &text).await.unwrap();
+            for wire in &mut wires {
+                wire.event("publication").await;
+            }
+        }
+        let memory = server.server().memory();
+        assert!(
+            (10 * LONG..11 * LONG).contains(&memory.events),
+            "{memory:?}"
+        );
+        for wire in &wires {
+            let back = wire.resume_with(&server, 0, &wire.token(), 1).await;
+            assert!(back.resumed(), "{}", back.welcome);
+        }
+    });
+}
+
+/// When all is full, histories wait until enough was shed.
+#[test]
+fn histories_wait_while_the_server_is_full() {
+    both(|format| async move {
+        let (server, _) = server(|config| config.limits.bytes_in_all = 2 << 20).await;
+        for n in 0..50 {
+            let text = format!("{n}{}", "x".repeat(2_500));
+            server.server().publish("news/1", &text).await.unwrap();
+        }
+        let subscribe = json!({"action": "subscribe", "channel": "news/1"});
+        let mut wires = Vec::new();
+        for n in 0..30 {
+            let mut wire = Wire::open(&server, n, format).await;
+            let id = wire.begin(subscribe.clone()).await;
+            wires.push((wire, id));
+        }
+        for (wire, id) in &mut wires {
+            let subscribed = wire.answer(*id).await;
+            assert_eq!(subscribed["publications"].as_array().unwrap().len(), 50);
+            assert!(holds(&server) < (2 << 20) + SLACK);
+            is_alive(wire).await;
+        }
+    });
+}
