@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Format } from '../src/protocol.js';
+import type { FakeSocket } from './support/network.js';
 import { seeded } from './support/random.js';
 import { FORMATS, settle, stage, turn } from './support/stage.js';
 
@@ -50,6 +51,7 @@ async function run(seed: number, format: Format): Promise<void> {
     else if (dice < 91) network.accept();
     else if (dice < 94) clock.advance(upTo(12_000));
     else if (dice < 95) on.wake();
+    else if (dice < 96) network.arriveLate(network.sockets[upTo(network.sockets.length)] as FakeSocket);
     else {
       const { latest } = network;
       cuts += 1;

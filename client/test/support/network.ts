@@ -16,6 +16,8 @@ export class FakeSocket implements Socket {
   /** Whether frames still get through. */
   alive = true;
   accepted = false;
+  /** It was given up before it was accepted, and reached the server later. */
+  hasArrived = false;
   /** The code that the client closed with. */
   closedWith: number | undefined;
 
@@ -96,6 +98,13 @@ export class Network {
     if (socket.accepted || !socket.alive || socket.closedWith !== undefined) return;
     if (!this.reachable) return socket.end();
     socket.accepted = true;
+    this.server.opened(socket);
+  }
+
+  /** The handshake of an attempt that the client has given up reaches the server after all. */
+  arriveLate(socket: FakeSocket): void {
+    if (socket.accepted || socket.alive || socket.hasArrived) return;
+    socket.hasArrived = true;
     this.server.opened(socket);
   }
 

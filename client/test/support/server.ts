@@ -97,12 +97,17 @@ export class ServerModel implements ServerSide {
       return void socket.down.push({ close: 1000 });
     }
     if (session && attempt < session.attempt) return this.turnAway(socket, { event: 'goodbye', code: 4500, reason: 'superseded' });
+    // Nobody is there to begin a session for.
+    if (!session && socket.hasArrived) return;
     const resumed = session !== undefined;
     const isRestored = resumed && query.get('restore') === 'true';
     const received = Number(query.get('received') ?? (isRestored ? session?.events.length : 0));
     const token = `token-${(this.serial += 1)}`;
     if (session) {
-      if (session.socket) this.of.delete(session.socket);
+      if (session.socket) {
+        this.of.delete(session.socket);
+        this.turnAway(session.socket, { event: 'goodbye', code: 4500, reason: 'superseded' });
+      }
       session.before = resume as string;
       session.token = token;
       session.socket = socket;
