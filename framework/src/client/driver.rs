@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::client::connect::{Connect, Path};
+use crate::client::ending;
 use crate::client::error::ConnectError;
 use crate::client::handshake::{Request, shake};
 use crate::client::heard::{self, Farewell};
-use crate::client::rules::{Effect, Rules, violation};
+use crate::client::rules::{Claim, Effect, Rules, violation};
 use crate::client::shared::{Shared, Wish};
 use crate::client::transport::{Link, Turn};
 use crate::close::CloseCode;
@@ -23,44 +24,69 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// One attempt: a stream and a handshake on it.
-    async fn dial(&self, shared: &Shared) -> Result<Link, ConnectError> {
+    /// One attempt: a stream and a handshake on it. `ends`: to end the session instead of going on with it.
+    pub(crate) async fn dial(&self, shared: &Shared, ends: bool) -> Result<Link, ConnectError> {
         let options = &shared.options;
-        let format = options.format.name();
-        let path = shared.rules(|rules| match rules.resume() {
-            Some((token, received)) if !token.is_empty() => self.path.with(&[
-                ("format", &format),
-                ("resume", &token),
-                ("received", &received),
-            ]),
-            _ => self.path.with(&[("format", &format)]),
-        });
         let mut headers = options.headers.clone();
-        if let Some(token) = &options.access_token {
+        if let Some(token) = &options.access_token
+            && let Some(token) = token.get().await
+        {
             headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
         }
+        let mut io = self.connect.connect().await?;
+        // Not before there is somebody to send it to: what never left cannot arrive late.
+        let claim = shared.rules_mut(Rules::claim);
         let request = Request {
-            path,
+            path: self.path(shared, claim.as_ref(), ends),
             authority: self.authority.clone(),
             headers,
         };
         let mut random = shared.random(|random| random.clone());
         shared.random(|random| random.next());
-        let mut io = self.connect.connect().await?;
-        let accepted = shake(&mut io, &request, &mut random).await?;
-        Ok(Link::new(io, accepted.rest, options.message_bytes))
+        let accepted = shake(&mut io, &request, &mut random).await;
+        if matches!(accepted, Err(ConnectError::Refused { .. })) {
+            shared.rules_mut(Rules::attempt_answered);
+        }
+        Ok(Link::new(io, accepted?.rest, options.message_bytes))
+    }
+
+    fn path(&self, shared: &Shared, claim: Option<&Claim>, ends: bool) -> String {
+        let format = shared.options.format.name();
+        let Some(claim) = claim else {
+            return self.path.with(&[("format", &format)]);
+        };
+        let last: (&str, &dyn std::fmt::Display) = match ends {
+            true => ("end", &true),
+            false => ("received", &claim.received),
+        };
+        self.path.with(&[
+            ("format", &format),
+            ("resume", &claim.token),
+            ("attempt", &claim.attempt),
+            last,
+        ])
     }
 }
 
 /// Runs a client until it is closed.
 pub(crate) async fn run(shared: Rc<Shared>, dialer: Dialer) {
     let mut pause = Duration::ZERO;
+    let mut open_link = None;
     while let Some(link) = open(&shared, &dialer, pause).await {
-        let farewell = attend(&shared, link).await;
+        let farewell = match attend(&shared, link).await {
+            Attended::Lost(farewell) => farewell,
+            Attended::Closing(link) => {
+                open_link = Some(link);
+                break;
+            }
+        };
         match shared.ended(farewell) {
             Some(next) => pause = next,
             None => break,
         }
+    }
+    if shared.wished() == Wish::Close && !shared.has_failed() {
+        ending::end(&shared, &dialer, open_link).await;
     }
     shared.finish();
 }
@@ -68,20 +94,31 @@ pub(crate) async fn run(shared: Rc<Shared>, dialer: Dialer) {
 /// Opens the next connection, by as many attempts as it takes. `None` if there is no point in any.
 async fn open(shared: &Shared, dialer: &Dialer, mut pause: Duration) -> Option<Link> {
     loop {
-        let attempt = async {
-            sleep(pause).await;
-            let dial = timeout(shared.options.connect_timeout, dialer.dial(shared)).await;
-            dial.unwrap_or(Err(ConnectError::TimedOut))
+        let waited = async {
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = shared.hurry.notified() => {}
+            }
         };
-        let error = tokio::select! {
+        tokio::select! {
             biased;
-            () = until_closing(shared) => return None,
-            dialed = attempt => match dialed {
-                Ok(link) => return Some(link),
-                Err(error) => error,
-            },
+            () = shared.until_closing() => return None,
+            () = waited => {}
+        }
+        let error = match attempt(shared, dialer).await? {
+            Ok(link) => return Some(link),
+            Err(error) => error,
         };
         tracing::debug!(%error, "a connection could not be opened");
+        if let ConnectError::Refused {
+            status: 401,
+            refusal,
+            ..
+        } = error
+        {
+            pause = shared.unauthorized(refusal)?;
+            continue;
+        }
         if !shared.was_welcomed() {
             shared.failed(error);
             return None;
@@ -98,21 +135,45 @@ async fn open(shared: &Shared, dialer: &Dialer, mut pause: Duration) -> Option<L
     }
 }
 
-async fn until_closing(shared: &Shared) {
-    while shared.wished() != Wish::Close {
-        shared.driver.notified().await;
+/// One attempt. `None` if the application closes the client before there is a connection, which is waited for if that is soon:
+/// a session that begins meanwhile is then ended, and not left behind.
+async fn attempt(shared: &Shared, dialer: &Dialer) -> Option<Result<Link, ConnectError>> {
+    let options = &shared.options;
+    let most = shared.rules(|rules| rules.attempt_time(shared.now(), options.connect_timeout));
+    let dialed = async {
+        let dialed = timeout(most, dialer.dial(shared, false)).await;
+        dialed.unwrap_or(Err(ConnectError::TimedOut))
+    };
+    tokio::pin!(dialed);
+    tokio::select! {
+        biased;
+        dialed = &mut dialed => return Some(dialed),
+        () = shared.until_closing() => {}
     }
+    let link = timeout(options.close_timeout, dialed).await.ok()?.ok()?;
+    Some(Ok(link))
+}
+
+/// How a connection's service ended.
+enum Attended {
+    Lost(Farewell),
+    /// The application wants the client to close.
+    Closing(Link),
 }
 
 /// Serves one connection until it ends.
-async fn attend(shared: &Shared, mut link: Link) -> Farewell {
-    shared.rules_mut(Rules::connected);
-    let welcome_by = shared.now() + shared.options.connect_timeout;
+async fn attend(shared: &Shared, mut link: Link) -> Attended {
+    let begun = shared.now();
+    let welcome_time = shared.rules_mut(|rules| {
+        rules.connected();
+        rules.attempt_time(begun, shared.options.connect_timeout)
+    });
+    let welcome_by = begun.saturating_add(welcome_time);
     loop {
         match shared.wished() {
             Wish::Nothing => {}
-            Wish::Cut => return lost("cut by the application"),
-            Wish::Close => return say_goodbye(shared, link).await,
+            Wish::Cut => return Attended::Lost(lost("cut by the application")),
+            Wish::Close => return Attended::Closing(link),
         }
         let reads = shared.wants_more();
         let now = shared.now();
@@ -125,11 +186,11 @@ async fn attend(shared: &Shared, mut link: Link) -> Farewell {
             (is_dead, rules.deadline())
         });
         if is_dead {
-            return lost("the server has been silent for too long");
+            return Attended::Lost(lost("the server has been silent for too long"));
         }
         let is_greeted = shared.rules(Rules::is_online);
         if !is_greeted && now >= welcome_by {
-            return lost("the server did not welcome the client in time");
+            return Attended::Lost(lost("the server did not welcome the client in time"));
         }
         let deadline = if is_greeted { deadline } else { welcome_by };
         tokio::select! {
@@ -139,14 +200,14 @@ async fn attend(shared: &Shared, mut link: Link) -> Farewell {
                 Turn::Flushed => {}
                 Turn::Sign => shared.rules_mut(Rules::heard),
                 Turn::Message(frame) => take(shared, &mut link, frame),
-                Turn::Ended(farewell) => return farewell,
+                Turn::Ended(farewell) => return Attended::Lost(farewell),
             },
             () = sleep_until(shared.moment(deadline)) => {}
         }
     }
 }
 
-fn write(rules: &mut Rules, link: &mut Link, now: Duration) {
+pub(crate) fn write(rules: &mut Rules, link: &mut Link, now: Duration) {
     while link.has_room() {
         match rules.next_to_write(now) {
             Some(frame) => link.send(frame),
@@ -156,13 +217,17 @@ fn write(rules: &mut Rules, link: &mut Link, now: Duration) {
 }
 
 fn take(shared: &Shared, link: &mut Link, frame: RawData) {
-    let now = shared.now();
-    let effects = match heard::read(&frame) {
-        Ok(heard) => shared.rules_mut(|rules| rules.receive(now, heard)),
-        Err(what) => violation("bad_event", what),
-    };
-    if let Some(Effect::Break(code, reason)) = shared.apply(effects) {
+    if let Some(Effect::Break(code, reason)) = shared.apply(receive(shared, &frame)) {
         link.refuse(code, &reason);
+    }
+}
+
+/// What the rules make of a frame.
+pub(crate) fn receive(shared: &Shared, frame: &RawData) -> Vec<Effect> {
+    let now = shared.now();
+    match heard::read(frame) {
+        Ok(heard) => shared.rules_mut(|rules| rules.receive(now, heard)),
+        Err(what) => violation("bad_event", CloseCode::PROTOCOL_ERROR, what),
     }
 }
 
@@ -171,22 +236,4 @@ fn lost(reason: &str) -> Farewell {
         code: None,
         reason: reason.to_owned(),
     }
-}
-
-/// Sends what is queued and closes, within the time that the options give it. Nothing is handed on any more.
-async fn say_goodbye(shared: &Shared, mut link: Link) -> Farewell {
-    shared.rules_mut(Rules::leave_all);
-    let saying = async {
-        loop {
-            shared.rules_mut(|rules| write(rules, &mut link, shared.now()));
-            if link.is_flushed() && shared.rules(Rules::is_written) {
-                link.close(CloseCode::NORMAL, "");
-            }
-            if let Turn::Ended(farewell) = link.turn(true).await {
-                return farewell;
-            }
-        }
-    };
-    let said = timeout(shared.options.close_timeout, saying).await;
-    said.unwrap_or_else(|_| lost("the server did not answer the close in time"))
 }

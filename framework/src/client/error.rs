@@ -16,6 +16,8 @@ pub enum ConnectError {
     ///
     /// A `wss://` URL is one such case: this client has no TLS, and expects a proxy or a tunnel to bring it.
     Url(String),
+    /// The options cannot work; the text says which and why.
+    Options(String),
     /// The network failed, or the connection ended too early.
     Io(io::Error),
     /// The server, or something in front of it, answered the handshake with something else than 101.
@@ -27,6 +29,8 @@ pub enum ConnectError {
         /// How long the server wants the client to wait, if it says so (`Retry-After`).
         retry_after: Option<Duration>,
     },
+    /// The server refused the credential, or that there was none.
+    Unauthorized(Refusal),
     /// What answered is no WebSocket server, or speaks another version of the protocol.
     Protocol(String),
     /// The server closed the connection before it welcomed the client.
@@ -44,7 +48,7 @@ impl ConnectError {
     /// Whether the same attempt may succeed later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Url(_) => false,
+            Self::Url(_) | Self::Options(_) | Self::Unauthorized(_) => false,
             Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             Self::Closed { code, .. } => code.is_none_or(CloseCode::comes_back),
             // A proxy's error page during a deployment looks like a protocol error, too.
@@ -56,7 +60,7 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(what) => f.write_str(what),
+            Self::Url(what) | Self::Options(what) => f.write_str(what),
             Self::Io(error) => write!(f, "the connection failed: {error}"),
             Self::Refused {
                 status, refusal, ..
@@ -64,6 +68,9 @@ impl fmt::Display for ConnectError {
                 f,
                 "the server refused the connection with HTTP {status}: {refusal}"
             ),
+            Self::Unauthorized(refusal) => {
+                write!(f, "the server refused the credential: {refusal}")
+            }
             Self::Protocol(what) => write!(f, "this is no Courtside server: {what}"),
             Self::Closed {
                 code: Some(code),
@@ -102,6 +109,14 @@ pub enum SendError {
     /// As many actions wait for the server as [`Options::queue_actions`](crate::client::Options::queue_actions) or
     /// [`Options::queue_bytes`](crate::client::Options::queue_bytes) allow.
     Full,
+    /// The server takes no message as long as this one, and would close the connection for good; see
+    /// [`Client::limits`](crate::client::Client::limits).
+    TooBig {
+        /// Bytes of the action's frame.
+        bytes: usize,
+        /// Bytes that the server takes.
+        limit: usize,
+    },
     /// The client was closed, by itself or for good by the server.
     Closed,
     /// The client is not, or no longer, in that room.
@@ -114,6 +129,10 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("too many actions wait for the server already"),
+            Self::TooBig { bytes, limit } => write!(
+                f,
+                "the message has {bytes} bytes, and the server takes {limit} at most"
+            ),
             Self::Closed => f.write_str("the client is closed"),
             Self::NotInRoom => f.write_str("the client is not in that room"),
             Self::Encode(why) => write!(f, "the data could not be encoded: {why}"),

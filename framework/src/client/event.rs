@@ -1,6 +1,7 @@
 //! What the client tells the application.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -93,7 +94,7 @@ pub enum Event {
     Left {
         /// The room.
         room: RoomId,
-        /// The server's reason, such as `kicked` or `disposed`; `session_lost` where the whole session ended.
+        /// The server's reason, such as `kicked`, `disposed` or `shutdown`; `session_lost` where the whole session ended.
         reason: String,
     },
     /// The server has welcomed the client: the first event of each connection.
@@ -104,8 +105,32 @@ pub enum Event {
         resumed: bool,
         /// Why it does not; `None` if it does, or if there was none.
         reason: Option<ResumeFailure>,
-        /// How many actions that nobody waits for were given up with the old session: the server may have done them or not.
+    },
+    /// Everything that the client missed while it had no connection has come: what follows is new.
+    /// Comes once on each connection that resumes the session; where nothing was missed, right after [`Event::Connected`].
+    ///
+    /// It counts messages, publications and answers. Signals and states are not counted, and a room's whole state may follow.
+    CaughtUp {
+        /// How many of them there were.
+        missed: u64,
+    },
+    /// The server no longer has the session, and a new one has begun: comes after its [`Event::Connected`].
+    /// Channels are subscribed again by themselves; rooms are to be joined again by the application.
+    Lost {
+        /// Why.
+        reason: ResumeFailure,
+        /// The rooms that the client was in. First those that it has been told of already, by an [`Event::Left`] with the
+        /// reason `shutdown`, because the server was going away.
+        rooms: Vec<RoomId>,
+        /// How many actions that nobody waits for were given up with the session: the server may have done them or not.
         lost_actions: usize,
+    },
+    /// The server refused the credential.
+    /// Where [`Options::access_token`](crate::client::Options::access_token) is a function, it is asked once more; otherwise,
+    /// and the second time in a row, [`Event::Closed`] follows.
+    Unauthorized {
+        /// The server's words.
+        refusal: Refusal,
     },
     /// The connection was lost; the client comes back by itself.
     Disconnected {
@@ -145,14 +170,16 @@ impl Event {
         }
     }
 
-    /// What a message or a signal says, if it is an `M`; `None` for every other event, and for an `M` of another shape.
+    /// What a message or a signal says, if it is an `M`; `None` for every other event, and for an `M` of another shape, of which
+    /// the log has a warning, once per type.
     #[must_use]
     pub fn message<M: Message + DeserializeOwned>(&self) -> Option<M> {
         match self {
             Self::Message { name, data, .. } | Self::Signal { name, data, .. }
                 if name == M::NAME =>
             {
-                M::deserialize(data).ok()
+                let message = M::deserialize(data);
+                message.inspect_err(|error| warn_once(M::NAME, error)).ok()
             }
             _ => None,
         }
@@ -166,6 +193,15 @@ impl Event {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         let data = self.data().unwrap_or(&Value::Null);
         T::deserialize(data).map_err(|error| CallError::Decode(error.to_string()))
+    }
+}
+
+/// Types are few, and names of types live for ever, so what was warned of may be remembered for good.
+fn warn_once(name: &'static str, error: &serde_json::Error) {
+    static WARNED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.insert(name) {
+        tracing::warn!(name, %error, "a message has another shape than its type here, and is ignored");
     }
 }
 

@@ -12,6 +12,7 @@ use crate::client::connect::{Connect, Path, Target};
 use crate::client::driver::{Dialer, run};
 use crate::client::error::{CallError, ConnectError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
+use crate::client::limits::Limits;
 use crate::client::options::Options;
 use crate::client::room::JoinedRoom;
 use crate::client::shared::{Shared, Wish};
@@ -49,6 +50,8 @@ impl Client {
     /// # Errors
     ///
     /// Whatever kept the first connection from being welcomed. It is not tried again: that begins with the first welcome.
+    /// (A credential that was refused is asked for once more, if it comes from a function.)
+    /// [`ConnectError::Options`] if the options cannot work.
     ///
     /// # Panics
     ///
@@ -82,6 +85,7 @@ impl Client {
     }
 
     async fn start(dialer: Dialer, options: Options) -> Result<Self, ConnectError> {
+        options.check()?;
         let shared = Rc::new(Shared::new(options));
         let client = Self {
             held: Rc::new(Held(shared.clone())),
@@ -114,6 +118,9 @@ impl Client {
     }
 
     /// Joins a room of that kind: one that fits, or a new one.
+    ///
+    /// It waits as long as it takes; `tokio::time::timeout` sets a limit to it, as to every request.
+    /// If its future is dropped before the answer has come, the client does not stay in the room.
     ///
     /// # Errors
     ///
@@ -181,7 +188,9 @@ impl Client {
         Some(JoinedRoom::new(self.clone(), room.clone(), member))
     }
 
-    /// Calls one of the server's own handlers, by its name, and waits for the reply.
+    /// Calls one of the server's own handlers, by its name, and waits for the reply, as long as it takes.
+    ///
+    /// If its future is dropped before the call was sent, it is not sent.
     ///
     /// # Errors
     ///
@@ -312,9 +321,20 @@ impl Client {
             .rules(|rules| rules.server_time(self.shared().now()))
     }
 
+    /// What the server allows each client, as the last welcome named it.
+    #[must_use]
+    pub fn limits(&self) -> Option<Limits> {
+        self.shared().rules(|rules| rules.limits().cloned())
+    }
+
     /// Drops the connection without a word, as a lost network would. The client comes back by its usual rules.
     pub fn cut(&self) {
         self.shared().wish(Wish::Cut);
+    }
+
+    /// Tries at once to come back, if the client is waiting before its next attempt.
+    pub fn reconnect_now(&self) {
+        self.shared().hurry.notify_waiters();
     }
 
     /// Stops reading from the connection, as a client that hangs would. What was read already is still handed on.
@@ -327,9 +347,12 @@ impl Client {
         self.shared().set_reads(true);
     }
 
-    /// Sends what is queued, closes the connection, and ends the client.
+    /// Sends what is queued, ends the session and with it the client: its seats are free at once.
     ///
     /// It takes [`Options::close_timeout`] at the longest. Requests that wait end with [`CallError::Closed`].
+    /// Without a connection, what is queued is given up, and the server is told on a new connection that the session has ended.
+    /// If that cannot be done in time, the client goes on trying in the background, until the server would have ended the
+    /// session anyway.
     pub async fn close(&self) {
         self.shared().wish(Wish::Close);
         self.shared().until(Shared::has_ended).await;

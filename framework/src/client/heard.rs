@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::client::limits::Limits;
 use crate::client::value::value;
 use crate::close::CloseCode;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -111,6 +112,8 @@ pub(crate) enum Said {
     Goodbye {
         code: u16,
         reason: String,
+        /// The code of a refusal, where it is one.
+        error: Option<String>,
         reconnect: Option<Reconnect>,
     },
     /// An event of a later version: counted, and otherwise ignored.
@@ -129,6 +132,10 @@ pub(crate) struct Welcome {
     pub(crate) received: u64,
     pub(crate) time: u64,
     pub(crate) ping_ms: u64,
+    pub(crate) window_ms: Option<u64>,
+    /// How many counted events the session has produced so far.
+    pub(crate) sent: Option<u64>,
+    pub(crate) limits: Option<Limits>,
 }
 
 /// What changed in a room's state.

@@ -34,12 +34,15 @@
 
 mod action;
 mod connect;
+mod credential;
 mod driver;
+mod ending;
 mod error;
 mod event;
 mod handle;
 mod handshake;
 mod heard;
+mod limits;
 mod options;
 pub(crate) mod random;
 pub mod raw;
@@ -55,8 +58,10 @@ mod value;
 mod tests;
 
 pub use connect::{Connect, Io};
+pub use credential::AccessToken;
 pub use error::{CallError, ConnectError, SendError};
 pub use event::{Event, Position, Subscribed};
 pub use handle::Client;
+pub use limits::{Limits, Rate};
 pub use options::Options;
 pub use room::JoinedRoom;

@@ -16,6 +16,7 @@ use crate::client::heard::Farewell;
 use crate::client::options::Options;
 use crate::client::random::Random;
 use crate::client::rules::{Effect, Next, Rules};
+use crate::error::Refusal;
 
 type Answered = Result<Answer, CallError>;
 
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) driver: Notify,
     /// Wakes the handles: there is an event, or none will come any more.
     pub(crate) handles: Notify,
+    /// Ends the wait before the next attempt.
+    pub(crate) hurry: Notify,
 }
 
 impl fmt::Debug for Shared {
@@ -76,6 +79,7 @@ impl Shared {
             has_ended: Cell::new(false),
             driver: Notify::new(),
             handles: Notify::new(),
+            hurry: Notify::new(),
         }
     }
 
@@ -117,7 +121,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Queues an action and waits for its answer.
+    /// Queues an action and waits for its answer. Dropped before, it takes the action back or undoes what it led to.
     pub(crate) async fn ask<T: Serialize + ?Sized>(&self, action: Outgoing<'_, T>) -> Answered {
         if self.is_closing() {
             return Err(SendError::Closed.into());
@@ -126,7 +130,24 @@ impl Shared {
         let (answer, answered) = oneshot::channel();
         self.asked.borrow_mut().extend(id.map(|id| (id, answer)));
         self.driver.notify_one();
-        answered.await.unwrap_or(Err(CallError::Closed))
+        let mut question = Question {
+            shared: self,
+            id,
+            answered,
+        };
+        let answer = (&mut question.answered).await;
+        question.id = None;
+        answer.unwrap_or(Err(CallError::Closed))
+    }
+
+    /// Whoever asked does not wait any more. `answer` is what came and was not taken.
+    fn give_up_on(&self, id: u64, answer: Option<Answered>) {
+        self.asked.borrow_mut().remove(&id);
+        self.rules_mut(|rules| match answer {
+            Some(Ok(Answer::Joined(room, _))) => rules.leave_quietly(&room),
+            _ => rules.give_up_on(id),
+        });
+        self.driver.notify_one();
     }
 
     /// The next event; `None` once the client has ended and all were taken.
@@ -192,6 +213,10 @@ impl Shared {
         self.was_welcomed.get()
     }
 
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
     pub(crate) fn take_failure(&self) -> Option<ConnectError> {
         self.failure.borrow_mut().take()
     }
@@ -205,6 +230,13 @@ impl Shared {
             self.wish.set(Wish::Nothing);
         }
         wish
+    }
+
+    /// Waits until the application wants the client to close.
+    pub(crate) async fn until_closing(&self) {
+        while self.wish.get() != Wish::Close {
+            self.driver.notified().await;
+        }
     }
 
     /// Whether the application wants, and has room for, more.
@@ -247,32 +279,67 @@ impl Shared {
         let was_online = self.rules(|rules| rules.is_online());
         let random = self.random(Random::fraction);
         let next = self.rules_mut(|rules| rules.disconnected(self.now(), farewell.clone(), random));
-        if !self.was_welcomed() {
-            let Farewell { code, reason } = farewell;
-            self.failed(ConnectError::Closed { code, reason });
-            return None;
-        }
-        let (event, pause) = match next {
+        self.decide(next, farewell, was_online)
+    }
+
+    /// The server refused the credential by an answer in HTTP.
+    pub(crate) fn unauthorized(&self, refusal: Refusal) -> Option<Duration> {
+        let farewell = Farewell {
+            code: None,
+            reason: refusal.to_string(),
+        };
+        let next = self.rules_mut(|rules| rules.unauthorized(refusal));
+        self.decide(next, farewell, false)
+    }
+
+    /// Does what the rules decided after the end of a connection: how long to wait, or `None` for the end.
+    fn decide(&self, next: Next, farewell: Farewell, was_online: bool) -> Option<Duration> {
+        let Farewell { code, reason } = farewell.clone();
+        match next {
+            Next::Unauthorized {
+                refusal,
+                asks_again: true,
+            } => {
+                self.tell(Event::Unauthorized { refusal });
+                Some(Duration::ZERO)
+            }
+            Next::Unauthorized { refusal, .. } if !self.was_welcomed() => {
+                self.failed(ConnectError::Unauthorized(refusal));
+                None
+            }
+            _ if !self.was_welcomed() => {
+                self.failed(ConnectError::Closed { code, reason });
+                None
+            }
+            Next::Unauthorized { refusal, .. } => {
+                self.tell(Event::Unauthorized { refusal });
+                self.tell(Event::Closed { code, reason });
+                None
+            }
             Next::ComeBack(retry_in) => {
-                let Farewell { code, reason } = farewell;
-                let event = Event::Disconnected {
-                    code,
-                    reason,
-                    retry_in,
-                };
-                (was_online.then_some(event), Some(retry_in))
+                if was_online {
+                    self.tell(Event::Disconnected {
+                        code,
+                        reason,
+                        retry_in,
+                    });
+                }
+                Some(retry_in)
             }
             Next::StayAway(Farewell { code, reason }) => {
-                (Some(Event::Closed { code, reason }), None)
+                self.tell(Event::Closed { code, reason });
+                None
             }
-        };
-        self.apply(event.map(Effect::Tell).into_iter().collect());
-        pause
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        self.apply(vec![Effect::Tell(event)]);
     }
 
     /// There is no point in another attempt.
     pub(crate) fn closed(&self, reason: String) {
-        self.apply(vec![Effect::Tell(Event::Closed { code: None, reason })]);
+        self.tell(Event::Closed { code: None, reason });
     }
 
     /// The first attempt failed.
@@ -286,5 +353,21 @@ impl Shared {
         self.rules_mut(Rules::give_up);
         self.asked.borrow_mut().clear();
         self.handles.notify_waiters();
+    }
+}
+
+/// A request whose answer somebody waits for.
+struct Question<'a> {
+    shared: &'a Shared,
+    /// `None` once it is answered.
+    id: Option<u64>,
+    answered: oneshot::Receiver<Answered>,
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.shared.give_up_on(id, self.answered.try_recv().ok());
+        }
     }
 }

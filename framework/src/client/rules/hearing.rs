@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::client::action::{Name, Outgoing, Since};
-use crate::client::error::CallError;
+use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
 use crate::client::heard::{Farewell, Heard, Patch, Published, Said, Welcome};
+use crate::client::rules::attempts::Attempts;
 use crate::client::rules::rooms::Patched;
-use crate::client::rules::{Asked, Effect, Goodbye, Phase, Rules, Session, violation};
+use crate::client::rules::{Asked, Effect, Goodbye, Missed, Phase, Rules, Session, violation};
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId};
@@ -23,10 +24,12 @@ impl Rules {
                 Said::Goodbye {
                     code,
                     reason,
+                    error,
                     reconnect,
-                } => self.goodbye(code, reason, reconnect),
+                } => self.goodbye(code, reason, error, reconnect),
                 said => violation(
                     "bad_event",
+                    CloseCode::PROTOCOL_ERROR,
                     format!("an event came before the welcome: {said:?}"),
                 ),
             };
@@ -34,7 +37,19 @@ impl Rules {
         if heard.is_sequenced {
             self.receipt.count(heard.bytes);
         }
-        self.said(now, heard.said)
+        let mut effects = self.said(now, heard.said);
+        if heard.is_sequenced {
+            effects.extend(self.caught_up(1));
+        }
+        effects
+    }
+
+    /// So many of the events that were missed have come: says so once it was the last.
+    fn caught_up(&mut self, came: u64) -> Option<Effect> {
+        let missed = self.missed.as_mut()?;
+        missed.left = missed.left.saturating_sub(came);
+        let missed = self.missed.take_if(|missed| missed.left == 0)?.all;
+        Some(Effect::Tell(Event::CaughtUp { missed }))
     }
 
     fn welcome(&mut self, now: Duration, welcome: Welcome) -> Vec<Effect> {
@@ -43,47 +58,65 @@ impl Rules {
                 "it speaks version {} of the protocol, not {PROTOCOL}",
                 welcome.protocol
             );
-            return violation("bad_event", what);
+            return violation("bad_event", CloseCode::PROTOCOL_ERROR, what);
         }
         let had_session = self.session.is_some();
+        let missed = match (welcome.resumed, welcome.sent) {
+            (true, Some(sent)) => match sent.checked_sub(self.receipt.received()) {
+                Some(missed) => Some(missed),
+                None => return self.miscount(),
+            },
+            _ => None,
+        };
         if welcome.resumed && (!had_session || self.queue.acknowledge(welcome.received).is_err()) {
             return self.miscount();
         }
         self.phase = Phase::Online;
         self.receipt
             .begin(now, Duration::from_millis(welcome.ping_ms));
-        self.backoff.welcomed(now);
+        let window = welcome.window_ms.map(Duration::from_millis);
+        self.backoff.welcomed(now, window.unwrap_or_default());
         self.server_time = Some((welcome.time, now));
+        self.limits = welcome.limits;
+        self.was_unauthorized = false;
+        self.attempts.answered();
         let id = welcome.session;
         self.session = Some(Session {
             id,
             token: welcome.resume,
         });
-        let mut effects = Vec::new();
         let reason = (had_session && !welcome.resumed)
             .then_some(welcome.reason.unwrap_or(ResumeFailure::Unknown));
-        let lost_actions = match reason {
-            Some(reason) => self.renew(reason, &mut effects),
-            None => 0,
-        };
-        let connected = Event::Connected {
+        let mut effects = vec![Effect::Tell(Event::Connected {
             session: id,
             resumed: welcome.resumed,
             reason,
-            lost_actions,
-        };
-        effects.insert(0, Effect::Tell(connected));
+        })];
+        if let Some(reason) = reason {
+            self.renew(reason, &mut effects);
+        }
+        self.missed = missed.map(|all| Missed { all, left: all });
+        effects.extend(self.caught_up(0));
         effects
     }
 
-    /// The session is lost, and a new one has begun. Returns how many actions are lost that nobody waits for.
-    fn renew(&mut self, reason: ResumeFailure, effects: &mut Vec<Effect>) -> usize {
+    /// The session is lost, and a new one has begun.
+    fn renew(&mut self, reason: ResumeFailure, effects: &mut Vec<Effect>) {
+        self.attempts = Attempts::default();
         self.receipt.renew();
-        for room in self.rooms.renew() {
+        let lost = self.queue.renew();
+        let (mut rooms, joined) = self.rooms.renew();
+        rooms.extend(joined.iter().cloned());
+        effects.push(Effect::Tell(Event::Lost {
+            reason,
+            rooms,
+            lost_actions: lost.iter().filter(|action| action.id.is_none()).count(),
+        }));
+        for room in joined {
             let reason = "session_lost".to_owned();
             effects.push(Effect::Tell(Event::Left { room, reason }));
         }
-        let lost = self.queue.renew();
+        self.refuse_too_long(effects);
         let mut waiting = self.queue.ids();
         for (id, asked) in std::mem::take(&mut self.asked) {
             if waiting.remove(&id) {
@@ -109,7 +142,26 @@ impl Rules {
                 self.asked.insert(self.last_id, Asked::Resubscribe(channel));
             }
         }
-        lost.iter().filter(|action| action.id.is_none()).count()
+    }
+
+    /// What waits was made for another server's limits, perhaps.
+    fn refuse_too_long(&mut self, effects: &mut Vec<Effect>) {
+        let Some(limit) = self.limits.as_ref().and_then(|limits| limits.message_bytes) else {
+            return;
+        };
+        for action in self.queue.take_too_long(limit) {
+            let bytes = action.frame.bytes.len();
+            let error = SendError::TooBig { bytes, limit };
+            let asked = action.id.and_then(|id| self.asked.remove(&id));
+            effects.extend(match (action.id, asked) {
+                (Some(id), Some(Asked::Application)) => Some(Effect::Answer(id, Err(error.into()))),
+                (Some(_), _) => None,
+                (None, _) => Some(Effect::Tell(Event::Error {
+                    refusal: Refusal::new("too_big", error.to_string()),
+                    room: None,
+                })),
+            });
+        }
     }
 
     /// The server's counts cannot be: what was done is unknown, so the session is of no use any more.
@@ -118,17 +170,23 @@ impl Rules {
         if let Some(session) = &mut self.session {
             session.token.clear();
         }
-        violation(
-            "miscount",
-            "the server's count of actions cannot be right".to_owned(),
-        )
+        let what = "the server's counts cannot be right".to_owned();
+        // So the server need not keep it, either.
+        violation("miscount", CloseCode::NORMAL, what)
     }
 
-    fn goodbye(&mut self, code: u16, reason: String, reconnect: Option<Reconnect>) -> Vec<Effect> {
+    fn goodbye(
+        &mut self,
+        code: u16,
+        reason: String,
+        error: Option<String>,
+        reconnect: Option<Reconnect>,
+    ) -> Vec<Effect> {
         let code = Some(CloseCode(code));
         let farewell = Farewell { code, reason };
         self.goodbye = Some(Goodbye {
             farewell,
+            error,
             reconnect,
         });
         Vec::new()
@@ -137,7 +195,11 @@ impl Rules {
     fn said(&mut self, now: Duration, said: Said) -> Vec<Effect> {
         let tell = |event| vec![Effect::Tell(event)];
         match said {
-            Said::Welcome(_) => violation("bad_event", "a second welcome came".to_owned()),
+            Said::Welcome(_) => violation(
+                "bad_event",
+                CloseCode::PROTOCOL_ERROR,
+                "a second welcome came".to_owned(),
+            ),
             Said::Pong { received, time } => {
                 self.server_time = Some((time, now));
                 match self.queue.acknowledge(received) {
@@ -149,15 +211,16 @@ impl Rules {
                 id, room, member, ..
             } => {
                 self.rooms.joined(room.clone(), member);
-                self.answer(id, Ok(Answer::Joined(room, member)))
-                    .into_iter()
-                    .collect()
+                if self.is_asked_by_nobody(id) {
+                    self.leave_quietly(&room);
+                }
+                self.answer(id, Answer::Joined(room, member))
             }
             Said::Left { id, room, reason } => {
-                self.rooms.left(&room);
-                match self.answer(id, Ok(Answer::Done)) {
-                    Some(answer) => vec![answer],
-                    None => tell(Event::Left { room, reason }),
+                self.rooms.left(&room, &reason);
+                match self.was_asked(id) {
+                    true => self.answer(id, Answer::Done),
+                    false => tell(Event::Left { room, reason }),
                 }
             }
             Said::Message { room, name, data } => tell(Event::Message { room, name, data }),
@@ -199,9 +262,9 @@ impl Rules {
                 reason,
             } => {
                 self.subscriptions.remove(&channel);
-                match self.answer(id, Ok(Answer::Done)) {
-                    Some(answer) => vec![answer],
-                    None => tell(Event::Unsubscribed { channel, reason }),
+                match self.was_asked(id) {
+                    true => self.answer(id, Answer::Done),
+                    false => tell(Event::Unsubscribed { channel, reason }),
                 }
             }
             Said::Publication {
@@ -216,10 +279,7 @@ impl Rules {
                 }),
                 false => Vec::new(),
             },
-            Said::Published { id, offset } => self
-                .answer(Some(id), Ok(Answer::Published(offset)))
-                .into_iter()
-                .collect(),
+            Said::Published { id, offset } => self.answer(Some(id), Answer::Published(offset)),
             Said::Presence {
                 channel,
                 joined,
@@ -229,10 +289,7 @@ impl Rules {
                 joined,
                 left,
             }),
-            Said::Reply { id, data } => self
-                .answer(Some(id), Ok(Answer::Reply(data)))
-                .into_iter()
-                .collect(),
+            Said::Reply { id, data } => self.answer(Some(id), Answer::Reply(data)),
             Said::Error {
                 id,
                 room,
@@ -242,16 +299,27 @@ impl Rules {
             Said::Goodbye {
                 code,
                 reason,
+                error,
                 reconnect,
-            } => self.goodbye(code, reason, reconnect),
+            } => self.goodbye(code, reason, error, reconnect),
             Said::Unknown => Vec::new(),
         }
     }
 
-    fn answer(&mut self, id: Option<u64>, answer: Result<Answer, CallError>) -> Option<Effect> {
-        let id = id?;
-        let asked = self.asked.remove(&id)?;
-        (asked == Asked::Application).then_some(Effect::Answer(id, answer))
+    /// Whether an event answers something that was asked.
+    fn was_asked(&self, id: Option<u64>) -> bool {
+        id.is_some_and(|id| self.asked.contains_key(&id))
+    }
+
+    fn is_asked_by_nobody(&self, id: Option<u64>) -> bool {
+        id.is_some_and(|id| self.asked.get(&id) == Some(&Asked::Nobody))
+    }
+
+    fn answer(&mut self, id: Option<u64>, answer: Answer) -> Vec<Effect> {
+        match id.and_then(|id| Some((id, self.asked.remove(&id)?))) {
+            Some((id, Asked::Application)) => vec![Effect::Answer(id, Ok(answer))],
+            _ => Vec::new(),
+        }
     }
 
     fn subscribed(
@@ -272,7 +340,7 @@ impl Rules {
             position: position.clone(),
             recovered,
         };
-        effects.extend(self.answer(id, Ok(Answer::Subscribed(subscribed))));
+        effects.extend(self.answer(id, Answer::Subscribed(subscribed)));
         let mut seen = self.subscriptions.subscribed(&channel, &position.epoch);
         for Published { offset, data } in publications {
             if seen.is_none_or(|seen| offset > seen) {
@@ -299,7 +367,7 @@ impl Rules {
                 Effect::Tell(Event::Unsubscribed { channel, reason })
             }
             // The room is gone, or is about to be.
-            Some((_, Asked::Sync)) => return Vec::new(),
+            Some((_, Asked::Sync | Asked::Nobody)) => return Vec::new(),
             None => Effect::Tell(Event::Error { refusal, room }),
         };
         vec![effect]

@@ -3,6 +3,7 @@
 //!
 //! The driver asks [`Rules::next_to_write`] what to write, hands each frame to [`Rules::receive`], and applies the effects.
 
+mod attempts;
 mod backoff;
 mod hearing;
 mod queue;
@@ -21,9 +22,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::client::action::{Name, Outgoing};
+use crate::client::credential::AccessToken;
 use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position};
 use crate::client::heard::Farewell;
+use crate::client::limits::Limits;
 use crate::client::options::Options;
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -31,6 +34,7 @@ use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::Reconnect;
 
+use attempts::Attempts;
 use backoff::Backoff;
 use queue::{Queued, ResendQueue};
 use receipt::Receipt;
@@ -53,6 +57,20 @@ pub(crate) enum Effect {
 pub(crate) enum Next {
     ComeBack(Duration),
     StayAway(Farewell),
+    /// The server refused the credential. `asks_again`: there may be another one, with which to come back at once.
+    Unauthorized {
+        refusal: Refusal,
+        asks_again: bool,
+    },
+}
+
+/// What names a session to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) token: String,
+    pub(crate) received: u64,
+    /// Which attempt of the session it is.
+    pub(crate) attempt: u64,
 }
 
 /// Who waits for an answer.
@@ -63,6 +81,8 @@ enum Asked {
     Resubscribe(ChannelName),
     /// The rules themselves, for a state that has gone astray. The answer is the state.
     Sync,
+    /// Nobody any more: what it leads to is undone.
+    Nobody,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,6 +105,7 @@ pub(crate) struct Rules {
     format: Format,
     phase: Phase,
     session: Option<Session>,
+    attempts: Attempts,
     queue: ResendQueue,
     receipt: Receipt,
     asked: BTreeMap<u64, Asked>,
@@ -94,6 +115,13 @@ pub(crate) struct Rules {
     backoff: Backoff,
     /// The server's goodbye on this connection.
     goodbye: Option<Goodbye>,
+    limits: Option<Limits>,
+    /// What the client missed before this connection, until all of it has come.
+    missed: Option<Missed>,
+    /// Whether another attempt may have another credential.
+    can_ask_again: bool,
+    /// The server refused the credential, and has not welcomed the client since.
+    was_unauthorized: bool,
     /// The server's clock in Unix milliseconds, and when it was heard.
     server_time: Option<(u64, Duration)>,
 }
@@ -101,7 +129,16 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 struct Goodbye {
     farewell: Farewell,
+    error: Option<String>,
     reconnect: Option<Reconnect>,
+}
+
+/// Counted events from the time without a connection.
+#[derive(Clone, Copy, Debug)]
+struct Missed {
+    all: u64,
+    /// How many of them have not come yet.
+    left: u64,
 }
 
 impl Rules {
@@ -110,6 +147,7 @@ impl Rules {
             format: options.format,
             phase: Phase::Offline,
             session: None,
+            attempts: Attempts::default(),
             queue: ResendQueue::new(options.queue_actions, options.queue_bytes),
             receipt: Receipt::new(options.ping_timeout),
             asked: BTreeMap::new(),
@@ -118,6 +156,13 @@ impl Rules {
             subscriptions: Subscriptions::default(),
             backoff: Backoff::new(options.backoff_base, options.backoff_cap),
             goodbye: None,
+            limits: None,
+            missed: None,
+            can_ask_again: options
+                .access_token
+                .as_ref()
+                .is_some_and(AccessToken::can_change),
+            was_unauthorized: false,
             server_time: None,
         }
     }
@@ -126,6 +171,43 @@ impl Rules {
     pub(crate) fn resume(&self) -> Option<(&str, u64)> {
         let session = self.session.as_ref()?;
         Some((&session.token, self.receipt.received()))
+    }
+
+    /// As [`Rules::resume`], for an attempt that is about to be sent. `None` where there is no session to come back to.
+    pub(crate) fn claim(&mut self) -> Option<Claim> {
+        let (token, received) = self.resume().filter(|(token, _)| !token.is_empty())?;
+        let token = token.to_owned();
+        Some(Claim {
+            token,
+            received,
+            attempt: self.attempts.begin(),
+        })
+    }
+
+    /// The server has answered an attempt with something else than a WebSocket.
+    pub(crate) fn attempt_answered(&mut self) {
+        self.attempts.answered();
+    }
+
+    /// How long an attempt may take that begins now, if it may take `most`.
+    pub(crate) fn attempt_time(&self, now: Duration, most: Duration) -> Duration {
+        self.backoff.attempt(now, most)
+    }
+
+    /// How long the server keeps the session yet, if the client comes no more. `None` where there is none.
+    pub(crate) fn time_left(&mut self, now: Duration) -> Option<Duration> {
+        self.backoff.lost(now);
+        self.resume().filter(|(token, _)| !token.is_empty())?;
+        self.backoff.left(now).filter(|left| !left.is_zero())
+    }
+
+    /// How long to wait before the next attempt. `random` is from 0 up to 1.
+    pub(crate) fn pause(&mut self, now: Duration, random: f64) -> Duration {
+        self.backoff.pause(now, random)
+    }
+
+    pub(crate) fn limits(&self) -> Option<&Limits> {
+        self.limits.as_ref()
     }
 
     pub(crate) fn session(&self) -> Option<SessionId> {
@@ -180,16 +262,33 @@ impl Rules {
         Ok(action.id)
     }
 
-    /// Queues a `leave` for each room, before the client closes: a connection that ends is no reason for the server to let go of
-    /// a member.
+    /// Whoever asked does not wait any more. What was not written yet is taken back, and what was is undone if it is a `join`.
+    pub(crate) fn give_up_on(&mut self, id: u64) {
+        if self.queue.take_back(id) {
+            self.asked.remove(&id);
+        } else if let Some(asked) = self.asked.get_mut(&id) {
+            *asked = Asked::Nobody;
+        }
+    }
+
+    /// Leaves a room that nobody wants to be in any more. Nobody is told of it.
+    pub(crate) fn leave_quietly(&mut self, room: &RoomId) {
+        self.last_id += 1;
+        let leave: Outgoing<'_, ()> = Outgoing {
+            id: Some(self.last_id),
+            room: Some(room),
+            ..Outgoing::new(Name::Leave)
+        };
+        if let Ok(queued) = self.queued(&leave) {
+            self.queue.push_owed(queued);
+            self.asked.insert(self.last_id, Asked::Nobody);
+        }
+    }
+
+    /// Queues a `leave` for each room, before the client closes.
     pub(crate) fn leave_all(&mut self) {
         for room in self.rooms.ids() {
-            let leave: Outgoing<'_, ()> = Outgoing {
-                room: Some(&room),
-                ..Outgoing::new(Name::Leave)
-            };
-            // A queue that is full leaves the rest to the end of the window.
-            let _full = self.act(leave, false);
+            self.leave_quietly(&room);
         }
     }
 
@@ -207,8 +306,14 @@ impl Rules {
     }
 
     fn queued<T: Serialize + ?Sized>(&self, action: &Outgoing<'_, T>) -> Result<Queued, SendError> {
+        let frame = action.encode(self.format)?;
+        let limit = self.limits.as_ref().and_then(|limits| limits.message_bytes);
+        if let Some(limit) = limit.filter(|limit| frame.bytes.len() > *limit) {
+            let bytes = frame.bytes.len();
+            return Err(SendError::TooBig { bytes, limit });
+        }
         Ok(Queued {
-            frame: action.encode(self.format)?,
+            frame,
             id: action.id,
             is_bound: action.action.is_bound_to_its_session(),
         })
@@ -240,7 +345,7 @@ impl Rules {
 
     /// Whether everything that was queued is written.
     pub(crate) fn is_written(&self) -> bool {
-        self.phase != Phase::Online || self.queue.is_written()
+        self.phase == Phase::Online && self.queue.is_written()
     }
 
     /// When [`Rules::next_to_write`] and [`Rules::is_dead`] may have something new to say.
@@ -262,32 +367,65 @@ impl Rules {
     pub(crate) fn disconnected(&mut self, now: Duration, farewell: Farewell, random: f64) -> Next {
         self.phase = Phase::Offline;
         self.receipt.end();
-        match self.goodbye.take() {
+        self.missed = None;
+        self.backoff.lost(now);
+        let goodbye = self.goodbye.take();
+        if goodbye.is_some() || farewell.code.is_some() {
+            self.attempts.answered();
+        }
+        self.attempts.ended();
+        let code = match &goodbye {
+            Some(goodbye) => goodbye.farewell.code,
+            None => farewell.code,
+        };
+        if code == Some(CloseCode::DRAIN) {
+            self.backoff.forget_session();
+        }
+        let (farewell, error) = match goodbye {
             Some(Goodbye {
                 reconnect: Some(reconnect),
                 ..
-            }) => Next::ComeBack(Backoff::wished(reconnect, random)),
-            Some(Goodbye { farewell, .. }) => Next::StayAway(farewell),
-            None if farewell.code.is_none_or(CloseCode::comes_back) => {
-                Next::ComeBack(self.backoff.pause(now, random))
+            }) => return Next::ComeBack(Backoff::wished(reconnect, random)),
+            Some(Goodbye {
+                farewell, error, ..
+            }) => (farewell, error),
+            None if code.is_none_or(CloseCode::comes_back) => {
+                return Next::ComeBack(self.backoff.pause(now, random));
             }
-            None => Next::StayAway(farewell),
+            None => (farewell, None),
+        };
+        if code == Some(CloseCode::SUPERSEDED) && self.attempts.forgives() {
+            return Next::ComeBack(self.backoff.pause(now, random));
+        }
+        if code == Some(CloseCode::UNAUTHORIZED) {
+            let error = error.unwrap_or_else(|| CloseCode::UNAUTHORIZED.name().to_owned());
+            return self.unauthorized(Refusal::new(error, farewell.reason));
+        }
+        Next::StayAway(farewell)
+    }
+
+    /// The server refused the credential. Another one is asked for once.
+    pub(crate) fn unauthorized(&mut self, refusal: Refusal) -> Next {
+        self.attempts.answered();
+        let was_unauthorized = std::mem::replace(&mut self.was_unauthorized, true);
+        Next::Unauthorized {
+            refusal,
+            asks_again: self.can_ask_again && !was_unauthorized,
         }
     }
 
     /// The client ends: nobody will be answered any more.
     pub(crate) fn give_up(&mut self) {
         self.asked.clear();
-        self.session = None;
     }
 }
 
 /// The server did what it must not: the application is told, and the connection ends.
-pub(crate) fn violation(code: &'static str, what: String) -> Vec<Effect> {
+pub(crate) fn violation(code: &'static str, close_code: CloseCode, what: String) -> Vec<Effect> {
     let refusal = Refusal::new(code, what.clone());
     let told = Effect::Tell(Event::Error {
         refusal,
         room: None,
     });
-    vec![told, Effect::Break(CloseCode::PROTOCOL_ERROR, what)]
+    vec![told, Effect::Break(close_code, what)]
 }

@@ -55,6 +55,8 @@ struct World {
     read: Vec<u64>,
     lost_actions: usize,
     sessions_lost: usize,
+    /// The count at which the client will have caught up, until it says so.
+    behind: Option<u64>,
 }
 
 impl World {
@@ -81,6 +83,7 @@ impl World {
             read: Vec::new(),
             lost_actions: 0,
             sessions_lost: 0,
+            behind: None,
         };
         world.reconnect();
         let channel = ChannelName::from("c");
@@ -228,18 +231,18 @@ impl World {
         .unwrap();
         for effect in self.rules.receive(self.now, heard) {
             match effect {
+                Effect::Tell(Event::CaughtUp { .. }) => {
+                    let received = self.rules.resume().map(|(_, received)| received);
+                    assert_eq!(received, self.behind.take(), "it has caught up too early");
+                }
                 Effect::Tell(Event::Message { data, .. }) => self.told.push(data.as_u64().unwrap()),
                 Effect::Tell(Event::Publication { offset, data, .. }) => {
                     assert_eq!(data, Value::from(offset));
                     self.read.push(offset);
                 }
-                Effect::Tell(Event::Connected {
-                    lost_actions,
-                    reason,
-                    ..
-                }) => {
+                Effect::Tell(Event::Lost { lost_actions, .. }) => {
                     self.lost_actions += lost_actions;
-                    self.sessions_lost += usize::from(reason.is_some());
+                    self.sessions_lost += 1;
                 }
                 Effect::Tell(_) => {}
                 Effect::Answer(id, answer) => self.answers.entry(id).or_default().push(answer),
@@ -290,6 +293,7 @@ impl World {
         let token = self.session.to_string();
         let (received, format) = (self.processed, self.format);
         let sent = self.outbox.produced();
+        self.behind = resumed.then_some(sent);
         let limits = Config::default().limits;
         let welcome = Encoded::new(Formats::only(format), |w| {
             let welcome = event::Welcome {
@@ -363,6 +367,7 @@ proptest! {
         world.step(Step::Reconnect);
         world.settle();
         prop_assert_eq!(world.sessions_lost, 0);
+        prop_assert_eq!(world.behind, None, "it has never caught up");
         prop_assert_eq!(&world.done, &(0..world.made).collect::<Vec<_>>());
         prop_assert_eq!(&world.told, &(0..world.messages).collect::<Vec<_>>());
         prop_assert_eq!(&world.read, &(1..=world.offset).collect::<Vec<_>>());

@@ -67,6 +67,34 @@ impl ResendQueue {
         self.actions.push_front(action);
     }
 
+    /// Adds an action that is owed to the server, whatever the bounds say: there is one at most for each that was given up.
+    pub(crate) fn push_owed(&mut self, action: Queued) {
+        self.bytes += action.frame.bytes.len();
+        self.actions.push_back(action);
+    }
+
+    /// Takes an action out that was never written. False if it was, or if there is none.
+    pub(crate) fn take_back(&mut self, id: u64) -> bool {
+        let is_it = |action: &Queued| action.id == Some(id);
+        let Some(place) = self.actions.iter().skip(self.tried).position(is_it) else {
+            return false;
+        };
+        let taken = self.actions.remove(self.tried + place);
+        self.bytes -= taken.map_or(0, |action| action.frame.bytes.len());
+        true
+    }
+
+    /// Takes out what is longer than the server takes. Only for a queue just renewed.
+    pub(crate) fn take_too_long(&mut self, most: usize) -> Vec<Queued> {
+        debug_assert_eq!(self.tried, 0);
+        let actions = std::mem::take(&mut self.actions);
+        let is_too_long = |action: &Queued| action.frame.bytes.len() > most;
+        let (long, fitting): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_too_long);
+        self.bytes = fitting.iter().map(|action| action.frame.bytes.len()).sum();
+        self.actions = fitting.into();
+        long
+    }
+
     /// The next action to write on this connection.
     pub(crate) fn next(&mut self) -> Option<RawData> {
         let action = self.actions.get(self.written)?;
@@ -208,6 +236,22 @@ mod tests {
             "it alone would never fit"
         );
         assert_eq!(queue.push(action(6)), Err(SendError::Full));
+    }
+
+    #[test]
+    fn only_what_was_never_written_is_taken_back() {
+        let mut queue = ResendQueue::new(100, 1000);
+        for n in 0..4 {
+            let id = Some(n);
+            queue.push(Queued { id, ..action(n) }).unwrap();
+        }
+        queue.next();
+        queue.rewind();
+        assert!(!queue.take_back(0), "an earlier connection had it");
+        assert!(queue.take_back(2) && !queue.take_back(2));
+        assert_eq!(frames(&mut queue), [0, 1, 3]);
+        assert_eq!(queue.acknowledge(3), Ok(()));
+        assert_eq!((queue.len(), queue.bytes), (0, 0));
     }
 
     #[test]

@@ -49,29 +49,43 @@ pub(crate) enum Patched {
 
 /// The rooms of this session.
 #[derive(Debug, Default)]
-pub(crate) struct Rooms(BTreeMap<RoomId, Membership>);
+pub(crate) struct Rooms {
+    joined: BTreeMap<RoomId, Membership>,
+    /// Those that the server ended because it goes away: they are lost with the session, and not at their end.
+    shut: Vec<RoomId>,
+}
+
+/// The reason of a `left` with which a server that goes away ends its rooms.
+const SHUTDOWN: &str = "shutdown";
 
 impl Rooms {
     pub(crate) fn joined(&mut self, room: RoomId, member: MemberId) {
-        let state = None;
-        self.0.insert(room, Membership { member, state });
+        // A room that a welcome listed may be said to be joined once more, by what is replayed.
+        if self.member(&room) != Some(member) {
+            let state = None;
+            self.joined.insert(room, Membership { member, state });
+        }
     }
 
-    pub(crate) fn left(&mut self, room: &RoomId) {
-        self.0.remove(room);
+    pub(crate) fn left(&mut self, room: &RoomId, reason: &str) {
+        if self.joined.remove(room).is_some() && reason == SHUTDOWN {
+            self.shut.push(room.clone());
+        }
     }
 
     pub(crate) fn member(&self, room: &RoomId) -> Option<MemberId> {
-        self.0.get(room).map(|membership| membership.member)
+        self.joined.get(room).map(|membership| membership.member)
     }
 
     pub(crate) fn ids(&self) -> Vec<RoomId> {
-        self.0.keys().cloned().collect()
+        self.joined.keys().cloned().collect()
     }
 
-    /// A new session is in no room.
-    pub(crate) fn renew(&mut self) -> Vec<RoomId> {
-        std::mem::take(&mut self.0).into_keys().collect()
+    /// A new session is in no room. The rooms that were lost with the one before: first those from which it had been shut out
+    /// already, then those that it was still in.
+    pub(crate) fn renew(&mut self) -> (Vec<RoomId>, Vec<RoomId>) {
+        let joined = std::mem::take(&mut self.joined).into_keys().collect();
+        (std::mem::take(&mut self.shut), joined)
     }
 
     /// The whole state of a room.
@@ -83,7 +97,7 @@ impl Rooms {
         keys: Keys,
     ) -> Arc<Value> {
         let data = Arc::new(data);
-        if let Some(membership) = self.0.get_mut(room) {
+        if let Some(membership) = self.joined.get_mut(room) {
             membership.state = Some(State {
                 tick,
                 data: data.clone(),
@@ -97,7 +111,7 @@ impl Rooms {
     /// What changed since the patch's base.
     pub(crate) fn patch(&mut self, patch: &Patch) -> Patched {
         // Whoever has joined gets a whole state first.
-        let state = self.0.get_mut(&patch.room);
+        let state = self.joined.get_mut(&patch.room);
         let Some(state) = state.and_then(|membership| membership.state.as_mut()) else {
             return Patched::Nothing;
         };
@@ -113,7 +127,7 @@ impl Rooms {
 
     /// The server has been asked for a whole state.
     pub(crate) fn asked(&mut self, room: &RoomId) {
-        let membership = self.0.get_mut(room);
+        let membership = self.joined.get_mut(room);
         if let Some(state) = membership.and_then(|membership| membership.state.as_mut()) {
             state.standing = Standing::Asked;
         }
@@ -242,7 +256,12 @@ mod tests {
         let mut rooms = Rooms::default();
         rooms.joined("a".into(), MemberId(3));
         assert_eq!(rooms.member(&"a".into()), Some(MemberId(3)));
-        assert_eq!(rooms.renew(), ["a".into()]);
+        for (room, reason) in [("b", "kicked"), ("c", "shutdown")] {
+            rooms.joined(room.into(), MemberId(1));
+            rooms.left(&room.into(), reason);
+        }
+        assert_eq!(rooms.renew(), (vec!["c".into()], vec!["a".into()]));
         assert_eq!(rooms.member(&"a".into()), None);
+        assert_eq!(rooms.renew(), (vec![], vec![]));
     }
 }

@@ -147,7 +147,7 @@ fn a_lost_session_fails_what_was_tried_and_keeps_what_was_not() {
     let effects = come_back(&mut rules, json!({"reason": "expired"}));
     let expired = Effect::Answer(tried, Err(CallError::SessionLost(ResumeFailure::Expired)));
     assert!(
-        effects.contains(&expired) && effects.len() == 2,
+        effects.contains(&expired) && effects.len() == 3,
         "{effects:?}"
     );
     assert_eq!(
@@ -200,14 +200,13 @@ fn rooms_end_with_their_session_and_what_was_meant_for_them() {
     );
     let effects = come_back(&mut rules, json!({"reason": "unknown"}));
     let told = told(&effects);
-    assert!(matches!(
-        told[0],
-        Event::Connected {
-            lost_actions: 1,
-            ..
-        }
-    ));
-    assert!(matches!(told[1], Event::Left { reason, .. } if reason == "session_lost"));
+    let lost = Event::Lost {
+        reason: ResumeFailure::Unknown,
+        rooms: vec!["r".into()],
+        lost_actions: 1,
+    };
+    assert_eq!(told[1], &lost);
+    assert!(matches!(told[2], Event::Left { reason, .. } if reason == "session_lost"));
     assert!(written(&mut rules).is_empty());
     assert_eq!(
         to_room(&mut rules, "r", Name::Send),
@@ -346,8 +345,8 @@ fn a_state_gone_astray_is_asked_for_once_and_set_right() {
     hear(&mut rules, patch(10));
     let effects = come_back(&mut rules, json!({"reason": "expired"}));
     assert!(matches!(
-        told(&effects)[0],
-        Event::Connected {
+        told(&effects)[1],
+        Event::Lost {
             lost_actions: 0,
             ..
         }

@@ -48,7 +48,10 @@ fn a_cut_in_the_middle_costs_nothing() {
             arena.send_raw("n", &2).unwrap();
 
             let mut peer = network.peer(format).await;
-            let path = format!("/ws?format={}&resume=token&received=4 ", format.name());
+            let path = format!(
+                "/ws?format={}&resume=token&attempt=1&received=4 ",
+                format.name()
+            );
             assert!(peer.request.contains(&path), "{}", peer.request);
             peer.welcome(json!({"resumed": true, "received": 1, "resume": "token2"}))
                 .await;
@@ -83,7 +86,7 @@ fn a_cut_in_the_middle_costs_nothing() {
         drop(peer);
         let peer = network.peer(format).await;
         assert!(
-            peer.request.contains("resume=token2&received=6 "),
+            peer.request.contains("resume=token2&attempt=2&received=6 "),
             "{}",
             peer.request
         );
@@ -285,6 +288,9 @@ fn a_lost_session_begins_anew_and_channels_go_on() {
                 ..
             })
         ));
+        assert!(
+            matches!(client.next().await, Some(Event::Lost { rooms, .. }) if rooms == [arena.id().clone()])
+        );
         assert!(
             matches!(client.next().await, Some(Event::Left { room, .. }) if room == *arena.id())
         );

@@ -110,6 +110,9 @@ fn a_server_that_is_away_is_tried_again_and_one_that_refuses_is_not() {
         assert!(start.elapsed() >= Duration::from_secs(60));
         let body = r#"{"code":"unauthorized","message":"who are you?"}"#;
         refuse(end, &format!("HTTP/1.1 401 No\r\n\r\n{body}")).await;
+        assert!(
+            matches!(client.next().await, Some(Event::Unauthorized { refusal }) if refusal.code() == "unauthorized")
+        );
         let Some(Event::Closed { code: None, reason }) = client.next().await else {
             panic!()
         };
@@ -134,7 +137,11 @@ fn closing_says_what_is_queued_and_answers_nobody() {
                 matches!(&close, Some(ws::Frame::Close(Some(reason))) if reason.code == ws::CloseCode::Normal),
                 "{close:?}"
             );
-            peer.frames.send(ws::Message::Close(None)).await.unwrap();
+            let answer = ws::CloseCode::Normal.into();
+            peer.frames
+                .send(ws::Message::Close(Some(answer)))
+                .await
+                .unwrap();
         };
         let closing = async {
             tokio::task::yield_now().await;
@@ -158,6 +165,7 @@ fn closing_waits_for_no_dead_server_and_for_no_connection() {
         let start = Instant::now();
         client.close().await;
         assert_eq!(start.elapsed(), Duration::from_secs(2));
+        network.accept().await;
 
         let (client, peer) = network.open(Options::default()).await;
         drop(peer);
@@ -167,7 +175,139 @@ fn closing_waits_for_no_dead_server_and_for_no_connection() {
         ));
         let start = Instant::now();
         client.close().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(2));
+        assert_eq!(client.next().await, None);
+    });
+}
+
+/// Waits for a request to end the session, and answers it as a server does.
+async fn end_requested(network: &mut Network, format: Format) -> String {
+    let mut peer = network.peer(format).await;
+    peer.close(1000).await;
+    peer.request
+}
+
+#[test]
+fn a_client_without_a_connection_ends_its_session_on_a_new_one() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, peer) = network.open(Options::default().format(format)).await;
+        drop(peer);
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Disconnected { .. })
+        ));
+        let start = Instant::now();
+        let ((), request) = tokio::join!(client.close(), end_requested(&mut network, format));
         assert_eq!(start.elapsed(), Duration::ZERO);
+        let path = format!(
+            "/ws?format={}&resume=token&attempt=1&end=true ",
+            format.name()
+        );
+        assert!(request.contains(&path), "{request}");
+    });
+}
+
+#[test]
+fn a_client_that_cannot_reach_the_server_ends_its_session_in_the_background() {
+    paused(async {
+        let mut network = Network::new();
+        let (client, peer) = network.open(Options::default()).await;
+        drop(peer);
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Disconnected { .. })
+        ));
+        client.close().await;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(15) {
+            drop(network.accept().await);
+        }
+        let request = end_requested(&mut network, Format::Json).await;
+        assert!(request.contains("&end=true "), "{request}");
+        let more = timeout(Duration::from_secs(3600), network.accept()).await;
+        assert!(more.is_err(), "it was told");
+    });
+}
+
+#[test]
+fn a_session_whose_window_has_ended_need_not_be_ended() {
+    paused(async {
+        let mut network = Network::new();
+        let (client, peer) = network.open(Options::default()).await;
+        drop(peer);
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Disconnected { .. })
+        ));
+        drop(client);
+        let (start, mut last) = (Instant::now(), Duration::ZERO);
+        while let Ok(dialed) = timeout(Duration::from_secs(3600), network.accept()).await {
+            drop(dialed);
+            last = start.elapsed();
+        }
+        let window = Duration::from_secs(25)..Duration::from_secs(30);
+        assert!(window.contains(&last), "{last:?}");
+    });
+}
+
+#[test]
+fn a_close_that_the_server_does_not_confirm_is_said_again() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let cutting = async {
+            assert!(matches!(peer.frame().await, Some(ws::Frame::Close(_))));
+            drop(peer);
+            end_requested(&mut network, format).await
+        };
+        let ((), request) = tokio::join!(client.close(), cutting);
+        assert!(request.contains("&end=true "), "{request}");
+    });
+}
+
+#[test]
+fn a_client_that_is_closed_while_it_connects_leaves_no_session_behind() {
+    paused(async {
+        let mut network = Network::new();
+        let connecting = network.connect(Options::default());
+        let (given_up, end) = tokio::join!(
+            timeout(Duration::from_secs(1), connecting),
+            network.accept()
+        );
+        assert!(given_up.is_err());
+        let (end, control) = end;
+        network.dial(end, control);
+        let mut peer = network.peer(Format::Json).await;
+        peer.welcome(json!({})).await;
+        assert!(
+            matches!(peer.frame().await, Some(ws::Frame::Close(Some(reason))) if reason.code == ws::CloseCode::Normal)
+        );
+    });
+}
+
+#[test]
+fn a_client_that_is_closed_while_it_comes_back_sends_what_waits_first() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let arena = join(&client, &mut peer).await;
+        drop(peer);
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Disconnected { .. })
+        ));
+        arena.send_raw("last", &1).unwrap();
+        let mut peer = network.peer(format).await;
+        let serving = async {
+            tokio::task::yield_now().await;
+            peer.welcome(json!({"resumed": true, "received": 1})).await;
+            assert_eq!(peer.action().await["type"], "last");
+            assert_eq!(peer.action().await["action"], "leave");
+            let close = peer.frame().await;
+            assert!(matches!(close, Some(ws::Frame::Close(_))), "{close:?}");
+        };
+        tokio::join!(client.close(), serving);
     });
 }
 
@@ -184,7 +324,9 @@ fn the_last_handle_closes_the_client() {
         );
         drop(arena);
         assert_eq!(peer.action().await["action"], "leave");
-        assert!(matches!(peer.frame().await, Some(ws::Frame::Close(_))));
+        assert!(
+            matches!(peer.frame().await, Some(ws::Frame::Close(Some(reason))) if reason.code == ws::CloseCode::Normal)
+        );
     });
 }
 

@@ -4,3 +4,4 @@ mod delivery;
 mod ends;
 mod peer;
 mod requests;
+mod returning;

@@ -1,7 +1,9 @@
 //! What is asked and answered.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::peer::{Network, in_both, paused, refuse};
 use crate::client::{CallError, ConnectError, Event, JoinedRoom, Options, SendError};
@@ -312,5 +314,140 @@ fn types_stand_for_names() {
         assert_eq!(event.message::<Jump>(), None);
         assert_eq!(event.message(), Some(TopScores { limit: 5 }));
         assert_eq!(client.next().await.unwrap().message(), Some(Jump));
+    });
+}
+
+#[test]
+fn a_message_that_the_server_would_not_take_is_refused_here() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let connecting = network.connect(Options::default().format(format));
+        let welcoming = async {
+            let mut peer = network.peer(format).await;
+            let limits = json!({"message_bytes": 200, "nesting": 32, "rate": {"per_second": 60, "burst": 120}});
+            peer.welcome(json!({"limits": limits})).await;
+            peer
+        };
+        let (client, mut peer) = tokio::join!(connecting, welcoming);
+        let client = client.unwrap();
+        let limits = client.limits().unwrap();
+        assert_eq!(
+            (limits.message_bytes, limits.nesting),
+            (Some(200), Some(32))
+        );
+        assert_eq!((limits.rooms, limits.rate.unwrap().burst), (None, 120));
+        let arena = join(&client, &mut peer).await;
+        let long = "x".repeat(200);
+        let error = arena.send_raw("say", &long).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                SendError::TooBig {
+                    bytes: 201..,
+                    limit: 200
+                }
+            ),
+            "{error}"
+        );
+        let error = client.call_raw::<_, ()>("say", &long).await.unwrap_err();
+        assert!(matches!(
+            error,
+            CallError::NotSent(SendError::TooBig { .. })
+        ));
+        arena.send_raw("say", &"x".repeat(100)).unwrap();
+        assert_eq!(peer.action().await["type"], "say");
+    });
+}
+
+#[test]
+fn what_a_new_server_would_not_take_is_not_sent_to_it() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, peer) = network.open(Options::default().format(format)).await;
+        drop(peer);
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Disconnected { .. })
+        ));
+        let long = "x".repeat(200);
+        let serving = async {
+            let mut peer = network.peer(format).await;
+            peer.welcome(json!({"reason": "unknown", "limits": {"message_bytes": 200}}))
+                .await;
+            assert_eq!(peer.action().await["data"], 1);
+            peer
+        };
+        let (long, _, _peer) = tokio::join!(
+            client.call_raw::<_, ()>("say", &long),
+            timeout(Duration::from_secs(60), client.call_raw::<_, ()>("say", &1)),
+            serving
+        );
+        assert!(matches!(
+            long,
+            Err(CallError::NotSent(SendError::TooBig { .. }))
+        ));
+    });
+}
+
+#[test]
+fn a_request_that_is_given_up_before_it_was_sent_is_not_sent() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, peer) = network.open(Options::default().format(format)).await;
+        drop(peer);
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Disconnected { .. })
+        ));
+        let second = Duration::from_secs(1);
+        let given_up = client.call_raw::<_, ()>("first", &0);
+        let (given_up, _) = tokio::join!(timeout(second, given_up), network.accept());
+        assert!(given_up.is_err());
+        assert_eq!(client.unacknowledged(), 0);
+        let calling = client.call_raw::<_, ()>("second", &0);
+        let serving = async {
+            let mut peer = network.peer(format).await;
+            peer.welcome(json!({"resumed": true})).await;
+            let action = peer.action().await;
+            assert_eq!(action["type"], "second");
+            peer.send(json!({"event": "reply", "id": action["id"]}))
+                .await;
+        };
+        assert_eq!(tokio::join!(calling, serving).0, Ok(()));
+    });
+}
+
+#[test]
+fn nobody_stays_in_a_room_that_nobody_waits_for() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        let options = json!({});
+        let (given_up, join) = tokio::join!(
+            timeout(Duration::from_secs(1), client.join("arena", &options)),
+            peer.action()
+        );
+        assert!(given_up.is_err());
+        peer.send(json!({"event": "joined", "id": join["id"], "room": "r1", "kind": "arena", "member": 1}))
+            .await;
+        let leave = peer.action().await;
+        assert_eq!(
+            (&leave["action"], &leave["room"]),
+            (&json!("leave"), &json!("r1"))
+        );
+        peer.send(json!({"event": "left", "id": leave["id"], "room": "r1", "reason": "left"}))
+            .await;
+        // A refusal of what nobody waits for is nobody's business, either.
+        let (given_up, call) = tokio::join!(
+            timeout(Duration::from_secs(1), client.call_raw::<_, ()>("ask", &0)),
+            peer.action()
+        );
+        assert!(given_up.is_err());
+        peer.send(json!({"event": "error", "id": call["id"], "code": "no", "message": "m"}))
+            .await;
+        peer.send(json!({"event": "signal", "room": "r2", "type": "end"}))
+            .await;
+        assert!(matches!(client.next().await, Some(Event::Signal { .. })));
+        assert!(client.room(&"r1".into()).is_none());
     });
 }
