@@ -1,10 +1,11 @@
 //! `courtside-bench-server`: what `courtside-load` puts its load on.
 //!
 //! A room kind `bench` (`say` broadcasts, `echo` replies), a room kind `ticking`, a channel `bench` that clients may publish
-//! to, and the calls `echo` and `ticks`.
+//! to, and the calls `echo` and `ticks`. For `courtside-prove`, a room kind `counting`, and channels with full histories.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "it is a program for a terminal")]
 
+mod counting;
 mod talking;
 mod ticking;
 
@@ -12,8 +13,10 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer};
 use clap::Parser;
+use courtside::PublishError;
 use courtside::prelude::*;
 
+use counting::Counting;
 use talking::{Bench, echo};
 use ticking::{Lateness, Ticking, Ticks};
 use tikv_jemallocator::Jemalloc;
@@ -39,6 +42,22 @@ struct Cli {
     /// only one.
     #[arg(long)]
     room_threads: Option<usize>,
+    /// How many channels `history/0`, `history/1` and so on begin with a full history, of 100 publications each.
+    #[arg(long, default_value_t = 0)]
+    histories: usize,
+    /// Bytes of each of those publications.
+    #[arg(long, default_value_t = 70)]
+    publication_bytes: usize,
+}
+
+/// Fills the channels, so that they are full when the first client comes.
+async fn fill(server: &Server, cli: &Cli) -> Result<(), PublishError> {
+    let text = "x".repeat(cli.publication_bytes);
+    for n in 0..cli.histories * 100 {
+        let channel = format!("history/{}", n / 100);
+        server.publish(channel, &text).await?;
+    }
+    Ok(())
 }
 
 async fn ticks(call: Call<Option<()>>) -> Result<Ticks, Refusal> {
@@ -58,14 +77,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .config(config)
         .room::<Bench>()
         .room::<Ticking>()
+        .room::<Counting>()
         .channel(
             "bench",
             ChannelConfig::default().history(16).client_publish(true),
         )
+        .channel("history/*", ChannelConfig::default())
         .handle("echo", echo)
         .handle("ticks", ticks)
         .data(Lateness::new())
         .build()?;
+    fill(&server, &cli).await?;
     println!(
         "listening on {} as process {}",
         listener.local_addr()?,

@@ -1,0 +1,127 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use courtside::Format;
+
+/// Long proofs that no session is lost which could be kept: real processes, real networks that fail, and clients of both
+/// libraries that count everything in both directions.
+#[derive(Debug, Parser)]
+#[command(name = "courtside-prove", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// A server that is stopped (SIGSTOP) for a while, as a virtual machine that pauses.
+    Freeze(FreezeArgs),
+    /// A network that is away for a while.
+    Outage(OutageArgs),
+    /// Many subscriptions to channels with full histories at once, and after a restart.
+    Histories(HistoriesArgs),
+    /// The clients of one run; the other commands start it.
+    #[command(hide = true)]
+    Players(PlayersArgs),
+}
+
+/// Whose clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Library {
+    Rust,
+    /// In Node, with the bundle that the server serves.
+    Typescript,
+}
+
+/// How the server runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Way {
+    Lean,
+    Mounted,
+}
+
+/// What the network does while it is away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Fault {
+    /// Connections are reset, and new ones at once as well.
+    Refuse,
+    /// Nothing arrives, and nobody is told; what was sent meanwhile arrives late.
+    Swallow,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FreezeArgs {
+    /// For how long, in seconds.
+    #[arg(long, value_delimiter = ',', default_value = "20,30,45,60")]
+    pub(crate) secs: Vec<u64>,
+    #[arg(long, default_value_t = 60)]
+    pub(crate) clients: usize,
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "rust,typescript"
+    )]
+    pub(crate) library: Vec<Library>,
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "lean,mounted"
+    )]
+    pub(crate) way: Vec<Way>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutageArgs {
+    /// For how long, in seconds.
+    #[arg(long, value_delimiter = ',', default_value = "5,15,20,25")]
+    pub(crate) secs: Vec<u64>,
+    #[arg(long, default_value_t = 200)]
+    pub(crate) clients: usize,
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "rust,typescript"
+    )]
+    pub(crate) library: Vec<Library>,
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "refuse,swallow"
+    )]
+    pub(crate) fault: Vec<Fault>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoriesArgs {
+    /// How many clients resubscribe after the restart.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) clients: usize,
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "rust,typescript"
+    )]
+    pub(crate) library: Vec<Library>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlayersArgs {
+    /// The server's WebSocket.
+    #[arg(long)]
+    pub(crate) url: String,
+    #[arg(long)]
+    pub(crate) clients: usize,
+    /// How many channels with histories each subscribes to, all at once. None: each joins the room that counts.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) channels: usize,
+}
+
+/// Half of the clients speak each format.
+pub(crate) fn format(n: usize) -> Format {
+    Format::ALL[n % 2]
+}

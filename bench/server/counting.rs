@@ -1,0 +1,110 @@
+//! A room that counts: it numbers what it says, and checks the numbers of what each member says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use courtside::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// How often the room says its next number.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// The next number of the room.
+#[derive(Serialize, Message)]
+struct Beat {
+    n: u64,
+}
+
+/// The next number of a member.
+#[derive(Deserialize, Message)]
+struct Count {
+    n: u64,
+}
+
+/// Asks what has arrived.
+#[derive(Deserialize, Message)]
+#[message(reply = Tallied)]
+struct Tally;
+
+#[derive(Serialize)]
+struct Tallied {
+    /// How many numbers have come.
+    counted: u64,
+    /// How many of them were not the one after the one before.
+    faults: u64,
+    /// The room's own last number.
+    beat: u64,
+}
+
+#[derive(Default)]
+struct Seen {
+    counted: u64,
+    next: u64,
+    faults: u64,
+}
+
+/// The room.
+#[derive(Default)]
+pub(crate) struct Counting {
+    beat: u64,
+    members: BTreeMap<MemberId, Seen>,
+}
+
+impl Room for Counting {
+    type Options = ();
+
+    fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        ctx.every(BEAT, |room, ctx| {
+            room.beat += 1;
+            ctx.broadcast(&Beat { n: room.beat });
+        });
+        Ok(Self::default())
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default()
+            .capacity(2_000)
+            .empty_grace(Duration::ZERO)
+    }
+
+    fn handlers(handlers: &mut Handlers<Self>) {
+        handlers.on::<Count>().on::<Tally>();
+    }
+
+    fn left(&mut self, client: &Client, _: LeaveReason, _: &mut RoomContext<Self>) {
+        self.members.remove(&client.member());
+    }
+}
+
+impl Handle<Count> for Counting {
+    fn handle(
+        &mut self,
+        client: &Client,
+        count: Count,
+        _: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        let seen = self.members.entry(client.member()).or_default();
+        seen.counted += 1;
+        seen.faults += u64::from(count.n != seen.next);
+        seen.next = count.n + 1;
+        Ok(())
+    }
+}
+
+impl Handle<Tally> for Counting {
+    fn handle(
+        &mut self,
+        client: &Client,
+        _: Tally,
+        _: &mut RoomContext<Self>,
+    ) -> Result<Tallied, Refusal> {
+        let Seen {
+            counted, faults, ..
+        } = *self.members.entry(client.member()).or_default();
+        Ok(Tallied {
+            counted,
+            faults,
+            beat: self.beat,
+        })
+    }
+}
