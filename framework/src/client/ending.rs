@@ -38,12 +38,7 @@ pub(crate) async fn end(shared: &Shared, dialer: &Dialer, link: Option<Link>) {
 /// Nothing is handed on any more.
 async fn say_goodbye(shared: &Shared, mut link: Link) -> bool {
     let saying = async {
-        let mut has_left = false;
         loop {
-            if !has_left && shared.rules(Rules::is_online) {
-                shared.rules_mut(Rules::leave_all);
-                has_left = true;
-            }
             shared.rules_mut(|rules| write(rules, &mut link, shared.now()));
             if link.is_flushed() && shared.rules(Rules::is_written) {
                 link.close(CloseCode::NORMAL, "");

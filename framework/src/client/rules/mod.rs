@@ -285,13 +285,6 @@ impl Rules {
         }
     }
 
-    /// Queues a `leave` for each room, before the client closes.
-    pub(crate) fn leave_all(&mut self) {
-        for room in self.rooms.ids() {
-            self.leave_quietly(&room);
-        }
-    }
-
     /// Asks for a room's whole state, as this client's is not right any more.
     fn ask_for_state(&mut self, room: &RoomId) {
         let sync: Outgoing<'_, ()> = Outgoing {

@@ -77,10 +77,6 @@ impl Rooms {
         self.joined.get(room).map(|membership| membership.member)
     }
 
-    pub(crate) fn ids(&self) -> Vec<RoomId> {
-        self.joined.keys().cloned().collect()
-    }
-
     /// A new session is in no room. The rooms that were lost with the one before: first those from which it had been shut out
     /// already, then those that it was still in.
     pub(crate) fn renew(&mut self) -> (Vec<RoomId>, Vec<RoomId>) {

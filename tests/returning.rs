@@ -1,0 +1,191 @@
+//! The Rust client and a whole server: how it comes back, and how it goes for good.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use courtside::client::{Client, Event, JoinedRoom, Options};
+use courtside::prelude::*;
+use courtside::testing::{CableControl, Direction, TestServer};
+use courtside::{Format, RoomId};
+use courtside_tests::scene::Scene;
+use courtside_tests::wire_tools::{Desk, both, calm, quiet};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+async fn scene(format: Format) -> Scene {
+    Scene::of(Server::builder().config(calm()).room::<Desk>(), 2, format).await
+}
+
+/// A network whose connections can be taken hold of.
+#[derive(Clone, Default)]
+struct Network {
+    cables: Rc<RefCell<Vec<CableControl>>>,
+    is_down: Rc<Cell<bool>>,
+}
+
+impl Network {
+    async fn client(&self, server: &TestServer, format: Format) -> Client {
+        let network = self.clone();
+        let plug = move |cable: CableControl| {
+            if network.is_down.get() {
+                cable.stall(Direction::ToServer);
+            }
+            network.cables.borrow_mut().push(cable);
+        };
+        let options = Options::default().format(format).seed(1);
+        server.client_with(options, plug).await.unwrap()
+    }
+
+    fn last(&self) -> CableControl {
+        self.cables.borrow().last().unwrap().clone()
+    }
+
+    /// Loses the connection, and swallows all that come.
+    fn fails(&self) {
+        self.is_down.set(true);
+        self.last().cut();
+    }
+
+    /// New connections are as good as ever. What was swallowed stays so.
+    fn is_back(&self) {
+        self.is_down.set(false);
+    }
+}
+
+async fn join(client: &Client, room: &str) -> JoinedRoom {
+    let room = RoomId::from(room);
+    client.join_room(&room, &json!(null)).await.unwrap()
+}
+
+async fn until(client: &Client, is_it: impl Fn(&Event) -> bool) -> Event {
+    loop {
+        let event = client.next().await.unwrap();
+        if is_it(&event) {
+            return event;
+        }
+    }
+}
+
+async fn lost(client: &Client) {
+    until(client, |event| matches!(event, Event::Disconnected { .. })).await;
+}
+
+#[test]
+fn a_client_is_not_thrown_out_by_its_own_attempt() {
+    both(async |format| {
+        let scene = scene(format).await;
+        let network = Network::default();
+        let client = network.client(&scene.server, format).await;
+        join(&client, &scene.room).await;
+        network.fails();
+        lost(&client).await;
+        // Three attempts that the network swallows, and one that it does not.
+        while network.cables.borrow().len() < 4 {
+            quiet().await;
+        }
+        network.is_back();
+        let back = until(&client, |event| matches!(event, Event::Connected { .. })).await;
+        assert!(matches!(back, Event::Connected { resumed: true, .. }));
+        // Now they arrive, one after the other.
+        for cable in network.cables.take() {
+            cable.release(Direction::ToServer);
+            quiet().await;
+        }
+        let closed = until(&client, |event| {
+            matches!(event, Event::Closed { .. } | Event::Disconnected { .. })
+        });
+        let closed = timeout(Duration::from_secs(60), closed).await;
+        assert!(closed.is_err(), "{closed:?}");
+        assert!(client.is_connected());
+    });
+}
+
+#[test]
+fn a_client_that_closes_while_it_joins_leaves_nobody_behind() {
+    both(async |format| {
+        let scene = scene(format).await;
+        let client = Network::default().client(&scene.server, format).await;
+        let (joining, room) = (client.clone(), scene.room.clone());
+        let joining = tokio::task::spawn_local(async move {
+            let room = RoomId::from(room.as_str());
+            joining.join_room(&room, &json!(null)).await.map(drop)
+        });
+        tokio::task::yield_now().await;
+        client.close().await;
+        let _answered_or_not = joining.await.unwrap();
+        quiet().await;
+        let lines = scene.log.take();
+        assert!(!lines.iter().any(|l| l.starts_with("dropped")), "{lines:?}");
+        assert_eq!(scene.server.server().sessions(), 2);
+    });
+}
+
+#[test]
+fn a_client_that_closes_without_a_network_frees_its_seat_when_there_is_one() {
+    both(async |format| {
+        let scene = scene(format).await;
+        let network = Network::default();
+        let client = network.client(&scene.server, format).await;
+        let member = join(&client, &scene.room).await.member();
+        network.fails();
+        lost(&client).await;
+        scene.log.take();
+        client.close().await;
+        assert_eq!(client.next().await, None);
+        sleep(Duration::from_secs(10)).await;
+        assert!(scene.log.take().is_empty(), "nobody can know");
+        network.is_back();
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(scene.log.take(), [format!("left {member} left")]);
+        assert_eq!(scene.server.server().sessions(), 2);
+    });
+}
+
+#[test]
+fn a_client_that_is_dropped_is_gone() {
+    both(async |format| {
+        let scene = scene(format).await;
+        let network = Network::default();
+        let client = network.client(&scene.server, format).await;
+        let member = join(&client, &scene.room).await.member();
+        scene.log.take();
+        drop(client);
+        quiet().await;
+        assert_eq!(scene.log.take(), [format!("left {member} left")]);
+        assert_eq!(scene.server.server().sessions(), 2);
+    });
+}
+
+#[test]
+fn what_a_client_missed_comes_before_it_has_caught_up() {
+    both(async |format| {
+        let mut scene = scene(format).await;
+        let network = Network::default();
+        let client = network.client(&scene.server, format).await;
+        join(&client, &scene.room).await;
+        network.fails();
+        lost(&client).await;
+        for n in 0..3 {
+            let tell = json!({"what": "tell", "n": n});
+            scene.a.tell(&scene.room, tell).await;
+        }
+        network.is_back();
+        until(&client, |event| matches!(event, Event::Connected { .. })).await;
+        let mut numbers = Vec::new();
+        let missed = loop {
+            match client.next().await.unwrap() {
+                Event::Message { data, .. } => numbers.push(data["n"].clone()),
+                Event::CaughtUp { missed } => break missed,
+                _ => {}
+            }
+        };
+        assert!(numbers.ends_with(&[json!(0), json!(1), json!(2)]));
+        assert_eq!(missed, numbers.len() as u64);
+        let tell = json!({"what": "tell", "n": 3});
+        scene.a.tell(&scene.room, tell).await;
+        let new = until(&client, |event| matches!(event, Event::Message { .. })).await;
+        assert_eq!(new.data().unwrap()["n"], 3);
+    });
+}
