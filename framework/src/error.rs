@@ -32,8 +32,24 @@ impl Refusal {
         }
     }
 
-    /// A fault on the server's side; what it was stands in the log, not in the message.
-    pub(crate) fn internal() -> Self {
+    /// A fault on the server's side: a database that does not answer, a file that is not there. The cause is logged, and the client
+    /// is told `internal` and nothing of it.
+    ///
+    /// ```
+    /// use courtside::Refusal;
+    ///
+    /// fn motto() -> Result<String, Refusal> {
+    ///     std::fs::read_to_string("/no/such/file").map_err(Refusal::internal)
+    /// }
+    /// assert_eq!(motto().unwrap_err().code(), "internal");
+    /// ```
+    pub fn internal(error: impl fmt::Display) -> Self {
+        tracing::error!(%error, "something was refused because of a fault on the server's side");
+        Self::failed()
+    }
+
+    /// As [`internal`](Self::internal), where the log has the cause already.
+    pub(crate) fn failed() -> Self {
         Self::new("internal", "the server failed to do this; its log says why")
     }
 

@@ -236,7 +236,7 @@ pub(crate) fn encode_reply<T: Serialize>(
 
 fn not_encoded(name: &str, error: &CodecError) -> Refusal {
     tracing::error!(message = name, %error, "a reply cannot be encoded");
-    Refusal::internal()
+    Refusal::failed()
 }
 
 /// A value of the application's.

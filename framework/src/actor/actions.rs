@@ -225,14 +225,14 @@ impl SessionActor {
         let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler(caller, data)));
         let answer = begun.unwrap_or_else(|_| {
             tracing::error!(call = name, "a handler panicked");
-            Err(Refusal::internal())
+            Err(Refusal::failed())
         })?;
         let (hub, session, format) = (self.hub.clone(), self.id, self.pipe.format());
         actix_rt::spawn(async move {
             let outcome = AssertUnwindSafe(answer).catch_unwind().await;
             let outcome = outcome.unwrap_or_else(|_| {
                 tracing::error!(call = name, "a handler panicked");
-                Err(Refusal::internal())
+                Err(Refusal::failed())
             });
             let frame = match (&outcome, id) {
                 (Ok(data), Some(id)) => {
@@ -241,7 +241,7 @@ impl SessionActor {
                     reply.or_else(|error| {
                         tracing::error!(call = name, %error, "a reply cannot be encoded");
                         Encoded::new(Formats::only(format), |w| {
-                            event::error(w, Some(id), None, &Refusal::internal())
+                            event::error(w, Some(id), None, &Refusal::failed())
                         })
                     })
                 }

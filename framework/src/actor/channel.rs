@@ -96,7 +96,7 @@ impl ChannelShard {
             let epoch = format!("{:x}", uuid::Uuid::new_v4().as_u64_pair().0);
             self.channels.begin(name, offer, epoch, charge);
         }
-        self.channels.get_mut(name).ok_or_else(Refusal::internal)
+        self.channels.get_mut(name).ok_or_else(Refusal::failed)
     }
 
     /// Counts one more channel that exists only by a pattern; if there are as many as there may be, one of this shard goes that
@@ -139,7 +139,7 @@ impl ChannelShard {
             .channel(name, subscription.offer, accounts)
             .and_then(|channel| {
                 let frame = channel.subscribed(&subscription, now);
-                Ok((channel, frame.ok_or_else(Refusal::internal)?))
+                Ok((channel, frame.ok_or_else(Refusal::failed)?))
             });
         let (session, channel) = (receiver.session, name.clone());
         let mut hub = receiver.hub.clone();

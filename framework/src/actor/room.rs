@@ -197,7 +197,7 @@ impl<R: Room> Actor for RoomActor<R> {
             }
             Err(panic) => {
                 self.log_panic(&*panic);
-                self.refused = Some(Refusal::internal());
+                self.refused = Some(Refusal::failed());
                 self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
             }
         }
@@ -255,7 +255,7 @@ impl<R: Room> RoomActor<R> {
         let outcome = catch_unwind(AssertUnwindSafe(|| act(core)));
         let outcome = outcome.map_err(|panic| {
             self.crash(&*panic);
-            Refusal::internal()
+            Refusal::failed()
         });
         self.carry_out(ctx);
         outcome
@@ -654,7 +654,7 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                     .and_then(|left| left);
                 left.inspect_err(|refusal| {
                     // After a panic of the `left` hook the member is out, and was told so.
-                    if *refusal != Refusal::internal() {
+                    if *refusal != Refusal::failed() {
                         self.refuse(&from, id, refusal);
                     }
                 })

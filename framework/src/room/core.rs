@@ -217,7 +217,7 @@ impl<R: Room> RoomCore<R> {
         let frame = Encoded::new(Formats::only(client.format), |w| {
             event::joined(w, id, &room, &kind, member)
         })
-        .map_err(|_| Declined::Refused(Refusal::internal()))?;
+        .map_err(|_| Declined::Refused(Refusal::failed()))?;
         let session = client.session;
         let before = self.before();
         self.ctx.effects.push(Effect::Enter {

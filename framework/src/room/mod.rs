@@ -103,7 +103,10 @@ pub trait Room: Sized + 'static {
     }
 
     /// A client has joined; it is told `joined` before anything that this hook sends.
-    /// A refusal reaches it as an `error` instead, and what the hook has sent is not sent. Default: everybody is welcome.
+    /// A refusal reaches it as an `error` instead, and everything that the hook has done with its context is taken back: messages,
+    /// publications, timers, jobs, kicks, the lock, the privacy, the metadata and [`RoomContext::dispose`]. What it has changed in
+    /// the room's own fields is not, and [`left`](Self::left) is not called: check first, and change then.
+    /// Default: everybody is welcome.
     fn joined(
         &mut self,
         client: &Client,

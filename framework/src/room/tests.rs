@@ -225,3 +225,94 @@ fn what_one_member_does_leads_to_no_look_at_the_others() {
         "a sync looks at all, once for each pass"
     );
 }
+
+/// What a refused join is to leave behind: nothing.
+#[derive(Default)]
+struct Picky {
+    runs: Vec<&'static str>,
+    kept: Option<TimerId>,
+}
+
+impl Room for Picky {
+    type Options = bool;
+
+    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        ctx.set_metadata(&"before");
+        let kept = ctx.after(SECOND, |room, _| room.runs.push("kept"));
+        Ok(Self {
+            runs: Vec::new(),
+            kept: Some(kept),
+        })
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default().jobs(1).empty_grace(5 * SECOND)
+    }
+
+    fn joined(
+        &mut self,
+        _: &Client,
+        is_welcome: bool,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        if is_welcome {
+            return Ok(());
+        }
+        ctx.after(SECOND, |room, _| room.runs.push("set and refused"));
+        ctx.every(SECOND, |room, _| room.runs.push("set and refused"));
+        assert!(ctx.cancel(self.kept.unwrap()));
+        ctx.lock();
+        ctx.set_private(true);
+        ctx.set_metadata(&"after");
+        ctx.broadcast(&Note);
+        ctx.publish("news", &1);
+        ctx.spawn(async {}, |room, (), _| room.runs.push("a job"))?;
+        for member in ctx.members() {
+            ctx.kick(member, "for no reason");
+        }
+        ctx.dispose();
+        Err(Refusal::new("no", "not you"))
+    }
+
+    fn left(&mut self, _: &Client, _: LeaveReason, _: &mut RoomContext<Self>) {
+        self.runs.push("left");
+    }
+}
+
+#[test]
+fn a_refused_join_is_taken_back_whole() {
+    let mut core = core::<Picky>();
+    // Nobody who was refused keeps an empty room from its end.
+    core.advance(3 * SECOND);
+    core.room.runs.clear();
+    let kept = core.ctx.after(SECOND, |room, _| room.runs.push("kept"));
+    core.room.kept = Some(kept);
+    core.take_effects();
+    for _ in 0..2 {
+        core.join(entrant(), false).unwrap_err();
+        assert_eq!(names(&core.take_effects()), [""; 0]);
+    }
+    assert_eq!(core.next_due(), Some(4 * SECOND));
+    core.advance(4 * SECOND);
+    assert_eq!(core.room.runs, ["kept"]);
+    core.room.kept = Some(core.ctx.after(SECOND, |_, _| {}));
+    core.join(entrant(), true).unwrap();
+    core.join(entrant(), false).unwrap_err();
+    core.advance(6 * SECOND);
+    assert_eq!(core.room.runs, ["kept"]);
+    assert_eq!(core.ctx.members().len(), 1);
+    let listing = core.listing();
+    assert_eq!(listing.metadata, "before");
+    assert!(!listing.is_locked && !listing.is_private && !core.is_over());
+    core.join(entrant(), true).unwrap();
+}
+
+#[test]
+fn a_refused_join_does_not_begin_the_grace_anew() {
+    let mut core = core::<Picky>();
+    core.advance(4 * SECOND);
+    core.room.kept = Some(core.ctx.after(SECOND, |_, _| {}));
+    core.join(entrant(), false).unwrap_err();
+    core.advance(5 * SECOND);
+    assert!(core.is_over());
+}

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::room::client::Claims;
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::{Beginning, Effect, Job, Target};
 use crate::room::core::{Declined, Entrant, RoomCore};
+use crate::session::outbox::Delivery;
 use crate::sync::merge::apply;
 use crate::time::after;
 use crate::wire::codec::{Format, decode};
@@ -27,8 +29,11 @@ use crate::wire::frame::{Encoded, payload};
 /// What a server only logs, or tells the client, fails the test here: the harness panics if the state cannot be sent, if a message
 /// or publication cannot be encoded, and if the room's configuration cannot work.
 ///
-/// Nothing runs by itself: time passes in [`advance`](Self::advance), jobs in [`run_jobs`](Self::run_jobs). So a test is a plain
-/// function that gives the same result each time.
+/// Members receive what clients of a server would that read at once. One whose connection is [lost](Self::lose) receives nothing:
+/// messages wait until it is [back](Self::resume), signals and states do not.
+///
+/// Nothing runs by itself: time passes in [`advance`](Self::advance), jobs in [`run_jobs`](Self::run_jobs) or
+/// [`settle`](Self::settle). So a test is a plain function that gives the same result each time.
 ///
 /// ```
 /// use courtside::prelude::*;
@@ -69,6 +74,8 @@ pub struct RoomHarness<R: Room> {
     now: Duration,
     /// Those whom the room's frames would reach.
     present: BTreeMap<SessionId, MemberId>,
+    /// What waits for those whose connection is lost, by member.
+    away: HashMap<MemberId, Vec<Encoded>>,
     received: HashMap<MemberId, Vec<Value>>,
     /// The state as each member has it.
     states: HashMap<MemberId, Value>,
@@ -118,6 +125,7 @@ impl<R: Room> RoomHarness<R> {
             core,
             now: Duration::ZERO,
             present: BTreeMap::new(),
+            away: HashMap::new(),
             received: HashMap::new(),
             states: HashMap::new(),
             publications: Vec::new(),
@@ -168,13 +176,19 @@ impl<R: Room> RoomHarness<R> {
         outcome
     }
 
-    /// A member's connection is lost.
+    /// A member's connection is lost. What it is sent from now on waits or is dropped.
     pub fn lose(&mut self, member: MemberId) {
+        if self.core.ctx.member(member).is_some() {
+            self.away.entry(member).or_default();
+        }
         self.with_session(member, |core, session| core.dropped(session));
     }
 
-    /// A member whose connection was lost is back.
+    /// A member whose connection was lost is back. It receives what has waited for it, also if it is no member any more.
     pub fn resume(&mut self, member: MemberId) {
+        for frame in self.away.remove(&member).unwrap_or_default() {
+            self.note(member, &frame);
+        }
         self.with_session(member, |core, session| core.resumed(session));
     }
 
@@ -184,6 +198,16 @@ impl<R: Room> RoomHarness<R> {
             // A member that is there can always leave.
             let _left = core.leave(session, LeaveReason::Left, None);
         });
+    }
+
+    /// A member whose connection was lost did not come back in time. What has waited for it is gone.
+    pub fn expire(&mut self, member: MemberId) {
+        self.with_session(member, |core, session| {
+            // A member that is there can always go.
+            let _left = core.leave(session, LeaveReason::Expired, None);
+        });
+        // No client is there to hear of it.
+        self.away.remove(&member);
     }
 
     /// The server goes away, and the room with it.
@@ -219,6 +243,9 @@ impl<R: Room> RoomHarness<R> {
     }
 
     /// Polls each async job once, and runs what follows those that are done. Returns how many were.
+    ///
+    /// It needs no runtime, and so fits jobs that wait for what the test itself does. Those that wait for a timer, a socket or
+    /// another thread, such as `actix_web::web::block`, need [`settle`](Self::settle).
     pub fn run_jobs(&mut self) -> usize {
         let mut done = 0;
         let mut cx = Context::from_waker(Waker::noop());
@@ -231,6 +258,50 @@ impl<R: Room> RoomHarness<R> {
                 }
                 Poll::Pending => self.jobs.push(job),
             }
+        }
+        done
+    }
+
+    /// Runs the async jobs until none is left, with those that they lead to, and what follows them. Returns how many there were.
+    /// The room's own time stands still meanwhile.
+    ///
+    /// It needs a runtime, such as that of [`run`](super::run), on whose clock jobs that wait take no time:
+    ///
+    /// ```
+    /// # use courtside::prelude::*;
+    /// # struct Saving { saved: bool }
+    /// # impl Room for Saving {
+    /// #     type Options = ();
+    /// #     fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+    /// #         ctx.spawn(actix_web::web::block(|| ()), |room: &mut Self, _, _| room.saved = true)?;
+    /// #         Ok(Self { saved: false })
+    /// #     }
+    /// # }
+    /// use courtside::testing::{RoomHarness, run};
+    ///
+    /// run(async {
+    ///     let mut room = RoomHarness::<Saving>::new(()).unwrap();
+    ///     room.settle().await;
+    ///     assert!(room.room().saved);
+    /// });
+    /// ```
+    pub async fn settle(&mut self) -> usize {
+        let mut done = 0;
+        while !self.jobs.is_empty() {
+            let jobs = &mut self.jobs;
+            let next = poll_fn(|cx| {
+                for n in 0..jobs.len() {
+                    if let Poll::Ready(then) = jobs[n].as_mut().poll(cx) {
+                        drop(jobs.remove(n));
+                        return Poll::Ready(then);
+                    }
+                }
+                Poll::Pending
+            });
+            let then = next.await;
+            done += 1;
+            self.core.finish_job(then);
+            self.collect();
         }
         done
     }
@@ -309,14 +380,18 @@ impl<R: Room> RoomHarness<R> {
                     frame,
                 } => {
                     self.present.insert(session, member);
-                    self.note(member, &frame);
+                    self.deliver(member, &frame, &Delivery::Sequenced);
                 }
                 Effect::Exit { client, frame } => {
                     if self.present.remove(&client.session).is_some() {
-                        self.note(client.member, &frame);
+                        self.deliver(client.member, &frame, &Delivery::Sequenced);
                     }
                 }
-                Effect::Send { to, frame, .. } => {
+                Effect::Send {
+                    to,
+                    frame,
+                    delivery,
+                } => {
                     let reached: Vec<MemberId> = match to {
                         Target::Only(only) => {
                             self.present.get(&only).into_iter().copied().collect()
@@ -328,7 +403,7 @@ impl<R: Room> RoomHarness<R> {
                         }
                     };
                     for member in reached {
-                        self.note(member, &frame);
+                        self.deliver(member, &frame, &delivery);
                     }
                 }
                 Effect::Publish { channel, data } => {
@@ -339,6 +414,15 @@ impl<R: Room> RoomHarness<R> {
                 Effect::Spawn(job) => self.jobs.push(job),
                 Effect::Relist => {}
             }
+        }
+    }
+
+    /// Brings a frame to a member, as a session's outbox does: what is counted waits for who is away, and nothing else does.
+    fn deliver(&mut self, member: MemberId, frame: &Encoded, delivery: &Delivery) {
+        match self.away.get_mut(&member) {
+            Some(waiting) if *delivery == Delivery::Sequenced => waiting.push(frame.clone()),
+            Some(_) => {}
+            None => self.note(member, frame),
         }
     }
 

@@ -252,3 +252,44 @@ impl Room for Nobodys {
 fn a_configuration_that_cannot_work_fails_the_test() {
     let _room = RoomHarness::<Nobodys>::new(());
 }
+
+/// A room that saves on another thread when it ends, and then waits for a moment.
+#[derive(Default)]
+struct Saving(Vec<&'static str>);
+
+impl Room for Saving {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
+    }
+
+    fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
+        assert_eq!(reason, DisposeReason::Shutdown);
+        ctx.spawn(actix_web::web::block(|| "saved"), |room, saved, ctx| {
+            room.0.push(saved.unwrap());
+            let hour = tokio::time::sleep(Duration::from_secs(3600));
+            ctx.spawn(hour, |room, (), ctx| {
+                room.0.push("an hour later");
+                ctx.publish("news", &"saved");
+            })
+            .unwrap();
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn jobs_of_all_kinds_run_until_none_is_left() {
+    crate::testing::run(async {
+        let mut room = RoomHarness::<Saving>::new(()).unwrap();
+        let ann = room.join(()).unwrap();
+        room.shut_down();
+        assert_eq!(room.left(ann).as_deref(), Some("shutdown"));
+        assert!(room.is_over());
+        assert_eq!(room.settle().await, 2);
+        assert_eq!(room.room().0, ["saved", "an hour later"]);
+        assert_eq!(room.published(), [("news".to_owned(), "saved".into())]);
+        assert_eq!(room.settle().await, 0);
+    });
+}
