@@ -153,6 +153,7 @@ export class Rooms {
 
   private find(action: Join): Room | undefined {
     for (const room of this.restored) {
+      if (room.leaving) continue;
       if ('room' in action ? room.id === action.room : room.kind === action.kind && action.mode !== 'create') return room;
     }
     return undefined;
