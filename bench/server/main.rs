@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer};
 use clap::Parser;
-use courtside::PublishError;
 use courtside::prelude::*;
+use courtside::{PublishError, Quota};
 
 use counting::Counting;
 use talking::{Bench, echo};
@@ -73,6 +73,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = courtside::listen(&cli.bind)?;
     let mut config = Config::default();
     config.room_threads = cli.room_threads.unwrap_or(config.room_threads);
+    // All of the load comes from one address.
+    config.limits.address_creations.rooms = Quota::UNBOUNDED;
+    config.limits.address_creations.channels = Quota::UNBOUNDED;
     let server = Server::builder()
         .config(config)
         .room::<Bench>()

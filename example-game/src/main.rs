@@ -7,13 +7,12 @@ use std::process::ExitCode;
 
 use actix_web::web;
 use clap::Parser;
-use courtside::Quota;
 use courtside::prelude::*;
 use example_game::arena::Arena;
 use example_game::leaderboard::{Leaderboard, Row};
 use example_game::messages::Top;
 use example_game::pages;
-use example_game::settings::{CAPACITY, Settings};
+use example_game::settings::{CAPACITY, Settings, config};
 
 /// A real-time arena in the browser: bots until friends come.
 #[derive(Debug, Parser)]
@@ -80,16 +79,6 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     };
     server.run(listener, "/ws", configure).await?;
     Ok(())
-}
-
-/// Each arena steps and has bots, whether or not somebody plays there: their number is what the server has to carry.
-fn config() -> Config {
-    let mut config = Config::default();
-    config.limits.rooms_in_all = 200;
-    // A player is in one arena at a time, and opens a new one now and then.
-    config.limits.session_creations.rooms = Quota::new(8, 1, 4);
-    config.limits.address_creations.rooms = Quota::new(100, 4, 32);
-    config
 }
 
 async fn top(call: Call<Top>) -> Result<Vec<Row>, Refusal> {

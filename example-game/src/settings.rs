@@ -1,7 +1,21 @@
 //! What whoever runs the server decides for all its arenas.
 
+use courtside::{Config, Quota};
+
 /// The most members of an arena, players and spectators together, and so also the most ships.
 pub const CAPACITY: usize = 12;
+
+/// The bounds of a server of arenas. Each arena steps and has bots, whether or not somebody plays there: how many there are is what
+/// the server has to carry.
+#[must_use]
+pub fn config() -> Config {
+    let mut config = Config::default();
+    config.limits.rooms_in_all = 200;
+    // A player is in one arena at a time, and opens a new one now and then.
+    config.limits.session_creations.rooms = Quota::new(8, 1, 4);
+    config.limits.address_creations.rooms = Quota::new(100, 4, 32);
+    config
+}
 
 /// Read by every arena when it is opened.
 #[derive(Clone, Copy, Debug)]
@@ -21,5 +35,42 @@ impl Default for Settings {
             round_seconds: 90.0,
             rest_seconds: 8.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use courtside::JoinMode;
+    use courtside::client::Options;
+    use courtside::prelude::*;
+    use courtside::testing::{TestServer, run};
+
+    use super::*;
+    use crate::arena::Arena;
+    use crate::leaderboard::Leaderboard;
+
+    #[test]
+    fn a_few_connections_cannot_make_the_server_carry_thousands_of_arenas() {
+        run(async {
+            let builder = Server::builder()
+                .config(config())
+                .room::<Arena>()
+                .data(Settings::default())
+                .data(Leaderboard::default());
+            let server = TestServer::start(builder, 1).await.expect("a server");
+            let mut opened = 0;
+            for _ in 0..8 {
+                let client = server.client(Options::default()).await.expect("a client");
+                for _ in 0..50 {
+                    let join = client.join_with("arena", JoinMode::Create, &());
+                    if let Ok(room) = join.await {
+                        opened += 1;
+                        room.leave().await.expect("an answer");
+                    }
+                }
+            }
+            assert!(opened >= 8, "honest players are let in");
+            assert!(opened <= 40, "{opened} arenas were opened");
+        });
     }
 }

@@ -405,6 +405,20 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_that_lets_nothing_begin_is_refused() {
+        for quota in [
+            Quota::new(0, 1, 1),
+            Quota::new(1, 0, 1),
+            Quota::new(1, 1, 0),
+        ] {
+            let mut config = Config::default();
+            config.limits.address_creations.channels = quota;
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains("Quota"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_replay_that_ends_before_the_window_is_refused() {
         let config = Config {
             window: Duration::from_secs(600),

@@ -91,8 +91,8 @@ impl<A: Clone> Directory<A> {
             let name: Arc<str> = name.into();
             let kind = Kind {
                 name: name.clone(),
+                open: Index::new(terms.match_on.len()),
                 terms,
-                open: Index::new(),
                 public: BTreeSet::new(),
             };
             (name, kind)
@@ -216,14 +216,11 @@ impl<A: Clone> Directory<A> {
         wish: &Fields,
         refused_by: &[RoomId],
     ) -> Option<A> {
-        let rooms = &self.rooms;
-        let fields_of = |id: &RoomId| rooms.get(id).map(|entry| &entry.fields);
-        let open = &mut self.kinds.get_mut(kind)?.open;
-        let id = open
-            .fitting(wish, fields_of)
-            .find(|id| !refused_by.contains(id))
-            .cloned();
-        self.seat_by_id(&id?)
+        let id = {
+            let mut fitting = self.kinds.get(kind)?.open.fitting(wish);
+            fitting.find(|id| !refused_by.contains(id))?.clone()
+        };
+        self.seat_by_id(&id)
     }
 
     /// Gives a seat back.

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::error::Refusal;
 use crate::wire::codec::RawData;
 
-/// How many fields a kind may be matched on. The directory may keep one index for each set of them: 64.
-pub(crate) const MOST_FIELDS: usize = 6;
+/// How many fields a kind may be matched on. Each set of them has a shelf of its own in the index: 16.
+pub(crate) const MOST_FIELDS: usize = 4;
 
 /// How long a value may be that a client names, as JSON. It is compared, kept and hashed for each room.
 const LONGEST: usize = 256;
@@ -61,15 +61,15 @@ impl Fields {
     }
 
     /// Which fields have a value: one bit for each.
-    pub(crate) fn named(&self) -> u8 {
+    pub(crate) fn named(&self) -> usize {
         let bits = self.0.iter().take(MOST_FIELDS).enumerate();
         bits.fold(0, |named, (n, field)| {
-            named | (u8::from(field.is_some()) << n)
+            named | (usize::from(field.is_some()) << n)
         })
     }
 
     /// The values of these fields; `None` if one of them has none.
-    pub(crate) fn values(&self, named: u8) -> Option<Vec<Box<str>>> {
+    pub(crate) fn values(&self, named: usize) -> Option<Vec<Box<str>>> {
         (0..MOST_FIELDS)
             .filter(|n| named & (1 << n) != 0)
             .map(|n| self.0.get(n).cloned().flatten())

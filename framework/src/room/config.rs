@@ -86,7 +86,7 @@ impl RoomConfig {
     }
 
     /// Which fields of a client's options must equal the room's metadata or, where that does not have the field, the options
-    /// that the room was created with. Default: none, any room of the kind fits. Six at most.
+    /// that the room was created with. Default: none, any room of the kind fits. Four at most.
     ///
     /// A field that is null is absent, and a client that does not name a field does not mind. A value may be 256 bytes long, as
     /// JSON; a `join` with a longer one is answered with the error `bad_payload`.
@@ -119,7 +119,7 @@ impl RoomConfig {
             ),
             (
                 self.match_on.len() > MOST_FIELDS,
-                "`match_on` names more than six fields",
+                "`match_on` names more than four fields",
             ),
         ];
         match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
@@ -243,6 +243,25 @@ mod tests {
     }
 
     struct BigArena;
+
+    #[test]
+    fn what_no_client_could_be_matched_by_is_refused() {
+        let config = RoomConfig::default().capacity(50);
+        assert_eq!(config.matched_up_to(), 50);
+        assert_eq!(config.clone().matched(2).matched_up_to(), 2);
+        assert_eq!(config.clone().matched(99).matched_up_to(), 50);
+        assert!(config.clone().matched(0).check().is_err());
+        let fields = ["a", "b", "c", "d", "e"];
+        assert!(config.clone().match_on(fields).check().is_err());
+        assert_eq!(
+            config
+                .matched(2)
+                .match_on(fields[..4].iter().copied())
+                .check()
+                .err(),
+            None
+        );
+    }
 
     #[test]
     fn a_kind_is_named_after_its_type() {
