@@ -18,6 +18,8 @@ use courtside_tests::{Faults, Relay};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+#[path = "limits/crowd.rs"]
+mod crowd;
 #[path = "limits/garbage.rs"]
 mod garbage;
 #[path = "limits/rate.rs"]

@@ -22,8 +22,14 @@ use tokio::time::{Instant, sleep, timeout};
 
 #[path = "process/child.rs"]
 mod child;
+#[path = "process/exit.rs"]
+mod exit;
 #[path = "process/flood.rs"]
 mod flood;
+#[path = "process/log.rs"]
+mod log;
+#[path = "process/others.rs"]
+mod others;
 
 use child::{Census, PATIENCE, Served, Setting, Stream};
 

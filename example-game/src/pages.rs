@@ -59,6 +59,9 @@ pub fn configure(app: &mut web::ServiceConfig) {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::Method;
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
@@ -81,6 +84,23 @@ mod tests {
                 !foreign.contains("http://") && !foreign.contains("https://"),
                 "{path}"
             );
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_page_answers_to_head_as_to_get() {
+        let app = actix_web::App::new().configure(configure);
+        let app = actix_web::test::init_service(app).await;
+        for (path, kind, _) in FILES {
+            for method in [Method::GET, Method::HEAD] {
+                let request = TestRequest::with_uri(path).method(method.clone());
+                let answer = actix_web::test::call_service(&app, request.to_request()).await;
+                assert_eq!(answer.status(), 200, "{method} {path}");
+                assert_eq!(
+                    answer.headers().get(CONTENT_TYPE).map(|k| k == kind),
+                    Some(true)
+                );
+            }
         }
     }
 }

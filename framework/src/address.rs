@@ -21,6 +21,27 @@ impl ClientAddress {
         })
     }
 
+    /// Whether it is an address of the internet, and not one of a machine's or a network's own.
+    pub(crate) fn is_public(self) -> bool {
+        match self.0 {
+            IpAddr::V4(address) => {
+                let [first, second, ..] = address.octets();
+                let is_shared = first == 100 && second & 0xc0 == 64;
+                !(address.is_private()
+                    || address.is_loopback()
+                    || address.is_link_local()
+                    || address.is_unspecified()
+                    || is_shared)
+            }
+            // A /64 of which the loopback address is one is nobody else's.
+            IpAddr::V6(address) => {
+                !(address.is_unspecified()
+                    || address.is_unique_local()
+                    || address.is_unicast_link_local())
+            }
+        }
+    }
+
     /// The address; of IPv6, the first of its neighbours.
     #[must_use]
     pub fn ip(self) -> IpAddr {
@@ -56,7 +77,11 @@ impl TrustedProxies {
         network.is_some()
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.holds(address))
     }
 
@@ -168,6 +193,29 @@ mod tests {
             client(trusted, "::ffff:10.0.0.2", &["203.0.113.9"]),
             "203.0.113.9"
         );
+    }
+
+    #[test]
+    fn an_address_that_may_be_a_proxys_is_not_of_the_internet() {
+        let is_public = |text: &str| ClientAddress::new(text.parse().unwrap()).is_public();
+        for own in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "100.127.0.1",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(!is_public(own), "{own}");
+        }
+        for public in ["203.0.113.9", "100.128.0.1", "172.32.0.1", "2001:db8::1"] {
+            assert!(is_public(public), "{public}");
+        }
     }
 
     #[test]

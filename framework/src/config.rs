@@ -115,10 +115,26 @@ pub struct Limits {
     /// Default: 20,000 per server.
     /// The next one is refused before the upgrade, with 503 and `Retry-After`.
     pub connections: usize,
+    /// Connections of one address (of IPv6: of one /64), as far as that is known: see
+    /// [`trust_proxy`](crate::ServerBuilder::trust_proxy).
+    /// Default: 2,000.
+    /// The next one is refused before the upgrade, with 429 and `Retry-After`. Addresses that are not of the internet are not
+    /// counted unless a proxy is trusted, since they may be a proxy's.
+    pub connections_per_address: usize,
     /// Sessions in all, those included whose connection is lost and whose window has not ended.
     /// Default: 40,000.
-    /// A connection that would need another is closed with 1013, try again later.
+    /// When it is met, the session makes room that has been without a connection for longest and holds nothing: no room, no
+    /// subscription, nothing to send. If there is none, a connection that would need another is closed with 1013, try again
+    /// later.
     pub sessions: usize,
+    /// Sessions that began from one address, counted as its connections are.
+    /// Default: 4,000.
+    /// When it is met, one of that address makes room, or the connection is closed, as with `sessions`.
+    pub sessions_per_address: usize,
+    /// Sessions of one subject, as [`Claims::subject`](crate::Claims::subject) names it.
+    /// Default: 100.
+    /// When it is met, one of that subject makes room, or the connection is closed, as with `sessions`.
+    pub sessions_per_subject: usize,
     /// Bytes of one message, all its fragments together.
     /// Default: 64 KiB.
     /// A longer one closes the connection with 1009 as soon as its header says so.
@@ -276,7 +292,10 @@ impl Default for Config {
             },
             limits: Limits {
                 connections: 20_000,
+                connections_per_address: 2_000,
                 sessions: 40_000,
+                sessions_per_address: 4_000,
+                sessions_per_subject: 100,
                 message_bytes: 64 << 10,
                 nesting: 32,
                 rooms: 16,

@@ -88,6 +88,10 @@ pub enum BuildError {
     BadPattern(String),
     /// A trusted proxy is neither an address nor a network.
     BadProxy(String),
+    /// An allowed origin is none.
+    BadOrigin(String),
+    /// One of the server's own hosts is none.
+    BadHost(String),
     /// A limit or a time has a value that no server could run with.
     BadConfig(&'static str),
     /// A kind of room has a [`RoomConfig`](crate::RoomConfig) that no room could run with: the kind, and what is wrong.
@@ -118,6 +122,14 @@ impl fmt::Display for BuildError {
             Self::BadProxy(proxy) => write!(
                 f,
                 "`{proxy}` is no proxy's address: an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"
+            ),
+            Self::BadOrigin(origin) => write!(
+                f,
+                "`{origin}` is no origin: a scheme and a host such as `https://example.org`, or `*`"
+            ),
+            Self::BadHost(host) => write!(
+                f,
+                "`{host}` is no host: a name or an address, with or without a port, such as `example.org:8443`"
             ),
             Self::BadConfig(what) => write!(f, "the configuration cannot work: {what}"),
             Self::BadRoomConfig(kind, what) => {

@@ -5,9 +5,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actix_web::{App, HttpServer};
+use courtside::ListenOptions;
 use courtside::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
+
+use super::others;
 
 /// Longer than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,6 +19,23 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const INTERVAL: &str = "COURTSIDE_TEST_INTERVAL_MS";
 const TIMEOUT: &str = "COURTSIDE_TEST_TIMEOUT_MS";
 const DRAIN: &str = "COURTSIDE_TEST_DRAIN_MS";
+const WAY: &str = "COURTSIDE_TEST_WAY";
+const PORT: &str = "COURTSIDE_TEST_PORT";
+
+/// How the child serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// `Server::run`.
+    Lean,
+    /// In an `HttpServer`, by `Server::serve`.
+    Served,
+    /// In an `HttpServer` that handles signals by itself.
+    Mounted,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 3] = [Self::Lean, Self::Served, Self::Mounted];
+}
 
 /// How the child's server differs from the defaults.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +45,9 @@ pub(crate) struct Setting {
     /// Of the heartbeat.
     pub(crate) timeout: Duration,
     pub(crate) drain: Duration,
+    pub(crate) way: Way,
+    /// Shared with others that share it; zero for any.
+    pub(crate) port: u16,
 }
 
 impl Default for Setting {
@@ -32,6 +56,8 @@ impl Default for Setting {
             interval: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             drain: Duration::from_secs(10),
+            way: Way::Lean,
+            port: 0,
         }
     }
 }
@@ -155,11 +181,36 @@ fn serve() {
             .channel("updates", ChannelConfig::default().history(0))
             .handle("census", census)
             .handle("stream", stream)
+            .authenticate(async |_, credential| match credential {
+                Some("guess") => Err(Refusal::new("no_ticket", "buy one")),
+                _ => Ok(Claims::default()),
+            })
             .build()
             .unwrap();
-        let listener = courtside::listen("127.0.0.1:0").unwrap();
+        let port = std::env::var(PORT).expect("the settings of a child");
+        let options = ListenOptions::default().reuse_port(true);
+        let listener = courtside::listen_with(&format!("127.0.0.1:{port}"), options).unwrap();
         eprintln!("listening on {}", listener.local_addr().unwrap());
-        server.run(listener, "/ws", |_| {}).await.unwrap();
+        let way = std::env::var(WAY).expect("the settings of a child");
+        if way == format!("{:?}", Way::Lean) {
+            return server.run(listener, "/ws", others::routes).await.unwrap();
+        }
+        let mounted = server.clone();
+        let http = HttpServer::new(move || {
+            App::new()
+                .configure(mounted.routes("/ws"))
+                .configure(others::routes)
+        })
+        .on_connect(courtside::watch_socket)
+        .client_disconnect_timeout(Duration::ZERO)
+        .workers(2);
+        if way == format!("{:?}", Way::Served) {
+            let http = http.shutdown_timeout(1).disable_signals();
+            let http = http.listen(listener).unwrap().run();
+            server.serve(http).await.unwrap();
+        } else {
+            http.listen(listener).unwrap().run().await.unwrap();
+        }
     });
 }
 
@@ -169,7 +220,7 @@ static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// A running child. It is killed with the test.
 #[derive(Debug)]
 pub(crate) struct Served {
-    _turn: tokio::sync::MutexGuard<'static, ()>,
+    _turn: Option<tokio::sync::MutexGuard<'static, ()>>,
     child: Child,
     pub(crate) address: String,
     log: Arc<Mutex<Vec<String>>>,
@@ -187,12 +238,24 @@ impl Served {
     /// Starts a child, and waits until it listens.
     pub(crate) async fn start(setting: Setting) -> Self {
         let turn = TURN.lock().await;
+        Self::spawn(setting, Some(turn)).await
+    }
+
+    /// Starts a second child, on the same port.
+    pub(crate) async fn beside(&self, setting: Setting) -> Self {
+        let port = self.address.rsplit(':').next().unwrap().parse().unwrap();
+        Self::spawn(Setting { port, ..setting }, None).await
+    }
+
+    async fn spawn(setting: Setting, turn: Option<tokio::sync::MutexGuard<'static, ()>>) -> Self {
         let program = std::env::current_exe().unwrap();
         let mut child = Command::new(program)
             .args(["--exact", "child::serve", "--nocapture"])
             .env(INTERVAL, setting.interval.as_millis().to_string())
             .env(TIMEOUT, setting.timeout.as_millis().to_string())
             .env(DRAIN, setting.drain.as_millis().to_string())
+            .env(WAY, format!("{:?}", setting.way))
+            .env(PORT, setting.port.to_string())
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -236,6 +299,12 @@ impl Served {
         };
         let found = timeout(PATIENCE, search).await;
         found.unwrap_or_else(|_| panic!("no `{part}` in {:#?}", self.log.lock().unwrap()))
+    }
+
+    /// How many lines of the log have this in them, so far.
+    pub(crate) fn lines(&self, part: &str) -> usize {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|line| line.contains(part)).count()
     }
 
     /// Sends a signal, by its name.

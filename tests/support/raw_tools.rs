@@ -207,20 +207,34 @@ impl Peer {
         query: &str,
         headers: &[(&str, &str)],
     ) -> Self {
+        let query = format!("?format={}{query}", format.name());
+        let mut peer = Self::open_to_anything(server, format, &query, headers).await;
+        peer.welcome = peer.event().await;
+        assert_eq!(peer.welcome["event"], "welcome");
+        peer
+    }
+
+    /// Connects, and leaves to the test what comes. Events are expected in this format.
+    ///
+    /// # Panics
+    ///
+    /// If the handshake is refused.
+    pub async fn open_to_anything(
+        server: &TestServer,
+        format: Format,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Self {
         let (io, control) = server.connect();
-        let path = format!("/ws?format={}{query}", format.name());
-        let raw = soon(RawClient::open(io, &path, headers)).await;
-        let mut peer = Self {
+        let raw = soon(RawClient::open(io, &format!("/ws{query}"), headers)).await;
+        Self {
             raw: raw.expect("the handshake"),
             control,
             welcome: Value::Null,
             format,
             counted: 0,
             asked: 1000,
-        };
-        peer.welcome = peer.event().await;
-        assert_eq!(peer.welcome["event"], "welcome");
-        peer
+        }
     }
 
     /// Comes back to the session of `self`, which has received `received` sequenced events.

@@ -27,7 +27,8 @@ fn a_client_is_where_a_trusted_proxy_says_and_no_other() {
             ("x-forwarded-for", "10.0.0.7"),
         ];
         let server = TestServer::start(mirror(), 1).await.unwrap();
-        assert_eq!(whence(&server, &forwarded).await, "127.0.0.1");
+        // It may be a proxy of which nothing was said, and then it stands for everybody.
+        assert_eq!(whence(&server, &forwarded).await, "nowhere");
         let trusting = mirror().trust_proxy("127.0.0.1").trust_proxy("10.0.0.0/8");
         let server = TestServer::start(trusting, 1).await.unwrap();
         assert_eq!(whence(&server, &forwarded).await, "203.0.113.9");

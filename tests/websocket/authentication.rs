@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
-use courtside::{Claims, Config, ServerBuilder};
-use courtside_tests::raw_tools::{Answer, Request, soon};
+use courtside::{Claims, Config, Format, ServerBuilder};
+use courtside_tests::raw_tools::{Answer, Peer, Request, soon};
 use courtside_tests::wire_tools::quiet;
 use tokio::sync::Semaphore;
 
@@ -52,17 +52,30 @@ fn a_credential_that_is_not_good_is_refused_in_the_applications_words() {
             _ => Err(Refusal::new("no_ticket", "buy one")),
         });
         let server = TestServer::start(builder, 1).await.unwrap();
-        for request in [
-            Request::new("/ws"),
-            Request::new("/ws?access_token=guess"),
-            Request::new("/ws").with("Authorization", "Bearer guess"),
-            Request::new("/ws").with("Authorization", "Basic secret"),
-        ] {
-            let answer = request.send(&server).await;
-            answer.expect(401, "no_ticket");
-            assert_eq!(answer.body["message"], "buy one");
+        for format in Format::ALL {
+            let query = format!("?format={}", format.name());
+            let guess = format!("{query}&access_token=guess");
+            for (query, headers) in [
+                (&query, None),
+                (&guess, None),
+                (&query, Some(("Authorization", "Bearer guess"))),
+                (&query, Some(("Authorization", "Basic secret"))),
+            ] {
+                let headers: Vec<_> = headers.into_iter().collect();
+                let mut peer = Peer::open_to_anything(&server, format, query, &headers).await;
+                let end = peer.farewell().await;
+                end.expect(4501, query);
+                let goodbye = end.goodbye().unwrap();
+                assert_eq!(
+                    (&goodbye["error"], &goodbye["reason"]),
+                    (&"no_ticket".into(), &"buy one".into())
+                );
+                assert_eq!(end.events.len(), 1, "no welcome");
+                assert_eq!(end.ended_at, end.closed_at, "it was answered");
+            }
         }
         assert_eq!(server.server().connections(), 0);
+        assert_eq!(server.server().sessions(), 0);
         for request in [
             Request::new("/ws?access_token=secret"),
             Request::new("/ws").with("Authorization", "Bearer secret"),
@@ -70,6 +83,47 @@ fn a_credential_that_is_not_good_is_refused_in_the_applications_words() {
         ] {
             assert_eq!(request.send(&server).await.status, 101);
         }
+    });
+}
+
+/// Programs can find out so whether a credential is good, and what they read is an answer in HTTP.
+#[test]
+fn a_request_that_is_no_handshake_is_told_of_its_credential_by_a_status() {
+    run(async {
+        let builder = builder().authenticate(async |_, credential| match credential {
+            Some("secret") => Ok(Claims::new("ada")),
+            _ => Err(Refusal::new("no_ticket", "buy one")),
+        });
+        let server = TestServer::start(builder, 1).await.unwrap();
+        let plain = |target| Request::new(target).without("Upgrade");
+        for request in [
+            plain("/ws?access_token=guess"),
+            plain("/ws").with("Authorization", "Bearer guess"),
+        ] {
+            let answer = request.send(&server).await;
+            answer.expect(401, "no_ticket");
+            assert_eq!(answer.body["message"], "buy one");
+        }
+        for request in [plain("/ws?access_token=secret"), plain("/ws")] {
+            request.send(&server).await.expect(426, "upgrade_required");
+        }
+        assert_eq!(server.server().connections(), 0);
+    });
+}
+
+/// Whoever does not listen to the end is not waited for.
+#[test]
+fn who_is_turned_away_and_stays_is_cut() {
+    run(async {
+        let builder = builder()
+            .authenticate(async |_, _| Err::<Claims, _>(Refusal::new("no_ticket", "buy one")));
+        let server = TestServer::start(builder, 1).await.unwrap();
+        let mut peer = Peer::open_to_anything(&server, Format::Json, "", &[]).await;
+        let end = peer.silent_farewell().await;
+        assert_eq!(end.code(), Some(4501));
+        let waited = end.ended_at - end.closed_at;
+        assert!(waited <= Duration::from_secs(1), "{waited:?}");
+        assert_eq!(server.server().connections(), 0);
     });
 }
 
@@ -98,8 +152,14 @@ fn who_is_asked_about_takes_a_place_until_the_answer() {
             Request::new("/ws").send(&server).await.expect(503, "full");
             answers.close();
         };
-        answer_after(&server, act).await.expect(401, "gone");
-        assert_eq!(server.server().connections(), 0);
+        assert_eq!(answer_after(&server, act).await.status, 101, "to be told");
+        soon(async {
+            while server.server().connections() > 0 {
+                quiet().await;
+            }
+        })
+        .await;
+        assert_eq!(server.server().sessions(), 0);
         assert_eq!(Request::new("/ws").send(&server).await.status, 101);
     });
 }

@@ -77,9 +77,82 @@ fn a_reason_that_is_not_utf_8_is_not_accepted() {
     in_both_formats(async |server, format| {
         for reason in [&b"\xff"[..], b"bye \xe2\x82"] {
             let end = close_with(server, format, &with_reason(1000, reason)).await;
-            assert!(matches!(end.code(), Some(1002 | 1007)), "{end:?}");
+            assert_eq!(end.code(), Some(1007), "{end:?}");
+            assert!(end.events.is_empty(), "nobody asked for a goodbye: {end:?}");
+            assert_eq!(end.ended_at, end.closed_at);
         }
     });
+}
+
+#[test]
+fn a_reason_that_holds_the_replacement_character_is_a_reason() {
+    in_both_formats(async |server, format| {
+        let end = close_with(server, format, &with_reason(1000, "\u{fffd}".as_bytes())).await;
+        assert_eq!(end.code(), Some(1000), "{end:?}");
+    });
+}
+
+/// A browser tells its page of the end when the socket has ended, and not before.
+#[test]
+fn a_fault_ends_the_connection_as_soon_as_its_close_is_answered() {
+    in_both_formats(async |server, format| {
+        let long = vec![b'x'; (64 << 10) + 1];
+        let begun = frame(false, 0, opcode::TEXT, MASK, b"{");
+        for (code, bytes) in [
+            (1002, frame(true, 4, opcode::TEXT, MASK, b"{}")),
+            (1002, frame(true, 0, 3, MASK, b"unknown")),
+            (1002, frame(true, 0, opcode::TEXT, None, b"no mask")),
+            (
+                1002,
+                frame(true, 0, opcode::CONTINUATION, MASK, b"of what?"),
+            ),
+            (1007, frame(true, 0, opcode::TEXT, MASK, b"\xff")),
+            (
+                1007,
+                [
+                    begun.clone(),
+                    frame(true, 0, opcode::CONTINUATION, MASK, b"\xff"),
+                ]
+                .concat(),
+            ),
+            (1009, frame(true, 0, opcode::TEXT, MASK, &long)),
+            (
+                1009,
+                [
+                    begun,
+                    frame(true, 0, opcode::CONTINUATION, MASK, &long[1..]),
+                ]
+                .concat(),
+            ),
+        ] {
+            let ping = frame(true, 0, opcode::PING, MASK, b"on its way");
+            let mut peer = Peer::open(server, format).await;
+            peer.raw.send_bytes(&[bytes, ping].concat()).await.unwrap();
+            let end = peer.farewell().await;
+            end.expect(code, "a fault");
+            assert_eq!(end.ended_at, end.closed_at, "{code}");
+        }
+    });
+}
+
+/// The client has more to say, but its close frame is all that is wanted.
+#[test]
+fn who_is_held_back_is_heard_when_the_server_closes() {
+    for format in Format::ALL {
+        courtside::testing::run(async move {
+            let mut config = courtside::Config::default();
+            config.limits.rate = Some(courtside::Rate::per_second(1));
+            let server = TestServer::start(super::builder().config(config), 1).await;
+            let server = server.unwrap();
+            let mut peer = Peer::open(&server, format).await;
+            for _ in 0..20 {
+                peer.act(&json!({"action": "ping"})).await;
+            }
+            let (end, ()) = tokio::join!(peer.farewell(), server.server().drain());
+            assert_eq!(end.code(), Some(4002));
+            assert_eq!(end.ended_at, end.closed_at);
+        });
+    }
 }
 
 #[test]

@@ -42,8 +42,9 @@ fn a_request_in_order_is_accepted_with_the_key_of_the_rfc() {
 /// Without that, a proxy might keep the connection for another request.
 #[test]
 fn a_request_for_an_upgrade_that_is_refused_is_told_that_its_connection_ends() {
-    for (path, status) in [("/ws?format=xml", 400), ("/elsewhere", 404)] {
-        let answer = answer(Request::new(path));
+    let stranger = Request::new("/ws").with("Origin", "https://evil.example");
+    for (request, status) in [(stranger, 403), (Request::new("/elsewhere"), 404)] {
+        let answer = answer(request);
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
     }
@@ -123,14 +124,46 @@ fn tokens_of_the_upgrade_are_read_whatever_their_case() {
     assert_eq!(answer(request).status, 101);
 }
 
+/// A browser hears of nothing that is refused before the upgrade.
 #[test]
-fn an_unknown_format_is_refused() {
-    for format in ["xml", "JSON", "json5", ""] {
-        let answer = answer(Request::new(&format!("/ws?format={format}")));
-        answer.expect(400, "bad_query");
-    }
-    answer(Request::new("/ws?received=many")).expect(400, "bad_query");
-    answer(Request::new("/ws?received=-1")).expect(400, "bad_query");
+fn a_bad_query_is_told_on_the_connection() {
+    run(async {
+        let server = TestServer::start(builder(), 1).await.unwrap();
+        for (query, message) in [
+            ("?format=xml", "`format` is `json` or `msgpack`"),
+            ("?format=JSON", "`format` is `json` or `msgpack`"),
+            ("?format=", "`format` is `json` or `msgpack`"),
+            ("?resume=x&received=many", "`received` is a count"),
+            ("?received=-1", "`received` is a count"),
+            ("?received=1&received=2", "the query cannot be read"),
+        ] {
+            let mut peer = Peer::open_to_anything(&server, Format::Json, query, &[]).await;
+            let end = peer.farewell().await;
+            end.expect(4502, query);
+            let goodbye = end.goodbye().unwrap();
+            assert_eq!(
+                (&goodbye["error"], &goodbye["reason"]),
+                (&"bad_query".into(), &message.into())
+            );
+            assert_eq!(end.ended_at, end.closed_at, "it was answered");
+            assert_eq!(server.server().sessions(), 0);
+        }
+        let headers = [("Sec-WebSocket-Protocol", Format::MsgPack.subprotocol())];
+        let query = "?received=many";
+        let mut peer = Peer::open_to_anything(&server, Format::MsgPack, query, &headers).await;
+        peer.farewell()
+            .await
+            .expect(4502, "in the format it asked for");
+        assert_eq!(server.server().connections(), 0);
+    });
+}
+
+#[test]
+fn a_handshake_with_a_body_is_refused() {
+    let request = Request::new("/ws");
+    answer(request.clone().with("Transfer-Encoding", "chunked")).expect(400, "bad_handshake");
+    answer(request.clone().with("Content-Length", "5")).expect(400, "bad_handshake");
+    assert_eq!(answer(request.with("Content-Length", "0")).status, 101);
 }
 
 #[test]
@@ -186,6 +219,7 @@ fn a_page_of_another_origin_is_refused() {
         "https://example.org",
         "http://example.org:4001",
         "https://example.org:4000.evil.example",
+        "evil://example.org:4000",
         "null",
         "",
     ] {
@@ -202,6 +236,40 @@ fn a_page_of_the_same_host_passes_and_so_does_whoever_has_no_origin() {
         assert_eq!(answer.status, 101, "{origin}");
     }
     assert_eq!(answer(request).status, 101);
+}
+
+#[test]
+fn a_server_that_knows_its_hosts_lets_in_pages_of_no_other() {
+    run(async {
+        let builder = builder()
+            .host("example.org:4000")
+            .allow_origin("https://x.example:443");
+        let server = TestServer::start(builder, 1).await.unwrap();
+        for (host, origin, status) in [
+            ("example.org:4000", "http://example.org:4000", 101),
+            ("EXAMPLE.org.:4000", "https://example.org:4000", 101),
+            ("evil.example:4000", "http://evil.example:4000", 403),
+            ("anything", "https://x.example", 101),
+        ] {
+            let request = Request::new("/ws").but("Host", host).with("Origin", origin);
+            let answer = request.send(&server).await;
+            assert_eq!(answer.status, status, "{origin} at {host}");
+        }
+        // Only browsers can be made to ask for another's name.
+        let request = Request::new("/ws").but("Host", "evil.example:4000");
+        assert_eq!(request.send(&server).await.status, 101);
+    });
+}
+
+#[test]
+fn a_host_or_an_origin_that_is_none_is_refused_at_the_start() {
+    for builder in [
+        builder().host("https://example.org"),
+        builder().allow_origin("example.org"),
+    ] {
+        let error = run(async { TestServer::start(builder, 1).await }).unwrap_err();
+        assert!(error.to_string().contains("example.org"), "{error}");
+    }
 }
 
 #[test]

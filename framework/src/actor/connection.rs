@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::sleep;
 
 use super::guard::{ByteStream, Guard, Incoming};
-use super::hub::{FAREWELL, Hub, Opening};
+use super::hub::{FAREWELL, Hub, Opening, TurnedAway};
 use super::link::{Attachment, Cut, Link, Manner};
 use super::messages::SessionMessage;
 use super::permit::Permit;
@@ -62,6 +62,10 @@ impl Handshake {
                     "this address speaks WebSocket: open it with `new WebSocket(url)`",
                 ),
             ));
+        }
+        let length = headers.get(header::CONTENT_LENGTH);
+        if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|l| l != "0") {
+            return refuse("a WebSocket's handshake has no body");
         }
         if headers
             .get(header::SEC_WEBSOCKET_VERSION)
@@ -113,11 +117,14 @@ fn is_key(key: &[u8]) -> bool {
 pub(crate) fn open(
     hub: &Rc<Hub>,
     handshake: &Handshake,
-    opening: Opening,
+    opening: Result<Opening, TurnedAway>,
     payload: ByteStream,
     cut: Option<Cut>,
 ) -> (HttpResponseBuilder, Writer) {
-    let link = hub.open(opening, cut);
+    let link = match opening {
+        Ok(opening) => hub.open(opening, cut),
+        Err(turned_away) => hub.turn_away(&turned_away, cut),
+    };
     let incoming = Incoming::new(payload);
     let limit = hub.shared.config.limits.message_bytes;
     let guard = Guard::new(incoming.clone(), limit as u64);
@@ -192,6 +199,12 @@ impl StreamHandler<Result<Message, ProtocolError>> for Connection {
 
     fn finished(&mut self, ctx: &mut Ctx) {
         match self.incoming.fault() {
+            // The reason of its close frame: there is nobody left to say goodbye to.
+            Some(CloseCode::INVALID_TEXT) => {
+                let close = frame::close(CloseCode::INVALID_TEXT.0, "");
+                self.link.echo_close(close, self.hub.closing_deadline());
+                ctx.stop();
+            }
             Some(code) => self.fail(code, ctx),
             None => {
                 self.link.peer_is_done();
@@ -215,7 +228,7 @@ impl Connection {
 
     /// Nothing more that comes is of interest.
     fn end(&mut self, code: CloseCode, reason: &str, ctx: &mut Ctx) {
-        // Its own close frame is not looked for among what it still sends, so patience is short.
+        // Its own close frame ends it at once; for one that does not answer, patience is short.
         let deadline = self.hub.now() + FAREWELL;
         let come_back = code.comes_back().then(|| self.hub.at_once());
         self.link
@@ -244,12 +257,6 @@ impl Connection {
         let deadline = self.hub.closing_deadline();
         let echo = match reason {
             None => frame::control(0x8, b""),
-            // The library has replaced what was not UTF-8. A reason that holds this character rightly is answered the same.
-            Some((1000..=1003 | 1007..=1014 | 3000..=4999, Some(text)))
-                if text.contains(char::REPLACEMENT_CHARACTER) =>
-            {
-                frame::close(CloseCode::INVALID_TEXT.0, "")
-            }
             Some((code @ (1000..=1003 | 1007..=1014 | 3000..=4999), _)) => frame::close(code, ""),
             Some(_) => frame::close(CloseCode::PROTOCOL_ERROR.0, ""),
         };
@@ -305,7 +312,15 @@ impl Connection {
                 Pass::Now => self.admit(&attachment, format, message, ctx),
                 Pass::After(wait) => {
                     self.link.hold_back(true);
-                    let then = sleep(wait).into_actor(self);
+                    let link = self.link.clone();
+                    let wait = async move {
+                        // What an ending connection still sends is of no interest, but its close frame is.
+                        tokio::select! {
+                            () = sleep(wait) => {}
+                            () = link.until_ending() => {}
+                        }
+                    };
+                    let then = wait.into_actor(self);
                     ctx.wait(then.map(move |(), actor, ctx| {
                         actor.link.hold_back(false);
                         // It may have lost its session meanwhile, or got another.
@@ -330,7 +345,14 @@ impl Connection {
             Some(permit) => self.hand_over(attachment, format, &message, permit),
             None => {
                 self.link.hold_back(true);
-                let permit = attachment.actions.clone().take(message.len());
+                let (permit, link) = (attachment.actions.clone(), self.link.clone());
+                let bytes = message.len();
+                let permit = async move {
+                    tokio::select! {
+                        permit = permit.take(bytes) => permit,
+                        () = link.until_ending() => None,
+                    }
+                };
                 let then = permit.into_actor(self).map(move |permit, actor, _| {
                     actor.link.hold_back(false);
                     // It may have lost its session meanwhile, or got another.

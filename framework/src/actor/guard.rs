@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::error::PayloadError;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::task::yield_now;
 
+use super::frames::Frames;
 use crate::close::CloseCode;
 
 /// What comes from the client's socket.
@@ -34,11 +35,10 @@ pub(super) struct Incoming(Rc<Shared>);
 
 struct Shared {
     payload: RefCell<ByteStream>,
-    /// A fault was found: the rest is read and thrown away until the peer has seen the close frame. Closing at once would
-    /// reset the connection, and the frame could be lost on its way.
+    frames: RefCell<Frames>,
+    /// A fault was found: the rest is read and thrown away until the client has seen the close frame, and answered it. Closing
+    /// at once would reset the connection, and the frame could be lost on its way.
     discards: Cell<bool>,
-    /// What the guard found, for whoever closes the connection.
-    fault: Cell<Option<CloseCode>>,
     /// Whole frames that the guard let through and the actor has not heard yet.
     unheard: Cell<usize>,
 }
@@ -47,14 +47,15 @@ impl Incoming {
     pub(super) fn new(payload: ByteStream) -> Self {
         Self(Rc::new(Shared {
             payload: RefCell::new(payload),
+            frames: RefCell::default(),
             discards: Cell::new(false),
-            fault: Cell::new(None),
             unheard: Cell::new(0),
         }))
     }
 
-    /// From now on, nothing that comes is of interest.
+    /// From now on, nothing that comes is of interest but the client's close frame.
     pub(super) fn discard(&self) {
+        self.0.frames.borrow_mut().only_look();
         self.0.discards.set(true);
     }
 
@@ -62,8 +63,14 @@ impl Incoming {
         self.0.discards.get()
     }
 
+    /// What the guard found, for whoever closes the connection.
     pub(super) fn fault(&self) -> Option<CloseCode> {
-        self.0.fault.get()
+        self.0.frames.borrow().fault()
+    }
+
+    /// The client has sent its close frame.
+    pub(super) fn has_closed(&self) -> bool {
+        self.0.frames.borrow().has_closed()
     }
 
     /// The actor has heard a frame.
@@ -72,12 +79,25 @@ impl Incoming {
         unheard.set(unheard.get().saturating_sub(1));
     }
 
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         self.0.payload.borrow_mut().as_mut().poll_next(cx)
+    }
+
+    /// Reads and forgets what comes. Ready when nothing more will come: the client has closed, or is gone.
+    pub(super) fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.has_closed() {
+            match ready!(self.poll(cx)) {
+                Some(Ok(chunk)) => {
+                    self.0.frames.borrow_mut().pass(&chunk, u64::MAX);
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(())
     }
 }
 
-/// Reads frame headers as the bytes pass, and stops at the first that breaks a rule.
+/// Lets through what a client sends up to the first frame that breaks a rule.
 ///
 /// The decoder would notice only when the whole frame is buffered, and a header may announce as much as it likes. It would also
 /// read as long as there is anything to read before it hands on the first frame; so the guard has nothing for it while there
@@ -86,115 +106,18 @@ pub(super) struct Guard {
     incoming: Incoming,
     /// The most that one frame may carry.
     limit: u64,
-    header: [u8; 14],
-    header_len: usize,
-    /// Payload bytes of the current frame that are still to come.
-    payload_left: u64,
 }
 
 impl Guard {
     pub(super) fn new(incoming: Incoming, limit: u64) -> Self {
-        Self {
-            incoming,
-            limit,
-            header: [0; 14],
-            header_len: 0,
-            payload_left: 0,
-        }
-    }
-
-    /// How many bytes of `chunk` are fit to be passed on; fewer than all of them if there is a fault behind.
-    fn look_through(&mut self, chunk: &[u8]) -> usize {
-        let shared = &self.incoming.0;
-        let (mut position, mut frames) = (0, 0);
-        // Where the header began that is being read, if it began in this chunk.
-        let mut frame_start = 0;
-        while position < chunk.len() {
-            if self.payload_left > 0 {
-                let rest = (chunk.len() - position) as u64;
-                let skipped = self.payload_left.min(rest);
-                self.payload_left -= skipped;
-                position += skipped as usize;
-                frame_start = position;
-                frames += usize::from(self.payload_left == 0);
-                continue;
-            }
-            let missing = self.known_header_size() - self.header_len;
-            let taken = missing.min(chunk.len() - position);
-            self.header[self.header_len..][..taken].copy_from_slice(&chunk[position..][..taken]);
-            self.header_len += taken;
-            position += taken;
-            match self.read_header() {
-                Ok(None) => {}
-                Ok(Some(length)) => {
-                    self.payload_left = length;
-                    self.header_len = 0;
-                    if length == 0 {
-                        frame_start = position;
-                        frames += 1;
-                    }
-                }
-                Err(code) => {
-                    shared.fault.set(Some(code));
-                    position = frame_start;
-                    break;
-                }
-            }
-        }
-        shared.unheard.set(shared.unheard.get() + frames);
-        position
-    }
-
-    /// How many bytes of the header are certain to come; the first two tell the rest.
-    fn known_header_size(&self) -> usize {
-        if self.header_len < 2 {
-            return 2;
-        }
-        match self.header[1] & 0x7f {
-            126 => 2 + 2 + 4,
-            127 => 2 + 8 + 4,
-            _ => 2 + 4,
-        }
-    }
-
-    /// The payload's length, once the header is complete. Rules: RFC 6455, 5.2 and 5.5.
-    fn read_header(&self) -> Result<Option<u64>, CloseCode> {
-        let header = &self.header[..self.header_len];
-        let is_control = header[0] & 0x08 != 0;
-        if header[0] & 0x70 != 0 || !matches!(header[0] & 0x0f, 0..=2 | 8..=10) {
-            return Err(CloseCode::PROTOCOL_ERROR);
-        }
-        if is_control && header[0] & 0x80 == 0 {
-            return Err(CloseCode::PROTOCOL_ERROR);
-        }
-        let Some(second) = header.get(1) else {
-            return Ok(None);
-        };
-        let short = second & 0x7f;
-        let is_close = header[0] & 0x0f == 8;
-        if second & 0x80 == 0 || (is_control && short > 125) || (is_close && short == 1) {
-            return Err(CloseCode::PROTOCOL_ERROR);
-        }
-        let length = match (short, &header[2..]) {
-            (126, [a, b, ..]) => u64::from(u16::from_be_bytes([*a, *b])),
-            (127, [a, b, c, d, e, f, g, h, ..]) => {
-                u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
-            }
-            (126 | 127, _) => return Ok(None),
-            _ => u64::from(short),
-        };
-        if length > self.limit {
-            return Err(CloseCode::TOO_BIG);
-        }
-        let is_complete = header.len() == self.known_header_size();
-        Ok(is_complete.then_some(length))
+        Self { incoming, limit }
     }
 }
 
 impl Stream for Guard {
     type Item = Result<Bytes, PayloadError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         // The decoder has a frame to hand on, so that it need not be woken.
         if self.incoming.0.unheard.get() > 0 {
             return Poll::Pending;
@@ -204,8 +127,10 @@ impl Stream for Guard {
         }
         match self.incoming.poll(cx) {
             Poll::Ready(Some(Ok(mut chunk))) => {
-                let fit = self.look_through(&chunk);
-                chunk.truncate(fit);
+                let shared = &self.incoming.0;
+                let inspected = shared.frames.borrow_mut().pass(&chunk, self.limit);
+                shared.unheard.set(shared.unheard.get() + inspected.frames);
+                chunk.truncate(inspected.fit);
                 Poll::Ready(Some(Ok(chunk)))
             }
             // A broken connection and one that ended are the same to us.

@@ -31,11 +31,13 @@ use super::topics::Topics;
 use super::turn::Turn;
 use crate::address::ClientAddress;
 use crate::close::CloseCode;
+use crate::error::Refusal;
 use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
 use crate::room::client::Claims;
 use crate::room::config::LeaveReason;
 use crate::session::heartbeat::Verdict;
 use crate::session::outbox::{Delivery, Outbox, Pushed};
+use crate::session::registry::Owner;
 use crate::session::resume::ResumeToken;
 use crate::time::after;
 use crate::wire::codec::Format;
@@ -109,8 +111,17 @@ pub(crate) struct Resume {
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Visitor {
     pub(crate) claims: Claims,
-    /// `None` where the socket has none, as a Unix socket.
+    /// `None` where it is not known, or may be that of a proxy with everybody behind it.
     pub(crate) address: Option<ClientAddress>,
+}
+
+/// A client whose handshake is in order, and who is not let in: it is told so on the connection, where browsers hear it.
+#[derive(Debug)]
+pub(crate) struct TurnedAway {
+    pub(crate) format: Format,
+    pub(crate) address: Option<ClientAddress>,
+    pub(crate) code: CloseCode,
+    pub(crate) refusal: Refusal,
 }
 
 impl Hub {
@@ -155,10 +166,8 @@ impl Hub {
 
     /// Takes in a connection and brings it to its session: a new one, one of this worker, or one that has to move here.
     pub(crate) fn open(self: &Rc<Self>, opening: Opening, cut: Option<Cut>) -> Rc<Link> {
-        let id = self.links_ever.get() + 1;
-        self.links_ever.set(id);
-        let link = Link::new(id, self.new_pipe(opening.format), self.now(), cut);
-        self.links.borrow_mut().insert(id, link.clone());
+        let link = self.new_link(opening.format, cut, opening.visitor.address);
+        let id = link.id;
         let Some(resume) = opening.resume else {
             self.begin_session(&link, opening.visitor, None);
             return link;
@@ -174,6 +183,27 @@ impl Hub {
                 visitor: opening.visitor,
             }),
         }
+        link
+    }
+
+    /// Takes in a connection that gets no session, only a goodbye.
+    pub(crate) fn turn_away(&self, turned_away: &TurnedAway, cut: Option<Cut>) -> Rc<Link> {
+        let link = self.new_link(turned_away.format, cut, turned_away.address);
+        let deadline = self.now() + FAREWELL;
+        link.refuse(turned_away.code, &turned_away.refusal, deadline);
+        link
+    }
+
+    fn new_link(
+        &self,
+        format: Format,
+        cut: Option<Cut>,
+        address: Option<ClientAddress>,
+    ) -> Rc<Link> {
+        let id = self.links_ever.get() + 1;
+        self.links_ever.set(id);
+        let link = Link::new(id, self.new_pipe(format), self.now(), cut, address);
+        self.links.borrow_mut().insert(id, link.clone());
         link
     }
 
@@ -237,24 +267,56 @@ impl Hub {
         visitor: Visitor,
         reason: Option<ResumeFailure>,
     ) {
-        if self.shared.sessions() >= self.shared.config.limits.sessions {
-            link.end(
-                CloseCode::TRY_LATER,
-                "this server has as many sessions as it can",
-                Some(Reconnect {
-                    after_ms: 5000,
-                    jitter_ms: 10_000,
-                }),
-                Manner::Now,
-                self.closing_deadline(),
-            );
+        let id = SessionId::random();
+        let begun = self.shared.begin_session(id, self.address.worker, &visitor);
+        for (spare, worker) in begun.gone {
+            if let Some(hub) = self.shared.hub(worker) {
+                let items = smallvec![HubItem::Displaced { session: spare }];
+                let _permit = None;
+                self.turn.to_hub(&hub, HubMessage::Batch { items, _permit });
+            }
+        }
+        if let Some(full) = begun.full {
+            self.refuse_session(link, &full);
             return;
         }
-        let id = SessionId::random();
         let pipe = self.new_pipe(link.format());
         let seed = SessionSeed::new(id, visitor, &self.shared);
-        self.shared.set_home(id, self.address.worker);
         SessionActor::start_new(self, seed, pipe, link, reason);
+    }
+
+    /// There are as many sessions as there may be.
+    fn refuse_session(&self, link: &Link, full: &Owner) {
+        let (whose, reason) = match full {
+            Owner::Server => (None, "this server has as many sessions as it can"),
+            Owner::Address(address) => (
+                Some(address.to_string()),
+                "this server has as many sessions from your address as it allows",
+            ),
+            Owner::Subject(subject) => (
+                Some(subject.to_string()),
+                "this server has as many sessions of yours as it allows",
+            ),
+        };
+        if let Some(left_out) = self.shared.full_log.take(self.now()) {
+            tracing::warn!(
+                of = whose,
+                left_out,
+                "a session was refused, as there are too many; if they are of an address that is a proxy's, name it with `ServerBuilder::trust_proxy`"
+            );
+        }
+        let later = Reconnect {
+            after_ms: 5000,
+            jitter_ms: 10_000,
+        };
+        let deadline = self.closing_deadline();
+        link.end(
+            CloseCode::TRY_LATER,
+            reason,
+            Some(later),
+            Manner::Now,
+            deadline,
+        );
     }
 
     pub(crate) fn link(&self, id: LinkId) -> Option<Rc<Link>> {
@@ -270,6 +332,7 @@ impl Hub {
     pub(crate) fn closed(&self, link: &Link) {
         self.links.borrow_mut().remove(&link.id);
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.forget_connection(link.address);
         if let Some(attachment) = link.attachment() {
             attachment
                 .session
@@ -432,6 +495,7 @@ impl Hub {
                 }
                 self.use_grant(session);
             }
+            HubItem::Displaced { session } => self.tell(session, SessionMessage::Displaced),
             HubItem::Adopt {
                 session,
                 format,

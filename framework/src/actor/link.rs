@@ -15,8 +15,10 @@ use super::messages::SessionMessage;
 use super::permit::Permits;
 use super::pipe::{LinkId, Pipe, Waiting};
 use super::session::SessionActor;
+use crate::address::ClientAddress;
 use crate::close::CloseCode;
 use crate::config::Heartbeat;
+use crate::error::Refusal;
 use crate::session::heartbeat::{Pulse, Verdict};
 use crate::session::outbox::{Delivery, Outbox};
 use crate::wire::codec::Format;
@@ -59,6 +61,8 @@ pub(crate) struct Link {
     /// Boxed, as it is seldom there.
     ending: RefCell<Option<Box<Ending>>>,
     cut: Option<Cut>,
+    /// For whose connections it counts, if that is known.
+    pub(crate) address: Option<ClientAddress>,
 }
 
 /// The way out: the frames that are still to be written, and when patience ends.
@@ -99,7 +103,13 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(id: LinkId, pipe: Rc<Pipe>, now: Duration, cut: Option<Cut>) -> Rc<Self> {
+    pub(crate) fn new(
+        id: LinkId,
+        pipe: Rc<Pipe>,
+        now: Duration,
+        cut: Option<Cut>,
+        address: Option<ClientAddress>,
+    ) -> Rc<Self> {
         pipe.connect(id);
         Rc::new(Self {
             id,
@@ -114,6 +124,7 @@ impl Link {
             welcome: Cell::new(None),
             ending: RefCell::new(None),
             cut,
+            address,
         })
     }
 
@@ -150,6 +161,17 @@ impl Link {
         loop {
             let decided = self.decided.notified();
             if self.attachment.borrow().is_some() || self.is_ending() {
+                return;
+            }
+            decided.await;
+        }
+    }
+
+    /// Resolves when the connection is ending.
+    pub(crate) async fn until_ending(self: Rc<Self>) {
+        loop {
+            let decided = self.decided.notified();
+            if self.is_ending() {
                 return;
             }
             decided.await;
@@ -230,9 +252,27 @@ impl Link {
         manner: Manner,
         deadline: Duration,
     ) {
+        self.say_goodbye(code, reason, None, reconnect, manner, deadline);
+    }
+
+    /// Says goodbye to a client that is not let in.
+    pub(crate) fn refuse(&self, code: CloseCode, refusal: &Refusal, deadline: Duration) {
+        let (reason, error) = (refusal.message(), Some(refusal.code()));
+        self.say_goodbye(code, reason, error, None, Manner::Now, deadline);
+    }
+
+    fn say_goodbye(
+        &self,
+        code: CloseCode,
+        reason: &str,
+        error: Option<&str>,
+        reconnect: Option<Reconnect>,
+        manner: Manner,
+        deadline: Duration,
+    ) {
         let format = self.format.get();
         let goodbye = Encoded::new(Formats::only(format), |w| {
-            event::goodbye(w, code, reason, reconnect)
+            event::goodbye(w, code, reason, error, reconnect)
         });
         let goodbye = goodbye.ok().map(|frame| frame.get(format));
         let frames: Vec<Bytes> = goodbye

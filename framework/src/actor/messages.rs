@@ -110,6 +110,8 @@ pub(crate) enum SessionMessage {
     },
     /// A room or channel now sends to the session's new worker.
     Rehomed,
+    /// It has made room for another session, and is none any more.
+    Displaced,
     /// The last message after a session has ended here: what came before it was answered or sent on.
     Stop,
 }
@@ -218,6 +220,10 @@ pub(crate) enum HubItem {
         /// The topic itself has ended: what waits of it is its last word.
         is_over: bool,
     },
+    /// The session has made room for another: it was gone, and held nothing.
+    Displaced {
+        session: SessionId,
+    },
     /// A receiver that moves here: the topic's next frames come here.
     Adopt {
         session: SessionId,
@@ -241,7 +247,7 @@ impl HubItem {
             | Self::JoinRefused { frame, .. }
             | Self::Subscribed { frame, .. } => Some(frame),
             Self::SubscribeRefused { frame, .. } | Self::Exit { frame, .. } => frame.as_ref(),
-            Self::Adopt { .. } | Self::Rehomed { .. } => None,
+            Self::Displaced { .. } | Self::Adopt { .. } | Self::Rehomed { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod address;
 pub(crate) mod admission;
 pub(crate) mod channel;
 pub(crate) mod connection;
+mod frames;
 pub(crate) mod guard;
 pub(crate) mod handover;
 mod homes;

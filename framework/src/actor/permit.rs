@@ -111,6 +111,11 @@ impl Permits {
         }
     }
 
+    /// Whether nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.free.available_permits() == self.most as usize
+    }
+
     /// Whether so much is under way that it is not taken as it comes. What comes then waits, and should hold no more than itself.
     pub(crate) fn is_behind(&self) -> bool {
         self.free.available_permits() < (self.most - self.most / 16) as usize

@@ -411,6 +411,9 @@ impl SessionActor {
         if resumed == Resumed::NeverSent {
             return Err(Denied::Anew(ResumeFailure::Unknown));
         }
+        if !self.hub.shared.keep(self.id) {
+            return Err(Denied::Anew(ResumeFailure::Expired));
+        }
         self.end_link(
             CloseCode::SUPERSEDED,
             "the session was resumed on another connection",
@@ -464,8 +467,24 @@ impl SessionActor {
         }
     }
 
+    /// Lets the session be displaced, if nobody would miss it.
+    fn make_room(&self) {
+        let flow = &self.flow;
+        let is_at_work = self.joining > 0
+            || self.unsubscribing > 0
+            || !flow.actions.is_idle()
+            || !flow.calls.is_idle();
+        let holds_something = !self.inbox.rooms.borrow().is_empty()
+            || self.inbox.subscriptions.borrow().len() > 0
+            || self.pipe.with_outbox(|outbox| outbox.owes_something());
+        if self.link.is_none() && self.moving.is_none() && !is_at_work && !holds_something {
+            self.hub.shared.spare(self.id);
+        }
+    }
+
     /// Ends the session unless its client is back within the window.
     fn wait_for_return(&mut self, ctx: &mut Context<Self>) {
+        self.make_room();
         let window = self.hub.shared.config.window;
         self.window = Some(ctx.run_later(window, |session, ctx| {
             if session.moving.is_none() {
@@ -578,6 +597,7 @@ impl Handler<SessionMessage> for SessionActor {
             }
             SessionMessage::Overflowed => self.overflow(ctx),
             SessionMessage::Rehomed => self.rehomed(ctx),
+            SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
             SessionMessage::Stop => ctx.stop(),
         }
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::address::HubAddress;
 use super::channel::ChannelShard;
+use super::hub::Visitor;
 use super::lingering::Lingering;
 use super::lobby::Lobby;
 use super::messages::{ChannelMessage, End, LobbyMessage};
@@ -23,10 +24,12 @@ use crate::channel::config::ChannelPatterns;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::handler::AppData;
-use crate::ids::{ChannelName, IdHasher, SessionId};
+use crate::ids::{ChannelName, SessionId};
 use crate::memory::Ledger;
 use crate::room::client::Claims;
 use crate::session::accounts::{Accounts, Book};
+use crate::session::quota::LogQuota;
+use crate::session::registry::{Begun, Registry};
 use crate::wire::codec::RawData;
 
 /// A call of the server's own, on its way.
@@ -45,8 +48,7 @@ pub(crate) struct Caller {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// Which worker a session lives on.
-pub(crate) type WorkerIndex = usize;
+pub(crate) use crate::session::registry::WorkerIndex;
 
 /// Built once per server.
 pub(crate) struct Shared {
@@ -70,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     pub(crate) channels_made: AtomicUsize,
     pub(crate) is_draining: AtomicBool,
+    /// Whoever runs the server drains it when its process is told to end.
+    pub(crate) heeds_signals: AtomicBool,
     /// Held by the one who drains.
     pub(crate) is_drained: tokio::sync::Mutex<bool>,
     pub(crate) crashed_rooms: AtomicU64,
@@ -83,7 +87,11 @@ pub(crate) struct Shared {
     /// Each worker's hub, in the order in which they began.
     hubs: Mutex<Vec<HubAddress>>,
     /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
-    homes: Mutex<HashMap<SessionId, WorkerIndex, IdHasher>>,
+    sessions: Mutex<Registry>,
+    /// How many connections each address has, as far as that is known.
+    peers: Mutex<HashMap<ClientAddress, usize>>,
+    /// For sessions that are refused, as there are too many.
+    pub(crate) full_log: LogQuota,
     began: Instant,
     /// Unix milliseconds at `began`.
     began_at: u64,
@@ -130,6 +138,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             channels_made: AtomicUsize::new(0),
             is_draining: AtomicBool::new(false),
+            heeds_signals: AtomicBool::new(false),
             is_drained: tokio::sync::Mutex::new(false),
             crashed_rooms: AtomicU64::new(0),
             lingering: Lingering::default(),
@@ -137,7 +146,9 @@ impl Shared {
             book: Mutex::default(),
             shard_of_name: RandomState::new(),
             hubs: Mutex::default(),
-            homes: Mutex::default(),
+            sessions: Mutex::default(),
+            peers: Mutex::default(),
+            full_log: LogQuota::default(),
             began: Instant::now(),
             began_at,
             config,
@@ -178,20 +189,67 @@ impl Shared {
         lock(&self.hubs).get(worker).cloned()
     }
 
+    /// Begins a session on a worker, if there is room for it.
+    pub(crate) fn begin_session(
+        &self,
+        id: SessionId,
+        worker: WorkerIndex,
+        visitor: &Visitor,
+    ) -> Begun {
+        let subject = visitor.claims.get_subject().map(Arc::from);
+        let limits = &self.config.limits;
+        lock(&self.sessions).begin(id, worker, visitor.address, subject, limits)
+    }
+
     pub(crate) fn set_home(&self, session: SessionId, worker: WorkerIndex) {
-        lock(&self.homes).insert(session, worker);
+        lock(&self.sessions).moved(session, worker);
     }
 
     pub(crate) fn forget_home(&self, session: SessionId) {
-        lock(&self.homes).remove(&session);
+        lock(&self.sessions).end(session);
     }
 
     pub(crate) fn home(&self, session: SessionId) -> Option<WorkerIndex> {
-        lock(&self.homes).get(&session).copied()
+        lock(&self.sessions).home(session)
+    }
+
+    /// A session is gone and holds nothing: it may be displaced.
+    pub(crate) fn spare(&self, session: SessionId) {
+        lock(&self.sessions).spare(session);
+    }
+
+    /// A session is wanted again. False if it has been displaced.
+    pub(crate) fn keep(&self, session: SessionId) -> bool {
+        lock(&self.sessions).keep(session)
     }
 
     pub(crate) fn sessions(&self) -> usize {
-        lock(&self.homes).len()
+        lock(&self.sessions).len()
+    }
+
+    /// Counts another connection of this address. False if it has as many as it may.
+    pub(crate) fn add_connection(&self, address: Option<ClientAddress>) -> bool {
+        let Some(address) = address else {
+            return true;
+        };
+        let mut peers = lock(&self.peers);
+        let count = peers.entry(address).or_default();
+        let is_one = *count < self.config.limits.connections_per_address;
+        *count += usize::from(is_one);
+        is_one
+    }
+
+    pub(crate) fn forget_connection(&self, address: Option<ClientAddress>) {
+        let Some(address) = address else {
+            return;
+        };
+        let mut peers = lock(&self.peers);
+        if let Some(count) = peers.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                peers.remove(&address);
+            }
+        }
     }
 
     pub(crate) fn send_to_lobby(&self, message: LobbyMessage) {

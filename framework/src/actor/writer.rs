@@ -72,20 +72,10 @@ impl Writer {
             return Poll::Ready(Taken::End);
         }
         self.link.expect(waiting(cx));
-        if self.incoming.is_discarded() {
-            self.discard(cx);
+        if self.incoming.is_discarded() && self.incoming.poll_discard(cx).is_ready() {
+            self.link.peer_is_done();
         }
         Poll::Pending
-    }
-
-    /// Reads and forgets what a client sends after a fault.
-    fn discard(&self, cx: &mut Context<'_>) {
-        while let Poll::Ready(chunk) = self.incoming.poll(cx) {
-            if !matches!(chunk, Some(Ok(_))) {
-                self.link.peer_is_done();
-                return;
-            }
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The door: what is checked before a request becomes a connection.
 //!
 //! A refusal here is an HTTP answer with a JSON body, `{ "code", "message" }`; a browser's script sees only that its socket
-//! failed, so each refusal is logged, too, with what to do.
+//! failed. So a client whose handshake is in order, but not its credential or its query, is let in to be told so: it gets
+//! `goodbye` in place of a session. What is refused is logged, with what to do, as often as strangers should be able to cause.
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,16 +16,19 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::lean::LeanSocket;
-use super::socket::cut_of;
+use super::origin::{Origins, Stranger};
+use super::socket::{cut_of, is_local};
 use crate::actor::connection::{self, Handshake};
 use crate::actor::guard::{ByteStream, unless_ended};
-use crate::actor::hub::{Hub, Opening, Resume, Visitor};
+use crate::actor::hub::{Hub, Opening, Resume, TurnedAway, Visitor};
 use crate::actor::messages::Intent;
 use crate::actor::shared::Shared;
 use crate::actor::writer::Body;
 use crate::address::{ClientAddress, TrustedProxies};
+use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::room::client::Claims;
+use crate::session::quota::LogQuota;
 use crate::wire::codec::Format;
 
 /// Looks at a request and its credential, and says who the client is.
@@ -37,9 +41,12 @@ type Verdict<'a> = Pin<Box<dyn Future<Output = Result<Claims, Refusal>> + 'a>>;
 /// Who may come in.
 #[derive(Default)]
 pub(crate) struct Door {
-    pub(crate) origins: Vec<String>,
+    pub(crate) origins: Origins,
     pub(crate) proxies: TrustedProxies,
     pub(crate) authenticate: Option<Authenticate>,
+    /// What the log has been told of: pages of other hosts, and credentials that are no good.
+    of_origins: LogQuota,
+    of_credentials: LogQuota,
 }
 
 impl fmt::Debug for Door {
@@ -63,6 +70,13 @@ struct Query {
 }
 
 impl Query {
+    fn format(&self) -> Result<Format, &'static str> {
+        match self.format.as_deref() {
+            None => Ok(Format::default()),
+            Some(name) => Format::from_name(name).ok_or("`format` is `json` or `msgpack`"),
+        }
+    }
+
     /// How the client asks for an earlier session, if it does. The error says what is wrong.
     fn resume(&self) -> Result<Option<Resume>, &'static str> {
         let received = self.received.as_deref().map(str::parse).transpose();
@@ -117,7 +131,10 @@ impl Door {
             Err((status, refusal)) => {
                 tracing::debug!(%status, %refusal, "refused");
                 let mut response = HttpResponse::build(status);
-                if status == StatusCode::SERVICE_UNAVAILABLE {
+                if matches!(
+                    status,
+                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+                ) {
                     response.insert_header((header::RETRY_AFTER, "5"));
                 }
                 if status == StatusCode::UPGRADE_REQUIRED {
@@ -147,7 +164,11 @@ impl Door {
         // A server that stood still finds the attempts that its clients have given up meanwhile. They must take no session
         // from those that came after them.
         let ends = |resume: &Resume| resume.intent == Intent::End;
-        let incoming = match opening.resume.as_ref().is_some_and(ends) {
+        let resume = opening
+            .as_ref()
+            .ok()
+            .and_then(|opening| opening.resume.as_ref());
+        let incoming = match resume.is_some_and(ends) {
             // Its wish is a matter of its token, not of its connection.
             true => Some(incoming),
             false => unless_ended(incoming).await,
@@ -171,70 +192,119 @@ impl Door {
         &self,
         hub: &'a Hub,
         request: &HttpRequest,
-    ) -> Result<(Handshake, Opening, Place<'a>), Refused> {
-        let handshake = Handshake::read(request)?;
-        self.check_origin(request)?;
-        let bad_query =
-            |message: &'static str| (StatusCode::BAD_REQUEST, Refusal::new("bad_query", message));
-        let query = web::Query::<Query>::from_query(request.query_string())
-            .map_err(|_| bad_query("the query cannot be read"))?
-            .into_inner();
-        let asked = match query.format.as_deref() {
-            None => Format::default(),
-            Some(name) => Format::from_name(name)
-                .ok_or_else(|| bad_query("`format` is `json` or `msgpack`"))?,
+    ) -> Result<(Handshake, Result<Opening, TurnedAway>, Place<'a>), Refused> {
+        let address = self.address_of(request);
+        let query = web::Query::<Query>::from_query(request.query_string()).ok();
+        let query = query.map(web::Query::into_inner);
+        let handshake = match Handshake::read(request) {
+            Ok(handshake) => handshake,
+            Err(refused) => {
+                let token = query
+                    .as_ref()
+                    .and_then(|query| query.access_token.as_deref());
+                return Err(self
+                    .credential_fault(hub, request, token)
+                    .await
+                    .unwrap_or(refused));
+            }
         };
-        let resume = query.resume().map_err(bad_query)?;
+        self.check_origin(hub, request)?;
         // Before anybody is asked: who asks is bounded, too.
-        let place = Place::take(&hub.shared)?;
-        let claims = match &self.authenticate {
-            None => Claims::default(),
-            Some(authenticate) => {
-                let credential = bearer(request).or(query.access_token.as_deref());
-                let verdict = authenticate(request, credential);
-                let claims = match timeout(hub.shared.config.authentication, verdict).await {
-                    Ok(verdict) => {
-                        verdict.map_err(|refusal| (StatusCode::UNAUTHORIZED, refusal))?
-                    }
-                    Err(_) => {
-                        tracing::warn!(
-                            "an authentication took longer than `Config::authentication` allows"
-                        );
-                        return unavailable(
-                            "authentication_timeout",
-                            "it took too long to find out who you are",
-                        );
-                    }
-                };
-                // It may have begun to go away meanwhile.
-                refuse_if_draining(&hub.shared)?;
-                claims
+        let place = Place::take(&hub.shared, address)?;
+        let turn_away = |format: Option<Format>, code, refusal| TurnedAway {
+            format: handshake.format.or(format).unwrap_or_default(),
+            address,
+            code,
+            refusal,
+        };
+        let read = query.ok_or("the query cannot be read").and_then(|query| {
+            let format = query.format()?;
+            let resume = query.resume()?;
+            Ok((query, format, resume))
+        });
+        let (query, format, resume) = match read {
+            Ok(read) => read,
+            Err(message) => {
+                let refusal = Refusal::new("bad_query", message);
+                let turned_away = turn_away(None, CloseCode::VIOLATION, refusal);
+                return Ok((handshake, Err(turned_away), place));
+            }
+        };
+        let credential = bearer(request).or(query.access_token.as_deref());
+        let claims = match self.ask(hub, request, credential).await? {
+            Ok(claims) => claims,
+            Err(refusal) => {
+                let turned_away = turn_away(Some(format), CloseCode::UNAUTHORIZED, refusal);
+                return Ok((handshake, Err(turned_away), place));
             }
         };
         let opening = Opening {
-            format: handshake.format.unwrap_or(asked),
-            visitor: Visitor {
-                claims,
-                address: self.address_of(request),
-            },
+            format: handshake.format.unwrap_or(format),
+            visitor: Visitor { claims, address },
             resume,
         };
-        Ok((handshake, opening, place))
+        Ok((handshake, Ok(opening), place))
     }
 
-    /// From where the client connects, as far as that is known.
+    /// Finds out who a client is. Inside: whether the application lets it in.
+    async fn ask(
+        &self,
+        hub: &Hub,
+        request: &HttpRequest,
+        credential: Option<&str>,
+    ) -> Result<Result<Claims, Refusal>, Refused> {
+        let Some(authenticate) = &self.authenticate else {
+            return Ok(Ok(Claims::default()));
+        };
+        let verdict = authenticate(request, credential);
+        let Ok(verdict) = timeout(hub.shared.config.authentication, verdict).await else {
+            tracing::warn!("an authentication took longer than `Config::authentication` allows");
+            return unavailable(
+                "authentication_timeout",
+                "it took too long to find out who you are",
+            );
+        };
+        // It may have begun to go away meanwhile.
+        refuse_if_draining(&hub.shared)?;
+        if let Err(refusal) = &verdict
+            && let Some(left_out) = self.of_credentials.take(hub.now())
+        {
+            let address = self.address_of(request).map(tracing::field::display);
+            tracing::warn!(%refusal, address, left_out, "`authenticate` refused a client");
+        }
+        Ok(verdict)
+    }
+
+    /// What is wrong with the credential of a request that is no handshake. Programs may ask so whether it is good.
+    async fn credential_fault(
+        &self,
+        hub: &Hub,
+        request: &HttpRequest,
+        token: Option<&str>,
+    ) -> Option<Refused> {
+        let credential = bearer(request).or(token)?;
+        let _place = match Place::take(&hub.shared, self.address_of(request)) {
+            Ok(place) => place,
+            Err(refused) => return Some(refused),
+        };
+        match self.ask(hub, request, Some(credential)).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(refusal)) => Some((StatusCode::UNAUTHORIZED, refusal)),
+            Err(refused) => Some(refused),
+        }
+    }
+
+    /// From where the client connects, as far as that is known. An address that is not of the internet may be that of a proxy,
+    /// with everybody behind it, unless it is known which proxies there are.
     fn address_of(&self, request: &HttpRequest) -> Option<ClientAddress> {
-        let headers: Vec<&str> = request
-            .headers()
-            .get_all(FORWARDED_FOR)
-            .map(|value| value.to_str().unwrap_or_default())
-            .collect();
+        let headers: Vec<&str> = forwarded_for(request).collect();
         let peer = request.peer_addr()?.ip();
-        Some(self.proxies.client(peer, headers.into_iter()))
+        let address = self.proxies.client(peer, headers.into_iter());
+        (address.is_public() || !self.proxies.is_empty()).then_some(address)
     }
 
     /// Browsers tell which page a script came from, and let any page open a socket to any server; so the server must look.
-    fn check_origin(&self, request: &HttpRequest) -> Result<(), Refused> {
+    fn check_origin(&self, hub: &Hub, request: &HttpRequest) -> Result<(), Refused> {
         let Some(origin) = request.headers().get(header::ORIGIN) else {
             return Ok(());
         };
@@ -244,21 +314,30 @@ impl Door {
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
             .unwrap_or_default();
-        let is_own = origin
-            .split_once("://")
-            .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
-        let is_listed = self
-            .origins
-            .iter()
-            .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
-        if is_own || is_listed {
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        // A browser cannot make a script say so.
+        let is_proxied = peer.is_some_and(|peer| self.proxies.trusts(peer))
+            && forwarded_for(request).next().is_some();
+        let is_local = is_local(request) && !is_proxied;
+        let Err(stranger) = self.origins.check(origin, host, is_local) else {
             return Ok(());
+        };
+        if let Some(left_out) = self.of_origins.take(hub.now()) {
+            match stranger {
+                Stranger::Origin => tracing::warn!(
+                    origin,
+                    host,
+                    left_out,
+                    "a page of another origin was refused; to allow it: `Server::builder().allow_origin({origin:?})`"
+                ),
+                Stranger::Host => tracing::warn!(
+                    origin,
+                    host,
+                    left_out,
+                    "a page was refused whose host is not known as this server's own; if it is: `Server::builder().host({host:?})`"
+                ),
+            }
         }
-        tracing::warn!(
-            origin,
-            host,
-            "a page of another origin was refused; to allow it: `Server::builder().allow_origin({origin:?})`"
-        );
         Err((
             StatusCode::FORBIDDEN,
             Refusal::new(
@@ -267,6 +346,12 @@ impl Door {
             ),
         ))
     }
+}
+
+/// What proxies have written of those whom they have heard, in its order.
+fn forwarded_for(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    let values = request.headers().get_all(FORWARDED_FOR);
+    values.map(|value| value.to_str().unwrap_or_default())
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {
@@ -292,14 +377,26 @@ fn refuse_if_draining(shared: &Shared) -> Result<(), Refused> {
     Ok(())
 }
 
-/// One of the connections that the server may have. Given back when it is dropped.
-struct Place<'a>(&'a Shared);
+/// One of the connections that the server, and the client's address, may have. Given back when it is dropped.
+struct Place<'a> {
+    shared: &'a Shared,
+    address: Option<ClientAddress>,
+}
 
 impl<'a> Place<'a> {
-    fn take(shared: &'a Shared) -> Result<Self, Refused> {
+    fn take(shared: &'a Shared, address: Option<ClientAddress>) -> Result<Self, Refused> {
         refuse_if_draining(shared)?;
+        if !shared.add_connection(address) {
+            return Err((
+                StatusCode::TOO_MANY_REQUESTS,
+                Refusal::new(
+                    "too_many_connections",
+                    "this server has as many connections from your address as it allows",
+                ),
+            ));
+        }
         let taken = shared.connections.fetch_add(1, Ordering::Relaxed);
-        let place = Self(shared);
+        let place = Self { shared, address };
         if taken >= shared.config.limits.connections {
             return unavailable("full", "this server has as many connections as it can");
         }
@@ -314,6 +411,7 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.forget_connection(self.address);
     }
 }

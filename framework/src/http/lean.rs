@@ -1,7 +1,7 @@
 //! Lean connections: a WebSocket without the buffers and states of an HTTP connection.
 //!
 //! After the handshake an HTTP connection has nothing left to do, but keeps two buffers of 8 KiB and the state of its protocol.
-//! Here the upgraded socket is taken from it: the App answers the handshake as any request, with its routing and middleware,
+//! Here the upgraded socket is taken from it, for handshakes with which a connection begins ([`entrance`](super::entrance)): the App answers the handshake as any request, with its routing and middleware,
 //! and the connection's writer is driven by a loop of a few lines. Between messages such a connection holds no buffer of its own:
 //! what is read goes through one buffer per thread, and so does what is written unless the socket is full.
 
@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::Encoder;
 use tokio_util::io::poll_read_buf;
 
+use super::entrance::Rewound;
 use crate::actor::guard::ByteStream;
 use crate::actor::link::{Cut, Link, Taken};
 use crate::actor::pipe::{Outlet, Waiting};
@@ -245,7 +246,7 @@ impl<Io: AsyncWrite + Unpin + 'static> Future for Driver<Io> {
 pub(crate) fn upgrades<Io, F, I, S>(
     app: F,
 ) -> impl ServiceFactory<
-    (Request, Framed<Io, h1::Codec>),
+    (Request, Framed<Rewound<Io>, h1::Codec>),
     Config = (),
     Response = (),
     Error = actix_web::Error,
@@ -267,7 +268,7 @@ where
         async move {
             let app = Rc::new(app.new_service(()).await?);
             Ok::<_, ()>(fn_service(
-                move |(request, framed): (Request, Framed<Io, h1::Codec>)| {
+                move |(request, framed): (Request, Framed<Rewound<Io>, h1::Codec>)| {
                     answer(app.clone(), request, framed)
                 },
             ))
@@ -279,7 +280,7 @@ where
 async fn answer<Io, S>(
     app: Rc<S>,
     request: Request,
-    framed: Framed<Io, h1::Codec>,
+    framed: Framed<Rewound<Io>, h1::Codec>,
 ) -> Result<(), actix_web::Error>
 where
     Io: AsyncRead + AsyncWrite + Sever + Unpin + 'static,
@@ -287,8 +288,9 @@ where
 {
     let parts = framed.into_parts();
     let mut codec = parts.codec;
+    let (unread, io) = parts.io.into_parts();
     let socket = Rc::new(Socket {
-        io: RefCell::new(parts.io),
+        io: RefCell::new(io),
         unsent: RefCell::default(),
         task: RefCell::new(Waker::noop().clone()),
         link: OnceCell::new(),
@@ -298,7 +300,7 @@ where
         incoming: Box::pin(Incoming {
             socket: socket.clone(),
             // A copy, because an empty buffer is still a buffer of 8 KiB.
-            early: Bytes::copy_from_slice(&parts.read_buf),
+            early: [&parts.read_buf[..], &unread].concat().into(),
         }),
         cut: cut(Rc::downgrade(&socket)),
         writer: place.clone(),
@@ -308,7 +310,8 @@ where
         Err(error) => Response::from(error),
     };
     let (mut head, body) = response.into_parts();
-    let mut start = BytesMut::new();
+    // What the HTTP layer has not written yet goes first.
+    let mut start = parts.write_buf;
     let size = body.size();
     // Somebody on the way may have answered otherwise: then the connection that was opened is none.
     let is_upgrade = head.status() == StatusCode::SWITCHING_PROTOCOLS;

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) struct SocketGuard {
     cut: Cut,
     /// Set to `None` when the connection ends: the number may then belong to another.
     socket: Rc<Cell<Option<RawFd>>>,
+    /// The client called this machine by an address that only the machine itself can.
+    is_local: bool,
 }
 
 impl fmt::Debug for SocketGuard {
@@ -43,7 +46,7 @@ impl Drop for SocketGuard {
 }
 
 impl SocketGuard {
-    fn new(socket: RawFd) -> Self {
+    fn new(socket: RawFd, is_local: bool) -> Self {
         let socket = Rc::new(Cell::new(Some(socket)));
         let watched = socket.clone();
         let cut = Rc::new(move || {
@@ -52,7 +55,11 @@ impl SocketGuard {
                 let _broken = nix::sys::socket::shutdown(socket, nix::sys::socket::Shutdown::Both);
             }
         });
-        Self { cut, socket }
+        Self {
+            cut,
+            socket,
+            is_local,
+        }
     }
 }
 
@@ -87,7 +94,24 @@ pub fn watch_socket(io: &dyn Any, extensions: &mut Extensions) {
     if let Err(error) = prepared {
         tracing::debug!(%error, "a socket could not be prepared");
     }
-    extensions.insert(SocketGuard::new(stream.as_raw_fd()));
+    let is_local = stream.local_addr().is_ok_and(|own| is_loopback(own.ip()));
+    extensions.insert(SocketGuard::new(stream.as_raw_fd(), is_local));
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Whether the connection of this request came to one of this machine's own addresses, which only its own programs can call.
+pub(crate) fn is_local(request: &HttpRequest) -> bool {
+    #[cfg(feature = "testing")]
+    if request.conn_data::<crate::testing::CutHandle>().is_some() {
+        return false;
+    }
+    match request.conn_data::<SocketGuard>() {
+        Some(guard) => guard.is_local,
+        None => is_loopback(request.app_config().local_addr().ip()),
+    }
 }
 
 /// The way to cut the connection of this request, if it is known.

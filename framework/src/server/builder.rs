@@ -130,11 +130,27 @@ impl ServerBuilder {
 
     /// Lets pages of another origin connect, such as `https://example.org`; `*` lets all.
     ///
-    /// Default: only pages that come from the host which they connect to. Clients that are no browsers send no origin and pass.
+    /// Host and port are compared as browsers do: without regard to case, and with the scheme's port where none is named.
+    /// Default: only pages that come from the [host](Self::host) which they connect to. Clients that are no browsers send no
+    /// origin and pass.
     pub fn allow_origin(mut self, origin: &str) -> Self {
-        self.door
-            .origins
-            .push(origin.trim_end_matches('/').to_owned());
+        if !self.door.origins.allow(origin) {
+            self.note(BuildError::BadOrigin(origin.to_owned()));
+        }
+        self
+    }
+
+    /// Names one of the server's own hosts, such as `example.org` or `example.org:8443`. Call it once for each.
+    ///
+    /// Pages of the host that a browser names in its request may connect, and that may be a name which somebody has pointed at
+    /// this machine to get at it by way of the browsers that can reach it (DNS rebinding). With a list, only pages of these hosts
+    /// may, besides those of [`allow_origin`](Self::allow_origin). Default: any host, except where the connection comes to an
+    /// address such as 127.0.0.1 and through no trusted proxy: there the host has to be `localhost`, a name that ends in
+    /// `.localhost`, or an address.
+    pub fn host(mut self, host: &str) -> Self {
+        if !self.door.origins.add_own(host) {
+            self.note(BuildError::BadHost(host.to_owned()));
+        }
         self
     }
 
@@ -151,7 +167,9 @@ impl ServerBuilder {
     }
 
     /// Looks at each request before it becomes a connection, with the credential that came with it (`Authorization: Bearer`
-    /// or `access_token` in the query). A refusal is answered with 401. Default: everybody is let in, without claims.
+    /// or `access_token` in the query). A client that is refused gets a connection on which it hears `goodbye` with code 4501 and
+    /// the refusal's code and message, and which is closed. A request that is no handshake gets 401. Default: everybody is let in,
+    /// without claims.
     ///
     /// It may wait, for a database or another service, up to [`Config::authentication`](crate::Config::authentication); what
     /// blocks its thread holds up the connections of that. It may be dropped wherever it waits: when its time is up, or when the

@@ -1,19 +1,23 @@
 //! A server that runs, and goes away when its process is told to.
 
+use std::future::ready;
 use std::io;
 use std::net::{Shutdown, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_http::HttpService;
-use actix_service::{IntoServiceFactory, map_config};
-use actix_web::dev::AppConfig;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Extensions};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 
 use super::Server;
 use super::drain::drain;
 use crate::actor::shared::Shared;
+use crate::http::entrance::{Rewound, entrance};
 use crate::http::{lean, socket};
 
 impl Server {
@@ -58,6 +62,7 @@ impl Server {
         configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> io::Result<()> {
         let (server, path) = (self.clone(), path.to_owned());
+        let own_path = path.clone();
         let app = move || {
             App::new()
                 .configure(server.routes(&path))
@@ -68,19 +73,39 @@ impl Server {
             Ok(true) => Some(listener.try_clone()?),
             _ => None,
         };
-        let http = actix_server::Server::build()
+        let address = listener.local_addr()?;
+        let builder = actix_server::Server::build()
             .shutdown_timeout(1)
-            .disable_signals()
+            .disable_signals();
+        let ending = builder.graceful_shutdown_signal();
+        let http = builder
             .listen("courtside", listener, move || {
-                HttpService::build()
+                let watch = |io: &Rewound<TcpStream>, extensions: &mut Extensions| {
+                    socket::watch_socket(io.get_ref(), extensions);
+                };
+                let lean = HttpService::build()
                     // The close handshake is done by then, and waiting would make browsers see it late.
                     .client_disconnect_timeout(Duration::ZERO)
-                    .on_connect_ext(|io: &TcpStream, extensions| {
-                        socket::watch_socket(io, extensions);
-                    })
+                    .local_addr(address)
+                    .on_connect_ext(watch)
                     .upgrade(lean::upgrades(app.clone()))
-                    .finish(map_config(app().into_factory(), |()| AppConfig::default()))
-                    .tcp()
+                    .h1(map_config(app().into_factory(), |()| AppConfig::default()));
+                let ending = ending.clone();
+                let plain = HttpService::build()
+                    // All as in an `HttpServer`.
+                    .client_disconnect_timeout(Duration::from_secs(1))
+                    .graceful_shutdown_signal(move || {
+                        let ending = ending.clone();
+                        async move { ending.notified().await }
+                    })
+                    .local_addr(address)
+                    .on_connect_ext(watch)
+                    .h1(map_config(app().into_factory(), |()| AppConfig::default()));
+                let peer = |io: TcpStream| {
+                    let peer = io.peer_addr().ok();
+                    ready(Ok::<_, DispatchError>((io, peer)))
+                };
+                fn_service(peer).and_then(entrance(&own_path, lean, plain))
             })?
             .run();
         self.serve_on(http, shared_port).await
@@ -91,6 +116,7 @@ impl Server {
         http: actix_web::dev::Server,
         shared_port: Option<TcpListener>,
     ) -> io::Result<()> {
+        self.shared.heeds_signals.store(true, Ordering::Relaxed);
         let (server, handle) = (self.clone(), http.handle());
         let signals = actix_rt::spawn(async move {
             until_signal().await;
@@ -131,6 +157,7 @@ pub(super) fn drain_at_sigterm(shared: &Arc<Shared>) {
             };
             if terminate.recv().await.is_some()
                 && let Some(server) = server.upgrade()
+                && !server.heeds_signals.load(Ordering::Relaxed)
             {
                 drain(&server).await;
             }

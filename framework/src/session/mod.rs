@@ -6,5 +6,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod limits;
 pub(crate) mod outbox;
 pub(crate) mod pace;
+pub(crate) mod quota;
+pub(crate) mod registry;
 pub(crate) mod resume;
 pub(crate) mod subscriptions;

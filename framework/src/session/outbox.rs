@@ -468,6 +468,11 @@ impl Outbox {
         };
     }
 
+    /// Whether there is anything for a client that comes back.
+    pub(crate) fn owes_something(&self) -> bool {
+        !(self.overflowed || self.kept.is_empty() && self.pending.is_empty())
+    }
+
     pub(crate) fn has_overflowed(&self) -> bool {
         self.overflowed
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use actix_http::HttpService;
 use actix_service::{IntoServiceFactory, ServiceFactory, map_config};
 use actix_web::App;
-use actix_web::dev::{AppConfig, Service};
+use actix_web::dev::{AppConfig, Extensions, Service};
 use futures_util::future::LocalBoxFuture;
 
 use super::CutHandle;
@@ -21,6 +21,7 @@ use super::cable::{Cable, CableControl, CableEnd};
 use crate::actor::hub::Hub;
 use crate::client::{Client, ConnectError, Options};
 use crate::error::BuildError;
+use crate::http::entrance::{Rewound, entrance};
 use crate::http::lean::{self, Sever};
 use crate::server::{Server, ServerBuilder};
 
@@ -174,20 +175,31 @@ async fn worker(server: &Server) -> Serve {
         let hub = hub.clone();
         App::new().configure(server.mount("/ws", move || hub.clone()))
     };
-    let service = HttpService::build()
+    let plain = HttpService::build()
         .client_disconnect_timeout(Duration::ZERO)
-        .on_connect_ext(|io: &CableEnd, extensions| {
-            let control = io.control_of_server_end();
-            extensions.insert(CutHandle(Rc::new(move || control.reset())));
-        });
-    if std::env::var_os(LEAN).is_some() {
-        let service = service.upgrade(lean::upgrades(app.clone()));
-        let factory = service.h1(map_config(app().into_factory(), app_config));
-        serve(factory.new_service(()).await.ok())
-    } else {
-        let factory = service.h1(map_config(app().into_factory(), app_config));
-        serve(factory.new_service(()).await.ok())
+        .on_connect_ext(|io: &CableEnd, extensions| watch(io, extensions))
+        .h1(map_config(app().into_factory(), app_config));
+    if std::env::var_os(LEAN).is_none() {
+        return serve(plain.new_service(()).await.ok());
     }
+    let rewound = |io: &Rewound<CableEnd>, extensions: &mut Extensions| {
+        watch(io.get_ref(), extensions);
+    };
+    let lean = HttpService::build()
+        .client_disconnect_timeout(Duration::ZERO)
+        .on_connect_ext(rewound)
+        .upgrade(lean::upgrades(app.clone()))
+        .h1(map_config(app().into_factory(), app_config));
+    let plain = HttpService::build()
+        .client_disconnect_timeout(Duration::ZERO)
+        .on_connect_ext(rewound)
+        .h1(map_config(app().into_factory(), app_config));
+    serve(entrance("/ws", lean, plain).new_service(()).await.ok())
+}
+
+fn watch(io: &CableEnd, extensions: &mut Extensions) {
+    let control = io.control_of_server_end();
+    extensions.insert(CutHandle(Rc::new(move || control.reset())));
 }
 
 fn app_config((): ()) -> AppConfig {

@@ -364,11 +364,15 @@ pub(crate) fn goodbye(
     w: &mut FrameWriter,
     code: CloseCode,
     reason: &str,
+    error: Option<&str>,
     reconnect: Option<Reconnect>,
 ) -> Written {
     w.text("event", "goodbye")?
         .field("code", &code.0)?
         .text("reason", reason)?;
+    if let Some(error) = error {
+        w.text("error", error)?;
+    }
     if let Some(reconnect) = &reconnect {
         w.field("reconnect", reconnect)?;
     }
@@ -410,6 +414,7 @@ mod tests {
                 w,
                 CloseCode::DRAIN,
                 "restart",
+                None,
                 Some(Reconnect {
                     after_ms: 1,
                     jitter_ms: 2

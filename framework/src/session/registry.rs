@@ -1,0 +1,333 @@
+//! The sessions of a server: where each lives, who caused it, and which may go when there are too many.
+//!
+//! Each session counts for the whole server, for the address that it came from and for the subject of its claims, as far as those
+//! are known. Where one of the three has as many as it may, the session of it that has been gone for longest without holding
+//! anything makes room; nobody is refused before that.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::address::ClientAddress;
+use crate::config::Limits;
+use crate::ids::{IdHasher, SessionId};
+
+/// Which worker a session lives on.
+pub(crate) type WorkerIndex = usize;
+
+/// For whom sessions are counted.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Owner {
+    Server,
+    Address(ClientAddress),
+    Subject(Arc<str>),
+}
+
+/// A session, as its server knows it.
+#[derive(Debug)]
+struct Home {
+    worker: WorkerIndex,
+    address: Option<ClientAddress>,
+    subject: Option<Arc<str>>,
+    /// Where it stands among those that could go, if it is one.
+    spare: Option<u64>,
+}
+
+impl Home {
+    fn owners(&self) -> impl Iterator<Item = Owner> + use<> {
+        let address = self.address.map(Owner::Address);
+        let subject = self.subject.clone().map(Owner::Subject);
+        // The whole server last, since room that was made for another is room for all.
+        subject.into_iter().chain(address).chain([Owner::Server])
+    }
+}
+
+/// All sessions of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    homes: HashMap<SessionId, Home, IdHasher>,
+    /// How many sessions an address or a subject has. Without those that have none.
+    counts: HashMap<Owner, usize>,
+    /// The sessions that nobody would miss, by when they became that.
+    spare: BTreeMap<(Owner, u64), SessionId>,
+    spared_ever: u64,
+}
+
+/// What came of the wish for another session.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// Those that made room: they are no sessions any more, and their workers have to be told.
+    pub(crate) gone: Vec<(SessionId, WorkerIndex)>,
+    /// Whose bound is met. Then the session did not begin.
+    pub(crate) full: Option<Owner>,
+}
+
+impl Registry {
+    /// Begins a session, if there is room for it or can be made.
+    pub(crate) fn begin(
+        &mut self,
+        id: SessionId,
+        worker: WorkerIndex,
+        address: Option<ClientAddress>,
+        subject: Option<Arc<str>>,
+        limits: &Limits,
+    ) -> Begun {
+        let mut begun = Begun::default();
+        let home = Home {
+            worker,
+            address,
+            subject,
+            spare: None,
+        };
+        for owner in home.owners() {
+            if self.count(&owner) < most(&owner, limits) {
+                continue;
+            }
+            match self.longest_spare(&owner) {
+                Some(spare) => begun
+                    .gone
+                    .extend(self.end(spare).map(|worker| (spare, worker))),
+                None => {
+                    begun.full = Some(owner);
+                    return begun;
+                }
+            }
+        }
+        for owner in home.owners().filter(|owner| *owner != Owner::Server) {
+            *self.counts.entry(owner).or_default() += 1;
+        }
+        self.homes.insert(id, home);
+        begun
+    }
+
+    /// Ends a session. Where it lived.
+    pub(crate) fn end(&mut self, id: SessionId) -> Option<WorkerIndex> {
+        self.keep(id);
+        let home = self.homes.remove(&id)?;
+        for owner in home.owners() {
+            if let Some(count) = self.counts.get_mut(&owner) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&owner);
+                }
+            }
+        }
+        Some(home.worker)
+    }
+
+    /// A session has neither a connection nor anything else: it may go when there is need of room.
+    pub(crate) fn spare(&mut self, id: SessionId) {
+        self.keep(id);
+        let Some(home) = self.homes.get_mut(&id) else {
+            return;
+        };
+        self.spared_ever += 1;
+        home.spare = Some(self.spared_ever);
+        for owner in home.owners() {
+            self.spare.insert((owner, self.spared_ever), id);
+        }
+    }
+
+    /// A session is of use again. False if it has gone.
+    pub(crate) fn keep(&mut self, id: SessionId) -> bool {
+        let Some(home) = self.homes.get_mut(&id) else {
+            return false;
+        };
+        if let Some(spare) = home.spare.take() {
+            for owner in home.owners() {
+                self.spare.remove(&(owner, spare));
+            }
+        }
+        true
+    }
+
+    pub(crate) fn home(&self, id: SessionId) -> Option<WorkerIndex> {
+        self.homes.get(&id).map(|home| home.worker)
+    }
+
+    /// A session has moved.
+    pub(crate) fn moved(&mut self, id: SessionId, worker: WorkerIndex) {
+        if let Some(home) = self.homes.get_mut(&id) {
+            home.worker = worker;
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.homes.len()
+    }
+
+    fn count(&self, owner: &Owner) -> usize {
+        match owner {
+            Owner::Server => self.homes.len(),
+            owner => self.counts.get(owner).copied().unwrap_or(0),
+        }
+    }
+
+    fn longest_spare(&self, owner: &Owner) -> Option<SessionId> {
+        let from = (owner.clone(), 0);
+        let (key, id) = self.spare.range(from..).next()?;
+        (key.0 == *owner).then_some(*id)
+    }
+}
+
+fn most(owner: &Owner, limits: &Limits) -> usize {
+    match owner {
+        Owner::Server => limits.sessions,
+        Owner::Address(_) => limits.sessions_per_address,
+        Owner::Subject(_) => limits.sessions_per_subject,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn limits() -> Limits {
+        let mut limits = Config::default().limits;
+        limits.sessions = 6;
+        limits.sessions_per_address = 4;
+        limits.sessions_per_subject = 2;
+        limits
+    }
+
+    fn address(number: u8) -> Option<ClientAddress> {
+        Some(ClientAddress::new(Ipv4Addr::new(192, 0, 2, number).into()))
+    }
+
+    fn subject(number: u8) -> Option<Arc<str>> {
+        Some(Arc::from(format!("user-{number}")))
+    }
+
+    #[test]
+    fn the_one_that_has_been_gone_for_longest_makes_room() {
+        let mut registry = Registry::default();
+        let ids: Vec<_> = (0..5).map(|_| SessionId::random()).collect();
+        for id in &ids[..4] {
+            let begun = registry.begin(*id, 3, address(1), None, &limits());
+            assert_eq!(begun, Begun::default());
+        }
+        let refused = registry.begin(ids[4], 3, address(1), None, &limits());
+        assert_eq!(refused.full, Some(Owner::Address(address(1).unwrap())));
+        registry.spare(ids[2]);
+        registry.spare(ids[1]);
+        registry.spare(ids[2]);
+        assert!(registry.keep(ids[1]));
+        registry.spare(ids[1]);
+        let begun = registry.begin(ids[4], 3, address(1), None, &limits());
+        assert_eq!(begun.gone, [(ids[2], 3)]);
+        assert_eq!(begun.full, None);
+        assert!(!registry.keep(ids[2]), "it has gone");
+        assert_eq!(registry.home(ids[2]), None);
+        assert_eq!(registry.len(), 4);
+    }
+
+    #[test]
+    fn one_address_or_subject_leaves_room_for_others() {
+        let mut registry = Registry::default();
+        let mut begin = |who, subject| {
+            let id = SessionId::random();
+            registry.begin(id, 0, address(who), subject, &limits()).full
+        };
+        let full = (0..10).filter_map(|_| begin(1, None)).count();
+        assert_eq!(full, 6);
+        assert_eq!(begin(2, subject(1)), None);
+        assert_eq!(begin(2, subject(1)), None);
+        let met = begin(3, subject(1));
+        assert_eq!(met, subject(1).map(Owner::Subject));
+        assert_eq!(begin(3, subject(2)), Some(Owner::Server));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Begin(u8, u8),
+        End(usize),
+        Spare(usize),
+        Keep(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0..4_u8, 0..4_u8).prop_map(|(a, s)| Step::Begin(a, s)),
+            1 => (0..40_usize).prop_map(Step::End),
+            3 => (0..40_usize).prop_map(Step::Spare),
+            1 => (0..40_usize).prop_map(Step::Keep),
+        ];
+        proptest::collection::vec(step, 0..80)
+    }
+
+    proptest! {
+        /// Against a list of what there is: no bound is ever passed, and nobody is refused while somebody could make room.
+        #[test]
+        fn no_bound_is_passed_and_nobody_is_refused_in_vain(steps in steps()) {
+            let (mut registry, limits) = (Registry::default(), limits());
+            // Zero stands for one who is not known.
+            let mut model: Vec<(SessionId, u8, u8)> = Vec::new();
+            let mut spare: BTreeSet<usize> = BTreeSet::new();
+            let mut ever = Vec::new();
+            let place = |ever: &[SessionId], id: SessionId| ever.iter().position(|e| *e == id).unwrap();
+            for step in steps {
+                match step {
+                    Step::Begin(a, s) => {
+                        let id = SessionId::random();
+                        let (at, of) = (address(a).filter(|_| a > 0), subject(s).filter(|_| s > 0));
+                        let begun = registry.begin(id, 0, at, of, &limits);
+                        for (gone, _) in &begun.gone {
+                            prop_assert!(spare.remove(&place(&ever, *gone)), "it was of use");
+                            model.retain(|(id, ..)| id != gone);
+                        }
+                        match &begun.full {
+                            None => {
+                                ever.push(id);
+                                model.push((id, a, s));
+                            }
+                            Some(full) => {
+                                let is_of = |(id, at, of): &&(SessionId, u8, u8)| {
+                                    let counts = match full {
+                                        Owner::Server => true,
+                                        Owner::Address(_) => *at == a,
+                                        Owner::Subject(_) => *of == s,
+                                    };
+                                    counts && spare.contains(&place(&ever, *id))
+                                };
+                                prop_assert!(model.iter().find(is_of).is_none(), "one could have gone");
+                            }
+                        }
+                    }
+                    Step::End(n) => if let Some(id) = ever.get(n) {
+                        let was = model.iter().any(|(known, ..)| known == id);
+                        prop_assert_eq!(registry.end(*id).is_some(), was);
+                        model.retain(|(known, ..)| known != id);
+                        spare.remove(&n);
+                    },
+                    Step::Spare(n) => if let Some(id) = ever.get(n) {
+                        registry.spare(*id);
+                        if model.iter().any(|(known, ..)| known == id) {
+                            spare.insert(n);
+                        }
+                    },
+                    Step::Keep(n) => if let Some(id) = ever.get(n) {
+                        let is = model.iter().any(|(known, ..)| known == id);
+                        prop_assert_eq!(registry.keep(*id), is);
+                        spare.remove(&n);
+                    },
+                }
+                prop_assert_eq!(registry.len(), model.len());
+                prop_assert!(registry.len() <= limits.sessions);
+                for n in 1..4 {
+                    prop_assert!(model.iter().filter(|(_, a, _)| *a == n).count() <= limits.sessions_per_address);
+                    prop_assert!(model.iter().filter(|(.., s)| *s == n).count() <= limits.sessions_per_subject);
+                }
+            }
+            for (id, ..) in &model {
+                registry.end(*id);
+            }
+            prop_assert!(registry.counts.is_empty() && registry.spare.is_empty());
+        }
+    }
+}
