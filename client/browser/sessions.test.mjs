@@ -36,6 +36,8 @@ test('a page that is reloaded has the same ship, and the chat', async () => {
   await page.waitForFunction(() => window.arena?.ship != null && window.arena.state() != null);
   assert.deepEqual(await page.evaluate(() => ({ ship: window.arena.ship, member: window.arena.member, room: window.arena.room.id })), seat);
   await page.waitForFunction(() => JSON.stringify(window.arena.chatLines()).includes('before the reload'));
+  const numbers = await page.evaluate(() => [...document.querySelectorAll('#chat-log p')].map((row) => Number(row.dataset.number)));
+  assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), 'in the order in which it was said');
   assert.equal(await page.evaluate(() => document.body.classList.contains('menu-open')), false, 'nobody asks again whether to play');
   assert.equal(await page.evaluate(() => sessionStorage.length), 0, 'a duplicated tab has nothing to take');
   await say(page, 'after the reload');

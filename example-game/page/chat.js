@@ -57,10 +57,19 @@ export class Chat {
     if (this.#lines.has(line.number)) return false;
     this.#lines.set(line.number, line);
     const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 40;
-    this.#log.append(row(line));
+    // By their numbers: after a reload, what was said meanwhile comes before what was said earlier.
+    let after = this.#log.lastElementChild;
+    while (after && Number(after.dataset.number) > line.number) after = after.previousElementSibling;
+    if (after) after.after(row(line));
+    else this.#log.prepend(row(line));
     while (this.#log.childElementCount > SHOWN) this.#log.firstElementChild.remove();
-    if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
+    if (atEnd) this.toEnd();
     return true;
+  }
+
+  // A log that was hidden could not be scrolled.
+  toEnd() {
+    this.#log.scrollTop = this.#log.scrollHeight;
   }
 
   // How many lines others have said, without this member's own and the arena's.
@@ -69,7 +78,7 @@ export class Chat {
   }
 
   get lines() {
-    return [...this.#lines.values()];
+    return [...this.#lines.values()].sort((one, other) => one.number - other.number);
   }
 }
 

@@ -139,7 +139,10 @@ const start = new Start(net, {
   move(id) {
     net.move(id, { fresh: id === null });
   },
-  toggled: () => updateInput(),
+  toggled(isOpen) {
+    updateInput();
+    if (!isOpen) chat.toEnd();
+  },
 });
 
 function useThumbs() {
