@@ -261,6 +261,9 @@ async fn sigterm_says_goodbye_and_ends_well() {
     }
     let status = served.ended().await;
     assert_eq!(status.code(), Some(0));
+    for saved in ["saved on another thread", "saved beside this one"] {
+        served.logged(saved).await;
+    }
     assert!(
         began.elapsed() < 4 * SECOND,
         "everybody was polite: {:?}",

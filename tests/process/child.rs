@@ -87,6 +87,18 @@ impl Room for Fragile {
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Boom>().on::<Hold>().on::<Note>();
     }
+
+    /// What it saves when the process ends takes a moment, beside the thread and on another.
+    fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
+        let moment = Duration::from_millis(200);
+        if reason == DisposeReason::Shutdown {
+            let blocking = actix_web::web::block(move || std::thread::sleep(moment));
+            ctx.spawn(blocking, |_, _, _| eprintln!("saved on another thread"))
+                .unwrap();
+            ctx.spawn(sleep(moment), |_, (), _| eprintln!("saved beside this one"))
+                .unwrap();
+        }
+    }
 }
 
 impl Handle<Boom> for Fragile {
