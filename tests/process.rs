@@ -287,6 +287,35 @@ async fn a_peer_that_ignores_the_goodbye_does_not_keep_the_process() {
 }
 
 #[actix_web::test]
+async fn a_room_that_stands_still_does_not_keep_the_process_and_is_named() {
+    let mut served = Served::start(Setting {
+        drain: 2 * SECOND,
+        ..Setting::default()
+    })
+    .await;
+    let (mut raw, _) = raw(&served, Format::Json, None).await;
+    let join = json!({"action": "join", "kind": "fragile"});
+    raw.send_bytes(&data_frame(Format::Json, &join))
+        .await
+        .unwrap();
+    let room = event(&mut raw).await["room"].as_str().unwrap().to_owned();
+    let hold = json!({"action": "send", "room": room, "type": "hold", "data": 60_000});
+    raw.send_bytes(&data_frame(Format::Json, &hold))
+        .await
+        .unwrap();
+    // Behind it on the same connection: when this is answered, the room has it.
+    let ping = json!({"action": "ping", "id": 1});
+    raw.send_bytes(&data_frame(Format::Json, &ping))
+        .await
+        .unwrap();
+    while event(&mut raw).await["event"] != "pong" {}
+    served.signal("TERM");
+    assert_eq!(served.ended().await.code(), Some(0));
+    let line = served.logged("has not ended in time").await;
+    assert!(line.contains(&room), "{line}");
+}
+
+#[actix_web::test]
 async fn a_second_signal_ends_at_once() {
     let mut served = Served::start(Setting::default()).await;
     // It does not answer the close frame, so the drain would take its whole 10 s.

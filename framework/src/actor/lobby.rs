@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use actix::{Actor, ActorContext, ArbiterHandle, Context, Handler};
+use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
 use super::messages::{End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
@@ -169,7 +169,7 @@ impl Actor for Lobby {
 impl Handler<LobbyMessage> for Lobby {
     type Result = ();
 
-    fn handle(&mut self, message: LobbyMessage, _: &mut Self::Context) {
+    fn handle(&mut self, message: LobbyMessage, ctx: &mut Self::Context) {
         match message {
             LobbyMessage::Join(request) => self.join(request, None),
             LobbyMessage::Retry(request, refusal) => self.join(request, Some(refusal)),
@@ -194,6 +194,11 @@ impl Handler<LobbyMessage> for Lobby {
                 for room in self.directory.addresses() {
                     room.do_send(RoomMessage::Dispose(DisposeReason::Shutdown));
                 }
+                ctx.run_later(self.shared.config.drain.timeout / 2, |lobby, _| {
+                    for room in lobby.directory.ids() {
+                        tracing::warn!(%room, "a room has not ended in time: a hook of its thread takes too long");
+                    }
+                });
                 self.finish_draining();
             }
         }

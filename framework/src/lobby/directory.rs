@@ -117,6 +117,11 @@ impl<A: Clone> Directory<A> {
         self.rooms.is_empty() && self.ending.is_empty()
     }
 
+    /// The ids of all rooms, those included that are about to end.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &RoomId> {
+        self.rooms.keys().chain(self.ending.keys())
+    }
+
     /// All rooms, those included that are about to end.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &A> {
         let rooms = self.rooms.values().map(|entry| &entry.address);

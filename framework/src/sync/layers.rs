@@ -118,10 +118,12 @@ impl<'a> Layers<'a> {
         let what = match (self.shared.root.visible(), self.view?.root.visible()) {
             (_, Node::Null) | (Node::Null, _) => return None,
             (Node::Object(shared), Node::Object(view)) => {
-                let at = *hidden(shared, view)
-                    .iter()
-                    .find(|at| shared.entries[**at as usize].node.is_present())?;
-                let key = &shared.entries[at as usize].key;
+                let shown = view.entries.iter().filter(|entry| entry.node.is_present());
+                let of_both = |key| {
+                    let other = &shared.entries[shared.find(key)? as usize];
+                    other.node.is_present().then_some(&other.key)
+                };
+                let key = shown.map(|entry| entry.key.as_ref()).find_map(of_both)?;
                 format!("at `{key}`: the key is in the shared state and in the view")
             }
             (Node::Object(_), _) => {
