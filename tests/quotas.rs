@@ -5,6 +5,7 @@ use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside::{Format, Quota};
 use courtside_tests::lobby_tools::{ask, ask_for};
+use courtside_tests::raw_tools::Peer;
 use courtside_tests::wire_tools::{Desk, Wire, both, calm, quiet};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
@@ -154,5 +155,35 @@ fn channels_count_until_they_are_forgotten() {
         // The refused subscription has left nothing behind.
         assert_eq!(wire.ask(subscribe(2)).await["event"], "subscribed");
         assert_eq!(wire.ask(subscribe(3)).await["code"], "too_many_channels");
+    });
+}
+
+#[test]
+fn an_address_has_one_account_for_all_that_come_from_it() {
+    both(async |format| {
+        let mut config = calm();
+        config.limits.address_creations.rooms = living(2);
+        let builder = Server::builder()
+            .config(config)
+            .room::<Desk>()
+            .trust_proxy("127.0.0.1");
+        let server = TestServer::start(builder, 2).await.unwrap();
+        let create = json!({"action": "join", "kind": "desk", "mode": "create"});
+        let mut gone = Vec::new();
+        for _ in 0..2 {
+            let mut peer = Peer::open_from(&server, format, "203.0.113.9").await;
+            assert_eq!(peer.ask(create.clone()).await["event"], "joined");
+            // What it has begun lives on without its connection.
+            gone.push(peer);
+        }
+        drop(gone);
+        let mut third = Peer::open_from(&server, format, "203.0.113.9").await;
+        assert_eq!(third.ask(create.clone()).await["code"], "too_many_rooms");
+        let mut other = Peer::open_from(&server, format, "203.0.113.10").await;
+        assert_eq!(other.ask(create.clone()).await["event"], "joined");
+        // A window and a grace later, nothing of it is left.
+        sleep(Duration::from_secs(60)).await;
+        let mut fourth = Peer::open_from(&server, format, "203.0.113.9").await;
+        assert_eq!(fourth.ask(create).await["event"], "joined");
     });
 }
