@@ -189,3 +189,53 @@ fn what_a_client_missed_comes_before_it_has_caught_up() {
         assert_eq!(new.data().unwrap()["n"], 3);
     });
 }
+
+#[test]
+fn a_client_goes_on_where_another_one_stopped() {
+    both(async |format| {
+        let mut scene = scene(format).await;
+        let client = Network::default().client(&scene.server, format).await;
+        let member = join(&client, &scene.room).await.member();
+        let ticket = client.suspend().unwrap();
+        while client.next().await.is_some() {}
+        let tell = json!({"what": "tell", "n": 7});
+        scene.a.tell(&scene.room, tell).await;
+        quiet().await;
+        scene.log.take();
+
+        let server = Rc::new(scene.server);
+        let connect = {
+            let server = server.clone();
+            move || std::future::ready(std::io::Result::Ok(server.connect().0))
+        };
+        let options = Options::default().format(format);
+        let client = Client::restore_with(connect, "/ws", ticket, options);
+        let client = client.await.unwrap();
+        let restored = until(&client, |event| matches!(event, Event::Restored { .. })).await;
+        let Event::Restored { rooms, .. } = restored else {
+            panic!("{restored:?}")
+        };
+        let room = client.room(&rooms[0]).unwrap();
+        assert_eq!(room.member(), member);
+        until(
+            &client,
+            |event| matches!(event, Event::Message { data, .. } if data["n"] == 7),
+        )
+        .await;
+        until(&client, |event| matches!(event, Event::CaughtUp { .. })).await;
+        let echo = json!({"what": "echo", "data": 5});
+        assert_eq!(room.call_raw::<_, u8>("order", &echo).await, Ok(5));
+        client.cut();
+        lost(&client).await;
+        let echo = json!({"what": "echo", "data": 6});
+        assert_eq!(room.call_raw::<_, u8>("order", &echo).await, Ok(6));
+        client.close().await;
+        quiet().await;
+        let lines = scene.log.take();
+        assert!(
+            lines.ends_with(&[format!("left {member} left")]),
+            "{lines:?}"
+        );
+        assert_eq!(server.server().sessions(), 2);
+    });
+}

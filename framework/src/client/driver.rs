@@ -59,12 +59,16 @@ impl Dialer {
             true => ("end", &true),
             false => ("received", &claim.received),
         };
-        self.path.with(&[
+        let mut parameters: Vec<(&str, &dyn std::fmt::Display)> = vec![
             ("format", &format),
             ("resume", &claim.token),
             ("attempt", &claim.attempt),
             last,
-        ])
+        ];
+        if shared.rules(Rules::is_restoring) && !ends {
+            parameters.push(("restore", &true));
+        }
+        self.path.with(&parameters)
     }
 }
 
@@ -150,6 +154,9 @@ async fn attempt(shared: &Shared, dialer: &Dialer) -> Option<Result<Link, Connec
         dialed = &mut dialed => return Some(dialed),
         () = shared.until_closing() => {}
     }
+    if shared.wished() == Wish::Suspend {
+        return None;
+    }
     let link = timeout(options.close_timeout, dialed).await.ok()?.ok()?;
     Some(Ok(link))
 }
@@ -172,7 +179,7 @@ async fn attend(shared: &Shared, mut link: Link) -> Attended {
     loop {
         match shared.wished() {
             Wish::Nothing => {}
-            Wish::Cut => return Attended::Lost(lost("cut by the application")),
+            Wish::Cut | Wish::Suspend => return Attended::Lost(lost("cut by the application")),
             Wish::Close => return Attended::Closing(link),
         }
         let reads = shared.wants_more();

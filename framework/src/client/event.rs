@@ -106,6 +106,14 @@ pub enum Event {
         /// Why it does not; `None` if it does, or if there was none.
         reason: Option<ResumeFailure>,
     },
+    /// The client goes on with a session that another one began: comes after the first [`Event::Connected`] of
+    /// [`Client::restore`](crate::client::Client::restore), if the session was still there.
+    Restored {
+        /// The rooms that the session is in; [`Client::room`](crate::client::Client::room) hands them out. Their states follow.
+        rooms: Vec<RoomId>,
+        /// The channels that it is subscribed to. Subscribing again brings their history.
+        subscriptions: Vec<ChannelName>,
+    },
     /// Everything that the client missed while it had no connection has come: what follows is new.
     /// Comes once on each connection that resumes the session; where nothing was missed, right after [`Event::Connected`].
     ///

@@ -16,6 +16,7 @@ use crate::client::limits::Limits;
 use crate::client::options::Options;
 use crate::client::room::JoinedRoom;
 use crate::client::shared::{Shared, Wish};
+use crate::client::ticket::Ticket;
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::wire::action::JoinMode;
 
@@ -63,7 +64,49 @@ impl Client {
             authority: target.authority,
             path: target.path,
         };
-        Self::start(dialer, options).await
+        Self::start(dialer, options, None).await
+    }
+
+    /// As [`Client::connect`], to go on with the session of another client that has been suspended, or has died.
+    ///
+    /// If the server still has the session, [`Event::Restored`] says what it takes part in, and what that client missed follows.
+    /// Otherwise it is a new one, and [`Event::Lost`] says why.
+    /// What the other client sent and the server did not confirm may have been done or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub async fn restore(
+        url: &str,
+        ticket: Ticket,
+        options: Options,
+    ) -> Result<Self, ConnectError> {
+        let target = Target::parse(url)?;
+        let dialer = Dialer {
+            connect: Box::new(target.tcp()),
+            authority: target.authority,
+            path: target.path,
+        };
+        Self::start(dialer, options, Some(ticket)).await
+    }
+
+    /// As [`Client::restore`], over streams of `connect`'s making.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub async fn restore_with(
+        connect: impl Connect + 'static,
+        path: &str,
+        ticket: Ticket,
+        options: Options,
+    ) -> Result<Self, ConnectError> {
+        let dialer = Dialer {
+            connect: Box::new(connect),
+            authority: "localhost".to_owned(),
+            path: Path::parse(path)?,
+        };
+        Self::start(dialer, options, Some(ticket)).await
     }
 
     /// Connects over streams of `connect`'s making to a path such as `/ws`. Otherwise as [`Client::connect`].
@@ -81,12 +124,16 @@ impl Client {
             authority: "localhost".to_owned(),
             path: Path::parse(path)?,
         };
-        Self::start(dialer, options).await
+        Self::start(dialer, options, None).await
     }
 
-    async fn start(dialer: Dialer, options: Options) -> Result<Self, ConnectError> {
+    async fn start(
+        dialer: Dialer,
+        options: Options,
+        ticket: Option<Ticket>,
+    ) -> Result<Self, ConnectError> {
         options.check()?;
-        let shared = Rc::new(Shared::new(options));
+        let shared = Rc::new(Shared::new(options, ticket));
         let client = Self {
             held: Rc::new(Held(shared.clone())),
         };
@@ -345,6 +392,22 @@ impl Client {
     /// Reads again after [`Client::stop_reading`].
     pub fn resume_reading(&self) {
         self.shared().set_reads(true);
+    }
+
+    /// What another client would need to go on with the session now.
+    #[must_use]
+    pub fn ticket(&self) -> Option<Ticket> {
+        self.shared().rules(|rules| rules.ticket())
+    }
+
+    /// Ends the client, and leaves its session to another one: see [`Client::restore`].
+    ///
+    /// The connection is dropped at once. What was queued and not sent is given up; events that wait are still handed on.
+    /// `None` if there is no session; the client has ended then as well.
+    pub fn suspend(&self) -> Option<Ticket> {
+        let ticket = self.ticket();
+        self.shared().wish(Wish::Suspend);
+        ticket
     }
 
     /// Sends what is queued, ends the session and with it the client: its seats are free at once.

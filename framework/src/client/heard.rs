@@ -136,6 +136,18 @@ pub(crate) struct Welcome {
     /// How many counted events the session has produced so far.
     pub(crate) sent: Option<u64>,
     pub(crate) limits: Option<Limits>,
+    /// What the session takes part in, for a client that did not know.
+    #[serde(default)]
+    pub(crate) rooms: Vec<RestoredRoom>,
+    #[serde(default)]
+    pub(crate) subscriptions: Vec<ChannelName>,
+}
+
+/// A room that the session is in.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RestoredRoom {
+    pub(crate) room: RoomId,
+    pub(crate) member: MemberId,
 }
 
 /// What changed in a room's state.

@@ -16,6 +16,7 @@ use crate::client::heard::Farewell;
 use crate::client::options::Options;
 use crate::client::random::Random;
 use crate::client::rules::{Effect, Next, Rules};
+use crate::client::ticket::Ticket;
 use crate::error::Refusal;
 
 type Answered = Result<Answer, CallError>;
@@ -28,6 +29,15 @@ pub(crate) enum Wish {
     Cut,
     /// Say what is queued, close, and do not come back.
     Close,
+    /// Drop the connection now, do not come back, and leave the session to another client.
+    Suspend,
+}
+
+impl Wish {
+    /// Whether nothing else can be wished for any more.
+    fn is_last(self) -> bool {
+        matches!(self, Self::Close | Self::Suspend)
+    }
 }
 
 /// Shared by handles and driver on one thread. Nothing is borrowed across an await.
@@ -64,9 +74,13 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options, ticket: Option<Ticket>) -> Self {
+        let rules = match ticket {
+            Some(ticket) => Rules::restored(&options, ticket),
+            None => Rules::new(&options),
+        };
         Self {
-            rules: RefCell::new(Rules::new(&options)),
+            rules: RefCell::new(rules),
             random: RefCell::new(Random::new(options.seed)),
             options,
             events: RefCell::default(),
@@ -179,7 +193,7 @@ impl Shared {
 
     pub(crate) fn wish(&self, wish: Wish) {
         // A client that is to close stays so.
-        if self.wish.get() != Wish::Close {
+        if !self.wish.get().is_last() {
             self.wish.set(wish);
         }
         self.driver.notify_one();
@@ -191,7 +205,7 @@ impl Shared {
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.wish.get() == Wish::Close || self.has_ended.get()
+        self.wish.get().is_last() || self.has_ended.get()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -234,7 +248,7 @@ impl Shared {
 
     /// Waits until the application wants the client to close.
     pub(crate) async fn until_closing(&self) {
-        while self.wish.get() != Wish::Close {
+        while !self.wish.get().is_last() {
             self.driver.notified().await;
         }
     }
@@ -273,7 +287,7 @@ impl Shared {
 
     /// What becomes of the client after a connection, or an attempt at one, has ended: how long to wait, or `None`.
     pub(crate) fn ended(&self, farewell: Farewell) -> Option<Duration> {
-        if self.wish.get() == Wish::Close {
+        if self.wish.get().is_last() {
             return None;
         }
         let was_online = self.rules(|rules| rules.is_online());

@@ -16,6 +16,19 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
+    /// Goes on counting after `last`, for a session that another client began.
+    pub(crate) fn after(last: u64) -> Self {
+        Self {
+            last,
+            ..Self::default()
+        }
+    }
+
+    /// The number of the last attempt; 0 before the first.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
     /// The number of an attempt that is about to be sent.
     pub(crate) fn begin(&mut self) -> u64 {
         self.last += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::action::{Name, Outgoing, Since};
 use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
-use crate::client::heard::{Farewell, Heard, Patch, Published, Said, Welcome};
+use crate::client::heard::{Farewell, Heard, Patch, Published, RestoredRoom, Said, Welcome};
 use crate::client::rules::attempts::Attempts;
 use crate::client::rules::rooms::Patched;
 use crate::client::rules::{Asked, Effect, Goodbye, Missed, Phase, Rules, Session, violation};
@@ -68,6 +68,10 @@ impl Rules {
             },
             _ => None,
         };
+        let is_restored = std::mem::take(&mut self.is_restoring) && welcome.resumed;
+        if is_restored {
+            self.queue.start_at(welcome.received);
+        }
         if welcome.resumed && (!had_session || self.queue.acknowledge(welcome.received).is_err()) {
             return self.miscount();
         }
@@ -82,7 +86,7 @@ impl Rules {
         self.attempts.answered();
         let id = welcome.session;
         self.session = Some(Session {
-            id,
+            id: Some(id),
             token: welcome.resume,
         });
         let reason = (had_session && !welcome.resumed)
@@ -95,9 +99,30 @@ impl Rules {
         if let Some(reason) = reason {
             self.renew(reason, &mut effects);
         }
+        if is_restored {
+            effects.push(self.restore(welcome.rooms, welcome.subscriptions));
+        }
         self.missed = missed.map(|all| Missed { all, left: all });
         effects.extend(self.caught_up(0));
         effects
+    }
+
+    /// What the session of another client takes part in.
+    fn restore(&mut self, rooms: Vec<RestoredRoom>, subscriptions: Vec<ChannelName>) -> Effect {
+        let rooms = rooms.into_iter().map(|RestoredRoom { room, member }| {
+            self.rooms.joined(room.clone(), member);
+            room
+        });
+        let rooms = rooms.collect();
+        for channel in &subscriptions {
+            // How far that client had read is not known; nothing that comes is older.
+            self.subscriptions
+                .confirm(channel.clone(), String::new(), 0);
+        }
+        Effect::Tell(Event::Restored {
+            rooms,
+            subscriptions,
+        })
     }
 
     /// The session is lost, and a new one has begun.

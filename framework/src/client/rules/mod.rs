@@ -28,6 +28,7 @@ use crate::client::event::{Answer, Event, Position};
 use crate::client::heard::Farewell;
 use crate::client::limits::Limits;
 use crate::client::options::Options;
+use crate::client::ticket::Ticket;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -95,7 +96,8 @@ enum Phase {
 
 #[derive(Debug)]
 struct Session {
-    id: SessionId,
+    /// `None` until the welcome, where another client began the session.
+    id: Option<SessionId>,
     token: String,
 }
 
@@ -106,6 +108,8 @@ pub(crate) struct Rules {
     phase: Phase,
     session: Option<Session>,
     attempts: Attempts,
+    /// Another client began the session, and the server has yet to say what it takes part in.
+    is_restoring: bool,
     queue: ResendQueue,
     receipt: Receipt,
     asked: BTreeMap<u64, Asked>,
@@ -148,6 +152,7 @@ impl Rules {
             phase: Phase::Offline,
             session: None,
             attempts: Attempts::default(),
+            is_restoring: false,
             queue: ResendQueue::new(options.queue_actions, options.queue_bytes),
             receipt: Receipt::new(options.ping_timeout),
             asked: BTreeMap::new(),
@@ -165,6 +170,37 @@ impl Rules {
             was_unauthorized: false,
             server_time: None,
         }
+    }
+
+    /// The rules of a client that goes on with a session of another one.
+    pub(crate) fn restored(options: &Options, ticket: Ticket) -> Self {
+        let mut rules = Self {
+            session: Some(Session {
+                id: None,
+                token: ticket.token,
+            }),
+            attempts: Attempts::after(ticket.attempt),
+            is_restoring: true,
+            last_id: ticket.next_id.saturating_sub(1),
+            ..Self::new(options)
+        };
+        rules.receipt.start_at(ticket.received);
+        rules
+    }
+
+    /// What another client needs to go on with the session.
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        let (token, received) = self.resume().filter(|(token, _)| !token.is_empty())?;
+        Some(Ticket {
+            token: token.to_owned(),
+            received,
+            attempt: self.attempts.last(),
+            next_id: self.last_id + 1,
+        })
+    }
+
+    pub(crate) fn is_restoring(&self) -> bool {
+        self.is_restoring
     }
 
     /// The token to come back with, and how many sequenced events were received.
@@ -211,7 +247,7 @@ impl Rules {
     }
 
     pub(crate) fn session(&self) -> Option<SessionId> {
-        self.session.as_ref().map(|session| session.id)
+        self.session.as_ref().and_then(|session| session.id)
     }
 
     pub(crate) fn is_online(&self) -> bool {

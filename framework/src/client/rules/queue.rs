@@ -125,6 +125,12 @@ impl ResendQueue {
         Ok(())
     }
 
+    /// The server has processed so many actions of another client of the session: this one's come after them.
+    pub(crate) fn start_at(&mut self, received: u64) {
+        debug_assert_eq!(self.tried, 0);
+        self.acknowledged = received;
+    }
+
     /// A new connection of the same session: what is not acknowledged is written again.
     pub(crate) fn rewind(&mut self) {
         self.written = 0;

@@ -46,6 +46,11 @@ impl Receipt {
         self.received
     }
 
+    /// Goes on counting after what another client of the session has received.
+    pub(crate) fn start_at(&mut self, received: u64) {
+        self.received = received;
+    }
+
     /// A new session counts from zero.
     pub(crate) fn renew(&mut self) {
         self.received = 0;

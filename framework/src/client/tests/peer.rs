@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use crate::client::{Client, ConnectError, Options};
+use crate::client::{Client, Connect, ConnectError, Options, Ticket};
 use crate::testing::{Cable, CableControl, CableEnd};
 use crate::wire::codec::{Format, RawData, decode};
 
@@ -49,16 +49,27 @@ impl Network {
         &self,
         options: Options,
     ) -> impl Future<Output = Result<Client, ConnectError>> + use<> {
+        Client::connect_with(self.dialer(), "/ws", options)
+    }
+
+    pub(super) fn restore(
+        &self,
+        ticket: Ticket,
+        options: Options,
+    ) -> impl Future<Output = Result<Client, ConnectError>> + use<> {
+        Client::restore_with(self.dialer(), "/ws", ticket, options)
+    }
+
+    fn dialer(&self) -> impl Connect + use<> {
         let dialed = self.dialed.clone();
-        let connect = move || {
+        move || {
             let (client, server, control) = Cable::pair(1 << 10);
             let sent = dialed.send((server, control));
             async move {
                 sent.map(|()| client)
                     .map_err(|_| std::io::ErrorKind::ConnectionRefused.into())
             }
-        };
-        Client::connect_with(connect, "/ws", options)
+        }
     }
 
     /// Puts a connection in as if a client had opened it.

@@ -362,3 +362,99 @@ fn rooms_that_a_server_took_down_with_it_are_lost_with_the_session() {
         assert_eq!(rooms, [arena.id().clone()]);
     });
 }
+
+#[test]
+fn another_client_goes_on_with_a_session() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        join(&client, &mut peer).await;
+        peer.send(json!({"event": "message", "room": "r1", "type": "n", "data": 1}))
+            .await;
+        assert!(matches!(client.next().await, Some(Event::Message { .. })));
+        let ticket = client.suspend().unwrap();
+        assert_eq!(client.next().await, None);
+        assert_eq!(
+            peer.frame().await,
+            None,
+            "without a close, which would end the session"
+        );
+        drop(client);
+        let more = timeout(Duration::from_secs(3600), network.accept()).await;
+        assert!(more.is_err(), "it does not come back, nor end the session");
+
+        let kept = serde_json::to_string(&ticket).unwrap();
+        let ticket = serde_json::from_str(&kept).unwrap();
+        let restoring = network.restore(ticket, Options::default().format(format));
+        let welcoming = async {
+            let mut peer = network.peer(format).await;
+            let query = "resume=token&attempt=1&received=2&restore=true ";
+            assert!(peer.request.contains(query), "{}", peer.request);
+            let rooms = json!([{"room": "r1", "kind": "arena", "member": 1}]);
+            peer.welcome(json!({"resumed": true, "received": 9, "sent": 4, "rooms": rooms, "subscriptions": ["c"]}))
+                .await;
+            peer
+        };
+        let (client, mut peer) = tokio::join!(restoring, welcoming);
+        let client = client.unwrap();
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Connected { resumed: true, .. })
+        ));
+        let restored = Event::Restored {
+            rooms: vec!["r1".into()],
+            subscriptions: vec!["c".into()],
+        };
+        assert_eq!(client.next().await, Some(restored));
+        // What the other one joined is said once more, and an answer to it means nothing.
+        peer.send(json!({"event": "joined", "id": 1, "room": "r1", "kind": "arena", "member": 1}))
+            .await;
+        peer.send(json!({"event": "reply", "id": 2})).await;
+        assert_eq!(client.next().await, Some(Event::CaughtUp { missed: 2 }));
+        let room = client.room(&"r1".into()).unwrap();
+        room.send_raw("n", &1).unwrap();
+        assert_eq!(peer.action().await["data"], 1);
+        let (answer, ()) = tokio::join!(room.call_raw::<_, u8>("ask", &0), async {
+            let ask = peer.action().await;
+            assert_eq!(ask["id"], 2, "the id after those of the other one");
+            peer.send(json!({"event": "reply", "id": ask["id"], "data": 5}))
+                .await;
+        });
+        assert_eq!(answer, Ok(5));
+        drop(peer);
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Disconnected { .. })
+        ));
+        let mut peer = network.peer(format).await;
+        let query = "resume=token&attempt=2&received=5 ";
+        assert!(peer.request.contains(query), "{}", peer.request);
+        peer.welcome(json!({"resumed": true, "received": 11})).await;
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Connected { resumed: true, .. })
+        ));
+    });
+}
+
+#[test]
+fn a_session_that_is_gone_cannot_be_restored() {
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, _peer) = network.open(Options::default().format(format)).await;
+        let ticket = client.suspend().unwrap();
+        let restoring = network.restore(ticket, Options::default().format(format));
+        let welcoming = async {
+            let mut peer = network.peer(format).await;
+            peer.welcome(json!({"reason": "expired"})).await;
+            peer
+        };
+        let (client, _peer) = tokio::join!(restoring, welcoming);
+        let client = client.unwrap();
+        assert!(matches!(
+            client.next().await,
+            Some(Event::Connected { resumed: false, .. })
+        ));
+        assert!(matches!(client.next().await, Some(Event::Lost { .. })));
+    });
+}
