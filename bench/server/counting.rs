@@ -62,9 +62,7 @@ impl Room for Counting {
     }
 
     fn config() -> RoomConfig {
-        RoomConfig::default()
-            .capacity(2_000)
-            .empty_grace(Duration::ZERO)
+        RoomConfig::default().capacity(2_000)
     }
 
     fn handlers(handlers: &mut Handlers<Self>) {

@@ -31,8 +31,8 @@ pub struct Options {
     pub access_token: Option<AccessToken>,
     /// How long a connection may take from the first byte to the welcome.
     /// Default: 10 s; `Duration::MAX` waits for ever, and zero is refused.
-    /// After it the attempt counts as failed. While a session waits to be resumed, an attempt gets a quarter of what is left of
-    /// the window if that is less, but 2 s at least.
+    /// After it the attempt counts as failed. While a session waits to be resumed, an attempt gets half of what is left of the
+    /// window if that is less, but 3 s at least.
     pub connect_timeout: Duration,
     /// How long the server may be silent after a ping.
     /// Default: 5 s; `Duration::MAX` waits for ever, and zero is refused.

@@ -29,8 +29,9 @@ impl Backoff {
     /// The least ceiling within the window: even at its very end, clients do not try more often than that.
     const LEAST: Duration = Duration::from_millis(250);
 
-    /// The least time that an attempt is given: a slow line needs it.
-    const LEAST_ATTEMPT: Duration = Duration::from_secs(2);
+    /// The least time that an attempt is given: a slow line or a busy server needs it, and to give up what would have come makes
+    /// a busy server busier.
+    const LEAST_ATTEMPT: Duration = Duration::from_secs(3);
 
     pub(crate) fn new(base: Duration, cap: Duration) -> Self {
         Self {
@@ -103,7 +104,7 @@ impl Backoff {
     /// How long an attempt may take: one that a dead network swallows must not use up what is left of the window.
     pub(crate) fn attempt(&self, now: Duration, most: Duration) -> Duration {
         match self.left(now) {
-            Some(left) if !left.is_zero() => most.min((left / 4).max(Self::LEAST_ATTEMPT)),
+            Some(left) if !left.is_zero() => most.min((left / 2).max(Self::LEAST_ATTEMPT)),
             _ => most,
         }
     }
@@ -162,7 +163,7 @@ mod tests {
     }
 
     /// The server is back at some time within the window. Whatever the waits were, and however long each attempt before was
-    /// swallowed, there are several attempts in what is left.
+    /// swallowed, there is an attempt in what is left, and there are several if those before failed at once.
     #[test]
     fn several_attempts_fall_into_what_is_left_of_the_window() {
         let mut random = Random::new(Some(7));
@@ -185,7 +186,7 @@ mod tests {
                             now += backoff.attempt(now, secs(10));
                         }
                     }
-                    let least = if swallowed { 2 } else { 3 };
+                    let least = if swallowed { 1 } else { 3 };
                     assert!(in_time >= least, "{outage} s, {swallowed}: {in_time}");
                 }
             }
@@ -219,8 +220,8 @@ mod tests {
             "it is connected"
         );
         backoff.lost(secs(1));
-        assert_eq!(backoff.attempt(secs(11), secs(10)), secs(5));
-        assert_eq!(backoff.attempt(secs(28), secs(10)), secs(2));
+        assert_eq!(backoff.attempt(secs(17), secs(10)), secs(7));
+        assert_eq!(backoff.attempt(secs(28), secs(10)), secs(3));
         assert_eq!(backoff.attempt(secs(28), secs(1)), secs(1));
         assert_eq!(backoff.attempt(secs(60), secs(10)), secs(10));
         backoff.forget_session();
