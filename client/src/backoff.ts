@@ -1,7 +1,10 @@
 /** No wait is bounded more narrowly than this, so that the end of a window is no storm. */
 const NARROWEST_MS = 250;
-/** No attempt that still can resume a session is given less time than this: a slow line needs it. */
-const SHORTEST_ATTEMPT_MS = 2000;
+/**
+ * No attempt that still can resume a session is given less time than this: a slow line or a busy server needs it, and to give up
+ * what would have come makes a busy server busier.
+ */
+const SHORTEST_ATTEMPT_MS = 3000;
 
 /**
  * Waits between attempts to connect: full jitter, so that clients that were dropped together do not come back together.
@@ -45,7 +48,7 @@ export class Backoff {
   /** How long an attempt that begins now may take, of `ms` that it may take otherwise. */
   patience(now: number, ms: number): number {
     const left = this.left(now);
-    return left > 0 ? Math.min(ms, Math.max(left / 4, SHORTEST_ATTEMPT_MS)) : ms;
+    return left > 0 ? Math.min(ms, Math.max(left / 2, SHORTEST_ATTEMPT_MS)) : ms;
   }
 
   /** When the session is certainly gone: the server may have noticed the loss later than this side, by half a window. */
