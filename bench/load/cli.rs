@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -33,6 +33,10 @@ pub(crate) enum Command {
     Slow(SlowArgs),
     /// Many small rooms that tick: how late, and what they cost. Needs the kind `ticking` of courtside-bench-server.
     Rooms(RoomsArgs),
+    /// A hostile client, and what an honest one feels beside it. Needs the rooms and channels of courtside-bench-server.
+    Siege(SiegeArgs),
+    /// The hostile client of `siege` alone.
+    Hostile(HostileArgs),
 }
 
 /// Which server, and how it is looked at.
@@ -199,6 +203,63 @@ pub(crate) struct RoomsArgs {
     /// How many rooms; each has 4 members.
     #[arg(long, default_value_t = 1000, value_parser = count)]
     pub(crate) rooms: usize,
+}
+
+/// What a hostile client tries to use up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Bound {
+    /// Makes rooms and leaves them.
+    Rooms,
+    /// Publishes to ever new channels.
+    Channels,
+    /// Opens connections and breaks them, so that their sessions stay.
+    Sessions,
+    /// Has itself sent much, reads it, and never acknowledges.
+    Outboxes,
+}
+
+impl Bound {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rooms => "rooms",
+            Self::Channels => "channels",
+            Self::Sessions => "sessions",
+            Self::Outboxes => "outboxes",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SiegeArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// What the hostile client is after.
+    #[arg(long, value_enum)]
+    pub(crate) bound: Bound,
+    /// How often to measure for `--secs`, without it and beside it.
+    #[arg(long, default_value_t = 5, value_parser = count)]
+    pub(crate) rounds: usize,
+    /// For how many seconds it is alone before the honest client comes.
+    #[arg(long, default_value_t = 5.0, value_parser = positive)]
+    pub(crate) lead: f64,
+    /// How many times a second the honest client opens a connection, makes a room, subscribes and goes.
+    #[arg(long, default_value_t = 20.0, value_parser = positive)]
+    pub(crate) rate: f64,
+    /// From where the hostile client comes, where the server listens on 127.0.0.1: the honest one comes from there.
+    #[arg(long, default_value = "127.0.0.2")]
+    pub(crate) from: Ipv4Addr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostileArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// What it is after.
+    #[arg(long, value_enum)]
+    pub(crate) bound: Bound,
+    /// From where it comes, where the server listens on 127.0.0.1.
+    #[arg(long, default_value = "127.0.0.2")]
+    pub(crate) from: Ipv4Addr,
 }
 
 fn positive(text: &str) -> Result<f64, String> {

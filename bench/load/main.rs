@@ -14,14 +14,17 @@
 )]
 
 mod cli;
+mod dial;
 mod echo;
 mod fanout;
 mod gather;
+mod hostile;
 mod idle;
 mod process;
 mod progress;
 mod report;
 mod rooms;
+mod siege;
 mod slow;
 mod storm;
 mod swarm;
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         Command::Storm(args) => (storm::run(args), args.target.json),
         Command::Slow(args) => (slow::run(args), args.fanout.target.json),
         Command::Rooms(args) => (rooms::run(args), args.target.json),
+        Command::Siege(args) => (siege::run(args), args.target.json),
+        Command::Hostile(args) => (hostile::run(args), args.target.json),
     };
     match report {
         Ok(report) => {

@@ -1,7 +1,7 @@
 //! `courtside-bench-server`: what `courtside-load` puts its load on.
 //!
-//! A room kind `bench` (`say` broadcasts, `echo` replies), a room kind `ticking`, a channel `bench` that clients may publish
-//! to, and the calls `echo` and `ticks`. For `courtside-prove`, a room kind `counting`, and channels with full histories.
+//! A room kind `bench` (`say` broadcasts, `echo` replies), a room kind `ticking`, a room kind `plain` with all defaults, a channel
+//! `bench` and channels `bench/*` that clients may publish to, and the calls `echo` and `ticks`. For `courtside-prove`, a room kind `counting`, and channels with full histories.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "it is a program for a terminal")]
 
@@ -17,7 +17,7 @@ use courtside::prelude::*;
 use courtside::{PublishError, Quota};
 
 use counting::Counting;
-use talking::{Bench, echo};
+use talking::{Bench, Plain, echo};
 use ticking::{Lateness, Ticking, Ticks};
 use tikv_jemallocator::Jemalloc;
 
@@ -79,6 +79,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::builder()
         .config(config)
         .room::<Bench>()
+        .room::<Plain>()
         .room::<Ticking>()
         .room::<Counting>()
         .channel(
@@ -86,6 +87,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             ChannelConfig::default().history(16).client_publish(true),
         )
         .channel("history/*", ChannelConfig::default())
+        .channel("bench/*", ChannelConfig::default().client_publish(true))
         .handle("echo", echo)
         .handle("ticks", ticks)
         .data(Lateness::new())
