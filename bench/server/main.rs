@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "it is a program for a terminal")]
 
 mod counting;
+mod plain;
 mod talking;
 mod ticking;
 
@@ -17,7 +18,8 @@ use courtside::prelude::*;
 use courtside::{PublishError, Quota};
 
 use counting::Counting;
-use talking::{Bench, Plain, echo};
+use plain::Plain;
+use talking::{Bench, echo};
 use ticking::{Lateness, Ticking, Ticks};
 use tikv_jemallocator::Jemalloc;
 

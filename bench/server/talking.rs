@@ -65,17 +65,6 @@ impl Handle<Echo> for Bench {
     }
 }
 
-/// A room as it is by default, which outlives its last member a while.
-pub(crate) struct Plain;
-
-impl Room for Plain {
-    type Options = ();
-
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-}
-
 /// The call that does the same as the room's `echo`.
 pub(crate) async fn echo(call: Call<Text>) -> Result<Text, Refusal> {
     Ok(call.message)
