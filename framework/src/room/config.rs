@@ -78,7 +78,8 @@ impl RoomConfig {
         self
     }
 
-    /// How long an empty room stays. Default: 10 s; `Duration::MAX`: for ever. A room that is created counts as empty until somebody has joined.
+    /// How long an empty room stays. Default: 10 s; `Duration::MAX`: for ever.
+    /// A room that is created counts as empty until somebody has joined; it waits 10 s at least for the first who asks.
     #[must_use]
     pub fn empty_grace(mut self, grace: Duration) -> Self {
         self.empty_grace = grace;

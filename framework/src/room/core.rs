@@ -22,6 +22,9 @@ use crate::wire::codec::{Format, RawData};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
+/// How long a room waits at least for whoever it was begun for: that client's join is on its way, maybe to a thread that is busy.
+const FIRST: Duration = Duration::from_secs(10);
+
 /// Somebody who wants in.
 #[derive(Clone, Debug)]
 pub(crate) struct Entrant {
@@ -75,6 +78,8 @@ pub(crate) struct RoomCore<R: Room> {
     syncs: Option<TickClock>,
     pub(super) syncing: Syncing,
     empty_since: Option<Duration>,
+    /// Nobody has asked to be let in yet.
+    is_new: bool,
     is_over: bool,
     /// Whether it has ended by a panic.
     is_crashed: bool,
@@ -104,6 +109,7 @@ impl<R: Room> RoomCore<R> {
             members_ever: 0,
             syncing: Syncing::default(),
             empty_since: Some(Duration::ZERO),
+            is_new: true,
             is_over: false,
             is_crashed: false,
             finished: 0,
@@ -176,6 +182,7 @@ impl<R: Room> RoomCore<R> {
         options: R::Options,
         id: Option<u64>,
     ) -> Result<MemberId, Declined> {
+        self.is_new = false;
         if self.is_over {
             return Err(Declined::NoPlace(room_gone()));
         }
@@ -411,7 +418,11 @@ impl<R: Room> RoomCore<R> {
 
     /// When the room ends because nobody is in it.
     fn grace_ends(&self) -> Option<Duration> {
-        if_ever(after(self.empty_since?, self.config.empty_grace))
+        let grace = match self.is_new {
+            true => self.config.empty_grace.max(FIRST),
+            false => self.config.empty_grace,
+        };
+        if_ever(after(self.empty_since?, grace))
     }
 
     /// When [`advance`](Self::advance) has something to do next.

@@ -316,3 +316,53 @@ fn a_refused_join_does_not_begin_the_grace_anew() {
     core.advance(5 * SECOND);
     assert!(core.is_over());
 }
+
+/// A room that ends as soon as nobody is in it.
+struct Brief;
+
+impl Room for Brief {
+    type Options = bool;
+
+    fn create(_: bool, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+
+    fn config() -> RoomConfig {
+        RoomConfig::default().empty_grace(Duration::ZERO)
+    }
+
+    fn joined(
+        &mut self,
+        _: &Client,
+        is_welcome: bool,
+        _: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        match is_welcome {
+            true => Ok(()),
+            false => Err(Refusal::new("no", "not you")),
+        }
+    }
+}
+
+#[test]
+fn a_room_without_grace_waits_for_whom_it_was_begun_for() {
+    for is_welcome in [true, false] {
+        let mut core = core::<Brief>();
+        core.advance(SECOND);
+        assert!(!core.is_over(), "the first one is on its way");
+        let entrant = entrant();
+        let session = entrant.session;
+        let joined = core.join(entrant, is_welcome);
+        assert_eq!(joined.is_ok(), is_welcome);
+        if is_welcome {
+            core.advance(2 * SECOND);
+            assert!(!core.is_over());
+            core.leave(session, LeaveReason::Left, None).unwrap();
+        }
+        core.advance(3 * SECOND);
+        assert!(core.is_over());
+    }
+    let mut core = core::<Brief>();
+    core.advance(60 * SECOND);
+    assert!(core.is_over(), "nobody comes");
+}
