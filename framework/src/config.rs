@@ -205,7 +205,7 @@ pub struct Limits {
     /// Rooms and channels that all sessions of one [address](crate::ClientAddress) cause together.
     /// Default: 1,024 rooms that live, 32 new ones each second, 512 at once; 16,384 channels, 256 each second, 4,096 at once.
     ///
-    /// Behind a proxy that the server does not [trust](crate::ServerBuilder::trust_proxy), all clients have one address.
+    /// Addresses are counted as for [`connections_per_address`](Self::connections_per_address).
     pub address_creations: Creations,
 }
 
