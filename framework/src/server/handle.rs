@@ -28,7 +28,7 @@ pub struct ServerHandle {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// No pattern of the server offers this channel: register it with [`ServerBuilder::channel`].
+    /// No pattern of the server offers this channel: register it with [`ServerBuilder::channel`](crate::ServerBuilder::channel).
     UnknownChannel,
     /// The data cannot be encoded; the text says why.
     NotEncodable(String),
@@ -59,7 +59,7 @@ impl ServerHandle {
 
     /// Publishes to a channel, and returns the publication's offset when it has its place in the channel's order.
     ///
-    /// Waits while [`Config::publish_backlog`] publications are on their way.
+    /// Waits while [`Config::publish_backlog`](crate::Config::publish_backlog) publications are on their way.
     ///
     /// # Errors
     ///
