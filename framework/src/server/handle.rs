@@ -19,6 +19,14 @@ use crate::wire::codec::{Format, RawData};
 ///
 /// It can neither be mounted nor run: who may come in is decided where the [`Server`](crate::Server) is. It does not keep the
 /// server alive either; when that has gone, nothing is published any more.
+///
+/// ```compile_fail,E0599
+/// # use courtside::{Call, Refusal};
+/// async fn open_a_back_door(call: Call<()>) -> Result<(), Refusal> {
+///     let _past_all_checks = call.server().routes("/back");
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     pub(crate) shared: Arc<Shared>,
