@@ -19,9 +19,10 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::sleep;
 
 use super::guard::{ByteStream, Guard, Incoming};
-use super::hub::{FAREWELL, Hub, Opening, TurnedAway};
+use super::hub::{FAREWELL, Hub};
 use super::link::{Attachment, Cut, Link, Manner};
 use super::messages::SessionMessage;
+use super::opening::{Opening, TurnedAway};
 use super::permit::Permit;
 use super::writer::Writer;
 use crate::close::CloseCode;

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::address::HubAddress;
 use super::admission::ChannelAction;
-use super::hub::Visitor;
+use super::opening::Visitor;
 use super::permit::Permit;
 use super::pipe::LinkId;
 use crate::channel::config::Offer;

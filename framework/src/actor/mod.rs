@@ -17,6 +17,7 @@ mod lingering;
 pub(crate) mod link;
 pub(crate) mod lobby;
 pub(crate) mod messages;
+pub(crate) mod opening;
 pub(crate) mod outgoing;
 pub(crate) mod outward;
 pub(crate) mod permit;

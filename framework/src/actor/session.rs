@@ -7,12 +7,13 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
 use super::admission::ChannelAction;
 use super::handover::Moving;
-use super::hub::{Hub, Local, Visitor};
+use super::hub::{Hub, Local};
 use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
     Baggage, ChannelMessage, Denied, Intent, Knock, Receiver, RoomMessage, SessionMessage,
 };
+use super::opening::Visitor;
 use super::permit::{Permit, Permits};
 use super::pipe::{LinkId, Pipe};
 use super::shared::Shared;

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use super::address::HubAddress;
 use super::channel::ChannelShard;
-use super::hub::Visitor;
 use super::lingering::Lingering;
 use super::lobby::Lobby;
 use super::messages::{ChannelMessage, End, LobbyMessage};
+use super::opening::Visitor;
 use super::permit::Permits;
 use crate::address::ClientAddress;
 use crate::channel::config::ChannelPatterns;
