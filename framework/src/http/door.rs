@@ -259,7 +259,12 @@ impl Door {
         };
         let verdict = authenticate(request, credential);
         let Ok(verdict) = timeout(hub.shared.config.authentication, verdict).await else {
-            tracing::warn!("an authentication took longer than `Config::authentication` allows");
+            if let Some(left_out) = self.of_credentials.take(hub.now()) {
+                tracing::warn!(
+                    left_out,
+                    "an authentication took longer than `Config::authentication` allows"
+                );
+            }
             return unavailable(
                 "authentication_timeout",
                 "it took too long to find out who you are",
