@@ -1,6 +1,7 @@
 //! Connections that compete for one session, and a session that never stays where it is.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use courtside::prelude::*;
@@ -8,7 +9,7 @@ use courtside::testing::run;
 use courtside::{CloseCode, Format, ServerBuilder};
 use courtside_tests::Random;
 use courtside_tests::scene::Scene;
-use courtside_tests::wire_tools::{Desk, Wire, both, calm, numbers, quiet, turns};
+use courtside_tests::wire_tools::{Desk, Wire, both, calm, numbers, quiet, turns, whoever_is_late};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -222,7 +223,63 @@ async fn wander(seed: u64, format: Format) {
 
 #[test]
 fn a_session_that_never_stays_loses_and_repeats_nothing() {
-    for seed in 0..40 {
-        run(wander(seed, Format::ALL[seed as usize % 2]));
-    }
+    whoever_is_late(|| {
+        for seed in 0..24 {
+            run(wander(seed, Format::ALL[seed as usize % 2]));
+        }
+    });
+}
+
+/// One session that never stays, while its room and its channel never pause.
+async fn wander_in_noise(seed: u64, format: Format) {
+    const NOISE: u64 = 600;
+    let mut random = Random::new(seed);
+    let mut scene = scene(format, 3).await;
+    let Scene {
+        server,
+        a: wire,
+        b: other,
+        room,
+        ..
+    } = &mut scene;
+    wire.ask(json!({"action": "subscribe", "channel": "news"}))
+        .await;
+    let is_over = Cell::new(false);
+    let noise = async {
+        for n in 0..NOISE {
+            other.tell(room, json!({"what": "tell", "n": n})).await;
+            let publishing = server.server().clone();
+            tokio::task::spawn_local(async move { publishing.publish("news", &n).await });
+            turns(1).await;
+        }
+        is_over.set(true);
+    };
+    let moving = async {
+        let mut heard = Vec::new();
+        while !is_over.get() {
+            turns(random.below(9) as usize).await;
+            if random.below(2) == 0 {
+                wire.control.cut();
+            }
+            let back = wire.resume(server, random.below(3) as usize).await;
+            assert!(back.resumed(), "seed {seed}: {}", back.welcome);
+            heard.extend(wire.kept());
+            *wire = back;
+        }
+        heard.extend(wire.all().await);
+        heard
+    };
+    let ((), heard) = tokio::join!(noise, moving);
+    let all: Vec<u64> = (0..NOISE).collect();
+    assert_eq!(numbers(&heard, "message"), all, "seed {seed}");
+    assert_eq!(numbers(&heard, "publication"), all, "seed {seed}");
+}
+
+#[test]
+fn a_session_that_moves_while_its_room_never_pauses_hears_all_in_order() {
+    whoever_is_late(|| {
+        for seed in 0..10 {
+            run(wander_in_noise(seed, Format::ALL[seed as usize % 2]));
+        }
+    });
 }

@@ -143,7 +143,8 @@ fn who_does_not_ask_is_told_nothing_of_it() {
         assert_eq!(anew.welcome["reason"], "unknown");
         assert!(anew.welcome.get("rooms").is_none());
         let (raw, _control) = dial(&scene.server, 0, "/ws?restore=perhaps").await;
-        assert!(raw.unwrap_err().to_string().contains("bad_query"));
+        let goodbye = raw.unwrap().next_frame().await.unwrap().unwrap();
+        assert_eq!(goodbye.json().unwrap()["error"], "bad_query");
     });
 }
 

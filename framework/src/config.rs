@@ -39,6 +39,13 @@ pub struct Config {
     pub limits: Limits,
     /// How the server goes away.
     pub drain: Drain,
+    /// How long a session that moves to another worker thread, because its client came back there, waits for its rooms and
+    /// channels.
+    /// Default: 1 s.
+    /// One that has not answered by then, because a hook blocks its thread, follows later: the session goes on at once, and
+    /// what that room sends takes a longer way meanwhile. Longer keeps the client waiting for such a room; zero waits for
+    /// none.
+    pub handover: Duration,
     /// How many threads run rooms and channels.
     /// Default: one for each core, and none where there is only one core.
     /// Rooms are spread over them when they are created and stay there.
@@ -281,6 +288,7 @@ impl Default for Config {
         Self {
             window: Duration::from_secs(30),
             authentication: Duration::from_secs(10),
+            handover: Duration::from_secs(1),
             heartbeat: Heartbeat {
                 interval: Duration::from_secs(10),
                 timeout: Duration::from_secs(5),

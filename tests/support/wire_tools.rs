@@ -9,6 +9,7 @@
     clippy::print_stdout
 )] // Everything here is part of a test, whose failure is a panic.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -55,10 +56,26 @@ pub async fn turns(count: usize) {
     }
 }
 
+thread_local! {
+    /// How long sessions wait for their rooms when they move.
+    static HANDOVER: Cell<Duration> = Cell::new(Config::default().handover);
+}
+
+/// Runs a test twice: with sessions that wait for their rooms and channels when they move, and with such that wait for none,
+/// so that all of them are late.
+pub fn whoever_is_late(test: impl Fn()) {
+    for handover in [Config::default().handover, Duration::ZERO] {
+        println!("waiting for {handover:?}");
+        HANDOVER.set(handover);
+        test();
+    }
+}
+
 /// The defaults, but with a heartbeat so slow that no test meets it by accident.
 #[must_use]
 pub fn calm() -> Config {
     let mut config = Config::default();
+    config.handover = HANDOVER.get();
     config.heartbeat.interval = Duration::from_secs(3600);
     config.outbox.age = Duration::from_secs(5000);
     config

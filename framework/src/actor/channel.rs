@@ -264,15 +264,18 @@ impl ChannelShard {
         &mut self,
         session: SessionId,
         name: &ChannelName,
-        from: &HubAddress,
+        from: HubAddress,
         to: HubAddress,
     ) -> Outgoing {
+        // The way that the channel's frames take until now, which the session may have left before.
+        let mut before = from;
+        let mut sends_to = None;
         let mut outgoing = Outgoing::default();
         let topic = Topic::Channel(name.clone());
         let channel = self.channels.get_mut(name);
         let subscriber =
             channel.and_then(|channel| channel.subscribers.rehome(session, to.clone()));
-        if let Some(format) = subscriber {
+        if let Some((home, format)) = subscriber {
             // First the new hub, then the old one: the session is packed when the old one has heard.
             let adopt = HubItem::Adopt {
                 session,
@@ -280,8 +283,15 @@ impl ChannelShard {
                 topic: topic.clone(),
             };
             outgoing.push(&to, adopt);
+            before = home;
+            sends_to = Some(to);
         }
-        outgoing.push(from, HubItem::Rehomed { session, topic });
+        let rehomed = HubItem::Rehomed {
+            session,
+            topic,
+            to: sends_to,
+        };
+        outgoing.push(&before, rehomed);
         outgoing
     }
 
@@ -340,7 +350,13 @@ impl Handler<ChannelMessage> for ChannelShard {
                 channel,
                 from,
                 to,
-            } => self.rehome(session, &channel, &from, to),
+                question,
+            } => {
+                if !question.settle() {
+                    return;
+                }
+                self.rehome(session, &channel, from, to)
+            }
         };
         // Hubs that cannot keep up: the shard waits with them.
         for full in outgoing.send() {

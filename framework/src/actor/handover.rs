@@ -13,12 +13,14 @@ use actix::{AsyncContext, Context};
 use super::address::HubAddress;
 use super::hub::Hub;
 use super::messages::{
-    Baggage, ChannelMessage, HubMessage, Knock, RoomAddress, RoomMessage, SessionMessage, Topic,
+    Baggage, ChannelMessage, HubMessage, Knock, RoomMessage, SessionMessage, Topic,
 };
 use super::pipe::Pipe;
+use super::question::Question;
 use super::session::SessionActor;
 use crate::ids::SessionId;
 use crate::session::outbox::{Outbox, Pushed};
+use crate::time::if_ever;
 use crate::wire::codec::Format;
 
 /// What a hub knows of those who are on their way.
@@ -28,6 +30,8 @@ pub(crate) struct Arrivals {
     pipes: HashMap<SessionId, Rc<Pipe>>,
     /// What such a session has meanwhile left: it still believes to be there.
     exits: HashMap<SessionId, Vec<Topic>>,
+    /// What waits for sessions that have been sent here and are on their way: what there is in the moment in which they are.
+    behind: HashMap<SessionId, Vec<HubMessage>>,
 }
 
 impl Arrivals {
@@ -36,6 +40,11 @@ impl Arrivals {
         if self.pipes.contains_key(&session) {
             self.exits.entry(session).or_default().push(topic);
         }
+    }
+
+    /// Keeps a message until the session is here, for which it is. The session comes for certain.
+    pub(crate) fn keep(&mut self, session: SessionId, message: HubMessage) {
+        self.behind.entry(session).or_default().push(message);
     }
 
     pub(crate) fn pipe_of(&self, session: SessionId) -> Option<Rc<Pipe>> {
@@ -56,9 +65,8 @@ impl Hub {
         // It may have moved on since the asking hub looked.
         match self.shared.home(session) {
             Some(worker) if worker == self.address.worker => {
-                // On its way here: ask again behind it.
-                let hub = self.address.clone();
-                self.turn.to_hub(&hub, HubMessage::TakeOver { knock, to });
+                let message = HubMessage::TakeOver { knock, to };
+                self.arrivals.borrow_mut().keep(session, message);
             }
             Some(worker) => match self.shared.hub(worker) {
                 Some(hub) => self.turn.to_hub(&hub, HubMessage::TakeOver { knock, to }),
@@ -76,7 +84,7 @@ impl Hub {
 
     /// The new hub: a room or channel sends here from now on; the session is not here yet.
     ///
-    /// It comes for certain: the old hub sends it when the last of its rooms and channels has done this.
+    /// It comes for certain: the old hub sends it when the last of its rooms and channels has done this, or is late.
     pub(super) fn hold_frames_for(&self, session: SessionId, format: Format) {
         let mut arrivals = self.arrivals.borrow_mut();
         arrivals
@@ -87,24 +95,34 @@ impl Hub {
 
     /// The new hub: the session is here.
     pub(super) fn arrive(self: &Rc<Self>, mut baggage: Baggage) {
-        let held = self.arrivals.borrow_mut().pipes.remove(&baggage.id);
-        let exits = self.arrivals.borrow_mut().exits.remove(&baggage.id);
+        let session = baggage.id;
+        let held = self.arrivals.borrow_mut().pipes.remove(&session);
+        let exits = self.arrivals.borrow_mut().exits.remove(&session);
         for topic in exits.unwrap_or_default() {
+            baggage.late.retain(|late| *late != topic);
             match topic {
                 Topic::Room(room) => baggage.rooms.retain(|(known, _)| *known != room),
                 Topic::Channel(channel) => {
+                    baggage.unsubscribing = baggage.unsubscribing.saturating_sub(1);
                     baggage.subscriptions.retain(|(known, _)| *known != channel);
                 }
             }
         }
-        let bounds = self.shared.config.outbox;
+        let empty = || Outbox::new(self.shared.config.outbox, baggage.format);
         let pipe = held.unwrap_or_else(|| self.new_pipe(baggage.format));
-        let empty = Outbox::new(bounds, baggage.format);
-        let mut outbox = std::mem::replace(&mut baggage.outbox, empty);
-        let appended = pipe.with_outbox(|held| outbox.append(held));
-        let overflowed = appended == Pushed::Overflow || outbox.has_overflowed();
+        let mut outbox = std::mem::replace(&mut baggage.outbox, empty());
+        let mut early = pipe.with_outbox(|held| std::mem::replace(held, empty()));
+        let mut overflowed = early.has_overflowed() || outbox.has_overflowed();
+        if !self.has_detour(session) {
+            overflowed |= outbox.append(&mut early) == Pushed::Overflow;
+        }
         pipe.with_outbox(|held| *held = outbox);
         SessionActor::start_arrived(self, baggage, pipe, overflowed);
+        self.end_detour(session, early);
+        let behind = self.arrivals.borrow_mut().behind.remove(&session);
+        for message in behind.unwrap_or_default() {
+            self.hear(message);
+        }
     }
 }
 
@@ -113,7 +131,10 @@ pub(super) struct Moving {
     knock: Knock,
     to: HubAddress,
     /// Rooms and channels that have not answered yet.
-    awaited: usize,
+    asked: Vec<(Topic, Question)>,
+    /// Those whose answer is not waited for any more.
+    late: Vec<Topic>,
+    is_overdue: bool,
     /// Further connections that want the session meanwhile.
     waiting: Vec<(Knock, HubAddress)>,
 }
@@ -137,58 +158,134 @@ impl SessionActor {
         if let Some(window) = self.window.take() {
             ctx.cancel_future(window);
         }
+        // Who was late for an earlier move is asked again. An answer that was given meanwhile is on its way and awaited.
+        let asked = self.late.drain(..);
+        let asked = asked.filter(|(_, question)| !question.settle()).collect();
         self.moving = Some(Box::new(Moving {
             knock,
             to,
-            awaited: 0,
+            asked,
+            late: Vec::new(),
+            is_overdue: false,
             waiting: Vec::new(),
         }));
         let known = self.inbox.rooms.borrow();
-        let rooms: Vec<RoomAddress> = known.values().map(|known| known.room.clone()).collect();
+        let rooms: Vec<_> = known.keys().cloned().map(Topic::Room).collect();
         drop(known);
-        rooms.iter().for_each(|room| self.rehome_room(room));
-        for channel in self.inbox.subscriptions.borrow().channels() {
-            if let Some(moving) = &mut self.moving {
-                moving.awaited += 1;
+        let known = self.inbox.subscriptions.borrow();
+        let channels: Vec<_> = known.channels().cloned().map(Topic::Channel).collect();
+        drop(known);
+        for topic in rooms.into_iter().chain(channels) {
+            self.ask_to_follow(topic);
+        }
+        self.ship_if_ready(ctx);
+        if self.moving.is_some()
+            && let Some(patience) = if_ever(self.hub.shared.config.handover)
+        {
+            ctx.run_later(patience, |session, ctx| session.stop_waiting(ctx));
+        }
+    }
+
+    /// Asks a room or channel to send to where the session goes, or is.
+    pub(super) fn ask_to_follow(&mut self, topic: Topic) {
+        let (question, session) = (Question::default(), self.id);
+        let from = self.hub.address.clone();
+        let asked = match &mut self.moving {
+            Some(moving) if moving.is_overdue => {
+                moving.late.push(topic);
+                return;
+            }
+            Some(moving) => &mut moving.asked,
+            None => &mut self.late,
+        };
+        // One that has just come in may be in the list of rooms, and its joining is told as well.
+        let is_asked =
+            |(known, question): &(Topic, Question)| *known == topic && question.is_open();
+        if asked.iter().any(is_asked) {
+            return;
+        }
+        asked.push((topic.clone(), question.clone()));
+        let to = match &self.moving {
+            Some(moving) => moving.to.clone(),
+            None => from.clone(),
+        };
+        match topic {
+            Topic::Room(room) => {
+                let rooms = self.inbox.rooms.borrow();
+                if let Some(known) = rooms.get(&room).filter(|known| known.room.connected()) {
+                    let message = RoomMessage::Rehome {
+                        session,
+                        from,
+                        to,
+                        question,
+                    };
+                    self.hub.turn.to_room(&known.room, message);
+                    return;
+                }
+                drop(rooms);
+                self.forget_asked(&Topic::Room(room));
+            }
+            Topic::Channel(channel) => {
                 let message = ChannelMessage::Rehome {
-                    session: self.id,
+                    session,
                     channel: channel.clone(),
-                    from: self.hub.address.clone(),
-                    to: moving.to.clone(),
+                    from,
+                    to,
+                    question,
                 };
-                self.hub.to_channel(channel, message);
+                self.hub.to_channel(&channel, message);
             }
         }
+    }
+
+    fn forget_asked(&mut self, topic: &Topic) {
+        let asked = match &mut self.moving {
+            Some(moving) => &mut moving.asked,
+            None => &mut self.late,
+        };
+        if let Some(at) = asked.iter().position(|(known, _)| known == topic) {
+            asked.remove(at);
+        }
+    }
+
+    /// A room or channel sends to where it was asked to.
+    pub(super) fn rehomed(&mut self, ctx: &mut Context<Self>, topic: &Topic) {
+        self.forget_asked(topic);
         self.ship_if_ready(ctx);
     }
 
-    pub(super) fn rehome_room(&mut self, room: &RoomAddress) {
-        if let Some(moving) = &mut self.moving
-            && room.connected()
-        {
-            moving.awaited += 1;
-            let message = RoomMessage::Rehome {
-                session: self.id,
-                from: self.hub.address.clone(),
-                to: moving.to.clone(),
-            };
-            self.hub.turn.to_room(room, message);
+    /// Rooms and channels that have not answered by now follow later.
+    fn stop_waiting(&mut self, ctx: &mut Context<Self>) {
+        let Some(moving) = &mut self.moving else {
+            return;
+        };
+        moving.is_overdue = true;
+        let asked = std::mem::take(&mut moving.asked);
+        for (topic, question) in asked {
+            // One that has answered just now is awaited: its answer is on its way.
+            match question.settle() {
+                true => moving.late.push(topic),
+                false => moving.asked.push((topic, question)),
+            }
         }
-    }
-
-    /// A room or channel sends to the new worker now.
-    pub(super) fn rehomed(&mut self, ctx: &mut Context<Self>) {
-        if let Some(moving) = &mut self.moving {
-            moving.awaited = moving.awaited.saturating_sub(1);
+        if !moving.late.is_empty() || self.joining > 0 {
+            tracing::warn!(
+                session = %self.id,
+                "rooms or channels did not answer within `Config::handover`: a hook blocks their thread"
+            );
         }
         self.ship_if_ready(ctx);
     }
 
     pub(super) fn ship_if_ready(&mut self, ctx: &mut Context<Self>) {
-        if self.joining + self.unsubscribing > 0 {
+        let is_answered = self.joining + self.unsubscribing == 0;
+        if !self.hub.is_settled(self.id) {
             return;
         }
-        let Some(moving) = self.moving.take_if(|moving| moving.awaited == 0) else {
+        let ready = |moving: &mut Box<Moving>| {
+            moving.asked.is_empty() && (is_answered || moving.is_overdue)
+        };
+        let Some(moving) = self.moving.take_if(ready) else {
             return;
         };
         let bounds = self.hub.shared.config.outbox;
@@ -198,6 +295,7 @@ impl SessionActor {
             .with_outbox(|outbox| std::mem::replace(outbox, empty));
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.shared.set_home(self.id, moving.to.worker);
+        let is_followed = !is_answered || !moving.late.is_empty();
         let baggage = Box::new(Baggage {
             id: self.id,
             format: self.pipe.format(),
@@ -213,10 +311,17 @@ impl SessionActor {
             pace: self.inbox.pace(),
             flow: self.flow.clone(),
             knock: moving.knock,
+            joining: self.joining,
+            unsubscribing: self.unsubscribing,
+            late: moving.late,
             waiting: moving.waiting,
         });
         let arrive = HubMessage::Arrive(baggage);
         self.hub.turn.to_hub(&moving.to, arrive);
+        if is_followed {
+            let pipe = self.pipe.clone();
+            self.hub.begin_detour(self.id, moving.to, pipe);
+        }
         self.stop_when_told_all(ctx);
     }
 

@@ -13,25 +13,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
-use smallvec::{SmallVec, smallvec};
 
 use super::address::HubAddress;
 use super::channel::ChannelShard;
+use super::detours::Detours;
 use super::handover::Arrivals;
 use super::inbox::Inbox;
 use super::link::{Link, Manner};
-use super::messages::{
-    Broadcast, ChannelMessage, End, HubItem, HubMessage, Membership, RoomMessage, SessionMessage,
-    Topic,
-};
+use super::messages::{ChannelMessage, End, HubItem, HubMessage, SessionMessage, Topic};
 use super::pipe::{LinkId, Pipe};
 use super::session::SessionActor;
 use super::shared::Shared;
 use super::topics::Topics;
 use super::turn::Turn;
 use crate::close::CloseCode;
-use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
-use crate::room::config::LeaveReason;
+use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::session::heartbeat::Verdict;
 use crate::session::outbox::{Delivery, Outbox, Pushed};
 use crate::time::after;
@@ -63,7 +59,8 @@ pub(crate) struct Hub {
     pub(crate) sessions: RefCell<HashMap<SessionId, Local, IdHasher>>,
     pub(crate) arrivals: RefCell<Arrivals>,
     pub(super) links: RefCell<HashMap<LinkId, Rc<Link>, IdHasher>>,
-    topics: RefCell<Topics>,
+    pub(super) topics: RefCell<Topics>,
+    pub(super) detours: RefCell<Detours>,
     pub(super) links_ever: Cell<LinkId>,
     /// When outboxes were last made to forget what is old.
     aged: Cell<Duration>,
@@ -104,6 +101,7 @@ impl Hub {
             arrivals: RefCell::default(),
             links: RefCell::default(),
             topics: RefCell::default(),
+            detours: RefCell::default(),
             links_ever: Cell::new(0),
             aged: Cell::new(Duration::ZERO),
             counted: Cell::new((Duration::ZERO, 0)),
@@ -153,26 +151,28 @@ impl Hub {
         if delivery.state().is_some() {
             self.turn.note_broadcast();
         }
-        if let Some(local) = self.sessions.borrow().get(&session) {
-            let pushed = local.pipe.push(&frame, &delivery);
-            report(local, pushed, &delivery);
-            return;
+        match self.sessions.borrow().get(&session) {
+            Some(local) if local.pipe.is_diverted() => {}
+            Some(local) => {
+                let pushed = local.pipe.push(&frame, &delivery);
+                report(local, pushed, &delivery);
+                return;
+            }
+            None => {
+                if let Some(pipe) = self.arrivals.borrow().pipe_of(session) {
+                    let _merged_later = pipe.push(&frame, &delivery);
+                    return;
+                }
+                let item = HubItem::Direct {
+                    session,
+                    frame,
+                    delivery,
+                };
+                self.pass_on(session, item);
+                return;
+            }
         }
-        if let Some(pipe) = self.arrivals.borrow().pipe_of(session) {
-            let _merged_later = pipe.push(&frame, &delivery);
-            return;
-        }
-        let home = self.shared.home(session);
-        // Also where that is this hub: then the session is on its way here, and the frame waits behind it.
-        if let Some(hub) = home.and_then(|worker| self.shared.hub(worker)) {
-            let items = smallvec![HubItem::Direct {
-                session,
-                frame,
-                delivery,
-            }];
-            let _permit = None;
-            self.turn.to_hub(&hub, HubMessage::Batch { items, _permit });
-        }
+        self.hold_at_gate(session, frame, delivery);
     }
 
     /// Sends to the channel's owner.
@@ -180,13 +180,13 @@ impl Hub {
         self.turn.to_channel(&self.shared, channel, message);
     }
 
-    fn tell(&self, session: SessionId, message: SessionMessage) {
+    pub(super) fn tell(&self, session: SessionId, message: SessionMessage) {
         if let Some(local) = self.sessions.borrow().get(&session) {
             local.address.do_send(message);
         }
     }
 
-    fn enter_topic(&self, topic: Topic, session: SessionId) {
+    pub(super) fn enter_topic(&self, topic: Topic, session: SessionId) {
         let pipe = match self.sessions.borrow().get(&session) {
             Some(local) => Some(local.pipe.clone()),
             None => self.arrivals.borrow().pipe_of(session),
@@ -208,156 +208,6 @@ impl Hub {
             HubMessage::TakeOver { knock, to } => self.take_over(knock, to),
             HubMessage::TakeOverRefused { knock, denied } => self.deny(&knock, denied),
             HubMessage::Arrive(baggage) => self.arrive(*baggage),
-        }
-    }
-
-    pub(crate) fn apply_all(&self, items: impl IntoIterator<Item = HubItem>) {
-        let mut items = items.into_iter().peekable();
-        while let Some(item) = items.next() {
-            let HubItem::Publish(topic, broadcast) = item else {
-                self.apply(item);
-                continue;
-            };
-            // What goes to the same receivers goes together: each has to be looked up in memory only once.
-            let mut broadcasts: SmallVec<[Broadcast; 4]> = smallvec![broadcast];
-            let is_next =
-                |next: &HubItem| matches!(next, HubItem::Publish(also, _) if *also == topic);
-            while let Some(HubItem::Publish(_, broadcast)) = items.next_if(is_next) {
-                broadcasts.push(broadcast);
-            }
-            self.publish(&topic, &broadcasts);
-        }
-        self.note_memory();
-    }
-
-    fn apply(&self, item: HubItem) {
-        match item {
-            HubItem::Publish(topic, broadcast) => self.publish(&topic, &[broadcast]),
-            HubItem::Direct {
-                session,
-                frame,
-                delivery,
-            } => self.direct(session, frame, delivery),
-            HubItem::JoinedRoom {
-                session,
-                room,
-                membership,
-                frame,
-            } => self.joined_room(session, room, membership, frame),
-            HubItem::JoinRefused { session, frame } => {
-                self.tell(session, SessionMessage::JoinRefused);
-                self.direct(session, frame, Delivery::Sequenced);
-            }
-            HubItem::Subscribed {
-                session,
-                channel,
-                frame,
-            } => {
-                self.enter_topic(Topic::Channel(channel), session);
-                self.direct(session, frame, Delivery::Sequenced);
-                self.use_grant(session);
-            }
-            HubItem::Exit {
-                session,
-                topic,
-                frame,
-                is_over,
-            } => {
-                self.topics.borrow_mut().leave(&topic, session);
-                if let (Topic::Room(room), Some(local)) =
-                    (&topic, self.sessions.borrow().get(&session))
-                {
-                    local.inbox.left(room);
-                    local
-                        .pipe
-                        .with_outbox(|outbox| outbox.leave_room(room, is_over));
-                }
-                if let Some(frame) = frame {
-                    self.direct(session, frame, Delivery::Sequenced);
-                }
-                if !self.sessions.borrow().contains_key(&session) {
-                    self.arrivals.borrow_mut().note_exit(session, topic);
-                    return;
-                }
-                if let Topic::Channel(_) = topic {
-                    self.tell(session, SessionMessage::Unsubscribed);
-                }
-            }
-            HubItem::SubscribeRefused {
-                session,
-                channel,
-                attempt,
-                frame,
-            } => {
-                if let Some(local) = self.sessions.borrow().get(&session) {
-                    let subscriptions = &local.inbox.subscriptions;
-                    subscriptions.borrow_mut().remove_attempt(&channel, attempt);
-                }
-                self.topics
-                    .borrow_mut()
-                    .leave(&Topic::Channel(channel), session);
-                if let Some(frame) = frame {
-                    self.direct(session, frame, Delivery::Sequenced);
-                }
-                self.use_grant(session);
-            }
-            HubItem::Displaced { session } => self.tell(session, SessionMessage::Displaced),
-            HubItem::Adopt {
-                session,
-                format,
-                topic,
-            } => {
-                self.hold_frames_for(session, format);
-                self.enter_topic(topic, session);
-            }
-            HubItem::Rehomed { session, topic } => {
-                self.topics.borrow_mut().leave(&topic, session);
-                self.tell(session, SessionMessage::Rehomed);
-            }
-        }
-    }
-
-    fn joined_room(
-        &self,
-        session: SessionId,
-        room: RoomId,
-        membership: Membership,
-        frame: Encoded,
-    ) {
-        let sessions = self.sessions.borrow();
-        let Some(local) = sessions.get(&session) else {
-            // It ended while it was on its way in.
-            let gone = RoomMessage::Gone(session, LeaveReason::Left);
-            self.turn.to_room(&membership.room, gone);
-            return;
-        };
-        if local.pipe.with_outbox(|outbox| outbox.has_overflowed()) {
-            let gone = RoomMessage::Gone(session, LeaveReason::Overflow);
-            self.turn.to_room(&membership.room, gone);
-            local.address.do_send(SessionMessage::JoinRefused);
-            return;
-        }
-        let joined = SessionMessage::Joined(membership.room.clone());
-        local.address.do_send(joined);
-        let rooms = &local.inbox.rooms;
-        rooms.borrow_mut().insert(room.clone(), membership);
-        drop(sessions);
-        self.enter_topic(Topic::Room(room), session);
-        self.direct(session, frame, Delivery::Sequenced);
-    }
-
-    fn publish(&self, topic: &Topic, broadcasts: &[Broadcast]) {
-        self.turn.note_broadcast();
-        for (session, pipe) in self.topics.borrow().members(topic) {
-            let wanted = |broadcast: &&Broadcast| broadcast.except != Some(session);
-            for broadcast in broadcasts.iter().filter(wanted) {
-                let pushed = pipe.push(&broadcast.frame, &broadcast.delivery);
-                if matches!(pushed, Pushed::Overflow | Pushed::Behind)
-                    && let Some(local) = self.sessions.borrow().get(&session)
-                {
-                    report(local, pushed, &broadcast.delivery);
-                }
-            }
         }
     }
 
@@ -386,6 +236,7 @@ impl Hub {
         self.look_at_memory(now);
         if now.saturating_sub(self.aged.get()) >= self.shared.config.outbox.age / AGINGS {
             self.aged.set(now);
+            self.forget_detours();
             for local in self.sessions.borrow().values() {
                 local.pipe.with_outbox(|outbox| outbox.age(now));
             }
@@ -418,7 +269,7 @@ impl Hub {
 }
 
 /// Tells a session what has become of its outbox.
-fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
+pub(super) fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
     let message = match (pushed, delivery) {
         (Pushed::Overflow, _) => SessionMessage::Overflowed,
         (Pushed::Behind, Delivery::Step(slot, base)) => SessionMessage::Behind {

@@ -15,6 +15,7 @@ use super::admission::ChannelAction;
 use super::opening::Visitor;
 use super::permit::Permit;
 use super::pipe::LinkId;
+use super::question::Question;
 use crate::channel::config::Offer;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -84,7 +85,12 @@ pub(crate) enum SessionMessage {
         link: LinkId,
     },
     /// The session is in another room, as its inbox says.
-    Joined(RoomAddress),
+    Joined {
+        room: RoomId,
+        address: RoomAddress,
+        /// The room sends to a hub that the session has left.
+        is_away: bool,
+    },
     JoinRefused,
     /// An `unsubscribe` was done.
     Unsubscribed,
@@ -108,8 +114,10 @@ pub(crate) enum SessionMessage {
         knock: Knock,
         to: HubAddress,
     },
-    /// A room or channel now sends to the session's new worker.
-    Rehomed,
+    /// A room or channel now sends to where it was asked to.
+    Rehomed(Topic),
+    /// All that comes for the session comes by the shortest way now.
+    Settled,
     /// It has made room for another session, and is none any more.
     Displaced,
     /// The last message after a session has ended here: what came before it was answered or sent on.
@@ -230,11 +238,39 @@ pub(crate) enum HubItem {
         format: Format,
         topic: Topic,
     },
-    /// A receiver that has moved away: the topic sent its last frame here.
+    /// The topic now sends to `to` what is for this receiver: this is the last that it sends by the way that it took before.
+    /// `None`: it is no receiver of the topic any more.
     Rehomed {
         session: SessionId,
         topic: Topic,
+        to: Option<HubAddress>,
     },
+    /// Something that has come for a session where it does not live any more, sent after it.
+    Passed(Box<HubItem>),
+    /// Goes the way of what was passed on, behind all of it.
+    Flush {
+        session: SessionId,
+    },
+}
+
+impl HubItem {
+    /// The one for whom it is.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Publish(..) => None,
+            Self::Passed(item) => item.session(),
+            Self::Direct { session, .. }
+            | Self::JoinedRoom { session, .. }
+            | Self::JoinRefused { session, .. }
+            | Self::Subscribed { session, .. }
+            | Self::SubscribeRefused { session, .. }
+            | Self::Exit { session, .. }
+            | Self::Displaced { session }
+            | Self::Adopt { session, .. }
+            | Self::Rehomed { session, .. }
+            | Self::Flush { session } => Some(*session),
+        }
+    }
 }
 
 impl HubItem {
@@ -247,7 +283,11 @@ impl HubItem {
             | Self::JoinRefused { frame, .. }
             | Self::Subscribed { frame, .. } => Some(frame),
             Self::SubscribeRefused { frame, .. } | Self::Exit { frame, .. } => frame.as_ref(),
-            Self::Displaced { .. } | Self::Adopt { .. } | Self::Rehomed { .. } => None,
+            Self::Passed(item) => item.frame(),
+            Self::Displaced { .. }
+            | Self::Adopt { .. }
+            | Self::Rehomed { .. }
+            | Self::Flush { .. } => None,
         }
     }
 }
@@ -270,6 +310,11 @@ pub(crate) struct Baggage {
     pub(crate) flow: super::session::Flow,
     /// The connection that it comes for.
     pub(crate) knock: Knock,
+    /// Joins and unsubscribes that have not been answered.
+    pub(crate) joining: usize,
+    pub(crate) unsubscribing: usize,
+    /// The rooms and channels that did not answer in time: they still send to a hub that the session has left.
+    pub(crate) late: Vec<Topic>,
     /// Those who knocked meanwhile.
     pub(crate) waiting: Vec<(Knock, HubAddress)>,
 }
@@ -335,6 +380,7 @@ pub(crate) enum RoomMessage {
         session: SessionId,
         from: HubAddress,
         to: HubAddress,
+        question: Question,
     },
     /// The room is to end.
     Dispose(DisposeReason),
@@ -405,6 +451,7 @@ pub(crate) enum ChannelMessage {
         channel: ChannelName,
         from: HubAddress,
         to: HubAddress,
+        question: Question,
     },
 }
 

@@ -118,7 +118,11 @@ mod tests {
                 topic: topic.clone(),
             };
             let _behind = turn.items_to_hub(b, smallvec![adopt]);
-            let rehomed = HubItem::Rehomed { session, topic };
+            let rehomed = HubItem::Rehomed {
+                session,
+                topic,
+                to: Some(b.clone()),
+            };
             let _behind = turn.items_to_hub(a, smallvec![rehomed]);
         });
         assert_eq!(pieces, [Some(0), Some(1), Some(0)]);

@@ -41,6 +41,8 @@ pub(crate) struct Pipe {
     turn: Rc<Turn>,
     /// The connection at the other end, if there is one.
     reader: Cell<Option<LinkId>>,
+    /// What comes for the session takes another way now: see `detours`.
+    is_diverted: Cell<bool>,
 }
 
 impl fmt::Debug for Pipe {
@@ -60,6 +62,7 @@ impl Pipe {
             writer: Cell::new(None),
             turn: turn.clone(),
             reader: Cell::new(None),
+            is_diverted: Cell::new(false),
         })
     }
 
@@ -112,6 +115,14 @@ impl Pipe {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.outbox.borrow().is_empty()
+    }
+
+    pub(crate) fn divert(&self, is_diverted: bool) {
+        self.is_diverted.set(is_diverted);
+    }
+
+    pub(crate) fn is_diverted(&self) -> bool {
+        self.is_diverted.get()
     }
 
     pub(crate) fn connect(&self, link: LinkId) {

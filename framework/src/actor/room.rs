@@ -583,9 +583,12 @@ impl<R: Room> RoomActor<R> {
         }
     }
 
-    fn rehome(&mut self, session: SessionId, from: &HubAddress, to: HubAddress) {
+    fn rehome(&mut self, session: SessionId, from: HubAddress, to: HubAddress) {
+        // The way that this room's frames take until now, which the session may have left before.
+        let before = self.homes.get(session).cloned().unwrap_or(from);
         let topic = Topic::Room(self.id.clone());
         let mut outgoing = Outgoing::default();
+        let mut sends_to = None;
         if let Stage::Alive(core) = &self.stage
             && let Some(client) = core.member_of(session).and_then(|m| core.ctx.member(m))
         {
@@ -596,9 +599,15 @@ impl<R: Room> RoomActor<R> {
                 topic: topic.clone(),
             };
             outgoing.push(&to, adopt);
-            self.homes.insert(session, to);
+            self.homes.insert(session, to.clone());
+            sends_to = Some(to);
         }
-        outgoing.push(from, HubItem::Rehomed { session, topic });
+        let rehomed = HubItem::Rehomed {
+            session,
+            topic,
+            to: sends_to,
+        };
+        outgoing.push(&before, rehomed);
         let _behind = outgoing.send();
     }
 }
@@ -664,8 +673,15 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
             RoomMessage::Gone(session, reason) => self
                 .run(ctx, |core| core.leave(session, reason, None))
                 .and_then(|left| left),
-            RoomMessage::Rehome { session, from, to } => {
-                self.rehome(session, &from, to);
+            RoomMessage::Rehome {
+                session,
+                from,
+                to,
+                question,
+            } => {
+                if question.settle() {
+                    self.rehome(session, from, to);
+                }
                 Ok(())
             }
             RoomMessage::Dispose(reason) => self.run(ctx, |core| core.dispose(reason)),

@@ -11,11 +11,12 @@ use super::hub::{Hub, Local};
 use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
-    Baggage, ChannelMessage, Denied, Intent, Knock, Receiver, RoomMessage, SessionMessage,
+    Baggage, ChannelMessage, Denied, Intent, Knock, Receiver, RoomMessage, SessionMessage, Topic,
 };
 use super::opening::Visitor;
 use super::permit::{Permit, Permits};
 use super::pipe::{LinkId, Pipe};
+use super::question::Question;
 use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -102,6 +103,8 @@ pub(crate) struct SessionActor {
     pub(super) violations: Violations,
     pub(super) flow: Flow,
     pub(super) window: Option<SpawnHandle>,
+    /// Rooms and channels that were late when the session moved: they still send to where it was, and are asked to send here.
+    pub(super) late: Vec<(Topic, Question)>,
     /// Boxed, as it is seldom there.
     pub(super) moving: Option<Box<Moving>>,
 }
@@ -147,6 +150,7 @@ impl SessionActor {
             violations: Violations::default(),
             flow: seed.flow,
             window: None,
+            late: Vec::new(),
             moving: None,
         };
         let context = Context::new();
@@ -182,14 +186,15 @@ impl SessionActor {
             attempts: baggage.attempts,
             inbox: Rc::new(inbox),
             link: None,
-            joining: 0,
+            joining: baggage.joining,
             subscribes,
-            unsubscribing: 0,
+            unsubscribing: baggage.unsubscribing,
             admission: baggage.admission,
             is_short: false,
             violations: baggage.violations,
             flow: baggage.flow,
             window: None,
+            late: Vec::new(),
             moving: None,
         };
         let mut context = Context::new();
@@ -211,6 +216,9 @@ impl SessionActor {
                 actor.tell_rooms(RoomMessage::Dropped);
                 actor.wait_for_return(&mut context);
             }
+        }
+        for topic in baggage.late {
+            actor.ask_to_follow(topic);
         }
         for (knock, to) in baggage.waiting {
             let address = context.address();
@@ -516,6 +524,7 @@ impl SessionActor {
         // Joins that are still on their way are given up.
         self.flow.actions.close();
         self.hub.sessions.borrow_mut().remove(&self.id);
+        self.hub.forget_gate(self.id);
         self.hub.shared.forget_home(self.id);
         self.stop_when_told_all(ctx);
     }
@@ -565,13 +574,19 @@ impl Handler<SessionMessage> for SessionActor {
                     self.close(ctx);
                 }
             }
-            SessionMessage::Joined(room) => {
+            SessionMessage::Joined {
+                room,
+                address,
+                is_away,
+            } => {
                 self.joining = self.joining.saturating_sub(1);
                 if self.link.is_none() && self.moving.is_none() {
                     let dropped = RoomMessage::Dropped(self.id);
-                    self.hub.turn.to_room(&room, dropped);
+                    self.hub.turn.to_room(&address, dropped);
                 }
-                self.rehome_room(&room);
+                if self.moving.is_some() || is_away {
+                    self.ask_to_follow(Topic::Room(room));
+                }
                 self.ship_if_ready(ctx);
             }
             SessionMessage::JoinRefused => {
@@ -597,7 +612,8 @@ impl Handler<SessionMessage> for SessionActor {
                 }
             }
             SessionMessage::Overflowed => self.overflow(ctx),
-            SessionMessage::Rehomed => self.rehomed(ctx),
+            SessionMessage::Rehomed(topic) => self.rehomed(ctx, &topic),
+            SessionMessage::Settled => self.ship_if_ready(ctx),
             SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
             SessionMessage::Stop => ctx.stop(),
         }

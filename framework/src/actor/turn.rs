@@ -473,6 +473,23 @@ mod tests {
         assert_eq!(outlet.0.get(), 4 * SLICE);
     }
 
+    #[test]
+    fn what_waits_for_a_session_that_is_on_its_way_keeps_nobody_awake() {
+        actix::System::new().block_on(async {
+            let server = crate::Server::builder().build().unwrap();
+            let hub = Hub::start(server.shared.clone());
+            let session = SessionId::random();
+            hub.shared.set_home(session, hub.address.worker);
+            let frame = Encoded::of_bytes(Format::Json, "said".into());
+            hub.direct(session, frame, Delivery::Sequenced);
+            let cx = &mut Context::from_waker(Waker::noop());
+            for _ in 0..3 {
+                assert!(hub.turn.end(cx).is_pending());
+                assert!(hub.turn.outward.borrow().is_empty());
+            }
+        });
+    }
+
     /// A hub hears its own thread without its mailbox, but not before what another thread has sent there.
     #[test]
     fn what_waits_in_a_hubs_mailbox_is_not_overtaken() {

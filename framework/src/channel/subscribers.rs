@@ -84,12 +84,12 @@ impl<H: Clone + PartialEq> Subscribers<H> {
         Some(home)
     }
 
-    /// The session has another home now. Its format, if it is there.
-    pub(crate) fn rehome(&mut self, session: SessionId, home: H) -> Option<Format> {
+    /// The session has another home now. The one that it had, and its format, if it is there.
+    pub(crate) fn rehome(&mut self, session: SessionId, home: H) -> Option<(H, Format)> {
         let format = self.sessions.get(&session)?.1;
-        self.remove(session);
+        let before = self.remove(session)?;
         self.insert(session, home, format);
-        Some(format)
+        Some((before, format))
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
         }
         assert_eq!(subscribers.enter(ids[0], 5, Format::MsgPack), 0);
         assert_eq!(seen(&subscribers), (vec![0, 1], true, true));
-        assert_eq!(subscribers.rehome(ids[1], 7), Some(Format::Json));
+        assert_eq!(subscribers.rehome(ids[1], 7), Some((1, Format::Json)));
         assert_eq!(seen(&subscribers), (vec![0, 1, 7], true, true));
         assert_eq!(subscribers.remove(ids[3]), Some(1));
         assert_eq!(subscribers.remove(ids[3]), None);

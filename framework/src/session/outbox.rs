@@ -511,6 +511,15 @@ impl Outbox {
         (of_it, of_others)
     }
 
+    /// What waits, of what is counted.
+    pub(crate) fn into_pending(self) -> impl Iterator<Item = Encoded> {
+        let counted = |entry: &Entry| entry.delivery == Delivery::Sequenced;
+        self.pending
+            .into_iter()
+            .filter(counted)
+            .map(|entry| entry.frame)
+    }
+
     /// Appends what waits in `later`: the frames that reached a session's new thread before the session did.
     pub(crate) fn append(&mut self, later: &mut Self) -> Pushed {
         if later.overflowed {
