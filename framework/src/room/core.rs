@@ -290,6 +290,7 @@ impl<R: Room> RoomCore<R> {
     pub(crate) fn resumed(&mut self, session: SessionId) {
         if let Some(client) = self.ctx.members.set_connected(session, true) {
             self.room.resumed(&client, &mut self.ctx);
+            self.finished = self.ctx.effects.len();
         }
         // Also for a client that moved from one connection to another without a gap that the room was told of.
         if let Some(member) = self.member_of(session) {

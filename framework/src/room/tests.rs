@@ -226,6 +226,47 @@ fn what_one_member_does_leads_to_no_look_at_the_others() {
     );
 }
 
+/// A room that says something to those who are back, and may have no state for them.
+#[derive(Default)]
+struct Broken(bool);
+
+impl Room for Broken {
+    type Options = ();
+
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
+    }
+
+    fn state(&self) -> State<'_> {
+        assert!(!self.0, "the room was told to panic");
+        State::of(1)
+    }
+
+    fn resumed(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
+        ctx.send(from, &Note);
+    }
+}
+
+#[test]
+fn what_a_hook_sent_before_the_state_panicked_is_sent() {
+    let mut core = core::<Broken>();
+    let newcomer = entrant();
+    let session = newcomer.session;
+    core.join(newcomer, ()).unwrap();
+    core.dropped(session);
+    core.take_effects();
+    core.room.0 = true;
+    catch_unwind(AssertUnwindSafe(|| core.resumed(session))).unwrap_err();
+    drop(core.crash());
+    assert_eq!(names(&core.take_effects()), ["Send", "Exit"]);
+    // Nobody who was not told `joined` is told `left`.
+    let mut core = self::core::<Broken>();
+    core.room.0 = true;
+    catch_unwind(AssertUnwindSafe(|| core.join(entrant(), ()))).unwrap_err();
+    drop(core.crash());
+    assert_eq!(names(&core.take_effects()), [""; 0]);
+}
+
 /// What a refused join is to leave behind: nothing.
 #[derive(Default)]
 struct Picky {
