@@ -3,9 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use courtside::client::{Client, Event, JoinedRoom, Options};
+use courtside::client::{Client, ConnectError, Event, JoinedRoom, Options, SendError};
 use courtside::prelude::*;
 use courtside::testing::{CableControl, Direction, TestServer};
 use courtside::{Format, RoomId};
@@ -237,5 +239,98 @@ fn a_client_goes_on_where_another_one_stopped() {
             "{lines:?}"
         );
         assert_eq!(server.server().sessions(), 2);
+    });
+}
+
+#[test]
+fn a_refused_credential_is_asked_for_once_more() {
+    both(async |format| {
+        let builder = Server::builder().authenticate(async |_, credential| match credential {
+            Some("new") => Ok(Claims::new("ada")),
+            _ => Err(Refusal::new("no_ticket", "buy one")),
+        });
+        let server = TestServer::start(builder, 1).await.unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let asking = Options::default()
+            .format(format)
+            .access_token_with(move || {
+                let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+                std::future::ready(Some(if is_first { "old" } else { "new" }.to_owned()))
+            });
+        let client = server.client(asking).await.unwrap();
+        let Some(Event::Unauthorized { refusal }) = client.next().await else {
+            panic!()
+        };
+        assert_eq!(
+            (refusal.code(), refusal.message()),
+            ("no_ticket", "buy one")
+        );
+        assert!(matches!(client.next().await, Some(Event::Connected { .. })));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+
+        let old = Options::default().format(format).access_token("old");
+        let refused = server.client(old).await.unwrap_err();
+        assert!(
+            matches!(&refused, ConnectError::Unauthorized(refusal) if refusal.code() == "no_ticket"),
+            "{refused}"
+        );
+    });
+}
+
+#[test]
+fn a_client_knows_its_limits() {
+    both(async |format| {
+        let mut config = calm();
+        config.limits.message_bytes = 300;
+        let builder = Server::builder().config(config).room::<Desk>();
+        let scene = Scene::of(builder, 2, format).await;
+        let client = Network::default().client(&scene.server, format).await;
+        let room = join(&client, &scene.room).await;
+        assert_eq!(client.limits().unwrap().message_bytes, Some(300));
+        let long = json!({"what": "echo", "data": "x".repeat(300)});
+        let refused = room.send_raw("order", &long);
+        assert!(
+            matches!(refused, Err(SendError::TooBig { limit: 300, .. })),
+            "{refused:?}"
+        );
+        // The longest that is not refused here is not refused there, either.
+        let data = |length| json!({"what": "tell", "n": 1, "data": "x".repeat(length)});
+        let longest = (0..300)
+            .rev()
+            .find(|n| room.send_raw("order", &data(*n)).is_ok());
+        assert!(longest.is_some());
+        let echo = json!({"what": "echo", "data": 5});
+        assert_eq!(room.call_raw::<_, u8>("order", &echo).await, Ok(5));
+        assert!(client.is_connected());
+    });
+}
+
+#[test]
+fn rooms_that_go_with_their_server_are_named_with_the_session() {
+    both(async |format| {
+        let builder = || Server::builder().config(calm()).room::<Desk>();
+        let old = Rc::new(TestServer::start(builder(), 1).await.unwrap());
+        let new = Rc::new(TestServer::start(builder(), 1).await.unwrap());
+        let server = Rc::new(RefCell::new(old.clone()));
+        let connect = {
+            let server = server.clone();
+            move || std::future::ready(std::io::Result::Ok(server.borrow().connect().0))
+        };
+        let options = Options::default().format(format);
+        let client = Client::connect_with(connect, "/ws", options).await.unwrap();
+        let room = client.join("desk", &json!(null)).await.unwrap();
+        server.replace(new.clone());
+        let draining = old.server().drain();
+        let going = async {
+            let left = until(&client, |event| matches!(event, Event::Left { .. })).await;
+            assert!(matches!(left, Event::Left { reason, .. } if reason == "shutdown"));
+            until(&client, |event| matches!(event, Event::Lost { .. })).await
+        };
+        let (_, lost) = tokio::join!(draining, going);
+        let Event::Lost { rooms, .. } = lost else {
+            panic!("{lost:?}")
+        };
+        assert_eq!(rooms, [room.id().clone()]);
     });
 }
