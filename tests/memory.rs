@@ -229,6 +229,42 @@ fn what_goes_to_many_counts_once() {
     });
 }
 
+/// To refer to an event takes memory, too, and only as many give that up as have to.
+#[test]
+fn references_count_and_no_more_are_forgotten_than_need_be() {
+    const CLIENTS: u64 = 60;
+    both(|format| async move {
+        let (server, _) = server(|config| {
+            config.outbox.bytes = 300_000;
+            config.limits.bytes_in_all = 500_000;
+        })
+        .await;
+        let mut wires = Vec::new();
+        for n in 0..CLIENTS {
+            let mut wire = Wire::open(&server, n as usize, format).await;
+            wire.ask(json!({"action": "subscribe", "channel": "news/1"}))
+                .await;
+            wires.push(wire);
+        }
+        for n in 0..1_000 {
+            server.server().publish("news/1", &n).await.unwrap();
+            if n % 100 == 99 {
+                for wire in &mut wires {
+                    wire.all().await;
+                }
+            }
+        }
+        sleep(Duration::from_secs(2)).await;
+        assert!(holds(&server) < 500_000, "{:?}", server.server().memory());
+        let mut kept = 0;
+        for wire in &wires {
+            let back = wire.resume_with(&server, 0, &wire.token(), 1).await;
+            kept += u64::from(back.resumed());
+        }
+        assert!((CLIENTS / 8..CLIENTS).contains(&kept), "{kept}");
+    });
+}
+
 /// When all is full, histories wait until enough was shed.
 #[test]
 fn histories_wait_while_the_server_is_full() {

@@ -138,10 +138,10 @@ impl Hub {
             && let Some(local) = sessions.get(&session)
         {
             if part == Part::Sent {
-                local.pipe.with_outbox(Outbox::forget_sent);
+                self.free(&local.pipe, Outbox::forget_sent);
                 of_sent += 1;
             } else {
-                local.pipe.with_outbox(Outbox::overflow);
+                self.free(&local.pipe, Outbox::overflow);
                 local.address.do_send(SessionMessage::Overflowed);
                 of_sessions += 1;
             }
@@ -151,6 +151,19 @@ impl Hub {
         let (told, forgotten, ended) = self.shed.get();
         self.shed
             .set((told, forgotten + of_sent, ended + of_sessions));
+    }
+
+    /// Empties an outbox. Its events count themselves; what it took to refer to them is taken off here.
+    fn free(&self, pipe: &Pipe, empty: impl FnOnce(&mut Outbox)) {
+        let (before, after) = pipe.with_outbox(|outbox| {
+            let before = outbox.queue_bytes();
+            empty(outbox);
+            (before, outbox.queue_bytes())
+        });
+        let (counted, bytes) = self.counted.get();
+        let left = bytes.saturating_sub(before.saturating_sub(after));
+        self.shared.ledger.resize_outboxes(bytes, left);
+        self.counted.set((counted, left));
     }
 
     /// Says what was shed, but not so often that clients could fill the log.
