@@ -331,6 +331,7 @@ mod tests {
 
     use super::*;
     use crate::actor::messages::{Broadcast, HubItem, Topic};
+    use crate::actor::opening::Visitor;
     use crate::actor::pipe::Outlet;
     use crate::config::Config;
     use crate::ids::{RoomId, SessionId};
@@ -479,7 +480,14 @@ mod tests {
             let server = crate::Server::builder().build().unwrap();
             let hub = Hub::start(server.shared.clone());
             let session = SessionId::random();
-            hub.shared.set_home(session, hub.address.worker);
+            let visitor = Visitor::default();
+            let worker = hub.address.worker;
+            assert!(
+                hub.shared
+                    .begin_session(session, worker, &visitor)
+                    .full
+                    .is_none()
+            );
             let frame = Encoded::of_bytes(Format::Json, "said".into());
             hub.direct(session, frame, Delivery::Sequenced);
             let cx = &mut Context::from_waker(Waker::noop());
