@@ -8,6 +8,7 @@ pub(crate) mod admission;
 pub(crate) mod channel;
 pub(crate) mod connection;
 mod detours;
+mod effects;
 mod frames;
 pub(crate) mod guard;
 pub(crate) mod handover;

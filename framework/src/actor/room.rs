@@ -2,34 +2,29 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler,
-    SpawnHandle, WrapFuture,
-};
-use futures_util::FutureExt;
+use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler, SpawnHandle};
 use smallvec::smallvec;
 use tokio::time::Instant;
 
 use super::address::HubAddress;
 use super::homes::Homes;
 use super::messages::{
-    Broadcast, ChannelMessage, HubItem, JoinRequest, LobbyMessage, Membership, PublishAnswer,
-    Receiver, RoomAddress, RoomMessage, Topic,
+    HubItem, JoinRequest, LobbyMessage, Receiver, RoomAddress, RoomMessage, Topic,
 };
 use super::outgoing::Outgoing;
 use super::shared::Shared;
 use super::turn::Turn;
 use crate::error::Refusal;
 use crate::handler::Handlers;
-use crate::ids::{ChannelName, RoomId, SessionId};
+use crate::ids::{RoomId, SessionId};
 use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
-use crate::room::context::{Beginning, Effect, Target};
+use crate::room::context::Beginning;
 use crate::room::core::{Declined, Entrant, RoomCore, options_of, room_gone};
 use crate::wire::action::JoinTarget;
 use crate::wire::codec::RawData;
@@ -135,7 +130,7 @@ impl<R: Room> Drop for RoomActor<R> {
     }
 }
 
-enum Stage<R: Room> {
+pub(super) enum Stage<R: Room> {
     /// Until the actor runs on the room's thread.
     Unborn {
         beginning: Beginning,
@@ -151,11 +146,11 @@ enum Stage<R: Room> {
 
 /// The actor around one room.
 pub(crate) struct RoomActor<R: Room> {
-    id: RoomId,
-    shared: Arc<Shared>,
-    stage: Stage<R>,
+    pub(super) id: RoomId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) stage: Stage<R>,
     /// Where the members' sessions live.
-    homes: Homes,
+    pub(super) homes: Homes,
     began: Instant,
     /// Why the room did not begin: for whoever wanted it to, who is the first to come.
     refused: Option<Refusal>,
@@ -213,7 +208,7 @@ fn phase_of(id: &RoomId) -> f64 {
 }
 
 impl<R: Room> RoomActor<R> {
-    fn tell_lobby(&self, message: LobbyMessage) {
+    pub(super) fn tell_lobby(&self, message: LobbyMessage) {
         Turn::of_this_thread().to_lobby(&self.shared, message);
     }
 
@@ -240,7 +235,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// As [`run`](Self::run), also in a room that has ended and waits for its jobs.
-    fn run_also_later<T>(
+    pub(super) fn run_also_later<T>(
         &mut self,
         ctx: &mut Context<Self>,
         act: impl FnOnce(&mut RoomCore<R>) -> T,
@@ -262,7 +257,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// Ends the room because of a panic.
-    fn crash(&mut self, panic: &(dyn Any + Send)) {
+    pub(super) fn crash(&mut self, panic: &(dyn Any + Send)) {
         self.log_panic(panic);
         if let Stage::Alive(core) = &mut self.stage {
             let useless = core.crash();
@@ -271,193 +266,8 @@ impl<R: Room> RoomActor<R> {
         }
     }
 
-    /// Carries out what was collected. That runs no hooks, but it may drop values of the user's; whatever panics, the members
-    /// and the lobby hear of the room's end.
-    fn carry_out(&mut self, ctx: &mut Context<Self>) {
-        for _ in 0..2 {
-            let carried_out = catch_unwind(AssertUnwindSafe(|| self.try_to_carry_out(ctx)));
-            match carried_out {
-                Ok(()) => return,
-                Err(panic) => self.crash(&*panic),
-            }
-        }
-        self.end(ctx);
-        self.finish(ctx);
-    }
-
-    fn try_to_carry_out(&mut self, ctx: &mut Context<Self>) {
-        let Stage::Alive(core) = &mut self.stage else {
-            return;
-        };
-        let mut effects = core.take_effects();
-        let is_over = core.is_over();
-        let next_due = core.next_due();
-        let mut outgoing = Outgoing::default();
-        let mut publications = Vec::new();
-        let mut broken = None;
-        for effect in effects.drain(..) {
-            if let Effect::Publish { channel, data } = effect {
-                publications.push((channel, data));
-                continue;
-            }
-            // One that breaks must not take the others with it.
-            let apply = AssertUnwindSafe(|| self.apply(effect, &mut outgoing, ctx));
-            if let Err(panic) = catch_unwind(apply) {
-                broken = Some(panic);
-            }
-        }
-        if let Stage::Alive(core) = &mut self.stage {
-            core.reuse(effects);
-        }
-        self.publish(publications, ctx);
-        let behind = outgoing.send();
-        if is_over {
-            self.end(ctx);
-        } else {
-            self.set_alarm(next_due, ctx);
-        }
-        // Hubs that cannot keep up, and publications that are not taken: the room waits with them.
-        for full in behind {
-            let permit = async move { drop(full.acquire_owned().await) };
-            ctx.wait(permit.into_actor(self));
-        }
-        if let Some(panic) = broken {
-            resume_unwind(panic);
-        }
-    }
-
-    /// Publishes in order. What the channels cannot take yet waits, and the room with it.
-    fn publish(&self, publications: Vec<(ChannelName, RawData)>, ctx: &mut Context<Self>) {
-        let mut publications = publications.into_iter();
-        let send = |shared: &Arc<Shared>, (channel, data): (ChannelName, RawData), permit| {
-            let message = ChannelMessage::Publish {
-                channel: channel.clone(),
-                data,
-                answer: PublishAnswer::Nobody,
-                accounts: None,
-                _permit: permit,
-            };
-            Turn::of_this_thread().to_channel(shared, &channel, message);
-        };
-        while let Some((_, data)) = publications.as_slice().first() {
-            let Some(permit) = self.shared.publishing.try_take(data.bytes.len()) else {
-                break;
-            };
-            if let Some(publication) = publications.next() {
-                send(&self.shared, publication, permit);
-            }
-        }
-        if publications.len() > 0 {
-            let shared = self.shared.clone();
-            let later = async move {
-                for publication in publications {
-                    let bytes = publication.1.bytes.len();
-                    if let Some(permit) = shared.publishing.clone().take(bytes).await {
-                        send(&shared, publication, permit);
-                    }
-                }
-            };
-            ctx.wait(later.into_actor(self));
-        }
-    }
-
-    fn apply(&mut self, effect: Effect<R>, outgoing: &mut Outgoing, ctx: &mut Context<Self>) {
-        let Stage::Alive(core) = &mut self.stage else {
-            return;
-        };
-        match effect {
-            Effect::Send {
-                to: Target::Only(session),
-                frame,
-                delivery,
-            } => {
-                if let Some(hub) = self.homes.get(session) {
-                    let item = HubItem::Direct {
-                        session,
-                        frame,
-                        delivery,
-                    };
-                    outgoing.push(hub, item);
-                }
-            }
-            Effect::Send {
-                to,
-                frame,
-                delivery,
-            } => {
-                let except = match to {
-                    Target::Except(session) => Some(session),
-                    _ => None,
-                };
-                for hub in self.homes.hubs() {
-                    let broadcast = Broadcast {
-                        frame: frame.clone(),
-                        delivery: delivery.clone(),
-                        except,
-                    };
-                    let topic = Topic::Room(self.id.clone());
-                    outgoing.push(hub, HubItem::Publish(topic, broadcast));
-                }
-            }
-            Effect::Enter {
-                session,
-                member,
-                frame,
-            } => {
-                if let Some(hub) = self.homes.get(session) {
-                    let item = HubItem::JoinedRoom {
-                        session,
-                        room: self.id.clone(),
-                        membership: Membership {
-                            room: Arc::new(ctx.address().recipient()),
-                            kind: core.ctx.shared_kind(),
-                            member,
-                        },
-                        frame,
-                    };
-                    outgoing.push(hub, item);
-                }
-            }
-            Effect::Exit { client, frame } => {
-                if let Some(hub) = self.homes.remove(client.session) {
-                    let item = HubItem::Exit {
-                        session: client.session,
-                        topic: Topic::Room(self.id.clone()),
-                        frame: Some(frame),
-                        is_over: core.is_over(),
-                    };
-                    outgoing.push(&hub, item);
-                }
-                self.tell_lobby(LobbyMessage::Release(self.id.clone()));
-            }
-            Effect::Spawn(job) => {
-                // A job that is done at once must not be followed by another before the thread's others have had their turn.
-                let job = async move {
-                    tokio::task::yield_now().await;
-                    job.await
-                };
-                let job = AssertUnwindSafe(job).catch_unwind().into_actor(self);
-                ctx.spawn(job.map(|outcome, actor, ctx| {
-                    let finish = |core: &mut RoomCore<R>| match outcome {
-                        Ok(then) => core.finish_job(then),
-                        Err(panic) => resume_unwind(panic),
-                    };
-                    // A room that is not there any more wants no results. Dropping them may panic, which changes nothing.
-                    let act = AssertUnwindSafe(|| actor.run_also_later(ctx, finish));
-                    let _gone = catch_unwind(act);
-                }));
-            }
-            Effect::Relist => {
-                let listing = core.listing().clone();
-                self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
-            }
-            // Publications are sent together, to keep their order.
-            Effect::Publish { .. } => {}
-        }
-    }
-
     /// Wakes the room when something is due. A timer that fires early does no harm, so only an earlier need sets a new one.
-    fn set_alarm(&mut self, next_due: Option<Duration>, ctx: &mut Context<Self>) {
+    pub(super) fn set_alarm(&mut self, next_due: Option<Duration>, ctx: &mut Context<Self>) {
         let Some(due) = next_due else {
             return;
         };
@@ -477,7 +287,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// The room has ended. If it has jobs under way, it waits for them, for as long as a drain would.
-    fn end(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn end(&mut self, ctx: &mut Context<Self>) {
         let jobs = match &self.stage {
             Stage::Alive(core) => core.jobs(),
             _ => 0,
@@ -505,7 +315,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// Nothing of the room is needed any more.
-    fn finish(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn finish(&mut self, ctx: &mut Context<Self>) {
         let over = Stage::Over(room_gone());
         let ended = std::mem::replace(&mut self.stage, over);
         // The user's values are dropped here; a panic in that is theirs, and the room has ended anyway.
