@@ -10,7 +10,7 @@ import { connect } from '../../framework/assets/courtside.js';
 // Node before version 22 has no WebSocket; this one is installed for the benchmarks: npm --prefix bench/peers ci
 const WebSocket = globalThis.WebSocket ?? createRequire(new URL('../peers/package.json', import.meta.url))('ws');
 
-const SAYS_MS = 200;
+const SAYS_MS = 400;
 const PATIENCE_MS = 90_000;
 const HISTORY = 100;
 

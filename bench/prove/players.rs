@@ -19,7 +19,7 @@ use crate::cli::{PlayersArgs, format};
 use crate::summary::Summary;
 
 /// How often each player says its next number.
-const SAYS: Duration = Duration::from_millis(200);
+const SAYS: Duration = Duration::from_millis(400);
 
 /// How long a player waits at the end for what is missing.
 const PATIENCE: Duration = Duration::from_secs(90);

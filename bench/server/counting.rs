@@ -6,8 +6,8 @@ use std::time::Duration;
 use courtside::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How often the room says its next number.
-const BEAT: Duration = Duration::from_millis(100);
+/// How often the room says its next number. Seldom, so that what 200 clients have missed takes a debug build no seconds to read.
+const BEAT: Duration = Duration::from_millis(400);
 
 /// The next number of the room.
 #[derive(Serialize, Message)]

@@ -187,7 +187,10 @@ impl Event {
                 if name == M::NAME =>
             {
                 let message = M::deserialize(data);
-                message.inspect_err(|error| warn_once(M::NAME, error)).ok()
+                let warn = |error: &serde_json::Error| {
+                    warn_once(M::NAME, error);
+                };
+                message.inspect_err(warn).ok()
             }
             _ => None,
         }
@@ -205,12 +208,15 @@ impl Event {
 }
 
 /// Types are few, and names of types live for ever, so what was warned of may be remembered for good.
-fn warn_once(name: &'static str, error: &serde_json::Error) {
+/// Returns whether it warned.
+fn warn_once(name: &'static str, error: &serde_json::Error) -> bool {
     static WARNED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
-    if warned.insert(name) {
+    let is_first = warned.insert(name);
+    if is_first {
         tracing::warn!(name, %error, "a message has another shape than its type here, and is ignored");
     }
+    is_first
 }
 
 /// The answer to a `subscribe`. What the channel's history held follows as [`Event::Publication`]s.
@@ -232,4 +238,16 @@ pub(crate) enum Answer {
     Reply(Value),
     /// It was done, and there is nothing to say about it.
     Done,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_another_shape_is_warned_of_once_per_type() {
+        let error = serde_json::from_str::<u8>("true").unwrap_err();
+        let warned = ["steer", "steer", "jump", "steer"].map(|name| warn_once(name, &error));
+        assert_eq!(warned, [true, false, true, false]);
+    }
 }

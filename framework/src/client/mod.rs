@@ -21,6 +21,16 @@
 //! # }
 //! ```
 //!
+//! # Coming back, and going
+//!
+//! A lost connection is an [`Event::Disconnected`] and no more: the client comes back in time, [`Event::CaughtUp`] follows what it
+//! missed, and requests get their answers. If the session itself is gone, [`Event::Lost`] names the rooms that went with it.
+//!
+//! [`Client::close`], and dropping the last handle, end the session: its seats are free at once. [`Client::suspend`] leaves it to
+//! another client, of a later process perhaps.
+//! A request whose future is dropped (`tokio::time::timeout` does that) is taken back if it was not sent yet, and nobody stays in a
+//! room whose `join` was given up.
+//!
 //! # Where it runs
 //!
 //! The client spawns a task with `tokio::task::spawn_local`, so it needs a `LocalSet` around it: every thread of an actix
