@@ -75,20 +75,20 @@ struct Said {
 impl Room for Slow {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Block>().on::<Say>();
     }
 }
 
+impl Create for Slow {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
+    }
+}
+
 impl Handle<Block> for Slow {
     fn handle(&mut self, _: &Client, _: Block, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
-        if let Some(gate) = ctx.data::<Arc<Gate>>() {
-            gate.pass();
-        }
+        ctx.data::<Arc<Gate>>().pass();
         Ok(())
     }
 }
@@ -106,8 +106,12 @@ impl Handle<Say> for Slow {
     }
 }
 
+#[derive(Deserialize, Message)]
+#[message(reply = String)]
+struct Place;
+
 /// On which thread the session lives.
-async fn place(_: Call<()>) -> Result<String, Refusal> {
+async fn place(_: Call<Place>) -> Result<String, Refusal> {
     Ok(format!("{:?}", std::thread::current().id()))
 }
 
@@ -123,7 +127,7 @@ fn start(gate: Arc<Gate>, window: Duration) -> (SocketAddr, Server) {
             let server = Server::builder()
                 .room::<Slow>()
                 .channel("news", ChannelConfig::default())
-                .handle("place", place)
+                .handle(place)
                 .config(config)
                 .data(gate)
                 .build()

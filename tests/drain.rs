@@ -9,15 +9,21 @@ use courtside::testing::{Direction, TestServer};
 use courtside::{CloseCode, Format, ServerBuilder};
 use courtside_tests::scene::Scene;
 use courtside_tests::wire_tools::{Desk, Log, Wire, both, calm, dial, names, quiet};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 /// The most that a drain may take: the configured bound, and the time to notice that it has passed.
 const BOUND: Duration = Duration::from_secs(11);
 
-async fn slow(call: Call<u64>) -> Result<u64, Refusal> {
-    sleep(Duration::from_millis(call.message)).await;
-    Ok(call.message)
+#[derive(Deserialize, Message)]
+#[message(reply = u64)]
+struct Slow(u64);
+
+async fn slow(call: Call<Slow>) -> Result<u64, Refusal> {
+    let Slow(millis) = call.message;
+    sleep(Duration::from_millis(millis)).await;
+    Ok(millis)
 }
 
 fn builder() -> ServerBuilder {
@@ -25,7 +31,7 @@ fn builder() -> ServerBuilder {
         .config(calm())
         .room::<Desk>()
         .channel("news", ChannelConfig::default())
-        .handle("slow", slow)
+        .handle(slow)
 }
 
 /// A room with two members on two workers.

@@ -11,6 +11,7 @@ use courtside_tests::scene::Scene;
 use courtside_tests::wire_tools::{
     Desk, Wire, both, calm, dial, numbers, on_each_worker, quiet, turns,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -18,12 +19,16 @@ use tokio::time::sleep;
 /// More turns of the thread than anything here needs to be done and over.
 const TURNS: usize = 24;
 
+#[derive(Deserialize, Message)]
+#[message(reply = u64)]
+struct Wait(u64);
+
 /// Answers when the test lets it.
-async fn wait(call: Call<u64>) -> Result<u64, Refusal> {
-    if let Some(gate) = call.data::<Arc<Notify>>() {
+async fn wait(call: Call<Wait>) -> Result<u64, Refusal> {
+    if let Some(gate) = call.try_data::<Arc<Notify>>() {
         gate.notified().await;
     }
-    Ok(call.message)
+    Ok(call.message.0)
 }
 
 fn builder() -> ServerBuilder {
@@ -31,7 +36,7 @@ fn builder() -> ServerBuilder {
         .config(calm())
         .room::<Desk>()
         .channel("news", ChannelConfig::default())
-        .handle("wait", wait)
+        .handle(wait)
 }
 
 async fn scene(format: Format) -> Scene {

@@ -63,10 +63,6 @@ const WAYS: [&str; 8] = [
 impl Room for Teller {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Tell>();
     }
@@ -105,6 +101,12 @@ impl Room for Teller {
         ctx.broadcast(&Said(5000));
         ctx.signal(&Said(5001));
         self.0 += 1;
+    }
+}
+
+impl Create for Teller {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
     }
 }
 

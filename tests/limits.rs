@@ -15,6 +15,7 @@ use courtside::testing::{TestServer, run};
 use courtside::{Format, ServerBuilder};
 use courtside_tests::raw_tools::{MASK, Peer, Request, encode, opcode_of};
 use courtside_tests::{Faults, Relay};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -25,17 +26,21 @@ mod garbage;
 #[path = "limits/rate.rs"]
 mod rate;
 
+#[derive(Deserialize, Message)]
+struct Wait;
+
 /// A call that is answered when the test says so.
-async fn wait(call: Call<()>) -> Result<(), Refusal> {
-    if let Some(gate) = call.data::<Arc<Semaphore>>()
-        && let Ok(permit) = gate.acquire().await
-    {
+async fn wait(call: Call<Wait>) -> Result<(), Refusal> {
+    if let Ok(permit) = call.data::<Arc<Semaphore>>().acquire().await {
         permit.forget();
     }
     Ok(())
 }
 
-async fn nothing(_: Call<()>) -> Result<(), Refusal> {
+#[derive(Deserialize, Message)]
+struct Nothing;
+
+async fn nothing(_: Call<Nothing>) -> Result<(), Refusal> {
     Ok(())
 }
 
@@ -45,8 +50,8 @@ fn builder(config: Config) -> ServerBuilder {
         .room::<Relay>()
         .channel("news/*", ChannelConfig::default().history(0))
         .data(Arc::new(Semaphore::new(0)))
-        .handle("wait", wait)
-        .handle("nothing", nothing)
+        .handle(wait)
+        .handle(nothing)
 }
 
 /// Runs a test once per format, each with a server of its own.

@@ -28,13 +28,6 @@ struct Duel<const MATCHED: usize> {
 impl<const MATCHED: usize> Room for Duel<MATCHED> {
     type Options = Visit;
 
-    fn create(visit: Visit, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self {
-            players: 0,
-            rank: visit.rank,
-        })
-    }
-
     fn kind() -> std::borrow::Cow<'static, str> {
         "duel".into()
     }
@@ -58,6 +51,15 @@ impl<const MATCHED: usize> Room for Duel<MATCHED> {
         self.players += 1;
         ctx.set_private(self.players == 2);
         Ok(())
+    }
+}
+
+impl<const MATCHED: usize> Create for Duel<MATCHED> {
+    fn create(visit: Visit, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self {
+            players: 0,
+            rank: visit.rank,
+        })
     }
 }
 

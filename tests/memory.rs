@@ -8,6 +8,7 @@ use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside::{CloseCode, Format};
 use courtside_tests::wire_tools::{Wire, both, calm, quiet};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -19,18 +20,25 @@ const SLACK: usize = 1 << 20;
 /// Longer than most messages.
 const LONG: usize = 61_000;
 
-async fn echo(call: Call<String>) -> Result<String, Refusal> {
-    Ok(call.message)
+#[derive(Deserialize, Message)]
+#[message(reply = String)]
+struct Echo(String);
+
+async fn echo(call: Call<Echo>) -> Result<String, Refusal> {
+    Ok(call.message.0)
 }
 
+/// Asks for so many bytes.
+#[derive(Deserialize, Message)]
+#[message(reply = String)]
+struct Later(usize);
+
 /// Answers when the test says so.
-async fn later(call: Call<usize>) -> Result<String, Refusal> {
-    if let Some(gate) = call.data::<Arc<Semaphore>>()
-        && let Ok(permit) = gate.acquire().await
-    {
+async fn later(call: Call<Later>) -> Result<String, Refusal> {
+    if let Ok(permit) = call.data::<Arc<Semaphore>>().acquire().await {
         permit.forget();
     }
-    Ok("x".repeat(call.message))
+    Ok("x".repeat(call.message.0))
 }
 
 async fn server(config: impl Fn(&mut Config)) -> (TestServer, Arc<Semaphore>) {
@@ -42,8 +50,8 @@ async fn server(config: impl Fn(&mut Config)) -> (TestServer, Arc<Semaphore>) {
         .config(calmed)
         .channel("news/*", ChannelConfig::default().client_publish(true))
         .data(gate.clone())
-        .handle("echo", echo)
-        .handle("later", later);
+        .handle(echo)
+        .handle(later);
     (TestServer::start(builder, 2).await.unwrap(), gate)
 }
 

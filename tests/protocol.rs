@@ -7,14 +7,19 @@ use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside_tests::answers::{assert_lives, builder, fields};
 use courtside_tests::wire_tools::{Wire, both};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-async fn echo(call: Call<Value>) -> Result<Value, Refusal> {
-    Ok(call.message)
+#[derive(Deserialize, Message)]
+#[message(reply = Value)]
+struct Echo(Value);
+
+async fn echo(call: Call<Echo>) -> Result<Value, Refusal> {
+    Ok(call.message.0)
 }
 
 async fn server() -> TestServer {
-    let builder = builder().handle("echo", echo);
+    let builder = builder().handle(echo);
     TestServer::start(builder, 1).await.unwrap()
 }
 

@@ -10,16 +10,22 @@ use courtside::{CloseCode, Format, ServerBuilder};
 use courtside_tests::Random;
 use courtside_tests::scene::Scene;
 use courtside_tests::wire_tools::{Desk, Wire, both, calm, numbers, quiet, turns, whoever_is_late};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::time::sleep;
 
 /// More turns of the thread than anything here needs to be done and over.
 const TURNS: usize = 24;
 
-async fn echo(call: Call<u64>) -> Result<u64, Refusal> {
+#[derive(Deserialize, Message)]
+#[message(reply = u64)]
+struct Echo(u64);
+
+async fn echo(call: Call<Echo>) -> Result<u64, Refusal> {
+    let Echo(n) = call.message;
     // Sometimes it takes a while.
-    sleep(Duration::from_millis(call.message % 3)).await;
-    Ok(call.message)
+    sleep(Duration::from_millis(n % 3)).await;
+    Ok(n)
 }
 
 fn builder() -> ServerBuilder {
@@ -27,7 +33,7 @@ fn builder() -> ServerBuilder {
         .config(calm())
         .room::<Desk>()
         .channel("news", ChannelConfig::default().history(10_000))
-        .handle("echo", echo)
+        .handle(echo)
 }
 
 /// A member of a room on worker 0, and somebody else in the same room on worker 1.

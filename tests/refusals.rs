@@ -7,26 +7,43 @@ use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside_tests::answers::{assert_lives, builder};
 use courtside_tests::wire_tools::{Wire, both, dial, quiet};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
-async fn refuse(_: Call<Value>) -> Result<(), Refusal> {
+#[derive(Deserialize, Message)]
+struct Refuse;
+
+async fn refuse(_: Call<Refuse>) -> Result<(), Refusal> {
     Err(Refusal::new("closed", "come back tomorrow"))
 }
 
-async fn panic_later(_: Call<Value>) -> Result<(), Refusal> {
+#[derive(Deserialize, Message)]
+struct Secret;
+
+async fn secret(_: Call<Secret>) -> Result<(), Refusal> {
+    Ok(())
+}
+
+#[derive(Deserialize, Message)]
+struct PanicLater;
+
+async fn panic_later(_: Call<PanicLater>) -> Result<(), Refusal> {
     tokio::task::yield_now().await;
     panic!("the handler was told to panic")
 }
 
-fn panic_at_once(_: Call<Value>) -> std::future::Ready<Result<(), Refusal>> {
+#[derive(Deserialize, Message)]
+struct PanicAtOnce;
+
+fn panic_at_once(_: Call<PanicAtOnce>) -> std::future::Ready<Result<(), Refusal>> {
     panic!("the handler was told to panic")
 }
 
 async fn server() -> TestServer {
     let builder = builder()
-        .handle("refuse", refuse)
-        .handle("panic_later", panic_later)
-        .handle("panic_at_once", panic_at_once);
+        .handle(refuse)
+        .handle(panic_later)
+        .handle(panic_at_once);
     TestServer::start(builder, 1).await.unwrap()
 }
 
@@ -264,6 +281,59 @@ fn a_handler_that_panics_costs_its_caller_an_error_and_nobody_anything_else() {
     });
 }
 
+/// Which no server here is given.
+struct Database;
+
+#[derive(Deserialize, Message)]
+struct Query;
+
+async fn query(call: Call<Query>) -> Result<(), Refusal> {
+    assert!(call.try_data::<Database>().is_none());
+    let _database = call.data::<Database>();
+    Ok(())
+}
+
+/// Looks for the database when it begins, or when it is asked for it.
+#[derive(Default)]
+struct Archive;
+
+#[courtside::room]
+impl Archive {
+    fn create(looks_at_once: bool, ctx: &mut RoomContext<Self>) -> Self {
+        if looks_at_once {
+            let _database = ctx.data::<Database>();
+        }
+        Self
+    }
+
+    #[on]
+    fn query(&mut self, _: Query, ctx: &mut RoomContext<Self>) {
+        assert!(ctx.try_data::<Database>().is_none());
+        let _database = ctx.data::<Database>();
+    }
+}
+
+#[test]
+fn a_value_that_the_server_was_not_given_costs_the_one_who_needs_it() {
+    both(async |format| {
+        let builder = builder().room::<Archive>().handle(query);
+        let server = TestServer::start(builder, 1).await.unwrap();
+        let mut wire = Wire::open(&server, 0, format).await;
+        let error = wire.ask(json!({"action": "call", "type": "query"})).await;
+        assert_eq!(error["code"], "internal");
+        let join = |at_once: bool| json!({"action": "join", "kind": "archive", "options": at_once});
+        assert_eq!(wire.ask(join(true)).await["code"], "internal");
+        assert_eq!(server.server().crashed_rooms(), 1);
+        let room = wire.ask(join(false)).await["room"].clone();
+        let query = json!({"action": "send", "room": room, "type": "query"});
+        assert_eq!(wire.ask(query).await["code"], "internal");
+        assert_eq!(wire.event("left").await["reason"], "crashed");
+        assert_eq!(server.server().crashed_rooms(), 2);
+        wire.all().await;
+        assert_lives(&mut wire).await;
+    });
+}
+
 #[test]
 fn a_wrong_query_is_refused_before_there_is_a_session() {
     both(async |format| {
@@ -293,7 +363,7 @@ fn what_there_is_is_told_with_hints_only() {
 async fn what_there_is(format: courtside::Format, hints: bool) {
     let mut config = courtside_tests::wire_tools::calm();
     config.hints = hints;
-    let builder = builder().config(config).handle("secret", refuse);
+    let builder = builder().config(config).handle(secret);
     let server = TestServer::start(builder, 1).await.unwrap();
     let mut wire = Wire::open(&server, 0, format).await;
     let room = wire.join(json!({})).await.0;
@@ -317,12 +387,14 @@ struct Nobodys;
 impl Room for Nobodys {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(0)
+    }
+}
+
+impl Create for Nobodys {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
     }
 }
 

@@ -9,16 +9,21 @@ use courtside::testing::{Direction, TestServer};
 use courtside::{CloseCode, ServerBuilder};
 use courtside_tests::scene::two_in_a_room;
 use courtside_tests::wire_tools::{Desk, Wire, both, calm, names, numbers, on_each_worker, quiet};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+#[derive(Deserialize, Message)]
+#[message(reply = u64)]
+struct Wait(u64);
+
 /// Answers when the test lets it.
-async fn wait(call: Call<u64>) -> Result<u64, Refusal> {
-    if let Some(gate) = call.data::<Arc<Notify>>() {
+async fn wait(call: Call<Wait>) -> Result<u64, Refusal> {
+    if let Some(gate) = call.try_data::<Arc<Notify>>() {
         gate.notified().await;
     }
-    Ok(call.message)
+    Ok(call.message.0)
 }
 
 fn builder() -> ServerBuilder {
@@ -26,7 +31,7 @@ fn builder() -> ServerBuilder {
         .config(calm())
         .room::<Desk>()
         .channel("news", ChannelConfig::default())
-        .handle("wait", wait)
+        .handle(wait)
 }
 
 async fn server() -> TestServer {

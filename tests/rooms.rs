@@ -1,6 +1,10 @@
 //! How clients find a room, and what the lobby does with seats.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
+use std::sync::{Arc, Mutex};
+
+use courtside::prelude::*;
+use courtside::testing::TestServer;
 use courtside_tests::lobby_tools::{ask, ask_for, seats, server};
 use courtside_tests::wire_tools::{Wire, both, names, numbers};
 use serde_json::{Value, json};
@@ -319,5 +323,56 @@ fn what_a_client_says_at_once_is_done_in_its_order() {
         assert_eq!(wire.answer(leave).await["event"], "left");
         assert_eq!(wire.answer(late).await["code"], "not_a_member");
         assert_eq!(numbers(&wire.all().await, "message"), [99]);
+    });
+}
+
+/// What the application has, and a room is made with.
+struct Shelf(Mutex<Vec<String>>);
+
+/// It has no `create` and no `Default`.
+struct Reading {
+    shelf: Arc<Shelf>,
+    book: String,
+}
+
+#[courtside::room]
+impl Reading {
+    fn joined(&mut self, _: &Client, wanted: String) {
+        let line = format!("{} read for {wanted}", self.book);
+        self.shelf.0.lock().unwrap().push(line);
+    }
+}
+
+fn open(wanted: String, shelf: &Arc<Shelf>) -> Result<Reading, Refusal> {
+    match wanted.as_str() {
+        "none" => Err(Refusal::new("no_such_book", "we have others")),
+        "panic" => panic!("the closure was told to panic"),
+        _ => Ok(Reading {
+            shelf: shelf.clone(),
+            book: wanted,
+        }),
+    }
+}
+
+#[test]
+fn a_room_is_made_by_the_closure_that_it_is_registered_with() {
+    both(async |format| {
+        let shelf = Arc::new(Shelf(Mutex::default()));
+        let of_rooms = shelf.clone();
+        let builder =
+            Server::builder().room_with::<Reading>(move |wanted, _| open(wanted, &of_rooms));
+        let server = TestServer::start(builder, 1).await.unwrap();
+        let mut wire = Wire::open(&server, 0, format).await;
+        let join = |book: &str| json!({"action": "join", "kind": "reading", "mode": "create", "options": book});
+        assert_eq!(wire.ask(join("none")).await["code"], "no_such_book");
+        assert_eq!(wire.ask(join("panic")).await["code"], "internal");
+        assert_eq!(server.server().crashed_rooms(), 1);
+        for book in ["Emma", "Ulysses"] {
+            assert_eq!(wire.ask(join(book)).await["event"], "joined");
+        }
+        assert_eq!(
+            *shelf.0.lock().unwrap(),
+            ["Emma read for Emma", "Ulysses read for Ulysses"]
+        );
     });
 }

@@ -38,16 +38,18 @@ struct Shown<'a> {
 impl Room for Board {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Show>();
     }
 
     fn state(&self) -> State<'_> {
         State::of(Shown { text: &self.text })
+    }
+}
+
+impl Create for Board {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
     }
 }
 

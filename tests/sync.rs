@@ -135,15 +135,6 @@ struct Seed(u64);
 impl Room for World {
     type Options = Seed;
 
-    fn create(Seed(seed): Seed, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self {
-            ships: BTreeMap::new(),
-            random: Random::new(seed),
-            made: 0,
-            is_stopped: false,
-        })
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default()
             .tick_hz(30.0)
@@ -181,6 +172,17 @@ impl Room for World {
         if !self.is_stopped {
             self.stir();
         }
+    }
+}
+
+impl Create for World {
+    fn create(Seed(seed): Seed, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self {
+            ships: BTreeMap::new(),
+            random: Random::new(seed),
+            made: 0,
+            is_stopped: false,
+        })
     }
 }
 
@@ -310,11 +312,6 @@ struct Put {
 impl Room for Board {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        let values = (0..200).map(|n| (format!("place {n}"), n)).collect();
-        Ok(Self { values })
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().hash_every(Duration::ZERO)
     }
@@ -325,6 +322,13 @@ impl Room for Board {
 
     fn state(&self) -> State<'_> {
         State::of(&self.values)
+    }
+}
+
+impl Create for Board {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        let values = (0..200).map(|n| (format!("place {n}"), n)).collect();
+        Ok(Self { values })
     }
 }
 

@@ -48,11 +48,6 @@ const FLAWS: [(&str, &str); 6] = [
 impl Room for Flawed {
     type Options = Option<String>;
 
-    fn create(flaw: Option<String>, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        let flaw = flaw.unwrap_or_default();
-        Ok(Self { flaw, n: 0 })
-    }
-
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Become>();
     }
@@ -73,6 +68,13 @@ impl Room for Flawed {
             "keys_of_view" => View::of(by_place()),
             _ => View::of(BTreeMap::from([("own", 7)])),
         }
+    }
+}
+
+impl Create for Flawed {
+    fn create(flaw: Option<String>, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        let flaw = flaw.unwrap_or_default();
+        Ok(Self { flaw, n: 0 })
     }
 }
 

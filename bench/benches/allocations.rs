@@ -226,7 +226,7 @@ fn server() -> Server {
     Server::builder()
         .room::<Bench>()
         .channel("bench", ChannelConfig::default().client_publish(true))
-        .handle("echo", talking::echo)
+        .handle(talking::echo)
         .build()
         .unwrap()
 }

@@ -53,14 +53,6 @@ pub(crate) struct Counting {
 impl Room for Counting {
     type Options = ();
 
-    fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        ctx.every(BEAT, |room, ctx| {
-            room.beat += 1;
-            ctx.broadcast(&Beat { n: room.beat });
-        });
-        Ok(Self::default())
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(2_000)
     }
@@ -71,6 +63,16 @@ impl Room for Counting {
 
     fn left(&mut self, client: &Client, _: LeaveReason, _: &mut RoomContext<Self>) {
         self.members.remove(&client.member());
+    }
+}
+
+impl Create for Counting {
+    fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        ctx.every(BEAT, |room, ctx| {
+            room.beat += 1;
+            ctx.broadcast(&Beat { n: room.beat });
+        });
+        Ok(Self::default())
     }
 }
 

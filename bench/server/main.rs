@@ -16,6 +16,7 @@ use actix_web::{App, HttpServer};
 use clap::Parser;
 use courtside::prelude::*;
 use courtside::{PublishError, Quota};
+use serde::Deserialize;
 
 use counting::Counting;
 use plain::Plain;
@@ -62,11 +63,13 @@ async fn fill(server: &Server, cli: &Cli) -> Result<(), PublishError> {
     Ok(())
 }
 
-async fn ticks(call: Call<Option<()>>) -> Result<Ticks, Refusal> {
-    let lateness = call
-        .data::<Lateness>()
-        .ok_or_else(|| Refusal::new("no_ticks", "nothing is measured"))?;
-    Ok(lateness.take())
+/// Asks how late ticks were.
+#[derive(Deserialize, Message)]
+#[message(name = "ticks", reply = Ticks)]
+struct TakeTicks;
+
+async fn ticks(call: Call<TakeTicks>) -> Result<Ticks, Refusal> {
+    Ok(call.data::<Lateness>().take())
 }
 
 #[actix_web::main]
@@ -78,11 +81,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // All of the load comes from one address.
     config.limits.address_creations.rooms = Quota::UNBOUNDED;
     config.limits.address_creations.channels = Quota::UNBOUNDED;
+    let lateness = Lateness::new();
+    let of_rooms = lateness.clone();
     let server = Server::builder()
         .config(config)
         .room::<Bench>()
         .room::<Plain>()
-        .room::<Ticking>()
+        .room_with::<Ticking>(move |(), _| Ok(Ticking::new(of_rooms.clone())))
         .room::<Counting>()
         .channel(
             "bench",
@@ -90,9 +95,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         )
         .channel("history/*", ChannelConfig::default())
         .channel("bench/*", ChannelConfig::default().client_publish(true))
-        .handle("echo", echo)
-        .handle("ticks", ticks)
-        .data(Lateness::new())
+        .handle(echo)
+        .handle(ticks)
+        .data(lateness)
         .build()?;
     fill(&server, &cli).await?;
     println!(

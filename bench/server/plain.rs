@@ -7,7 +7,9 @@ pub(crate) struct Plain;
 
 impl Room for Plain {
     type Options = ();
+}
 
+impl Create for Plain {
     fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
         Ok(Self)
     }

@@ -17,11 +17,11 @@ struct Line {
 
 #[derive(Deserialize, Message)]
 #[message(reply = Text)]
-struct Echo {
+pub(crate) struct Echo {
     text: String,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct Text {
     text: String,
 }
@@ -32,10 +32,6 @@ pub(crate) struct Bench;
 impl Room for Bench {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(20_000)
@@ -44,6 +40,12 @@ impl Room for Bench {
 
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Say>().on::<Echo>();
+    }
+}
+
+impl Create for Bench {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
     }
 }
 
@@ -66,6 +68,8 @@ impl Handle<Echo> for Bench {
 }
 
 /// The call that does the same as the room's `echo`.
-pub(crate) async fn echo(call: Call<Text>) -> Result<Text, Refusal> {
-    Ok(call.message)
+pub(crate) async fn echo(call: Call<Echo>) -> Result<Text, Refusal> {
+    Ok(Text {
+        text: call.message.text,
+    })
 }

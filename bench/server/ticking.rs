@@ -74,16 +74,6 @@ struct Position {
 impl Room for Ticking {
     type Options = ();
 
-    fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        let lateness = ctx.data::<Lateness>().as_deref().cloned();
-        Ok(Self {
-            lateness: lateness.ok_or_else(|| Refusal::new("no_ticks", "nothing is measured"))?,
-            origin: None,
-            began: now(),
-            positions: [Position::default(); 4],
-        })
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(4).tick_hz(HZ)
     }
@@ -104,6 +94,17 @@ impl Room for Ticking {
             .map_or(suggested, |origin| origin.min(suggested));
         self.origin = Some(origin);
         self.lateness.record(suggested - origin);
+    }
+}
+
+impl Ticking {
+    pub(crate) fn new(lateness: Lateness) -> Self {
+        Self {
+            lateness,
+            origin: None,
+            began: now(),
+            positions: [Position::default(); 4],
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::chat::{Allowance, Line, Log, Rejection};
 use crate::game::{Event, Game, Outcome};
-use crate::leaderboard::{Leaderboard, Row};
+use crate::leaderboard::Leaderboard;
 use crate::messages::{
     ArenaOptions, Chat, ChatBacklog, ChatLine, Destroyed, Hit, Picked, Play, Recall, Rename,
     Respawn, RoundBegun, RoundOver, Seat, Spectate, Steer, Winner,
@@ -36,6 +36,7 @@ const WATCHERS: u64 = 0;
 #[derive(Debug)]
 pub struct Arena {
     pub(crate) game: Game,
+    leaderboard: Leaderboard,
     guests: BTreeMap<MemberId, Guest>,
     log: Log,
     sight: Sight,
@@ -57,25 +58,29 @@ struct Metadata {
     phase: Phase,
 }
 
+impl Arena {
+    /// Opens arenas that share a leaderboard.
+    pub fn opening(
+        settings: Settings,
+        leaderboard: Leaderboard,
+    ) -> impl Fn(ArenaOptions, &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        move |_, ctx| {
+            let arena = Self {
+                game: Game::new(settings, ctx.time()),
+                leaderboard: leaderboard.clone(),
+                guests: BTreeMap::new(),
+                log: Log::default(),
+                sight: Sight::default(),
+                radar: Radar::default(),
+            };
+            arena.list(ctx);
+            Ok(arena)
+        }
+    }
+}
+
 impl Room for Arena {
     type Options = ArenaOptions;
-
-    fn create(_: ArenaOptions, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        let settings = ctx
-            .data::<Settings>()
-            .as_deref()
-            .copied()
-            .unwrap_or_default();
-        let arena = Self {
-            game: Game::new(settings, ctx.time()),
-            guests: BTreeMap::new(),
-            log: Log::default(),
-            sight: Sight::default(),
-            radar: Radar::default(),
-        };
-        arena.list(ctx);
-        Ok(arena)
-    }
 
     fn config() -> RoomConfig {
         RoomConfig::default()
@@ -219,7 +224,7 @@ impl Arena {
         };
         let name = guest.name.clone();
         if let Some(row) = self.game.leave(ship) {
-            record(row, ctx);
+            self.leaderboard.record(row);
         }
         self.announce(format!("{name} has left the field."), ctx);
     }
@@ -314,7 +319,7 @@ impl Arena {
 
     fn end_round(&mut self, outcome: Outcome, ctx: &mut RoomContext<Self>) {
         for row in outcome.players {
-            record(row, ctx);
+            self.leaderboard.record(row);
         }
         let winners = outcome.winners.iter().filter_map(|&ship| {
             let pilot = self.game.pilots().get(&ship)?;
@@ -338,12 +343,6 @@ impl Arena {
             round: round.number(),
             phase: round.phase(),
         });
-    }
-}
-
-fn record(row: Row, ctx: &RoomContext<Arena>) {
-    if let Some(leaderboard) = ctx.data::<Leaderboard>() {
-        leaderboard.record(row);
     }
 }
 

@@ -1,8 +1,9 @@
-use courtside::testing::{Data, RoomHarness};
+use courtside::testing::RoomHarness;
 use serde_json::Value;
 
 use super::*;
 use crate::chat;
+use crate::leaderboard::Row;
 
 const STEP: Duration = Duration::from_millis(34);
 
@@ -28,8 +29,8 @@ fn arena(ships: usize) -> (RoomHarness<Arena>, Leaderboard) {
         round_seconds: 30.0,
         rest_seconds: 2.0,
     };
-    let data = Data::default().with(settings).with(leaderboard.clone());
-    let room = RoomHarness::with_data(ArenaOptions::default(), data).expect("an arena opens");
+    let opening = Arena::opening(settings, leaderboard.clone());
+    let room = RoomHarness::with(ArenaOptions::default(), opening).expect("an arena opens");
     (room, leaderboard)
 }
 

@@ -62,12 +62,12 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         round_seconds: f32::from(options.round),
         ..Settings::default()
     };
+    let leaderboard = Leaderboard::default();
     let server = Server::builder()
         .config(config())
-        .room::<Arena>()
-        .handle(Top::NAME, top)
-        .data(settings)
-        .data(Leaderboard::default())
+        .room_with::<Arena>(Arena::opening(settings, leaderboard.clone()))
+        .handle(top)
+        .data(leaderboard)
         .build()?;
     let url = url(listener.local_addr()?);
     // Nobody may be reading standard output: that is no reason not to play.
@@ -84,7 +84,7 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
 async fn top(call: Call<Top>) -> Result<Vec<Row>, Refusal> {
     const MOST: usize = 50;
     let leaderboard = call.data::<Leaderboard>();
-    Ok(leaderboard.map_or_else(Vec::new, |board| board.top(call.message.limit.min(MOST))))
+    Ok(leaderboard.top(call.message.limit.min(MOST)))
 }
 
 /// What went wrong, and for a port that is taken, which option helps.

@@ -54,9 +54,7 @@ mod tests {
         run(async {
             let builder = Server::builder()
                 .config(config())
-                .room::<Arena>()
-                .data(Settings::default())
-                .data(Leaderboard::default());
+                .room_with::<Arena>(Arena::opening(Settings::default(), Leaderboard::default()));
             let server = TestServer::start(builder, 1).await.expect("a server");
             let mut opened = 0;
             for _ in 0..8 {

@@ -51,7 +51,7 @@ load();
 async function load() {
   const mine = (early = []);
   try {
-    const snapshot = await client.call('scores.board', {});
+    const snapshot = await client.call('scores.board');
     if (early !== mine) return; // Asked again since: the newer answer counts.
     board = snapshot;
     early = null;

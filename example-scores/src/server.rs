@@ -3,7 +3,7 @@
 use std::{net::TcpListener, time::Duration};
 
 use courtside::{PublishError, prelude::*};
-use serde::de::IgnoredAny;
+use serde::Deserialize;
 
 use crate::{
     board::Board,
@@ -37,7 +37,7 @@ pub(crate) fn build(scoreboard: Scoreboard) -> Result<Server, Problem> {
     Server::builder()
         .channel(UPDATES, history(HISTORY_OF_UPDATES))
         .channel(&format!("{MATCH}*"), history(HISTORY_OF_A_MATCH))
-        .handle("scores.board", board)
+        .handle(board)
         .data(scoreboard)
         .build()
         .map_err(|error| Problem::Server(error.to_string()))
@@ -55,12 +55,13 @@ pub(crate) async fn run(server: &Server, listener: TcpListener) -> Result<(), Pr
         .map_err(|error| Problem::Server(error.to_string()))
 }
 
-/// The call `scores.board`: the whole board, and the offset on `updates` that it is true for.
-async fn board(call: Call<IgnoredAny>) -> Result<Board, Refusal> {
-    match call.data::<Scoreboard>() {
-        Some(scoreboard) => Ok(scoreboard.snapshot()),
-        None => Err(Refusal::new("no_board", "this server keeps no board")),
-    }
+/// Asks for the whole board, and the offset on `updates` that it is true for.
+#[derive(Deserialize, Message)]
+#[message(name = "scores.board", reply = Board)]
+struct WholeBoard;
+
+async fn board(call: Call<WholeBoard>) -> Result<Board, Refusal> {
+    Ok(call.data::<Scoreboard>().snapshot())
 }
 
 impl Outlet for Server {

@@ -10,21 +10,23 @@ use serde::de::DeserializeOwned;
 use crate::actor::shared::{Answer, Caller, ServerHandler, Shared};
 use crate::address::ClientAddress;
 use crate::error::Refusal;
-use crate::handler::encode_reply;
+use crate::handler::{Message, decode, encode_reply};
 use crate::ids::SessionId;
 use crate::server::ServerHandle;
 use crate::wire::codec::RawData;
 
 /// A call of a client, for one of the server's handlers.
 ///
-/// A handler is an async function; it runs on the thread of the client's session, and must not block it.
+/// A handler is an async function that takes a call of one type of [`Message`]. Clients call it by the message's name, and it returns
+/// the message's [`Reply`](Message::Reply) or a refusal. It runs on the thread of the client's session, and must not block it.
 /// Calls of one client run beside each other: their replies may overtake.
 ///
 /// ```
-/// use courtside::{Call, Refusal};
+/// use courtside::{Call, Message, Refusal};
 /// use serde::{Deserialize, Serialize};
 ///
-/// #[derive(Deserialize)]
+/// #[derive(Deserialize, Message)]
+/// #[message(name = "leaderboard.top", reply = Vec<Row>)]
 /// struct Top { limit: usize }
 ///
 /// #[derive(Serialize)]
@@ -36,7 +38,7 @@ use crate::wire::codec::RawData;
 ///     }
 ///     Ok(Vec::new())
 /// }
-/// let builder = courtside::Server::builder().handle("leaderboard.top", top);
+/// let builder = courtside::Server::builder().handle(top);
 /// # let _ = builder;
 /// ```
 pub struct Call<M> {
@@ -74,9 +76,20 @@ impl<M> Call<M> {
         self.caller.address
     }
 
-    /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data), if it gave a `T`.
+    /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data).
+    ///
+    /// # Panics
+    ///
+    /// If it gave no `T`. The log names the type, and the client is answered `internal`.
     #[must_use]
-    pub fn data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+    #[track_caller]
+    pub fn data<T: Any + Send + Sync>(&self) -> Arc<T> {
+        self.caller.shared.data.require()
+    }
+
+    /// As [`data`](Self::data), and `None` if the application gave no `T`.
+    #[must_use]
+    pub fn try_data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.caller.shared.data.get()
     }
 
@@ -92,24 +105,17 @@ impl<M> Call<M> {
 }
 
 /// Hides the types of a handler.
-pub(crate) fn erase<M, R, F, Fut>(name: &str, handler: F) -> ServerHandler
+pub(crate) fn erase<M, F, Fut>(handler: F) -> ServerHandler
 where
-    M: DeserializeOwned + 'static,
-    R: Serialize + 'static,
+    M: Message + DeserializeOwned + 'static,
+    M::Reply: Serialize,
     F: Fn(Call<M>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<R, Refusal>> + 'static,
+    Fut: Future<Output = Result<M::Reply, Refusal>> + 'static,
 {
-    let name = name.to_owned();
     Box::new(move |caller: Caller, data: RawData| {
-        let message = data.decode::<M>().map_err(|error| {
-            Refusal::new(
-                "bad_payload",
-                format!("the data of `{name}` does not fit: {error}"),
-            )
-        })?;
+        let message = decode(&data)?;
         let reply = handler(Call { message, caller });
-        let name = name.clone();
-        let answer: Answer = Box::pin(async move { encode_reply(&name, &data, &reply.await?) });
+        let answer: Answer = Box::pin(async move { encode_reply(M::NAME, &data, &reply.await?) });
         Ok(answer)
     })
 }

@@ -105,6 +105,9 @@ pub use room::Room;
 pub use room::client::{Claims, Client};
 pub use room::config::{DisposeReason, LeaveReason, RoomConfig};
 pub use room::context::RoomContext;
+#[doc(hidden)]
+pub use room::create::ByDefault as __ByDefault;
+pub use room::create::Create;
 pub use room::state::{State, View};
 pub use room::timers::TimerId;
 pub use server::{
@@ -132,8 +135,8 @@ mod pages {
 /// What a file that implements a room needs.
 pub mod prelude {
     pub use crate::{
-        Call, ChannelConfig, Claims, Client, Config, DisposeReason, Handle, Handlers, LeaveReason,
-        MemberId, Message, Refusal, Room, RoomConfig, RoomContext, RoomId, Server, ServerBuilder,
-        State, Tick, TimerId, View,
+        Call, ChannelConfig, Claims, Client, Config, Create, DisposeReason, Handle, Handlers,
+        LeaveReason, MemberId, Message, Refusal, Room, RoomConfig, RoomContext, RoomId, Server,
+        ServerBuilder, State, Tick, TimerId, View,
     };
 }

@@ -30,11 +30,8 @@ use crate::http::script;
 /// ```no_run
 /// use actix_web::{App, HttpServer};
 /// use courtside::prelude::*;
-/// # struct Arena;
-/// # impl Room for Arena {
-/// #     type Options = ();
-/// #     fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> { Ok(Arena) }
-/// # }
+/// # #[derive(Default)] struct Arena;
+/// # #[courtside::room] impl Arena {}
 ///
 /// #[actix_web::main]
 /// async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -174,3 +174,34 @@ fn every_hook_is_called_with_what_it_asks_for() {
     game.leave(ann);
     assert_eq!(newest(&game), format!("{ann} left"));
 }
+
+/// No `create`, and no `Default`: a closure makes it.
+struct Loan<T> {
+    book: T,
+}
+
+#[courtside::room(kind = "lending", options = Wish)]
+impl<T: Serialize + 'static> Loan<T>
+where
+    T: Clone,
+{
+    fn state(&self) -> impl Serialize {
+        self.book.clone()
+    }
+}
+
+#[test]
+fn a_room_without_create_and_default_is_made_by_a_closure() {
+    let shelf = vec!["Ulysses", "Emma"];
+    assert_eq!(Loan::<&str>::kind(), "lending");
+    let loan = RoomHarness::<Loan<&str>>::with(Wish { limit: 1 }, |wish, ctx| {
+        ctx.set_metadata(&shelf);
+        Ok(Loan {
+            book: shelf[wish.limit as usize],
+        })
+    });
+    assert_eq!(loan.unwrap().room().book, "Emma");
+    let refused =
+        RoomHarness::<Loan<&str>>::with(Wish::default(), |_, _| Err(Refusal::new("lent", "sorry")));
+    assert_eq!(refused.unwrap_err().code(), "lent");
+}

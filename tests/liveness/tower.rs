@@ -63,10 +63,6 @@ pub(crate) struct Tower(Arc<Diary>, u64);
 impl Room for Tower {
     type Options = ();
 
-    fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self(Arc::clone(&ctx.data::<Arc<Diary>>().unwrap()), 0))
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().tick_hz(20.0)
     }
@@ -89,5 +85,11 @@ impl Room for Tower {
             ctx.broadcast(&Beat { n: self.1, pad });
             self.1 += 1;
         }
+    }
+}
+
+impl Create for Tower {
+    fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self(Arc::clone(&ctx.data::<Arc<Diary>>()), 0))
     }
 }

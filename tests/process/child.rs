@@ -80,10 +80,6 @@ struct Fragile(u64);
 impl Room for Fragile {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self(0))
-    }
-
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Boom>().on::<Hold>().on::<Note>();
     }
@@ -98,6 +94,12 @@ impl Room for Fragile {
             ctx.spawn(sleep(moment), |_, (), _| eprintln!("saved beside this one"))
                 .unwrap();
         }
+    }
+}
+
+impl Create for Fragile {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self(0))
     }
 }
 
@@ -135,7 +137,11 @@ impl Handle<Note> for Fragile {
 /// How many connections, sessions and crashed rooms there are.
 pub(crate) type Census = (usize, usize, u64);
 
-async fn census(call: Call<()>) -> Result<Census, Refusal> {
+#[derive(Deserialize, Message)]
+#[message(name = "census", reply = Census)]
+struct TakeCensus;
+
+async fn census(call: Call<TakeCensus>) -> Result<Census, Refusal> {
     let server = call.server();
     Ok((
         server.connections(),
@@ -145,7 +151,7 @@ async fn census(call: Call<()>) -> Result<Census, Refusal> {
 }
 
 /// What is to be published on `updates`; then comes `end`.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug)]
+#[derive(Serialize, Deserialize, Message, Clone, Copy, Debug)]
 pub(crate) struct Stream {
     pub(crate) count: u64,
     pub(crate) bytes: usize,
@@ -191,8 +197,8 @@ fn serve() {
             .config(config)
             .room::<Fragile>()
             .channel("updates", ChannelConfig::default().history(0))
-            .handle("census", census)
-            .handle("stream", stream)
+            .handle(census)
+            .handle(stream)
             .authenticate(async |_, credential| match credential {
                 Some("guess") => Err(Refusal::new("no_ticket", "buy one")),
                 _ => Ok(Claims::default()),

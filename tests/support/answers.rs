@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::wire_tools::{Desk, Wire, calm};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Message)]
+#[message(reply = i64)]
 struct Add {
     a: i64,
     b: i64,
@@ -17,7 +18,10 @@ async fn add(call: Call<Add>) -> Result<i64, Refusal> {
     Ok(call.message.a + call.message.b)
 }
 
-async fn nothing(_: Call<()>) -> Result<(), Refusal> {
+#[derive(Deserialize, Message)]
+struct Nothing;
+
+async fn nothing(_: Call<Nothing>) -> Result<(), Refusal> {
     Ok(())
 }
 
@@ -28,8 +32,8 @@ pub fn builder() -> ServerBuilder {
         .room::<Desk>()
         .channel("open", ChannelConfig::default().client_publish(true))
         .channel("news", ChannelConfig::default())
-        .handle("add", add)
-        .handle("nothing", nothing)
+        .handle(add)
+        .handle(nothing)
 }
 
 /// The names of an event's fields.

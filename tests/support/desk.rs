@@ -80,7 +80,7 @@ pub struct Desk<const SEATS: usize = 8, const HZ: usize = 0> {
 
 impl<const SEATS: usize, const HZ: usize> Desk<SEATS, HZ> {
     fn note(ctx: &RoomContext<Self>, line: String) {
-        if let Some(log) = ctx.data::<Log>() {
+        if let Some(log) = ctx.try_data::<Log>() {
             log.add(line);
         }
     }
@@ -155,22 +155,6 @@ fn refuse(wishes: &Wishes, hook: &str) -> Result<(), Refusal> {
 impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
     type Options = Wishes;
 
-    fn create(wishes: Wishes, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        refuse(&wishes, "create")?;
-        assert!(
-            wishes.refuse.as_deref() != Some("panic"),
-            "the desk was told to panic"
-        );
-        Self::note(ctx, "created".to_owned());
-        Ok(Self {
-            shown: json!({"n": 0}),
-            steps: Vec::new(),
-            jobs: 0,
-            saves: None,
-            panics_in: String::new(),
-        })
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(SEATS)
@@ -234,6 +218,24 @@ impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
             self.save(&how, Duration::from_millis(millis), ctx);
         }
         self.may_panic("disposed");
+    }
+}
+
+impl<const SEATS: usize, const HZ: usize> Create for Desk<SEATS, HZ> {
+    fn create(wishes: Wishes, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        refuse(&wishes, "create")?;
+        assert!(
+            wishes.refuse.as_deref() != Some("panic"),
+            "the desk was told to panic"
+        );
+        Self::note(ctx, "created".to_owned());
+        Ok(Self {
+            shown: json!({"n": 0}),
+            steps: Vec::new(),
+            jobs: 0,
+            saves: None,
+            panics_in: String::new(),
+        })
     }
 }
 

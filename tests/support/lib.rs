@@ -67,12 +67,6 @@ pub struct Faults(pub Mutex<Vec<String>>);
 impl Room for Relay {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self {
-            expected: HashMap::new(),
-        })
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(10)
@@ -103,6 +97,14 @@ impl Room for Relay {
     }
 }
 
+impl Create for Relay {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self {
+            expected: HashMap::new(),
+        })
+    }
+}
+
 impl Handle<Note> for Relay {
     fn handle(
         &mut self,
@@ -112,7 +114,7 @@ impl Handle<Note> for Relay {
     ) -> Result<u64, Refusal> {
         let expected = self.expected.entry(from.member()).or_default();
         if n != *expected
-            && let Some(faults) = ctx.data::<std::sync::Arc<Faults>>()
+            && let Some(faults) = ctx.try_data::<std::sync::Arc<Faults>>()
             && let Ok(mut faults) = faults.0.lock()
         {
             faults.push(format!(

@@ -4,13 +4,17 @@ use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
 use courtside::{Format, ServerBuilder};
 use courtside_tests::raw_tools::Peer;
+use serde::Deserialize;
 use serde_json::json;
+
+#[derive(Deserialize, Message)]
+#[message(reply = Option<String>)]
+struct Whence;
 
 /// A server that tells its clients from where they come.
 fn mirror() -> ServerBuilder {
-    Server::builder().handle("whence", async |call: Call<()>| {
-        Ok(call.address().map(|address| address.to_string()))
-    })
+    Server::builder()
+        .handle(async |call: Call<Whence>| Ok(call.address().map(|address| address.to_string())))
 }
 
 async fn whence(server: &TestServer, headers: &[(&str, &str)]) -> String {

@@ -17,7 +17,8 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Turns the methods of a struct into a room: writes its `impl Room`, and one `impl Handle` for each of its messages.
+/// Turns the methods of a struct into a room: writes its `impl Room`, its `impl Create`, and one `impl Handle` for each of its
+/// messages.
 ///
 /// A method with `#[on]` is the handler of the message that it takes by value. A method with the name of a hook of `Room`
 /// (`create`, `config`, `state`, `view`, `joined`, `dropped`, `resumed`, `left`, `tick`, `disposed`) is that hook. All other
@@ -27,8 +28,11 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// options, the reason, the tick) and a context (`&mut RoomContext<Self>`), told apart by these forms. One that never refuses
 /// need not return a `Result`, and `state` may return the value itself in place of a `State`.
 ///
-/// The room's options are what `create` or `joined` take as their value, `()` if neither does. Without `create`, `Default`
-/// makes the room. The kind is the type's name in snake case, or what `#[courtside::room(kind = "…")]` says.
+/// The room's options are of the type that `create` or `joined` takes as its value, or that `#[courtside::room(options = Type)]`
+/// names; otherwise they are `()`.
+/// Without `create`, `Default` makes the room. A room that has neither is registered with a closure that makes it, by
+/// `ServerBuilder::room_with`.
+/// The kind is the type's name in snake case, or what `#[courtside::room(kind = "…")]` says.
 #[proc_macro_attribute]
 pub fn room(attributes: TokenStream, item: TokenStream) -> TokenStream {
     let attributes = parse_macro_input!(attributes as room::Attributes);

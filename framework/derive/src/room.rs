@@ -1,4 +1,4 @@
-//! `#[courtside::room]`: writes `impl Room`, and one `impl Handle` for each message, from the methods of a struct.
+//! `#[courtside::room]`: writes `impl Room`, `impl Create`, and one `impl Handle` for each message, from the methods of a struct.
 //!
 //! The methods stay as they are. What is written beside them passes on only what a method asks for, so that a method can leave
 //! out the parameters that it does not need.
@@ -16,6 +16,7 @@ use syn::{
 #[derive(Default)]
 pub(crate) struct Attributes {
     kind: Option<LitStr>,
+    options: Option<Type>,
 }
 
 impl Parse for Attributes {
@@ -23,15 +24,22 @@ impl Parse for Attributes {
         let mut attributes = Self::default();
         while !input.is_empty() {
             let name: Ident = input.parse()?;
-            if name != "kind" {
-                return Err(Error::new(name.span(), "expected `kind = \"…\"`"));
+            if name != "kind" && name != "options" {
+                return Err(Error::new(
+                    name.span(),
+                    "expected `kind = \"…\"` or `options = Type`",
+                ));
             }
             input.parse::<Token![=]>()?;
-            let kind: LitStr = input.parse()?;
-            if kind.value().is_empty() {
-                return Err(Error::new(kind.span(), "a kind's name must not be empty"));
+            if name == "options" {
+                attributes.options = Some(input.parse()?);
+            } else {
+                let kind: LitStr = input.parse()?;
+                if kind.value().is_empty() {
+                    return Err(Error::new(kind.span(), "a kind's name must not be empty"));
+                }
+                attributes.kind = Some(kind);
             }
-            attributes.kind = Some(kind);
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
             }
@@ -59,7 +67,7 @@ struct Hook {
     returns: Returns,
 }
 
-/// The hooks of `Room`. Their parameters are called `client`, `value` and `ctx`.
+/// The hooks of `Room`, and `create`. Their parameters are called `client`, `value` and `ctx`.
 fn hooks() -> [Hook; 10] {
     let hook = |name, signature, returns| Hook {
         name,
@@ -202,6 +210,28 @@ fn conditions(method: &ImplItemFn) -> impl Iterator<Item = &Attribute> {
     method.attrs.iter().filter(is_condition)
 }
 
+/// `impl Create` for a room without `create`: it holds if the room has a `Default`. One that has none is made by a closure.
+fn by_default(item: &ItemImpl) -> TokenStream {
+    let room = &item.self_ty;
+    let (generics, _, clause) = item.generics.split_for_impl();
+    let clause = match clause {
+        Some(clause) if clause.predicates.trailing_punct() => quote!(#clause),
+        Some(clause) if !clause.predicates.is_empty() => quote!(#clause,),
+        _ => quote!(where),
+    };
+    quote! {
+        #[automatically_derived]
+        #[diagnostic::do_not_recommend]
+        impl #generics ::courtside::Create for #room #clause
+            for<'by_default> Self: ::courtside::__ByDefault<'by_default>,
+        {
+            fn create(_: Self::Options, _: &mut ::courtside::RoomContext<Self>) -> ::core::result::Result<Self, ::courtside::Refusal> {
+                ::core::result::Result::Ok(<Self as ::courtside::__ByDefault<'_>>::by_default())
+            }
+        }
+    }
+}
+
 pub(crate) fn expand(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream> {
     if let Some((_, of, _)) = &item.trait_ {
         return Err(Error::new(
@@ -222,8 +252,8 @@ pub(crate) fn expand(attributes: Attributes, mut item: ItemImpl) -> syn::Result<
     };
 
     let known = hooks();
-    let mut options = None;
-    let mut has_create = false;
+    let mut options = attributes.options;
+    let mut create = None;
     let mut written = Vec::new();
     let mut registered = Vec::new();
     let mut handlers = Vec::new();
@@ -271,24 +301,25 @@ pub(crate) fn expand(attributes: Attributes, mut item: ItemImpl) -> syn::Result<
             if let ("create" | "joined", Some(value)) = (hook.name, &parameters.value) {
                 options.get_or_insert_with(|| value.clone());
             }
-            has_create |= hook.name == "create";
             let body = body(method, &parameters.call(method), hook.returns);
             let (name, signature) = (&method.sig.ident, &hook.signature);
             let conditions = conditions(method);
-            written.push(quote! {
-                #(#conditions)*
+            let function = quote! {
                 #[allow(unused_variables)]
                 fn #name #signature { #body }
-            });
+            };
+            if hook.name == "create" {
+                create = Some(quote! {
+                    #(#conditions)*
+                    #[automatically_derived]
+                    impl #generics ::courtside::Create for #room #clause { #function }
+                });
+            } else {
+                written.push(quote!(#(#conditions)* #function));
+            }
         }
     }
-    if !has_create {
-        written.push(quote_spanned! {room.span()=>
-            fn create(_: Self::Options, _: &mut ::courtside::RoomContext<Self>) -> ::core::result::Result<Self, ::courtside::Refusal> {
-                ::core::result::Result::Ok(<Self as ::core::default::Default>::default())
-            }
-        });
-    }
+    let create = create.unwrap_or_else(|| by_default(&item));
     let options = options.map_or_else(|| quote!(()), |options| quote!(#options));
     Ok(quote! {
         #item
@@ -308,6 +339,8 @@ pub(crate) fn expand(attributes: Attributes, mut item: ItemImpl) -> syn::Result<
 
             #(#written)*
         }
+
+        #create
 
         #(#handlers)*
     })

@@ -26,6 +26,7 @@ use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
 use crate::room::context::Beginning;
 use crate::room::core::{Declined, Entrant, RoomCore, options_of, room_gone};
+use crate::room::create::Make;
 use crate::wire::action::JoinTarget;
 use crate::wire::codec::RawData;
 use crate::wire::event;
@@ -51,14 +52,16 @@ pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
 /// The kind of room that `R` is.
 pub(crate) struct KindOf<R: Room> {
     name: Arc<str>,
+    make: Make<R>,
     config: RoomConfig,
     handlers: Arc<Handlers<R>>,
 }
 
 impl<R: Room> KindOf<R> {
-    pub(crate) fn new(name: &str, handlers: Handlers<R>) -> Self {
+    pub(crate) fn new(name: &str, make: Make<R>, handlers: Handlers<R>) -> Self {
         Self {
             name: name.into(),
+            make,
             config: R::config(),
             handlers: Arc::new(handlers),
         }
@@ -84,6 +87,7 @@ impl<R: Room> RoomKind for KindOf<R> {
         options: RawData,
     ) -> RoomAddress {
         let (handlers, config) = (self.handlers.clone(), self.config.clone());
+        let make = self.make.clone();
         let beginning = Beginning {
             id: id.clone(),
             kind: self.name.clone(),
@@ -91,11 +95,12 @@ impl<R: Room> RoomKind for KindOf<R> {
             data: shared.data.clone(),
             hints: shared.config.hints,
         };
-        let make = move |_: &mut Context<RoomActor<R>>| RoomActor {
+        let actor = move |_: &mut Context<RoomActor<R>>| RoomActor {
             id,
             shared,
             stage: Stage::Unborn {
                 beginning,
+                make,
                 options,
                 handlers,
                 config,
@@ -108,8 +113,8 @@ impl<R: Room> RoomKind for KindOf<R> {
             is_forgotten: false,
         };
         match thread {
-            Some(thread) => Arc::new(RoomActor::start_in_arbiter(thread, make).recipient()),
-            None => Arc::new(RoomActor::create(make).recipient()),
+            Some(thread) => Arc::new(RoomActor::start_in_arbiter(thread, actor).recipient()),
+            None => Arc::new(RoomActor::create(actor).recipient()),
         }
     }
 }
@@ -134,6 +139,7 @@ pub(super) enum Stage<R: Room> {
     /// Until the actor runs on the room's thread.
     Unborn {
         beginning: Beginning,
+        make: Make<R>,
         options: RawData,
         handlers: Arc<Handlers<R>>,
         config: RoomConfig,
@@ -169,6 +175,7 @@ impl<R: Room> Actor for RoomActor<R> {
         let over = Stage::Over(room_gone());
         let Stage::Unborn {
             beginning,
+            make,
             options,
             handlers,
             config,
@@ -179,7 +186,7 @@ impl<R: Room> Actor for RoomActor<R> {
         let phase = phase_of(&self.id);
         let created = catch_unwind(AssertUnwindSafe(|| {
             let options = options_of::<R>(&options)?;
-            RoomCore::create(beginning, options, handlers, config, phase)
+            RoomCore::create(beginning, &*make, options, handlers, config, phase)
         }));
         match created {
             Ok(Ok(core)) => {

@@ -247,10 +247,22 @@ impl<R: Room> RoomContext<R> {
         self.members.get(member)
     }
 
-    /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data), if it gave a `T`.
+    /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data).
     /// It is shared, and holds on to nothing of the context.
+    ///
+    /// # Panics
+    ///
+    /// If it gave no `T`: the log names the type, and the room ends as after every panic. What a room is made with may rather come
+    /// from the closure of [`ServerBuilder::room_with`](crate::ServerBuilder::room_with).
     #[must_use]
-    pub fn data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+    #[track_caller]
+    pub fn data<T: Any + Send + Sync>(&self) -> Arc<T> {
+        self.data.require()
+    }
+
+    /// As [`data`](Self::data), and `None` if the application gave no `T`.
+    #[must_use]
+    pub fn try_data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.data.get()
     }
 

@@ -92,13 +92,14 @@ pub(crate) struct RoomCore<R: Room> {
 impl<R: Room> RoomCore<R> {
     pub(crate) fn create(
         beginning: Beginning,
+        make: impl FnOnce(R::Options, &mut RoomContext<R>) -> Result<R, Refusal>,
         options: R::Options,
         handlers: Arc<Handlers<R>>,
         config: RoomConfig,
         phase: f64,
     ) -> Result<Self, Refusal> {
         let mut ctx = RoomContext::new(beginning, &config);
-        let room = R::create(options, &mut ctx)?;
+        let room = make(options, &mut ctx)?;
         let mut core = Self {
             room,
             ctx,

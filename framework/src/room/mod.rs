@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod core;
+pub(crate) mod create;
 mod members;
 pub(crate) mod state;
 mod stream;
@@ -35,6 +36,11 @@ use state::{State, View};
 /// connection comes and goes, and [`left`](Self::left) once, when it has left, was kicked, or did not come back in time.
 /// When the room itself ends, [`disposed`](Self::disposed) is called instead, once for all.
 ///
+/// # How it begins
+///
+/// [`Create::create`](crate::Create::create) makes a room of a kind that [`ServerBuilder::room`](crate::ServerBuilder::room)
+/// registered; a closure makes one of a kind that [`ServerBuilder::room_with`](crate::ServerBuilder::room_with) registered.
+///
 /// # Without the trait in sight
 ///
 /// [`#[courtside::room]`](macro@crate::room) writes this trait's implementation from the methods of a struct:
@@ -64,10 +70,6 @@ use state::{State, View};
 pub trait Room: Sized + 'static {
     /// What a client may say when it creates or joins the room; [`Default`] when it says nothing.
     type Options: DeserializeOwned + Default;
-
-    /// Makes the room, with the options of the client that caused it.
-    /// A refusal reaches that client as an `error`, and no room begins.
-    fn create(options: Self::Options, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal>;
 
     /// The name of this kind of room, unique on a server. Default: the type's name in `snake_case`.
     #[must_use]

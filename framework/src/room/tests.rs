@@ -27,16 +27,18 @@ struct Plain {
 impl Room for Plain {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().empty_grace(Duration::MAX)
     }
 }
 
-fn core<R: Room>() -> RoomCore<R>
+impl Create for Plain {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
+    }
+}
+
+fn core<R: Create>() -> RoomCore<R>
 where
     R::Options: Default,
 {
@@ -49,7 +51,7 @@ where
     };
     let handlers = Arc::new(Handlers::collect());
     let options = R::Options::default();
-    RoomCore::create(beginning, options, handlers, R::config(), 0.0).unwrap()
+    RoomCore::create(beginning, R::create, options, handlers, R::config(), 0.0).unwrap()
 }
 
 fn entrant() -> Entrant {
@@ -130,10 +132,6 @@ struct Busy;
 impl Room for Busy {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(usize::MAX)
     }
@@ -174,6 +172,12 @@ impl Room for Busy {
 
     fn left(&mut self, from: &Client, _: LeaveReason, ctx: &mut RoomContext<Self>) {
         tell(from, ctx);
+    }
+}
+
+impl Create for Busy {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
     }
 }
 
@@ -233,10 +237,6 @@ struct Broken(bool);
 impl Room for Broken {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-
     fn state(&self) -> State<'_> {
         assert!(!self.0, "the room was told to panic");
         State::of(1)
@@ -244,6 +244,12 @@ impl Room for Broken {
 
     fn resumed(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
         ctx.send(from, &Note);
+    }
+}
+
+impl Create for Broken {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
     }
 }
 
@@ -277,15 +283,6 @@ struct Picky {
 impl Room for Picky {
     type Options = bool;
 
-    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        ctx.set_metadata(&"before");
-        let kept = ctx.after(SECOND, |room, _| room.runs.push("kept"));
-        Ok(Self {
-            runs: Vec::new(),
-            kept: Some(kept),
-        })
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().jobs(1).empty_grace(5 * SECOND)
     }
@@ -317,6 +314,17 @@ impl Room for Picky {
 
     fn left(&mut self, _: &Client, _: LeaveReason, _: &mut RoomContext<Self>) {
         self.runs.push("left");
+    }
+}
+
+impl Create for Picky {
+    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        ctx.set_metadata(&"before");
+        let kept = ctx.after(SECOND, |room, _| room.runs.push("kept"));
+        Ok(Self {
+            runs: Vec::new(),
+            kept: Some(kept),
+        })
     }
 }
 
@@ -364,10 +372,6 @@ struct Brief;
 impl Room for Brief {
     type Options = bool;
 
-    fn create(_: bool, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().empty_grace(Duration::ZERO)
     }
@@ -382,6 +386,12 @@ impl Room for Brief {
             true => Ok(()),
             false => Err(Refusal::new("no", "not you")),
         }
+    }
+}
+
+impl Create for Brief {
+    fn create(_: bool, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use actix::{Actor, System};
 use actix_web::HttpRequest;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::Server;
 use super::handle::ServerHandle;
@@ -21,11 +21,13 @@ use crate::call::{self, Call};
 use crate::channel::config::{ChannelConfig, ChannelPatterns};
 use crate::config::Config;
 use crate::error::{BuildError, Refusal};
-use crate::handler::{AnyShared, AppData, Handlers};
+use crate::handler::{AnyShared, AppData, Handlers, Message};
 use crate::http::door::Door;
 use crate::lobby::info::{ListQuery, RoomList};
 use crate::room::Room;
 use crate::room::client::Claims;
+use crate::room::context::RoomContext;
+use crate::room::create::Create;
 
 /// What a server is built from.
 #[must_use = "a builder does nothing until `build`"]
@@ -62,12 +64,12 @@ impl ServerBuilder {
             mistake: None,
             single_threaded: false,
         };
-        builder.handle(ROOM_LIST, list_rooms)
+        builder.handle(list_rooms)
     }
 
     /// Leaves the call `rooms.list` out: clients are not told which rooms there are. Default: every server answers it.
     pub fn without_room_list(mut self) -> Self {
-        self.calls.remove(ROOM_LIST);
+        self.calls.remove(ListRooms::NAME);
         self
     }
 
@@ -82,13 +84,42 @@ impl ServerBuilder {
     }
 
     /// Registers a kind of room; the lobby begins rooms of it when clients ask for them.
-    pub fn room<R: Room>(mut self) -> Self {
+    /// Each is made by [`Create::create`].
+    pub fn room<R: Create>(self) -> Self {
+        self.room_with::<R>(R::create)
+    }
+
+    /// Registers a kind of room whose rooms a closure makes: with what the application has at hand, such as a database.
+    ///
+    /// The closure is given the options of the client that caused the room, and the room's context; a refusal reaches that client
+    /// as an `error`, and no room begins. It runs on the room's thread and must not block it.
+    ///
+    /// ```
+    /// use courtside::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// # struct Database;
+    /// struct Chat { database: Arc<Database> }
+    ///
+    /// #[courtside::room]
+    /// impl Chat {
+    ///     fn joined(&mut self, client: &Client) { /* … */ }
+    /// }
+    ///
+    /// # fn builder(database: Arc<Database>) -> ServerBuilder {
+    /// Server::builder().room_with::<Chat>(move |(), _| Ok(Chat { database: database.clone() }))
+    /// # }
+    /// ```
+    pub fn room_with<R: Room>(
+        mut self,
+        make: impl Fn(R::Options, &mut RoomContext<R>) -> Result<R, Refusal> + Send + Sync + 'static,
+    ) -> Self {
         let kind = R::kind();
         let handlers = Handlers::<R>::collect();
         if let Some(name) = handlers.repeated() {
             self.note(BuildError::HandlerTaken(format!("{kind}: {name}")));
         }
-        let registered = Box::new(KindOf::new(&kind, handlers));
+        let registered = Box::new(KindOf::new(&kind, Arc::new(make), handlers));
         if let Err(what) = registered.config().check() {
             self.note(BuildError::BadRoomConfig(kind.to_string(), what));
         }
@@ -107,22 +138,26 @@ impl ServerBuilder {
         self
     }
 
-    /// Registers a handler of calls: see [`Call`].
-    pub fn handle<M, R, F, Fut>(mut self, name: &str, handler: F) -> Self
+    /// Registers a handler of calls, under the name of the message that it takes: see [`Call`].
+    pub fn handle<M, F, Fut>(mut self, handler: F) -> Self
     where
-        M: DeserializeOwned + 'static,
-        R: Serialize + 'static,
+        M: Message + DeserializeOwned + 'static,
+        M::Reply: Serialize,
         F: Fn(Call<M>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, Refusal>> + 'static,
+        Fut: Future<Output = Result<M::Reply, Refusal>> + 'static,
     {
-        let erased = call::erase(name, handler);
-        if self.calls.insert(name.to_owned(), erased).is_some() {
-            self.note(BuildError::HandlerTaken(name.to_owned()));
+        let erased = call::erase(handler);
+        if self.calls.insert(M::NAME.to_owned(), erased).is_some() {
+            self.note(BuildError::HandlerTaken(M::NAME.to_owned()));
         }
         self
     }
 
-    /// Gives rooms and handlers a value of the application's, by its type. A second value of one type replaces the first.
+    /// Gives rooms and handlers a value of the application's, by its type: they find it by
+    /// [`RoomContext::data`](crate::RoomContext::data) and [`Call::data`]. A second value of one type replaces the first.
+    ///
+    /// What a room needs to be made may as well be in the closure of [`room_with`](Self::room_with), where a value that is missing
+    /// does not compile.
     pub fn data<T: Any + Send + Sync>(mut self, value: T) -> Self {
         self.data.insert(TypeId::of::<T>(), Arc::new(value));
         self
@@ -261,9 +296,12 @@ impl ServerBuilder {
 }
 
 /// The call by which clients see which rooms there are.
-const ROOM_LIST: &str = "rooms.list";
+#[derive(Deserialize, courtside_derive::Message)]
+#[message(name = "rooms.list", reply = RoomList)]
+struct ListRooms(Option<ListQuery>);
 
-async fn list_rooms(call: Call<Option<ListQuery>>) -> Result<RoomList, Refusal> {
+async fn list_rooms(call: Call<ListRooms>) -> Result<RoomList, Refusal> {
     let shared = call.shared().clone();
-    Ok(lobby::list(&shared, call.message.unwrap_or_default()).await)
+    let ListRooms(query) = call.message;
+    Ok(lobby::list(&shared, query.unwrap_or_default()).await)
 }

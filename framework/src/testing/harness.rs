@@ -16,8 +16,9 @@ use crate::ids::{MemberId, RoomId, SessionId};
 use crate::room::Room;
 use crate::room::client::Claims;
 use crate::room::config::{DisposeReason, LeaveReason};
-use crate::room::context::{Beginning, Effect, Job, Target};
+use crate::room::context::{Beginning, Effect, Job, RoomContext, Target};
 use crate::room::core::{Declined, Entrant, RoomCore};
+use crate::room::create::Create;
 use crate::session::outbox::Delivery;
 use crate::sync::merge::apply;
 use crate::time::after;
@@ -50,8 +51,11 @@ use crate::wire::frame::{Encoded, payload};
 ///
 /// impl Room for Chat {
 ///     type Options = ();
-///     fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> { Ok(Chat) }
 ///     fn handlers(handlers: &mut Handlers<Self>) { handlers.on::<Say>(); }
+/// }
+///
+/// impl Create for Chat {
+///     fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> { Ok(Chat) }
 /// }
 ///
 /// impl Handle<Say> for Chat {
@@ -93,12 +97,15 @@ impl<R: Room> fmt::Debug for RoomHarness<R> {
 }
 
 impl<R: Room> RoomHarness<R> {
-    /// Creates the room.
+    /// Creates the room, by its own [`Create::create`].
     ///
     /// # Errors
     ///
-    /// If [`Room::create`] refuses.
-    pub fn new(options: R::Options) -> Result<Self, Refusal> {
+    /// If `create` refuses.
+    pub fn new(options: R::Options) -> Result<Self, Refusal>
+    where
+        R: Create,
+    {
         Self::with_data(options, Data::default())
     }
 
@@ -106,8 +113,46 @@ impl<R: Room> RoomHarness<R> {
     ///
     /// # Errors
     ///
-    /// If [`Room::create`] refuses.
-    pub fn with_data(options: R::Options, data: Data) -> Result<Self, Refusal> {
+    /// If `create` refuses.
+    pub fn with_data(options: R::Options, data: Data) -> Result<Self, Refusal>
+    where
+        R: Create,
+    {
+        Self::begin(options, data, R::create)
+    }
+
+    /// Creates the room by a closure, as [`ServerBuilder::room_with`](crate::ServerBuilder::room_with) does.
+    ///
+    /// ```
+    /// use courtside::prelude::*;
+    /// use courtside::testing::RoomHarness;
+    ///
+    /// struct Lift { floors: u8 }
+    ///
+    /// #[courtside::room]
+    /// impl Lift {
+    ///     fn state(&self) -> u8 { self.floors }
+    /// }
+    ///
+    /// let lift = RoomHarness::with((), |(), _| Ok(Lift { floors: 8 }));
+    /// assert_eq!(lift.unwrap().room().floors, 8);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the closure refuses.
+    pub fn with(
+        options: R::Options,
+        make: impl FnOnce(R::Options, &mut RoomContext<R>) -> Result<R, Refusal>,
+    ) -> Result<Self, Refusal> {
+        Self::begin(options, Data::default(), make)
+    }
+
+    fn begin(
+        options: R::Options,
+        data: Data,
+        make: impl FnOnce(R::Options, &mut RoomContext<R>) -> Result<R, Refusal>,
+    ) -> Result<Self, Refusal> {
         let beginning = Beginning {
             id: RoomId::from("test"),
             kind: R::kind().into(),
@@ -120,7 +165,7 @@ impl<R: Room> RoomHarness<R> {
             panic!("no server could be built: {what}");
         }
         let handlers = Arc::new(Handlers::collect());
-        let core = RoomCore::create(beginning, options, handlers, config, 0.0)?;
+        let core = RoomCore::create(beginning, make, options, handlers, config, 0.0)?;
         let mut harness = Self {
             core,
             now: Duration::ZERO,
@@ -272,6 +317,8 @@ impl<R: Room> RoomHarness<R> {
     /// # struct Saving { saved: bool }
     /// # impl Room for Saving {
     /// #     type Options = ();
+    /// # }
+    /// # impl Create for Saving {
     /// #     fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
     /// #         ctx.spawn(actix_web::web::block(|| ()), |room: &mut Self, _, _| room.saved = true)?;
     /// #         Ok(Self { saved: false })

@@ -11,12 +11,14 @@ struct Arena;
 impl Room for Arena {
     type Options = ();
 
-    fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Arena)
-    }
-
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Steer>();
+    }
+}
+
+impl Create for Arena {
+    fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Arena)
     }
 }
 

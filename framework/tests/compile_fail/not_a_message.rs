@@ -8,7 +8,9 @@ struct Arena;
 
 impl Room for Arena {
     type Options = ();
+}
 
+impl Create for Arena {
     fn create(_: (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
         ctx.broadcast(&Score(1));
         Ok(Arena)

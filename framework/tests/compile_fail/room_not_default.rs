@@ -11,4 +11,6 @@ impl Arena {
     }
 }
 
-fn main() {}
+fn main() {
+    let _ = Server::builder().room::<Arena>();
+}

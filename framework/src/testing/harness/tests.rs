@@ -19,13 +19,6 @@ struct Log {
 impl Room for Log {
     type Options = bool;
 
-    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        ctx.every(Duration::from_secs(1), |room, ctx| {
-            room.notes.push(format!("timer {:?}", ctx.now()));
-        });
-        Ok(Self::default())
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(2)
@@ -61,6 +54,15 @@ impl Room for Log {
 
     fn tick(&mut self, tick: Tick, _: &mut RoomContext<Self>) {
         self.ticks = tick.number;
+    }
+}
+
+impl Create for Log {
+    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        ctx.every(Duration::from_secs(1), |room, ctx| {
+            room.notes.push(format!("timer {:?}", ctx.now()));
+        });
+        Ok(Self::default())
     }
 }
 
@@ -132,19 +134,21 @@ struct Shy(Option<u32>);
 impl Room for Shy {
     type Options = bool;
 
-    fn create(is_locked: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        if is_locked {
-            ctx.lock();
-        }
-        Ok(Self(None))
-    }
-
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Poke>();
     }
 
     fn state(&self) -> State<'_> {
         self.0.map_or_else(State::none, State::of)
+    }
+}
+
+impl Create for Shy {
+    fn create(is_locked: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        if is_locked {
+            ctx.lock();
+        }
+        Ok(Self(None))
     }
 }
 
@@ -194,10 +198,6 @@ fn places() -> Places {
 impl Room for Mute {
     type Options = bool;
 
-    fn create(has_state: bool, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self(has_state))
-    }
-
     fn handlers(handlers: &mut Handlers<Self>) {
         handlers.on::<Poke>();
     }
@@ -208,6 +208,12 @@ impl Room for Mute {
         } else {
             State::none()
         }
+    }
+}
+
+impl Create for Mute {
+    fn create(has_state: bool, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self(has_state))
     }
 }
 
@@ -238,12 +244,14 @@ struct Nobodys;
 impl Room for Nobodys {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(0)
+    }
+}
+
+impl Create for Nobodys {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self)
     }
 }
 
@@ -260,10 +268,6 @@ struct Saving(Vec<&'static str>);
 impl Room for Saving {
     type Options = ();
 
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-
     fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
         assert_eq!(reason, DisposeReason::Shutdown);
         ctx.spawn(actix_web::web::block(|| "saved"), |room, saved, ctx| {
@@ -276,6 +280,12 @@ impl Room for Saving {
             .unwrap();
         })
         .unwrap();
+    }
+}
+
+impl Create for Saving {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
     }
 }
 
