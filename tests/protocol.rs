@@ -58,7 +58,8 @@ fn the_first_frame_tells_a_client_all_that_it_needs_to_come_back() {
             welcome["limits"],
             json!({
                 "message_bytes": 65_536, "nesting": 32, "rooms": 16, "subscriptions": 128,
-                "calls": 64, "actions_in_flight": 256
+                "calls": 64, "actions_in_flight": 256,
+                "rate": { "per_second": 1000, "burst": 5000 }
             })
         );
         assert_eq!(

@@ -78,7 +78,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = courtside::listen(&cli.bind)?;
     let mut config = Config::default();
     config.room_threads = cli.room_threads.unwrap_or(config.room_threads);
-    // All of the load comes from one address.
+    // The generator sends as fast as it can, and all of it comes from one address.
+    config.limits.rate = None;
     config.limits.address_creations.rooms = Quota::UNBOUNDED;
     config.limits.address_creations.channels = Quota::UNBOUNDED;
     let lateness = Lateness::new();

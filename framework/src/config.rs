@@ -172,9 +172,14 @@ pub struct Limits {
     /// 4 KiB, or 16 of 64 KiB. A single longer one waits until it is the only one.
     pub bytes_in_flight: usize,
     /// How fast one session may send.
-    /// Default: `None`, as fast as rooms and channels take it.
-    /// When it is met, the server reads from that client only as fast as the rate allows: nothing is lost, and the client is
-    /// slowed down by the network. One that is over its rate for longer than [`Rate::patience`] is closed with 4502.
+    /// Default: 1,000 messages a second, 5,000 at once, for as long as the client likes ([`Rate::patience`] is `Duration::MAX`).
+    /// People and games stay far below that; a client that feeds a server with more should get a server with a rate of its own,
+    /// or publish by [`ServerHandle::publish`](crate::ServerHandle::publish).
+    ///
+    /// When it is met, the server reads from that client only as fast as the rate allows: nothing is lost, and the network slows
+    /// the client down. A client that is over its rate for longer than [`Rate::patience`] is closed with 4502.
+    /// `None`: as fast as rooms and channels take it; a client that floods the server then takes as much of its thread as all
+    /// others together.
     pub rate: Option<Rate>,
     /// Frames that are no actions which a client may send, above one that is forgiven each second.
     /// Default: 20.
@@ -311,7 +316,11 @@ impl Default for Config {
                 calls: 64,
                 actions_in_flight: 256,
                 bytes_in_flight: 1 << 20,
-                rate: None,
+                rate: Some(Rate {
+                    per_second: 1_000,
+                    burst: 5_000,
+                    patience: Duration::MAX,
+                }),
                 violations: 20,
                 rooms_in_all: 10_000,
                 bytes_in_all: 256 << 20,
