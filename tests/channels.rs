@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use courtside::PublishError;
+use courtside::client::raw::opcode::CLOSE;
 use courtside::testing::{Direction, TestServer};
 use courtside_tests::channel_tools::{builder, offsets, publish, server, subscribe};
 use courtside_tests::wire_tools::{Wire, both, calm, names, numbers, on_each_worker, quiet};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+/// For what a move waits for, on the paused clock.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_late_visitor_is_shown_the_newest_of_what_was_published() {
@@ -382,5 +386,87 @@ fn one_client_does_not_use_up_the_channels_that_are_meant_for_all() {
         let mut good = Wire::open(&server, 1, format).await;
         let publish = json!({"action": "publish", "channel": "match/good", "data": 1});
         assert_eq!(good.ask(publish).await["event"], "published");
+    });
+}
+
+/// Has a session whose client has subscribed to `match/1` say all of `last` and its end at once, behind two subscriptions and
+/// a third, to `match/1` again, which has to wait for those.
+async fn end_behind_histories(wire: &mut Wire, last: Value) {
+    wire.control.stall(Direction::ToServer);
+    for channel in ["news", "news", "match/1"] {
+        wire.begin(json!({"action": "subscribe", "channel": channel}))
+            .await;
+    }
+    wire.begin(last).await;
+    let code = 1000_u16.to_be_bytes();
+    wire.raw.send_frame(true, CLOSE, &code).await.unwrap();
+    wire.control.release(Direction::ToServer);
+    let _end = wire.end().await;
+}
+
+#[test]
+fn an_unsubscribe_that_waits_is_not_forgotten_when_its_session_ends() {
+    both(async |format| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let first = subscribe(&mut wire, "match/1", Value::Null).await;
+        let last = json!({"action": "unsubscribe", "channel": "match/1"});
+        end_behind_histories(&mut wire, last).await;
+        // Long enough for a channel to be forgotten to which nobody is subscribed.
+        sleep(Duration::from_secs(1200)).await;
+        assert_eq!(server.server().sessions(), 0);
+        let mut other = Wire::open(&server, 0, format).await;
+        let again = subscribe(&mut other, "match/1", Value::Null).await;
+        assert_ne!(again["epoch"], first["epoch"], "somebody is subscribed yet");
+    });
+}
+
+#[test]
+fn a_publication_that_waits_is_made_though_its_session_ends() {
+    both(async |format| {
+        let server = server().await;
+        let mut other = Wire::open(&server, 1, format).await;
+        subscribe(&mut other, "match/1", Value::Null).await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "match/1", Value::Null).await;
+        let last = json!({"action": "publish", "channel": "match/1", "data": 7});
+        end_behind_histories(&mut wire, last).await;
+        assert_eq!(numbers(&other.all().await, "publication"), [7]);
+    });
+}
+
+#[test]
+fn a_channel_follows_its_session_until_an_unsubscribe_that_waits_is_done() {
+    both(async |format| {
+        let mut config = calm();
+        // A move waits for every answer, so an answer that goes astray is noticed.
+        config.handover = Duration::MAX;
+        let server = TestServer::start(builder().config(config), 2)
+            .await
+            .unwrap();
+        // Of so long histories no fifth one is granted to a client that reads nothing.
+        for _ in 0..5 {
+            let long = "x".repeat(66_000);
+            server.server().publish("news", &long).await.unwrap();
+        }
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "match/1", Value::Null).await;
+        for worker in [1, 0, 1] {
+            wire.control.stall(Direction::ToClient);
+            for channel in ["news", "news", "news", "news", "news", "match/1"] {
+                wire.begin(json!({"action": "subscribe", "channel": channel}))
+                    .await;
+            }
+            let off = json!({"action": "unsubscribe", "channel": "match/1"});
+            let off = wire.begin(off).await;
+            quiet().await;
+            let moved = timeout(PATIENCE, wire.resume(&server, worker)).await;
+            wire = moved.expect("something was not answered where the session is");
+            assert!(wire.resumed(), "{}", wire.welcome);
+            let heard = wire.all().await;
+            assert!(heard.iter().any(|event| event["id"] == off), "{heard:?}");
+            // The grants are given back, too.
+            subscribe(&mut wire, "match/1", Value::Null).await;
+        }
     });
 }

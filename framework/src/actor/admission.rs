@@ -128,6 +128,41 @@ impl SessionActor {
         }
     }
 
+    /// The channels of which the session is still a subscriber only because its unsubscribe waits.
+    pub(super) fn waiting_unsubscribes(&self) -> impl Iterator<Item = &ChannelName> {
+        let waiting = self.admission.waiting();
+        waiting
+            .filter(|(_, action)| matches!(action.asks, Asks::Unsubscribe))
+            .map(|(channel, _)| channel)
+    }
+
+    /// The session ends. Its client has sent what waits, and cannot send it again: publications are made, though nobody is
+    /// told so, and what was to be unsubscribed from is.
+    pub(super) fn give_up_waiting(&mut self) {
+        let waiting = self.admission.take();
+        for (channel, mut action) in waiting {
+            match action.asks {
+                Asks::Subscribe { .. } => continue,
+                Asks::Unsubscribe => self.unsubscribe_silently(&channel),
+                Asks::Publish { .. } => {
+                    action.id = None;
+                    self.pass(channel, action, 0);
+                }
+            }
+        }
+    }
+
+    /// Ends a subscription of a session that needs no answer.
+    pub(super) fn unsubscribe_silently(&self, channel: &ChannelName) {
+        let message = ChannelMessage::Unsubscribe {
+            session: self.id,
+            channel: channel.clone(),
+            answer: None,
+            _permit: None,
+        };
+        self.hub.to_channel(channel, message);
+    }
+
     /// The server may hold another history.
     pub(super) fn may_grant(&mut self) {
         self.is_short = false;

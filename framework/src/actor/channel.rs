@@ -330,6 +330,7 @@ impl Handler<ChannelMessage> for ChannelShard {
     type Result = ();
 
     fn handle(&mut self, message: ChannelMessage, ctx: &mut Self::Context) {
+        let mut is_awaited = false;
         let outgoing = match message {
             ChannelMessage::Subscribe(subscription) => self.subscribe(subscription),
             ChannelMessage::Unsubscribe {
@@ -355,13 +356,49 @@ impl Handler<ChannelMessage> for ChannelShard {
                 if !question.settle() {
                     return;
                 }
+                is_awaited = true;
                 self.rehome(session, &channel, from, to)
             }
         };
+        let behind = match is_awaited {
+            true => outgoing.send_now(),
+            false => outgoing.send(),
+        };
         // Hubs that cannot keep up: the shard waits with them.
-        for full in outgoing.send() {
+        for full in behind {
             let permit = async move { drop(full.acquire_owned().await) };
             ctx.wait(permit.into_actor(self));
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::actor::hub::Hub;
+    use crate::actor::question::Question;
+    use crate::channel::config::ChannelConfig;
+
+    /// Whoever asked does not wait until others of the thread have had their turn.
+    #[test]
+    fn what_a_moving_session_asks_is_answered_at_once() {
+        actix::System::new().block_on(async {
+            let builder = crate::Server::builder().channel("news", ChannelConfig::default());
+            let server = builder.build().unwrap();
+            let hub = Hub::start(server.shared.clone());
+            let mut shard = ChannelShard::new(server.shared.clone());
+            let question = Question::default();
+            let rehome = ChannelMessage::Rehome {
+                session: SessionId::random(),
+                channel: "news".into(),
+                from: hub.address.clone(),
+                to: hub.address.clone(),
+                question: question.clone(),
+            };
+            shard.handle(rehome, &mut Context::new());
+            assert!(!question.is_open());
+            hub.turn.see_outward(|outward| assert!(outward.is_empty()));
+        });
     }
 }

@@ -388,4 +388,20 @@ mod tests {
             assert!(hub.is_settled(session) && !hub.has_detour(session));
         });
     }
+    #[test]
+    fn nothing_is_kept_for_a_session_that_has_ended() {
+        with_a_session(async |_, hub, session, _| {
+            let ended = SessionId::random();
+            let adopt = |session| HubItem::Adopt {
+                session,
+                format: Format::Json,
+                topic: topic("news"),
+            };
+            hub.apply_all([adopt(session), adopt(ended)]);
+            assert!(hub.arrivals.borrow().pipe_of(ended).is_none());
+            let (topics, news) = (hub.topics.borrow(), topic("news"));
+            let members = topics.members(&news).map(|(member, _)| member);
+            assert_eq!(members.collect::<Vec<_>>(), [session]);
+        });
+    }
 }

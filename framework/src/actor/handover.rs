@@ -175,6 +175,9 @@ impl SessionActor {
         let known = self.inbox.subscriptions.borrow();
         let channels: Vec<_> = known.channels().cloned().map(Topic::Channel).collect();
         drop(known);
+        // Of these the session is a subscriber, too, until their turn has come.
+        let waiting = self.waiting_unsubscribes().cloned().map(Topic::Channel);
+        let channels: Vec<_> = channels.into_iter().chain(waiting).collect();
         for topic in rooms.into_iter().chain(channels) {
             self.ask_to_follow(topic);
         }

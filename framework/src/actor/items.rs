@@ -65,6 +65,10 @@ impl Hub {
     fn adopt(&self, session: SessionId, format: Format, topic: Topic) {
         let is_here = self.sessions.borrow().contains_key(&session);
         if !is_here {
+            if self.shared.home(session).is_none() {
+                // It has ended. The room or channel hears of that, or has heard.
+                return;
+            }
             self.hold_frames_for(session, format);
         }
         self.enter_topic(topic.clone(), session);

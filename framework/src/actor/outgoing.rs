@@ -39,6 +39,14 @@ impl Outgoing {
         }
     }
 
+    /// As [`send`](Self::send), but at once, behind what else this thread has to send: who waits for it must not wait for what
+    /// others of the thread do in the same turn.
+    pub(crate) fn send_now(self) -> Vec<Arc<Semaphore>> {
+        let behind = self.send();
+        Turn::of_this_thread().flush();
+        behind
+    }
+
     /// Sends it all, at the end of the thread's turn; returns what to wait for before sending more, for each hub that is too
     /// far behind.
     pub(crate) fn send(self) -> Vec<Arc<Semaphore>> {

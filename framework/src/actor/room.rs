@@ -425,7 +425,7 @@ impl<R: Room> RoomActor<R> {
             to: sends_to,
         };
         outgoing.push(&before, rehomed);
-        let _behind = outgoing.send();
+        let _behind = outgoing.send_now();
     }
 }
 

@@ -11,7 +11,7 @@ use super::hub::{Hub, Local};
 use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
 use super::messages::{
-    Baggage, ChannelMessage, Denied, Intent, Knock, Receiver, RoomMessage, SessionMessage, Topic,
+    Baggage, Denied, Intent, Knock, Receiver, RoomMessage, SessionMessage, Topic,
 };
 use super::opening::Visitor;
 use super::permit::{Permit, Permits};
@@ -503,24 +503,22 @@ impl SessionActor {
     }
 
     fn leave_all(&mut self, reason: LeaveReason) {
-        self.admission = Admission::default();
+        self.give_up_waiting();
         for (_, known) in self.inbox.rooms.take() {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.turn.to_room(&known.room, gone);
         }
         for (channel, _) in self.inbox.subscriptions.borrow_mut().take() {
-            let message = ChannelMessage::Unsubscribe {
-                session: self.id,
-                channel: channel.clone(),
-                answer: None,
-                _permit: None,
-            };
-            self.hub.to_channel(&channel, message);
+            self.unsubscribe_silently(&channel);
         }
     }
 
     fn end(&mut self, ctx: &mut Context<Self>, reason: LeaveReason) {
         self.leave_all(reason);
+        for (_, question) in self.late.drain(..) {
+            // Whoever answers nevertheless does so to a hub that knows of no such session, and ignores it.
+            let _taken_back = question.settle();
+        }
         // Joins that are still on their way are given up.
         self.flow.actions.close();
         self.hub.sessions.borrow_mut().remove(&self.id);

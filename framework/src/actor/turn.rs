@@ -219,6 +219,12 @@ impl Turn {
         }
     }
 
+    /// Sends at once what waits for the end of the turn. Only rooms and channels may: a hub of this thread is told
+    /// directly, which must not happen while it does something.
+    pub(crate) fn flush(&self) {
+        let _has_told = self.send_outward();
+    }
+
     /// Sends what waits for the end of the turn. True if a room or channel of this thread has something to do now.
     fn send_outward(&self) -> bool {
         let mut outward = self.outward.replace(self.spare.take());
@@ -509,6 +515,9 @@ mod tests {
             let server = crate::Server::builder().config(config).build().unwrap();
             let hub = Hub::start(server.shared.clone());
             let session = SessionId::random();
+            let (worker, nobody) = (hub.address.worker, Visitor::default());
+            let begun = hub.shared.begin_session(session, worker, &nobody);
+            assert!(begun.full.is_none());
             hub.apply_all([HubItem::Adopt {
                 session,
                 format: Format::Json,

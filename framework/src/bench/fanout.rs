@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::actor::hub::Hub;
 use crate::actor::messages::{Broadcast, HubItem, Topic};
+use crate::actor::opening::Visitor;
 use crate::actor::pipe::Pipe;
 use crate::config::Config;
 use crate::ids::{ChannelName, RoomId, SessionId};
@@ -143,12 +144,20 @@ impl FanOut {
         let last = SessionId::random();
         let all: Vec<_> = sessions.iter().copied().chain([last]).collect();
         let (server, hub, mut pipes) = runner.block_on(async {
-            let config = Config {
+            let mut config = Config {
                 room_threads: 1,
                 ..Config::default()
             };
+            config.limits.sessions = usize::MAX;
             let server = Server::builder().config(config).build().ok()?;
             let hub = Hub::start(server.shared.clone());
+            for session in &all {
+                let (worker, nobody) = (hub.address.worker, Visitor::default());
+                let begun = hub.shared.begin_session(*session, worker, &nobody);
+                if begun.full.is_some() {
+                    return None;
+                }
+            }
             // Sessions on their way to this worker receive as all others do, and need no connection.
             let adopt = |session: &SessionId| HubItem::Adopt {
                 session: *session,

@@ -44,6 +44,20 @@ impl<A> Admission<A> {
         None
     }
 
+    /// The waiting actions, the first one first.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (&ChannelName, &A)> {
+        self.waiting
+            .iter()
+            .map(|(channel, _, action)| (channel, action))
+    }
+
+    /// All that wait, the first one first; none are left.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = (ChannelName, A)> + use<A> {
+        std::mem::take(&mut self.waiting)
+            .into_iter()
+            .map(|(channel, _, action)| (channel, action))
+    }
+
     /// The action whose turn it is; for one that needs a history, with what `grant` gives. `None` if nothing waits or the next
     /// one is not granted anything.
     pub(crate) fn next<G>(
@@ -78,6 +92,11 @@ mod tests {
         assert_eq!(enter("a", Needs::Nothing, 5), None);
         assert_eq!(enter("b", Needs::Nothing, 6), None);
         assert!(admission.next(|| None::<()>).is_none());
+        let channels = admission
+            .waiting()
+            .map(|(channel, n)| (channel.as_str(), *n));
+        let waiting: Vec<_> = channels.collect();
+        assert_eq!(waiting, [("a", 2), ("b", 4), ("a", 5), ("b", 6)]);
         let mut came = Vec::new();
         let mut grants = 0..2;
         while let Some((channel, n, granted)) = admission.next(|| grants.next()) {
@@ -94,6 +113,16 @@ mod tests {
             expected.map(|(channel, n, g)| (channel.to_owned(), n, g))
         );
         assert!(admission.waiting.is_empty());
+    }
+
+    #[test]
+    fn what_waits_is_taken_in_its_order() {
+        let mut admission = Admission::default();
+        admission.enter(&"a".into(), Needs::History, 1);
+        admission.enter(&"a".into(), Needs::Nothing, 2);
+        let taken: Vec<_> = admission.take().map(|(_, n)| n).collect();
+        assert_eq!(taken, [1, 2]);
+        assert_eq!(admission.enter(&"a".into(), Needs::Nothing, 3), Some(3));
     }
 
     #[test]

@@ -526,8 +526,6 @@ impl Outbox {
             self.overflow();
             return Pushed::Overflow;
         }
-        // Grants of the thread that it has left.
-        self.granted = 0;
         // It never had a connection, so that nothing of it was sent.
         self.pending.append(&mut later.pending);
         self.pending_bytes += std::mem::take(&mut later.pending_bytes);

@@ -376,6 +376,17 @@ fn grants_fit_what_is_free_and_are_given_again_when_it_is_written() {
 }
 
 #[test]
+fn grants_that_are_still_on_their_way_follow_the_session() {
+    let mut outbox = new(bounds(300, 100));
+    assert!(outbox.grant().is_some());
+    assert!(outbox.grant().is_some());
+    assert_eq!(outbox.append(&mut new(bounds(300, 100))), Pushed::Queued);
+    assert_eq!(outbox.grant(), None, "two histories are yet to come");
+    outbox.use_grant();
+    assert!(outbox.grant().is_some());
+}
+
+#[test]
 fn a_grant_that_is_not_used_up_makes_room_for_the_next() {
     let mut outbox = new(bounds(300, 100));
     for _ in 0..100 {
