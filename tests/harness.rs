@@ -23,7 +23,11 @@ struct Said(u64);
 
 /// A room whose second member is told things in all the ways that there are, also by its own hooks.
 #[derive(Default)]
-struct Teller(u64);
+struct Teller {
+    shown: u64,
+    /// All who have ever joined.
+    known: Vec<MemberId>,
+}
 
 const SECOND: u32 = 2;
 
@@ -32,16 +36,24 @@ impl Teller {
         let mut members = ctx.members().into_iter();
         let first = members.next();
         let second = members.find(|member| member.get() == SECOND);
+        // Everybody twice, and the second also when it has left.
+        let some = self.known.iter().chain(&self.known);
         let said = Said(n);
         match (how, first, second) {
             ("broadcast", ..) => ctx.broadcast(&said),
-            ("broadcast_except", Some(first), _) => ctx.broadcast_except(first, &said),
             ("send", _, Some(second)) => ctx.send(second, &said),
-            ("signal", ..) => ctx.signal(&said),
-            ("signal_to", _, Some(second)) => ctx.signal_to(second, &said),
-            ("latest", ..) => ctx.latest("key", &said),
-            ("latest_to", _, Some(second)) => ctx.latest_to(second, "key", &said),
-            ("state", ..) => self.0 = n,
+            ("signal to all", ..) => ctx.all().signal(&said),
+            ("latest to all", ..) => ctx.all().latest("key", &said),
+            ("signal to one", _, Some(second)) => ctx.to(second).signal(&said),
+            ("latest to one", _, Some(second)) => ctx.to(second).latest("key", &said),
+            ("send to others", Some(first), _) => ctx.except(first).send(&said),
+            ("signal to others", Some(first), _) => ctx.except(first).signal(&said),
+            ("latest to others", Some(first), _) => ctx.except(first).latest("key", &said),
+            ("send to all but the second", _, Some(second)) => ctx.except(second).send(&said),
+            ("send to some", ..) => ctx.among(some).send(&said),
+            ("signal to some", ..) => ctx.among(some).signal(&said),
+            ("latest to some", ..) => ctx.among(some).latest("key", &said),
+            ("state", ..) => self.shown = n,
             ("kick", _, Some(second)) => ctx.kick(second, "it was asked for"),
             ("dispose", ..) => ctx.dispose(),
             _ => {}
@@ -49,14 +61,20 @@ impl Teller {
     }
 }
 
-const WAYS: [&str; 8] = [
+const WAYS: [&str; 14] = [
     "broadcast",
-    "broadcast_except",
     "send",
-    "signal",
-    "signal_to",
-    "latest",
-    "latest_to",
+    "signal to all",
+    "latest to all",
+    "signal to one",
+    "latest to one",
+    "send to others",
+    "signal to others",
+    "latest to others",
+    "send to all but the second",
+    "send to some",
+    "signal to some",
+    "latest to some",
     "state",
 ];
 
@@ -68,7 +86,7 @@ impl Room for Teller {
     }
 
     fn state(&self) -> State<'_> {
-        State::of(self.0)
+        State::of(self.shown)
     }
 
     fn joined(
@@ -77,20 +95,21 @@ impl Room for Teller {
         (): (),
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
+        self.known.push(from.member());
         ctx.broadcast(&Said(1000));
-        ctx.signal_to(from, &Said(1001));
+        ctx.to(from).signal(&Said(1001));
         Ok(())
     }
 
     fn dropped(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
         ctx.send(from, &Said(2000));
-        ctx.signal(&Said(2001));
+        ctx.all().signal(&Said(2001));
     }
 
     fn resumed(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
         ctx.send(from, &Said(3000));
-        ctx.signal_to(from, &Said(3001));
-        ctx.latest_to(from, "key", &Said(3002));
+        ctx.to(from).signal(&Said(3001));
+        ctx.to(from).latest("key", &Said(3002));
     }
 
     fn left(&mut self, _: &Client, _: LeaveReason, ctx: &mut RoomContext<Self>) {
@@ -99,8 +118,8 @@ impl Room for Teller {
 
     fn disposed(&mut self, _: DisposeReason, ctx: &mut RoomContext<Self>) {
         ctx.broadcast(&Said(5000));
-        ctx.signal(&Said(5001));
-        self.0 += 1;
+        ctx.all().signal(&Said(5001));
+        self.shown += 1;
     }
 }
 
@@ -239,6 +258,11 @@ fn the_harness_shows_what_clients_would_receive() {
         ];
         for script in scripts {
             let expected = in_harness(&script);
+            let is_said = expected[0].iter().any(|(said, ..)| said.contains(&0));
+            assert!(
+                is_said || way == "state",
+                "nobody knows how to tell `{way}`"
+            );
             for format in Format::ALL {
                 let steps = script.clone();
                 let seen = run(async move { on_server(&steps, format).await });

@@ -274,7 +274,7 @@ impl Arena {
                 absorbed,
             } => {
                 let (x, y) = whole(at);
-                ctx.signal(&Hit {
+                ctx.all().signal(&Hit {
                     tick,
                     x,
                     y,
@@ -290,7 +290,7 @@ impl Arena {
                 points,
             } => {
                 let (x, y) = whole(at);
-                ctx.signal(&Destroyed {
+                ctx.all().signal(&Destroyed {
                     tick,
                     x,
                     y,
@@ -301,7 +301,7 @@ impl Arena {
             }
             Event::Picked { ship, kind, at } => {
                 let (x, y) = whole(at);
-                ctx.signal(&Picked {
+                ctx.all().signal(&Picked {
                     tick,
                     x,
                     y,

@@ -56,6 +56,13 @@ impl MemberId {
     }
 }
 
+/// So that a list of ids can be lent to [`RoomContext::among`](crate::RoomContext::among).
+impl From<&MemberId> for MemberId {
+    fn from(member: &MemberId) -> Self {
+        *member
+    }
+}
+
 impl fmt::Display for MemberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -43,8 +43,9 @@
 //! A **connection** is one WebSocket; it comes and goes. A **session** is one client's identity and what it is still owed, across
 //! connections. A **room** is a stateful authority; a **member** is a session in it; a [`Client`] is what the room sees of a
 //! member. A **channel** is a named stream of **publications** with history. The **lobby** knows the rooms and finds one for
-//! those who want in. An **action** is what clients send, an **event** what servers send. A **refusal** is an error that is told
-//! to the client.
+//! those who want in. An **action** is what clients send, an **event** what servers send. An [`Audience`] is the members that a
+//! room's message is for; its **delivery** is how surely the message arrives. A **refusal** is an error that is told to the
+//! client.
 //!
 //! # The house, floor by floor
 //!
@@ -102,6 +103,7 @@ pub use ids::{ChannelName, MemberId, RoomId, SessionId};
 pub use lobby::info::{RoomInfo, RoomList};
 pub use memory::Memory;
 pub use room::Room;
+pub use room::audience::Audience;
 pub use room::client::{Claims, Client};
 pub use room::config::{DisposeReason, LeaveReason, RoomConfig};
 pub use room::context::RoomContext;

@@ -124,13 +124,10 @@ impl Handle<Note> for Relay {
             ));
         }
         *expected = n + 1;
-        ctx.broadcast_except(
-            from,
-            &Echo {
-                from: from.member(),
-                n,
-            },
-        );
+        ctx.except(from).send(&Echo {
+            from: from.member(),
+            n,
+        });
         Ok(n)
     }
 }

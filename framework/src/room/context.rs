@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Room;
+use super::audience::{Audience, Recipients};
 use super::client::Client;
 use super::config::RoomConfig;
 use super::members::Members;
@@ -21,11 +22,10 @@ use super::timers::{TimerId, Timers};
 use crate::error::Refusal;
 use crate::handler::{AppData, Message};
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
-use crate::session::outbox::{Delivery, Slot};
+use crate::session::outbox::Delivery;
 use crate::time::after;
-use crate::wire::codec::{CodecError, Format, RawData};
-use crate::wire::event;
-use crate::wire::frame::{Encoded, Formats, FrameWriter};
+use crate::wire::codec::{Format, RawData};
+use crate::wire::frame::Encoded;
 
 /// Work on the room that was put off: a timer's, or what follows a job.
 type Continuation<R> = Box<dyn FnOnce(&mut R, &mut RoomContext<R>)>;
@@ -40,14 +40,6 @@ pub(crate) type Job<R> = Pin<Box<dyn Future<Output = Continuation<R>>>>;
 pub(crate) enum Alarm<R: Room> {
     Once(Continuation<R>),
     Every(Duration, Repeated<R>),
-}
-
-/// Whom a frame is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Audience {
-    All,
-    Except(MemberId),
-    Only(MemberId),
 }
 
 /// Whom a frame goes to, as the room's actor needs to know it: by then the member may have left.
@@ -266,117 +258,61 @@ impl<R: Room> RoomContext<R> {
         self.data.get()
     }
 
-    /// Sends to all members. Nobody loses it, however long they were gone within the window.
+    /// Sends a message to all members. Nobody loses it, however long they were gone within the window.
+    /// Short for [`all`](Self::all)`().`[`send`](Audience::send)`(message)`.
     pub fn broadcast<M: Message + Serialize>(&mut self, message: &M) {
-        self.message(Audience::All, message, Delivery::Sequenced);
+        self.all().send(message);
     }
 
-    /// Sends to all members but one.
-    pub fn broadcast_except<M: Message + Serialize>(
-        &mut self,
-        member: impl Into<MemberId>,
-        message: &M,
-    ) {
-        self.message(
-            Audience::Except(member.into()),
-            message,
-            Delivery::Sequenced,
-        );
-    }
-
-    /// Sends to one member.
+    /// Sends a message to one member, which gets it however long it was gone within the window.
+    /// Short for [`to`](Self::to)`(member).`[`send`](Audience::send)`(message)`.
     pub fn send<M: Message + Serialize>(&mut self, member: impl Into<MemberId>, message: &M) {
-        self.message(Audience::Only(member.into()), message, Delivery::Sequenced);
+        self.to(member).send(message);
     }
 
-    /// Sends to all members a message that those who are behind or disconnected do without.
-    pub fn signal<M: Message + Serialize>(&mut self, message: &M) {
-        self.message(Audience::All, message, Delivery::Droppable);
+    /// An audience of all members.
+    pub fn all(&mut self) -> Audience<'_, R> {
+        Audience::new(self, Recipients::All)
     }
 
-    /// Sends to one member a message that it does without if it is behind or disconnected.
-    pub fn signal_to<M: Message + Serialize>(&mut self, member: impl Into<MemberId>, message: &M) {
-        self.message(Audience::Only(member.into()), message, Delivery::Droppable);
+    /// An audience of one member. If that member is not in the room, nothing is sent.
+    pub fn to(&mut self, member: impl Into<MemberId>) -> Audience<'_, R> {
+        Audience::new(self, Recipients::Only(member.into()))
     }
 
-    /// Sends to all members a message that replaces the one with the same key, where that still waits to be sent.
-    pub fn latest<M: Message + Serialize>(&mut self, key: impl Into<String>, message: &M) {
-        let delivery = self.latest_by(key);
-        self.message(Audience::All, message, delivery);
+    /// An audience of all members but one. If that member is not in the room, the audience is all members.
+    pub fn except(&mut self, member: impl Into<MemberId>) -> Audience<'_, R> {
+        Audience::new(self, Recipients::Except(member.into()))
     }
 
-    /// As [`latest`](Self::latest), for one member.
-    pub fn latest_to<M: Message + Serialize>(
-        &mut self,
-        member: impl Into<MemberId>,
-        key: impl Into<String>,
-        message: &M,
-    ) {
-        let delivery = self.latest_by(key);
-        self.message(Audience::Only(member.into()), message, delivery);
-    }
-
-    fn latest_by(&self, key: impl Into<String>) -> Delivery {
-        Delivery::Latest(Arc::new(Slot {
-            room: self.id.clone(),
-            key: Some(key.into()),
-        }))
-    }
-
-    fn message<M: Message + Serialize>(&mut self, to: Audience, message: &M, delivery: Delivery) {
-        let event = match delivery {
-            Delivery::Sequenced => "message",
-            _ => "signal",
-        };
-        let data = M::HAS_DATA.then_some(message);
-        let room = self.id.clone();
-        self.emit(to, delivery, M::NAME, |w| {
-            event::message(w, event, &room, M::NAME, data)
-        });
-    }
-
-    pub(super) fn emit(
-        &mut self,
-        to: Audience,
-        delivery: Delivery,
-        what: &str,
-        write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
-    ) {
-        let formats = self.formats(to);
-        if formats == Formats::default() {
-            return;
-        }
-        let session_of = |member| self.members.get(member).map(|client| client.session);
-        let to = match to {
-            Audience::All => Target::All,
-            Audience::Except(member) => session_of(member).map_or(Target::All, Target::Except),
-            Audience::Only(member) => match session_of(member) {
-                Some(session) => Target::Only(session),
-                None => return,
-            },
-        };
-        match Encoded::new(formats, write) {
-            Ok(frame) => self.effects.push(Effect::Send {
-                to,
-                frame,
-                delivery,
-            }),
-            Err(error) => {
-                tracing::error!(room = %self.id, message = what, %error, "a message cannot be encoded and was not sent");
-                self.note_fault(format_args!("the message `{what}` cannot be sent: {error}"));
-            }
-        }
-    }
-
-    pub(super) fn formats(&self, to: Audience) -> Formats {
-        match to {
-            Audience::Only(member) => {
-                let client = self.members.get(member);
-                client.map_or_else(Formats::default, |client| Formats::only(client.format))
-            }
-            Audience::All => self.members.formats(),
-            Audience::Except(member) => self.members.formats_without(member),
-        }
+    /// An audience of some members, such as a team. Ids that are not in the room are ignored, and a member that is named twice gets
+    /// each message once.
+    ///
+    /// A message is encoded once for all of them, and then sent to each. For all members, or all but one, use
+    /// [`all`](Self::all) or [`except`](Self::except): the room sends once for each worker thread, however many members there are.
+    ///
+    /// An iterator that borrows from the context does not compile here, because the context is about to send. Collect the ids
+    /// first:
+    ///
+    /// ```
+    /// # use courtside::prelude::*;
+    /// # #[derive(serde::Serialize, Message)] struct Hint;
+    /// # fn hint<R: Room>(ctx: &mut RoomContext<R>) {
+    /// let guests: Vec<MemberId> = ctx
+    ///     .clients()
+    ///     .filter(|client| client.claims::<String>().is_none())
+    ///     .map(Client::member)
+    ///     .collect();
+    /// ctx.among(guests).send(&Hint);
+    /// # }
+    /// ```
+    pub fn among<I>(&mut self, members: I) -> Audience<'_, R>
+    where
+        I: IntoIterator,
+        I::Item: Into<MemberId>,
+    {
+        let recipients = Recipients::among(&self.members, members);
+        Audience::new(self, recipients)
     }
 
     /// Whether clients may be told what would have been right.

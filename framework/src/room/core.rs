@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Room;
+use super::audience::Recipients;
 use super::client::{Claims, Client};
 use super::config::{DisposeReason, LeaveReason, RoomConfig};
-use super::context::{Alarm, Audience, Beginning, Effect, Listing, RoomContext, Target};
+use super::context::{Alarm, Beginning, Effect, Listing, RoomContext, Target};
 use super::syncing::Syncing;
 use crate::error::Refusal;
 use crate::handler::Handlers;
@@ -350,8 +351,8 @@ impl<R: Room> RoomCore<R> {
             Ok(None) => {}
             Err(refusal) => {
                 let room = self.ctx.id().clone();
-                let to = Audience::Only(client.member);
-                self.ctx.emit(to, Delivery::Sequenced, name, |w| {
+                let to = Recipients::Only(client.member);
+                self.ctx.emit(&to, Delivery::Sequenced, name, |w| {
                     event::error(w, id, Some(&room), &refusal)
                 });
             }
@@ -525,8 +526,8 @@ impl<R: Room> RoomCore<R> {
     /// Answers a `sync` that has an `id`.
     pub(super) fn answer_resync(&mut self, member: MemberId, id: Option<u64>) {
         if let Some(id) = id {
-            let to = Audience::Only(member);
-            self.ctx.emit(to, Delivery::Sequenced, "sync", |w| {
+            let to = Recipients::Only(member);
+            self.ctx.emit(&to, Delivery::Sequenced, "sync", |w| {
                 event::reply(w, id, &())
             });
         }

@@ -1,5 +1,6 @@
 //! Rooms: what users implement, apart from the actor that runs it.
 
+pub(crate) mod audience;
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod context;

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Room;
+use super::audience::Recipients;
 use super::client::Client;
-use super::context::{Audience, Effect, Target};
+use super::context::{Effect, Target};
 use super::core::{RoomCore, not_a_member};
 use super::members::Tally;
 use super::state::Sight;
@@ -235,8 +236,8 @@ impl<R: Room> RoomCore<R> {
             )
         };
         let room = ctx.id().clone();
-        let to = Audience::Only(member);
-        ctx.emit(to, Delivery::Sequenced, "state_unavailable", |w| {
+        let to = Recipients::Only(member);
+        ctx.emit(&to, Delivery::Sequenced, "state_unavailable", |w| {
             event::error(w, None, Some(&room), &refusal)
         });
     }

@@ -185,7 +185,7 @@ type Map = std::collections::BTreeMap<&'static str, u8>;
 
 fn tell(from: &Client, ctx: &mut RoomContext<Busy>) {
     ctx.broadcast(&Note);
-    ctx.broadcast_except(from, &Note);
+    ctx.except(from).send(&Note);
     ctx.send(from, &Note);
 }
 
