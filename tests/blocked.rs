@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use courtside::client::raw::RawClient;
 use courtside::prelude::*;
 use courtside::{Format, Server};
@@ -132,12 +132,11 @@ fn start(gate: Arc<Gate>, window: Duration) -> (SocketAddr, Server) {
                 .data(gate)
                 .build()
                 .unwrap();
-            let mounted = server.clone();
-            let http = HttpServer::new(move || App::new().configure(mounted.routes("/ws")))
+            let http = server
+                .at("/ws")
+                .app(|routes| App::new().configure(routes))
+                .http_server()
                 .workers(2)
-                .on_connect(courtside::watch_socket)
-                .client_disconnect_timeout(Duration::ZERO)
-                .disable_signals()
                 .bind("127.0.0.1:0")
                 .unwrap();
             tell.send((http.addrs()[0], server)).unwrap();

@@ -315,20 +315,6 @@ async fn a_room_that_stands_still_does_not_keep_the_process_and_is_named() {
     assert!(line.contains(&room), "{line}");
 }
 
-#[actix_web::test]
-async fn a_second_signal_ends_at_once() {
-    let mut served = Served::start(Setting::default()).await;
-    // It does not answer the close frame, so the drain would take its whole 10 s.
-    let (mut silent, _) = raw(&served, Format::Json, None).await;
-    served.signal("TERM");
-    assert_eq!(event(&mut silent).await["event"], "goodbye");
-    let began = Instant::now();
-    served.signal("INT");
-    let status = served.ended().await;
-    assert_eq!(status.code(), Some(130));
-    assert!(began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
-}
-
 async fn create(client: &Client) -> JoinedRoom {
     client
         .join_with("fragile", JoinMode::Create, &())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use courtside::client::{Client, Event, Options};
 use courtside::prelude::*;
 use courtside::{Format, Server};
@@ -35,12 +35,11 @@ fn start(room_threads: usize, faults: Arc<Faults>) -> (SocketAddr, Server) {
                 .data(faults)
                 .build()
                 .unwrap();
-            let mounted = server.clone();
-            let http = HttpServer::new(move || App::new().configure(mounted.routes("/ws")))
+            let http = server
+                .at("/ws")
+                .app(|routes| App::new().configure(routes))
+                .http_server()
                 .workers(2)
-                .on_connect(courtside::watch_socket)
-                .client_disconnect_timeout(Duration::ZERO)
-                .disable_signals()
                 .bind("127.0.0.1:0")
                 .unwrap();
             tell.send((http.addrs()[0], server)).unwrap();

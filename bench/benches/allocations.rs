@@ -23,7 +23,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use courtside::{ChannelConfig, Server};
 
 use talking::Bench;
@@ -239,12 +239,12 @@ fn start(is_lean: bool) -> SocketAddr {
         actix_web::rt::System::new().block_on(async move {
             let server = server();
             if is_lean {
-                return server.run(listener, "/ws", |_| {}).await;
+                return server.at("/ws").serve(listener).await;
             }
-            HttpServer::new(move || App::new().configure(server.routes("/ws")))
-                .on_connect(courtside::watch_socket)
-                .client_disconnect_timeout(Duration::ZERO)
-                .disable_signals()
+            server
+                .at("/ws")
+                .app(|routes| App::new().configure(routes))
+                .http_server()
                 .workers(1)
                 .listen(listener)?
                 .run()

@@ -123,7 +123,7 @@ ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## 
 - The server is pinned to one core with all of its threads, the generator to another. Each run has a server process of its own and a second of warm-up.
 - The servers are run in turn within each round, Bun between Courtside's runs, and every other round backwards: so what disturbs the machine disturbs all.
 - CPU is the time that the server's process was on its core, in user and kernel; memory is its resident set, from \`/proc\`.
-- Courtside runs in two ways. *Lean* is by itself (\`Server::run\`), where a connection leaves the HTTP layer after its handshake; *mounted* is in an \`HttpServer\` of actix-web, beside whatever else that serves.
+- Courtside runs in two ways. *Lean* is by itself (\`Site::serve\`), where a connection leaves the HTTP layer after its handshake; *mounted* is in an \`HttpServer\` of actix-web, beside whatever else that serves.
   Its server is built as [getting-started.md](getting-started.md#in-production) advises for production: optimised across crates, and with jemalloc, as Bun has an allocator of its own.
 - All servers have compression off. Each is written as its own manual shows it: \`bench/peers\`, \`bench/server\`.
 

@@ -10,9 +10,7 @@ mod plain;
 mod talking;
 mod ticking;
 
-use std::time::Duration;
-
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use clap::Parser;
 use courtside::prelude::*;
 use courtside::{PublishError, Quota};
@@ -35,7 +33,7 @@ struct Cli {
     /// Where it listens.
     #[arg(long, default_value = "127.0.0.1:4300")]
     bind: String,
-    /// Runs by itself (`Server::run`), whose connections are lean, instead of mounted in an `HttpServer` of actix-web.
+    /// Runs by itself (`Site::serve`), whose connections are lean, instead of mounted in an `HttpServer` of actix-web.
     #[arg(long)]
     lean: bool,
     /// Threads that serve connections. With `--lean` there is one for each core that the process may use.
@@ -107,16 +105,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::process::id()
     );
     if cli.lean {
-        server.run(listener, "/ws", |_| {}).await?;
+        server.at("/ws").serve(listener).await?;
         return Ok(());
     }
-    let mounted = server.clone();
-    let http = HttpServer::new(move || App::new().configure(mounted.routes("/ws")))
-        .on_connect(courtside::watch_socket)
-        .client_disconnect_timeout(Duration::ZERO)
+    let http = server
+        .at("/ws")
+        .app(|routes| App::new().configure(routes))
+        .http_server()
         .workers(cli.workers)
-        .shutdown_timeout(1)
-        .disable_signals()
         .listen(listener)?
         .run();
     server.serve(http).await?;

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
-use actix_web::web;
 use clap::Parser;
 use courtside::prelude::*;
 use example_game::arena::Arena;
@@ -72,12 +71,12 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let url = url(listener.local_addr()?);
     // Nobody may be reading standard output: that is no reason not to play.
     let _ = writeln!(io::stdout(), "The arena is open: {url}  (Ctrl-C closes it)");
-    let script = server.clone();
-    let configure = move |app: &mut web::ServiceConfig| {
-        app.configure(script.client("/courtside.js"))
-            .configure(pages::configure);
-    };
-    server.run(listener, "/ws", configure).await?;
+    server
+        .at("/ws")
+        .client_at("/courtside.js")
+        .configure(pages::configure)
+        .serve(listener)
+        .await?;
     Ok(())
 }
 

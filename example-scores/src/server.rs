@@ -45,12 +45,11 @@ pub(crate) fn build(scoreboard: Scoreboard) -> Result<Server, Problem> {
 
 /// Serves until the process is told to end.
 pub(crate) async fn run(server: &Server, listener: TcpListener) -> Result<(), Problem> {
-    let client = server.clone();
     server
-        .run(listener, "/ws", move |app| {
-            app.configure(client.client("/courtside.js"))
-                .configure(pages::configure);
-        })
+        .at("/ws")
+        .client_at("/courtside.js")
+        .configure(pages::configure)
+        .serve(listener)
         .await
         .map_err(|error| Problem::Server(error.to_string()))
 }

@@ -48,6 +48,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .channel("updates", ChannelConfig::default())
         .build()?;
     println!("ws://127.0.0.1:4200/ws");
-    server.run(listener, "/ws", |_| {}).await?;
+    server.at("/ws").serve(listener).await?;
     Ok(())
 }

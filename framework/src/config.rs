@@ -276,7 +276,7 @@ pub struct Drain {
     /// Default: true.
     /// Only on Linux, and only where something in the process handles the signal already, as an `HttpServer` does unless it is
     /// told not to: clients then hear goodbye before that stops, which otherwise waits for them in vain. It need not be awaited;
-    /// an application that ends its process in a way of its own calls [`Server::serve`](crate::Server::serve) or
+    /// an application that ends its process in a way of its own calls [`Server::serve_until`](crate::Server::serve_until) or
     /// [`Server::drain`](crate::Server::drain).
     pub at_sigterm: bool,
 }

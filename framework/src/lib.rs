@@ -6,7 +6,7 @@
 //! A *room* is a struct whose methods [`#[courtside::room]`](macro@room) turns into hooks and handlers. They run one at a time,
 //! and a [`RoomContext`] is their means to act. The macro writes the traits [`Room`] and [`Handle`], which can be implemented by
 //! hand as well.
-//! A [`Server`] is built from kinds of rooms, channels and calls, and is mounted in an actix-web `App` or run by itself.
+//! A [`Server`] is built from kinds of rooms, channels and calls, and serves [at a path](Server::at), by itself or in an actix-web application.
 //!
 //! ```no_run
 //! use courtside::prelude::*;
@@ -33,7 +33,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let listener = courtside::listen("127.0.0.1:4000")?;
 //!     let server = Server::builder().room::<Chat>().build()?;
-//!     server.run(listener, "/ws", |_| {}).await?;
+//!     server.at("/ws").serve(listener).await?;
 //!     Ok(())
 //! }
 //! ```
@@ -113,7 +113,8 @@ pub use room::create::Create;
 pub use room::state::{State, View};
 pub use room::timers::TimerId;
 pub use server::{
-    ListenOptions, PublishError, Server, ServerBuilder, ServerHandle, listen, listen_with,
+    ListenOptions, PublishError, Routes, Server, ServerBuilder, ServerHandle, Site, SiteApp,
+    listen, listen_with,
 };
 pub use sync::fixed::Fixed;
 pub use sync::grid::Grid;

@@ -5,6 +5,8 @@ mod drain;
 pub(crate) mod handle;
 mod listen;
 mod serve;
+mod signals;
+mod site;
 mod threads;
 
 use std::cell::RefCell;
@@ -12,15 +14,13 @@ use std::ops::Deref;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
-
 pub use self::builder::ServerBuilder;
 pub use self::handle::{PublishError, ServerHandle};
 pub use self::listen::{ListenOptions, listen, listen_with};
+pub use self::site::{Routes, Site, SiteApp};
 use self::threads::Threads;
 use crate::actor::hub::Hub;
 use crate::http::door::Door;
-use crate::http::script;
 
 /// A server of rooms and channels. A clone is the same server; when the last one is dropped, its threads end.
 ///
@@ -28,26 +28,18 @@ use crate::http::script;
 /// which rooms there are, and counts.
 ///
 /// ```no_run
-/// use actix_web::{App, HttpServer};
 /// use courtside::prelude::*;
 /// # #[derive(Default)] struct Arena;
 /// # #[courtside::room] impl Arena {}
 ///
 /// #[actix_web::main]
 /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let listener = courtside::listen("127.0.0.1:4000")?;
 ///     let server = Server::builder()
 ///         .room::<Arena>()
 ///         .channel("updates", ChannelConfig::default())
 ///         .build()?;
-///     let mounted = server.clone();
-///     let http = HttpServer::new(move || App::new().configure(mounted.routes("/ws")))
-///         .on_connect(courtside::watch_socket)
-///         .client_disconnect_timeout(std::time::Duration::ZERO)
-///         .shutdown_timeout(1)
-///         .disable_signals()
-///         .bind("127.0.0.1:4000")?
-///         .run();
-///     server.serve(http).await?;
+///     server.at("/ws").serve(listener).await?;
 ///     Ok(())
 /// }
 /// ```
@@ -105,40 +97,9 @@ impl Server {
         })
     }
 
-    /// Mounts the server in an actix-web `App`, beside whatever else that has. Use it within the factory of `HttpServer`.
-    pub fn routes(&self, path: &str) -> impl FnOnce(&mut web::ServiceConfig) + 'static + use<> {
-        let server = self.clone();
-        self.mount(path, move || server.hub())
-    }
-
-    /// Mounts the server on the hub that `hub` gives.
-    pub(crate) fn mount<H: Fn() -> Rc<Hub> + Clone + 'static>(
-        &self,
-        path: &str,
-        hub: H,
-    ) -> impl FnOnce(&mut web::ServiceConfig) + use<H> {
-        let (door, path) = (self.door.clone(), path.to_owned());
-        move |config| {
-            let answer = move |request: HttpRequest, payload: web::Payload| {
-                let (door, hub) = (door.clone(), hub());
-                async move {
-                    let response = door.answer(&hub, &request, payload).await;
-                    // A request that is kept would keep the socket's guard, too.
-                    drop(request);
-                    response
-                }
-            };
-            config.route(&path, web::get().to(answer));
-        }
-    }
-
-    /// Serves the browser's client, an ES module, at a path of your choice:
-    /// `import { connect } from '/courtside.js'`.
-    pub fn client(&self, path: &str) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
-        let path = path.to_owned();
-        move |config| {
-            config.route(&path, web::route().guard(script::reads()).to(script::serve));
-        }
+    /// The server at a path of an actix-web application, to be [served](Site::serve) or mounted there.
+    pub fn at(&self, path: &str) -> Site {
+        Site::new(self.clone(), path)
     }
 
     /// Goes away in good order: takes nobody new, ends the rooms ([`Room::disposed`](crate::Room::disposed) is called), tells

@@ -5,10 +5,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actix_web::middleware::{DefaultHeaders, Logger};
 use actix_web::{App, HttpServer};
 use courtside::ListenOptions;
 use courtside::prelude::*;
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use super::others;
@@ -21,20 +23,23 @@ const TIMEOUT: &str = "COURTSIDE_TEST_TIMEOUT_MS";
 const DRAIN: &str = "COURTSIDE_TEST_DRAIN_MS";
 const WAY: &str = "COURTSIDE_TEST_WAY";
 const PORT: &str = "COURTSIDE_TEST_PORT";
+const LINGERS: &str = "COURTSIDE_TEST_LINGERS";
 
 /// How the child serves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Way {
-    /// `Server::run`.
+    /// `Site::serve`.
     Lean,
-    /// In an `HttpServer`, by `Server::serve`.
+    /// `SiteApp::serve_until`, with middleware; ends at SIGTERM, to which the application listens.
+    Until,
+    /// In an `HttpServer` by `SiteApp::http_server`, with middleware, and by `Server::serve`.
     Served,
     /// In an `HttpServer` that handles signals by itself.
     Mounted,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 3] = [Self::Lean, Self::Served, Self::Mounted];
+    pub(crate) const ALL: [Self; 4] = [Self::Lean, Self::Until, Self::Served, Self::Mounted];
 }
 
 /// How the child's server differs from the defaults.
@@ -48,6 +53,8 @@ pub(crate) struct Setting {
     pub(crate) way: Way,
     /// Shared with others that share it; zero for any.
     pub(crate) port: u16,
+    /// The process lives on when it has served, and blocks its main thread.
+    pub(crate) lingers: bool,
 }
 
 impl Default for Setting {
@@ -58,6 +65,7 @@ impl Default for Setting {
             drain: Duration::from_secs(10),
             way: Way::Lean,
             port: 0,
+            lingers: false,
         }
     }
 }
@@ -210,26 +218,39 @@ fn serve() {
         let listener = courtside::listen_with(&format!("127.0.0.1:{port}"), options).unwrap();
         eprintln!("listening on {}", listener.local_addr().unwrap());
         let way = std::env::var(WAY).expect("the settings of a child");
-        if way == format!("{:?}", Way::Lean) {
-            return server.run(listener, "/ws", others::routes).await.unwrap();
-        }
-        let mounted = server.clone();
-        let http = HttpServer::new(move || {
-            App::new()
-                .configure(mounted.routes("/ws"))
-                .configure(others::routes)
-        })
-        .on_connect(courtside::watch_socket)
-        .client_disconnect_timeout(Duration::ZERO)
-        .workers(2);
-        if way == format!("{:?}", Way::Served) {
-            let http = http.shutdown_timeout(1).disable_signals();
-            let http = http.listen(listener).unwrap().run();
-            server.serve(http).await.unwrap();
-        } else {
+        let site = server.at("/ws").client_at("/courtside.js");
+        let site = site.configure(others::routes);
+        let is = |other: Way| way == format!("{other:?}");
+        if is(Way::Lean) {
+            site.serve(listener).await.unwrap();
+        } else if is(Way::Mounted) {
+            let http = HttpServer::new(move || App::new().configure(site.routes()))
+                .on_connect(courtside::watch_socket)
+                .client_disconnect_timeout(Duration::ZERO)
+                .workers(2);
             http.listen(listener).unwrap().run().await.unwrap();
+        } else {
+            let app = site.app(|routes| {
+                App::new()
+                    .wrap(Logger::default())
+                    .wrap(DefaultHeaders::new().add(("x-wrapped", "yes")))
+                    .configure(routes)
+            });
+            if is(Way::Until) {
+                let mut terminate = signal(SignalKind::terminate()).unwrap();
+                let shutdown = async { terminate.recv().await.unwrap() };
+                app.serve_until(listener, shutdown).await.unwrap();
+            } else {
+                let http = app.http_server().workers(2);
+                let http = http.listen(listener).unwrap().run();
+                server.serve(http).await.unwrap();
+            }
         }
     });
+    if std::env::var_os(LINGERS).is_some() {
+        eprintln!("it has served");
+        std::thread::sleep(PATIENCE);
+    }
 }
 
 /// One child at a time: these tests run on the real clock and would slow each other down.
@@ -267,7 +288,11 @@ impl Served {
 
     async fn spawn(setting: Setting, turn: Option<tokio::sync::MutexGuard<'static, ()>>) -> Self {
         let program = std::env::current_exe().unwrap();
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if setting.lingers {
+            command.env(LINGERS, "yes");
+        }
+        let mut child = command
             .args(["--exact", "child::serve", "--nocapture"])
             .env(INTERVAL, setting.interval.as_millis().to_string())
             .env(TIMEOUT, setting.timeout.as_millis().to_string())

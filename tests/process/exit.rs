@@ -1,5 +1,6 @@
 //! How a process ends that somebody tells to.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use courtside::{CloseCode, Format};
@@ -79,4 +80,53 @@ async fn a_connection_without_a_request_holds_nothing_up() {
     let ended = timeout(PATIENCE, served.ended()).await.unwrap();
     assert_eq!(ended.code(), Some(0));
     let _reset = timeout(Duration::from_secs(1), mute.read_u8()).await;
+}
+
+/// As somebody who does not want to wait presses Ctrl-C again.
+#[actix_web::test]
+async fn a_second_signal_ends_the_process_as_if_nobody_listened() {
+    for way in [Way::Lean, Way::Served] {
+        let mut served = Served::start(Setting {
+            way,
+            drain: 2 * PATIENCE,
+            ..Setting::default()
+        })
+        .await;
+        // It does not go, so that the process stays.
+        let (mut silent, _) = raw(&served, Format::Json, None).await;
+        served.signal("INT");
+        assert_eq!(event(&mut silent).await["event"], "goodbye");
+        served.logged("a second signal ends the process").await;
+        served.signal("TERM");
+        assert_eq!(served.ended().await.signal(), Some(15), "{way:?}");
+    }
+}
+
+/// What the application still does after it has served can be ended, too, although its thread is blocked.
+#[actix_web::test]
+async fn the_signals_are_given_back_when_the_server_has_gone() {
+    let mut served = Served::start(Setting {
+        lingers: true,
+        ..Setting::default()
+    })
+    .await;
+    served.signal("TERM");
+    served.logged("it has served").await;
+    served.logged("a second signal ends the process").await;
+    served.signal("TERM");
+    assert_eq!(served.ended().await.signal(), Some(15));
+}
+
+#[actix_web::test]
+async fn an_application_that_decides_when_to_end_has_its_signals_to_itself() {
+    let mut served = Served::start(Setting {
+        way: Way::Until,
+        ..Setting::default()
+    })
+    .await;
+    drop(raw(&served, Format::Json, None).await);
+    // It listens to SIGTERM only.
+    served.signal("INT");
+    assert_eq!(served.ended().await.signal(), Some(2));
+    assert_eq!(served.lines("going away"), 0);
 }

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use courtside::Format;
+use courtside::{Format, ServerHandle};
 use courtside_tests::raw_tools::Request;
 use futures_util::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,10 +26,16 @@ async fn endless(_: HttpRequest) -> HttpResponse {
     HttpResponse::Ok().streaming(pieces)
 }
 
+/// Finds the server without anybody's having given it.
+async fn connections(server: web::Data<ServerHandle>) -> String {
+    format!("{} of them", server.connections())
+}
+
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
     app.route("/echo", web::get().to(echo))
         .route("/endless", web::get().to(endless))
-        .route("/hello", web::get().to(async || "hello"));
+        .route("/hello", web::get().to(async || "hello"))
+        .route("/connections", web::get().to(connections));
 }
 
 async fn connect(served: &Served) -> TcpStream {
@@ -172,4 +178,46 @@ async fn a_handshake_may_come_in_pieces() {
     }
     let served = Served::start(Setting::default()).await;
     drop(raw(&served, Format::Json, None).await);
+}
+
+#[actix_web::test]
+async fn handlers_find_the_server_and_pages_the_client() {
+    for way in Way::ALL {
+        let served = Served::start(Setting {
+            way,
+            ..Setting::default()
+        })
+        .await;
+        let _open = raw(&served, Format::Json, None).await;
+        for (path, part) in [
+            ("/connections", "1 of them"),
+            ("/courtside.js", "text/javascript"),
+        ] {
+            let mut stream = connect(&served).await;
+            let request = Request::new(path).without("Upgrade");
+            let request = request.but("Connection", "close");
+            stream.write_all(&request.bytes()).await.unwrap();
+            read_to(&mut stream, part).await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn middleware_sees_handshakes_as_all_other_requests() {
+    for way in [Way::Until, Way::Served] {
+        let served = Served::start(Setting {
+            way,
+            ..Setting::default()
+        })
+        .await;
+        let hello = Request::new("/hello").without("Upgrade");
+        let hello = hello.but("Connection", "close");
+        for (request, status) in [(Request::new("/ws"), "101"), (hello, "200")] {
+            let mut stream = connect(&served).await;
+            stream.write_all(&request.bytes()).await.unwrap();
+            let head = read_to(&mut stream, "\r\n\r\n").await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+            assert!(head.contains("x-wrapped: yes"), "{way:?}: {head}");
+        }
+    }
 }

@@ -243,7 +243,7 @@ impl<Io: AsyncWrite + Unpin + 'static> Future for Driver<Io> {
 }
 
 /// The service that takes over upgraded connections.
-pub(crate) fn upgrades<Io, F, I, S>(
+pub(crate) fn upgrades<Io, F, I, S, B>(
     app: F,
 ) -> impl ServiceFactory<
     (Request, Framed<Rewound<Io>, h1::Codec>),
@@ -259,9 +259,10 @@ where
     S: ServiceFactory<
             Request,
             Config = AppConfig,
-            Response = ServiceResponse<BoxBody>,
+            Response = ServiceResponse<B>,
             Error = actix_web::Error,
         > + 'static,
+    B: MessageBody + 'static,
 {
     fn_factory(move || {
         let app = map_config(app().into_factory(), |()| AppConfig::default()).map_init_err(|_| ());
@@ -277,14 +278,15 @@ where
 }
 
 /// Lets the App answer a handshake, and drives what it answers in a task of its own.
-async fn answer<Io, S>(
+async fn answer<Io, S, B>(
     app: Rc<S>,
     request: Request,
     framed: Framed<Rewound<Io>, h1::Codec>,
 ) -> Result<(), actix_web::Error>
 where
     Io: AsyncRead + AsyncWrite + Sever + Unpin + 'static,
-    S: Service<Request, Response = ServiceResponse<BoxBody>, Error = actix_web::Error>,
+    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody + 'static,
 {
     let parts = framed.into_parts();
     let mut codec = parts.codec;
@@ -306,7 +308,7 @@ where
         writer: place.clone(),
     });
     let response: Response<BoxBody> = match app.call(request).await {
-        Ok(response) => response.into(),
+        Ok(response) => response.map_into_boxed_body().into(),
         Err(error) => Response::from(error),
     };
     let (mut head, body) = response.into_parts();

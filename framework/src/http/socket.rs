@@ -65,12 +65,14 @@ impl SocketGuard {
 
 /// Prepares a connection's socket and remembers it, so that the server can cut a client that has stopped reading.
 ///
-/// Give it to `HttpServer::on_connect`, before `bind`, where the server does not run by itself:
+/// Servers that run by themselves do this, and so does the `HttpServer` of [`SiteApp::http_server`](crate::SiteApp::http_server).
+/// Give it to `on_connect` of any other `HttpServer`, before `bind`:
 ///
 /// ```no_run
 /// # use actix_web::{App, HttpServer};
 /// # async fn run(server: courtside::Server) -> std::io::Result<()> {
-/// HttpServer::new(move || App::new().configure(server.routes("/ws")))
+/// let site = server.at("/ws");
+/// HttpServer::new(move || App::new().configure(site.routes()))
 ///     .on_connect(courtside::watch_socket)
 ///     .client_disconnect_timeout(std::time::Duration::ZERO)
 ///     .bind("127.0.0.1:4000")?

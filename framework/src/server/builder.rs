@@ -244,7 +244,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Starts the server's threads. Connections come when it is mounted ([`Server::routes`]) or run ([`Server::run`]).
+    /// Starts the server's threads. Connections come when it is served or mounted: [`Server::at`].
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ use crate::wire::codec::{Format, RawData};
 /// # use courtside::{Call, Refusal};
 /// # #[derive(serde::Deserialize, courtside::Message)] struct Knock;
 /// async fn open_a_back_door(call: Call<Knock>) -> Result<(), Refusal> {
-///     let _past_all_checks = call.server().routes("/back");
+///     let _past_all_checks = call.server().at("/back");
 ///     Ok(())
 /// }
 /// ```

@@ -22,7 +22,7 @@ impl ListenOptions {
     /// Lets other processes of the same user listen on the same port, if they say so, too (`SO_REUSEPORT`). Default: false.
     ///
     /// A new version can then begin to listen before the old one has gone. The kernel gives each new connection to one of them;
-    /// [`Server::run`](crate::Server::run) stops listening as soon as it goes away, and all that come then are the other's.
+    /// [`Site::serve`](crate::Site::serve) stops listening as soon as it goes away, and all that come then are the other's.
     #[must_use]
     pub fn reuse_port(mut self, shares: bool) -> Self {
         self.shares = shares;

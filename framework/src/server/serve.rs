@@ -1,79 +1,162 @@
-//! A server that runs, and goes away when its process is told to.
+//! A server that runs, and goes away when its process or its application tells it to.
 
+use std::fmt;
 use std::future::ready;
 use std::io;
 use std::net::{Shutdown, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_http::HttpService;
 use actix_http::error::DispatchError;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::dev::{AppConfig, Extensions};
+use actix_http::{HttpService, Request};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
+};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Extensions, Service, ServiceResponse};
 use actix_web::rt::net::TcpStream;
-use actix_web::{App, web};
+use actix_web::{App, Error};
+use futures_util::future::{Either, select};
 
 use super::Server;
 use super::drain::drain;
+use super::signals::until_told_to_end;
+use super::site::{Routes, Site, SiteApp};
 use crate::actor::shared::Shared;
 use crate::http::entrance::{Rewound, entrance};
 use crate::http::{lean, socket};
 
 impl Server {
     /// Runs an `HttpServer` in which this server is mounted until SIGINT or SIGTERM; then [drains](Server::drain) this server and
-    /// stops that one. A second signal ends the process at once.
+    /// stops that one. A second signal ends the process at once, as does any after this has returned.
     ///
-    /// Tell the other to leave the signals alone, and not to wait for long, since nobody is left to wait for:
-    ///
-    /// ```no_run
-    /// # use actix_web::{App, HttpServer};
-    /// # use std::time::Duration;
-    /// # async fn run(server: courtside::Server) -> std::io::Result<()> {
-    /// let mounted = server.clone();
-    /// let http = HttpServer::new(move || App::new().configure(mounted.routes("/ws")))
-    ///     .on_connect(courtside::watch_socket)
-    ///     .client_disconnect_timeout(Duration::ZERO)
-    ///     .shutdown_timeout(1)
-    ///     .disable_signals()
-    ///     .bind("127.0.0.1:4000")?
-    ///     .run();
-    /// server.serve(http).await
-    /// # }
-    /// ```
+    /// [`SiteApp::http_server`] makes an `HttpServer` that leaves the signals alone and does not wait for long at its end.
     ///
     /// # Errors
     ///
     /// Those of the `HttpServer`.
     pub async fn serve(&self, http: actix_web::dev::Server) -> io::Result<()> {
-        self.serve_on(http, None).await
+        self.serve_until(http, until_told_to_end()).await
     }
 
-    /// Runs the server by itself until SIGINT or SIGTERM, then [drains](Self::drain) it. A second signal ends the process at
-    /// once. `configure` adds the application's own routes.
+    /// As [`serve`](Self::serve), but until `shutdown` resolves. The server listens to no signal: those are the application's.
+    ///
+    /// # Errors
+    ///
+    /// Those of the `HttpServer`.
+    pub async fn serve_until(
+        &self,
+        http: actix_web::dev::Server,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        self.serve_on(http, None, shutdown).await
+    }
+
+    async fn serve_on(
+        &self,
+        http: actix_web::dev::Server,
+        shared_port: Option<TcpListener>,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        self.shared.heeds_signals.store(true, Ordering::Relaxed);
+        let handle = http.handle();
+        let going_away = async {
+            shutdown.await;
+            if let Some(port) = shared_port {
+                handle.pause().await;
+                // What the kernel has not handed over yet is lost; what comes from now on is the other's.
+                let _ended = socket2::SockRef::from(&port).shutdown(Shutdown::Read);
+            }
+            self.drain().await;
+            handle.stop(true).await;
+        };
+        match select(http, pin!(going_away)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(((), http)) => http.await,
+        }
+    }
+}
+
+impl Site {
+    /// Serves by itself until SIGINT or SIGTERM, then [drains](Server::drain) the server. A second signal ends the process at
+    /// once, as does any after this has returned.
     ///
     /// # Errors
     ///
     /// If the listener cannot be used.
-    pub async fn run(
-        &self,
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        self.serve_until(listener, until_told_to_end()).await
+    }
+
+    /// As [`serve`](Self::serve), but until `shutdown` resolves. The server listens to no signal: those are the application's.
+    ///
+    /// ```no_run
+    /// # async fn run(server: courtside::Server) -> std::io::Result<()> {
+    /// let (close, closing) = tokio::sync::oneshot::channel::<()>();
+    /// // … `close` goes to whatever decides that it is time …
+    /// # drop(close);
+    /// let listener = courtside::listen("127.0.0.1:4000")?;
+    /// server
+    ///     .at("/ws")
+    ///     .serve_until(listener, async {
+    ///         let _closed = closing.await;
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the listener cannot be used.
+    pub async fn serve_until(
+        self,
         listener: TcpListener,
-        path: &str,
-        configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+        shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let (server, path) = (self.clone(), path.to_owned());
-        let own_path = path.clone();
-        let app = move || {
-            App::new()
-                .configure(server.routes(&path))
-                .configure(configure.clone())
-        };
+        let app = self.app(|routes: Routes| App::new().configure(routes));
+        app.serve_until(listener, shutdown).await
+    }
+}
+
+impl<F, I, S, B> SiteApp<F, I, S, B>
+where
+    F: Fn(Routes) -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = Error>
+        + 'static,
+    S::InitError: fmt::Debug,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    /// As [`Site::serve`].
+    ///
+    /// # Errors
+    ///
+    /// If the listener cannot be used.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        self.serve_until(listener, until_told_to_end()).await
+    }
+
+    /// As [`Site::serve_until`].
+    ///
+    /// # Errors
+    ///
+    /// If the listener cannot be used.
+    pub async fn serve_until(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
         // Others may listen there, too, and get those who come when this server goes away.
         let shared_port = match socket2::SockRef::from(&listener).reuse_port() {
             Ok(true) => Some(listener.try_clone()?),
             _ => None,
         };
         let address = listener.local_addr()?;
+        let (app, path) = (self.factory(), self.site.path.clone());
         let builder = actix_server::Server::build()
             .shutdown_timeout(1)
             .disable_signals();
@@ -105,37 +188,11 @@ impl Server {
                     let peer = io.peer_addr().ok();
                     ready(Ok::<_, DispatchError>((io, peer)))
                 };
-                fn_service(peer).and_then(entrance(&own_path, lean, plain))
+                fn_service(peer).and_then(entrance(&path, lean, plain))
             })?
             .run();
-        self.serve_on(http, shared_port).await
-    }
-
-    async fn serve_on(
-        &self,
-        http: actix_web::dev::Server,
-        shared_port: Option<TcpListener>,
-    ) -> io::Result<()> {
-        self.shared.heeds_signals.store(true, Ordering::Relaxed);
-        let (server, handle) = (self.clone(), http.handle());
-        let signals = actix_rt::spawn(async move {
-            until_signal().await;
-            actix_rt::spawn(async {
-                until_signal().await;
-                std::process::exit(130);
-            });
-            tracing::info!("going away: a second signal ends at once");
-            if let Some(port) = shared_port {
-                handle.pause().await;
-                // What the kernel has not handed over yet is lost; what comes from now on is the other's.
-                let _ended = socket2::SockRef::from(&port).shutdown(Shutdown::Read);
-            }
-            server.drain().await;
-            handle.stop(true).await;
-        });
-        let outcome = http.await;
-        signals.abort();
-        outcome
+        let server = self.site.server;
+        server.serve_on(http, shared_port, shutdown).await
     }
 }
 
@@ -175,23 +232,4 @@ fn handles_sigterm() -> bool {
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     caught.is_some_and(|mask| mask & SIGTERM != 0)
-}
-
-/// Resolves at SIGINT or SIGTERM.
-async fn until_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without signals there is nothing to wait for, and a server must not end because of that.
-        std::future::pending::<()>().await;
-    }
 }

@@ -31,7 +31,7 @@ const CAPACITY: usize = 64 << 10;
 /// From where the clients of tests connect. One who trusts it as a proxy can let them come from anywhere.
 const PEER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 40_000);
 
-/// Set in the environment, it lets the tests' connections be lean, as those of [`Server::run`] are.
+/// Set in the environment, it lets the tests' connections be lean, as those of [`Site::serve`](crate::Site::serve) are.
 const LEAN: &str = "COURTSIDE_TEST_LEAN";
 
 /// Runs one connection of a worker.
@@ -40,7 +40,7 @@ type Serve = Rc<dyn Fn(CableEnd) -> LocalBoxFuture<'static, ()>>;
 /// A server under test, with as many workers as the test wants.
 ///
 /// Its connections are those of a server that is mounted in an `HttpServer`; with `COURTSIDE_TEST_LEAN` in the environment, they
-/// are those of [`Server::run`].
+/// are those of [`Site::serve`](crate::Site::serve).
 /// Use it within [`run`], which gives it a single-threaded runtime whose clock is paused.
 ///
 /// ```
@@ -173,7 +173,7 @@ async fn worker(server: &Server) -> Serve {
     let server = server.clone();
     let app = move || {
         let hub = hub.clone();
-        App::new().configure(server.mount("/ws", move || hub.clone()))
+        App::new().configure(server.at("/ws").routes_on(move || hub.clone()))
     };
     let plain = HttpService::build()
         .client_disconnect_timeout(Duration::ZERO)

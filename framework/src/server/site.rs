@@ -1,0 +1,247 @@
+//! Where a server is found: the paths at which an actix-web `App` has it, and the application's own routes beside them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::Request;
+use actix_service::{IntoServiceFactory, ServiceFactory};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Service, ServiceResponse};
+use actix_web::{Error, HttpRequest, HttpServer, web};
+
+use super::Server;
+use crate::actor::hub::Hub;
+use crate::http::{script, socket};
+
+/// Puts a [`Site`]'s routes into an actix-web `App`: give it to `App::configure`.
+pub type Routes = Box<dyn FnOnce(&mut web::ServiceConfig)>;
+
+/// What the types of an `App` are, without one at hand.
+type Types<I, S, B> = PhantomData<fn() -> (I, S, B)>;
+
+type Configure = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
+/// A server and its place in an actix-web application. Made by [`Server::at`].
+///
+/// It serves by itself ([`serve`](Self::serve)), with middleware ([`app`](Self::app)), or in an `HttpServer` of yours
+/// ([`SiteApp::http_server`]). In all three, handlers of the application find the server's [`ServerHandle`](crate::ServerHandle)
+/// as `web::Data`:
+///
+/// ```no_run
+/// use actix_web::{HttpResponse, web};
+/// use courtside::prelude::*;
+/// use courtside::ServerHandle;
+///
+/// async fn announce(server: web::Data<ServerHandle>, text: String) -> HttpResponse {
+///     match server.publish("updates", &text).await {
+///         Ok(_) => HttpResponse::NoContent().finish(),
+///         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+///     }
+/// }
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().channel("updates", ChannelConfig::default()).build()?;
+/// server
+///     .at("/ws")
+///     .client_at("/courtside.js")
+///     .configure(|app| {
+///         app.route("/announce", web::post().to(announce));
+///     })
+///     .serve(courtside::listen("127.0.0.1:4000")?)
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a site does nothing until it is served or mounted"]
+pub struct Site {
+    pub(super) server: Server,
+    pub(super) path: String,
+    client: Option<String>,
+    configure: Vec<Configure>,
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("path", &self.path)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Site {
+    pub(super) fn new(server: Server, path: &str) -> Self {
+        Self {
+            server,
+            path: path.to_owned(),
+            client: None,
+            configure: Vec::new(),
+        }
+    }
+
+    /// Serves the browser's client, an ES module, at this path: `import { connect } from '/courtside.js'`. Default: the client is
+    /// not served.
+    pub fn client_at(mut self, path: &str) -> Self {
+        self.client = Some(path.to_owned());
+        self
+    }
+
+    /// Adds the application's own routes and data. Call it as often as you like.
+    ///
+    /// The closure runs several times on each worker thread, as the factory of an `HttpServer` does: create what the workers share
+    /// outside of it.
+    pub fn configure(
+        mut self,
+        configure: impl Fn(&mut web::ServiceConfig) + Send + Sync + 'static,
+    ) -> Self {
+        self.configure.push(Arc::new(configure));
+        self
+    }
+
+    /// Lets the application build the `App`, for middleware for example. The closure gets the site's routes and returns the `App`
+    /// that has them.
+    ///
+    /// ```no_run
+    /// # async fn run(server: courtside::Server) -> std::io::Result<()> {
+    /// use actix_web::{App, middleware::Logger};
+    ///
+    /// server
+    ///     .at("/ws")
+    ///     .app(|routes| App::new().wrap(Logger::default()).configure(routes))
+    ///     .serve(courtside::listen("127.0.0.1:4000")?)
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// Middleware sees the WebSocket handshakes, too. The closure runs several times on each worker thread.
+    pub fn app<F, I, S, B>(self, factory: F) -> SiteApp<F, I, S, B>
+    where
+        F: Fn(Routes) -> I + Clone + Send + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<
+                Request,
+                Config = AppConfig,
+                Response = ServiceResponse<B>,
+                Error = Error,
+            >,
+        B: MessageBody,
+    {
+        SiteApp {
+            site: self,
+            factory,
+            types: PhantomData,
+        }
+    }
+
+    /// The site's routes, for an `App` that is built elsewhere: `App::new().configure(site.routes())` in the factory of an
+    /// `HttpServer`, or within a `web::scope`.
+    ///
+    /// That `HttpServer` needs the settings which [`SiteApp::http_server`] lists, so use that where you can.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        let server = self.server.clone();
+        self.routes_on(move || server.hub())
+    }
+
+    /// The site's routes, on the hub that `hub` gives.
+    pub(crate) fn routes_on(&self, hub: impl Fn() -> Rc<Hub> + Clone + 'static) -> Routes {
+        let site = self.clone();
+        Box::new(move |config| {
+            let Site {
+                server,
+                path,
+                client,
+                configure,
+            } = site;
+            config.app_data(web::Data::new(server.handle()));
+            let door = server.door;
+            let answer = move |request: HttpRequest, payload: web::Payload| {
+                let (door, hub) = (door.clone(), hub());
+                async move {
+                    let response = door.answer(&hub, &request, payload).await;
+                    // A request that is kept would keep the socket's guard, too.
+                    drop(request);
+                    response
+                }
+            };
+            config.route(&path, web::get().to(answer));
+            if let Some(path) = client {
+                config.route(&path, web::route().guard(script::reads()).to(script::serve));
+            }
+            for configure in configure {
+                configure(config);
+            }
+        })
+    }
+}
+
+/// A [`Site`] in an `App` that the application builds. Made by [`Site::app`].
+#[must_use = "a site does nothing until it is served"]
+pub struct SiteApp<F, I, S, B> {
+    pub(super) site: Site,
+    factory: F,
+    types: Types<I, S, B>,
+}
+
+impl<F, I, S, B> fmt::Debug for SiteApp<F, I, S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SiteApp").field(&self.site).finish()
+    }
+}
+
+impl<F, I, S, B> SiteApp<F, I, S, B>
+where
+    F: Fn(Routes) -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = Error>
+        + 'static,
+    S::InitError: fmt::Debug,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    pub(super) fn factory(&self) -> impl Fn() -> I + Clone + Send + 'static + use<F, I, S, B> {
+        let (site, factory) = (self.site.clone(), self.factory.clone());
+        move || factory(site.routes())
+    }
+
+    /// An `HttpServer` of actix-web with this `App` and with the settings that a mounted server needs, to be bound and run by you:
+    /// for TLS, several addresses, or a number of workers.
+    ///
+    /// ```no_run
+    /// # async fn run(server: courtside::Server) -> std::io::Result<()> {
+    /// use actix_web::App;
+    ///
+    /// let http = server
+    ///     .at("/ws")
+    ///     .app(|routes| App::new().configure(routes))
+    ///     .http_server()
+    ///     .workers(4)
+    ///     .bind("127.0.0.1:4000")?
+    ///     .run();
+    /// server.serve(http).await
+    /// # }
+    /// ```
+    ///
+    /// The settings are:
+    ///
+    /// - `on_connect`: [`watch_socket`](crate::watch_socket), so that the server can cut clients that have stopped reading. An
+    ///   `on_connect` of yours replaces it, and has to call it.
+    /// - `client_disconnect_timeout`: zero. With actix-web's default of a second, browsers see `onclose` late; values between 100
+    ///   and 450 ms break closing.
+    /// - `shutdown_timeout`: 1 second, as nobody is left to wait for after a drain.
+    /// - `disable_signals`: the signals are for [`Server::serve`] or for the application, which drains first.
+    pub fn http_server(
+        self,
+    ) -> HttpServer<impl Fn() -> I + Clone + Send + 'static + use<F, I, S, B>, I, S, B> {
+        HttpServer::new(self.factory())
+            .on_connect(socket::watch_socket)
+            .client_disconnect_timeout(Duration::ZERO)
+            .shutdown_timeout(1)
+            .disable_signals()
+    }
+}
