@@ -41,6 +41,18 @@ async fn later(call: Call<Later>) -> Result<String, Refusal> {
     Ok("x".repeat(call.message.0))
 }
 
+#[derive(Deserialize, Message)]
+#[message(reply = usize)]
+struct Keep(String);
+
+/// Has what it was sent until the test says so.
+async fn keep(call: Call<Keep>) -> Result<usize, Refusal> {
+    if let Ok(permit) = call.data::<Arc<Semaphore>>().acquire().await {
+        permit.forget();
+    }
+    Ok(call.message.0.len())
+}
+
 async fn server(config: impl Fn(&mut Config)) -> (TestServer, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let mut calmed = calm();
@@ -51,7 +63,8 @@ async fn server(config: impl Fn(&mut Config)) -> (TestServer, Arc<Semaphore>) {
         .channel("news/*", ChannelConfig::default().client_publish(true))
         .data(gate.clone())
         .handle(echo)
-        .handle(later);
+        .handle(later)
+        .handle(keep);
     (TestServer::start(builder, 2).await.unwrap(), gate)
 }
 
@@ -204,6 +217,81 @@ fn clients_that_do_not_read_are_closed_the_fullest_first() {
         }
         assert!((5..20).contains(&closed), "{closed}");
         expect_unharmed(&good, &server).await;
+    });
+}
+
+/// What is too much may be what clients have sent, and is theirs then.
+#[test]
+fn clients_whose_actions_wait_give_way_before_those_who_hold_less() {
+    both(|format| async move {
+        let (server, gate) = server(|config| config.limits.calls = 100).await;
+        let mut goods = Vec::new();
+        for n in 0..10 {
+            let mut good = Wire::open(&server, n, format).await;
+            for _ in 0..3 {
+                assert_eq!(good.ask(echoed(LONG)).await["event"], "reply");
+            }
+            goods.push(good);
+        }
+        let mut others = Vec::new();
+        for n in 0..4 {
+            let mut wire = Wire::open(&server, n, format).await;
+            for _ in 0..12 {
+                let data = "x".repeat(LONG);
+                wire.begin(json!({"action": "call", "type": "keep", "data": data}))
+                    .await;
+            }
+            quiet().await;
+            others.push(wire);
+        }
+        // The last drops are somebody else's.
+        let mut last = Wire::open(&server, 0, format).await;
+        for _ in 0..3 {
+            assert_eq!(last.ask(echoed(LONG)).await["event"], "reply");
+        }
+        quiet().await;
+        let mut closed = 0;
+        for wire in &mut others {
+            let _all = wire.all().await;
+            closed += u64::from(wire.close == Some(CloseCode::SLOW));
+        }
+        assert!(closed > 0);
+        // The handlers have them still, whoever gives way.
+        sleep(Duration::from_secs(3)).await;
+        let memory = server.server().memory();
+        assert!(memory.actions > BOUND / 2, "{memory:?}");
+        let mut kept = 0;
+        for good in &goods {
+            let back = good.resume_with(&server, 0, &good.token(), 0).await;
+            kept += usize::from(back.resumed());
+        }
+        assert_eq!(kept, goods.len());
+        gate.add_permits(1_000);
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(server.server().memory().actions, 0);
+    });
+}
+
+#[test]
+fn a_subscription_that_waits_counts_as_what_is_kept_of_it() {
+    both(|format| async move {
+        let (server, gate) = server(|_| {}).await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        for _ in 0..12 {
+            wire.begin(told_later(LONG)).await;
+        }
+        quiet().await;
+        gate.add_permits(12);
+        quiet().await;
+        let padding = "x".repeat(LONG);
+        for n in 0..10 {
+            let channel = format!("news/{n}");
+            wire.begin(json!({"action": "subscribe", "channel": channel, "padding": padding}))
+                .await;
+        }
+        quiet().await;
+        let memory = server.server().memory();
+        assert!((1..10_000).contains(&memory.actions), "{memory:?}");
     });
 }
 

@@ -89,9 +89,15 @@ impl ChannelAction {
 
 impl SessionActor {
     /// Brings an action to its channel, at once if nothing that came before it waits and it need not wait itself.
-    pub(super) fn bring_to_channel(&mut self, channel: &ChannelName, action: ChannelAction) {
-        let needs = match action.asks {
-            Asks::Subscribe { .. } => Needs::History,
+    pub(super) fn bring_to_channel(&mut self, channel: &ChannelName, mut action: ChannelAction) {
+        let needs = match &action.asks {
+            Asks::Subscribe { since, .. } => {
+                // It may wait for long, and what its message had besides is not kept.
+                let epoch = since.as_ref().map_or(0, |since| since.epoch.len());
+                let kept = size_of::<ChannelAction>() + channel.as_str().len() + epoch;
+                action.permit.shrink(kept);
+                Needs::History
+            }
             Asks::Unsubscribe | Asks::Publish { .. } => Needs::Nothing,
         };
         match self.admission.enter(channel, needs, action) {

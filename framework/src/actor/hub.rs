@@ -21,6 +21,7 @@ use super::handover::Arrivals;
 use super::inbox::Inbox;
 use super::link::{Link, Manner};
 use super::messages::{ChannelMessage, End, HubItem, HubMessage, SessionMessage, Topic};
+use super::permit::Permits;
 use super::pipe::{LinkId, Pipe};
 use super::session::SessionActor;
 use super::shared::Shared;
@@ -49,6 +50,15 @@ pub(crate) struct Local {
     pub(crate) address: Addr<SessionActor>,
     pub(crate) pipe: Rc<Pipe>,
     pub(crate) inbox: Rc<Inbox>,
+    /// What it has under way: its actions, and its calls.
+    pub(crate) under_way: [Arc<Permits>; 2],
+}
+
+impl Local {
+    /// The bytes of its client's actions and calls that nobody has taken yet.
+    pub(super) fn bytes_under_way(&self) -> usize {
+        self.under_way.iter().map(|permits| permits.bytes()).sum()
+    }
 }
 
 /// What the hub knows. Shared, on its thread, with the sessions and connections that live there.

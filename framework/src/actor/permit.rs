@@ -1,6 +1,7 @@
 //! Permits: the bounded number, and size, of what may be under way. They travel inside messages.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
@@ -20,6 +21,8 @@ pub(crate) struct Permits {
     counts_bytes: bool,
     /// Whether only one is allowed at a time while the server holds more than it may.
     gives_way: bool,
+    /// The bytes of what is under way.
+    bytes: AtomicUsize,
     ledger: Arc<Ledger>,
 }
 
@@ -39,6 +42,7 @@ impl Permits {
             least,
             counts_bytes: false,
             gives_way: true,
+            bytes: AtomicUsize::new(0),
             ledger: ledger.clone(),
         }
     }
@@ -97,6 +101,11 @@ impl Permits {
         Some(self.taken(units, bytes))
     }
 
+    fn give_back(&self, bytes: usize) {
+        self.ledger.drop_action(bytes);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Nothing more is allowed: whom this was for is gone.
     pub(crate) fn close(&self) {
         self.free.close();
@@ -104,11 +113,17 @@ impl Permits {
 
     fn taken(self: &Arc<Self>, units: u32, bytes: usize) -> Permit {
         self.ledger.add_action(bytes);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         Permit {
             of: self.clone(),
             units,
             bytes,
         }
+    }
+
+    /// How many bytes are under way.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is under way.
@@ -127,11 +142,19 @@ impl Permit {
     pub(crate) fn is_closed(&self) -> bool {
         self.of.free.is_closed()
     }
+
+    /// Of what it was taken for only so many bytes are kept: the rest is given back.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let (units, bytes) = (self.of.units(bytes).min(self.units), bytes.min(self.bytes));
+        self.of.free.add_permits((self.units - units) as usize);
+        self.of.give_back(self.bytes - bytes);
+        (self.units, self.bytes) = (units, bytes);
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.of.ledger.drop_action(self.bytes);
+        self.of.give_back(self.bytes);
         self.of.free.add_permits(self.units as usize);
     }
 }
@@ -169,6 +192,23 @@ mod tests {
             most(&Permits::of_actions(256, 1 << 20, &ledger()), 64 << 10),
             16
         );
+    }
+
+    #[test]
+    fn what_is_not_kept_is_given_back() {
+        let ledger = ledger();
+        let permits = Permits::of_actions(4, 1000, &ledger);
+        let mut long = permits.try_take(1000).unwrap();
+        assert_eq!((permits.bytes(), ledger.total()), (1000, 1000));
+        assert!(permits.try_take(0).is_none());
+        long.shrink(100);
+        assert_eq!((permits.bytes(), ledger.total()), (100, 100));
+        assert_eq!(most(&permits, 0), 3);
+        long.shrink(500);
+        assert_eq!(permits.bytes(), 100);
+        drop(long);
+        assert_eq!((permits.bytes(), ledger.total()), (0, 0));
+        assert!(permits.is_idle());
     }
 
     #[test]

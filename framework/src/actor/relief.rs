@@ -23,9 +23,9 @@ const TELL: Duration = Duration::from_secs(10);
 /// What can be shed of a session. In this order, the last is shed first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Part {
-    /// What waits for a client that is connected.
+    /// What waits for a client that is connected, and those of its actions that wait.
     Unsent,
-    /// What is kept for a client that is away.
+    /// What is kept for a client that is away, and those of its actions that wait.
     Away,
     /// What a client was sent that is connected, until it acknowledges that.
     Sent,
@@ -112,19 +112,23 @@ impl Hub {
     /// Sheds until there is an eighth less than the bound, and room for a history, as far as sessions of this worker hold more than
     /// their share.
     ///
-    /// The share is what each session could hold if all held the same. As long as there is too much, somebody holds more than
-    /// that, here or on another worker, which then sheds it; and nobody who holds less is harmed.
+    /// The share is what each session could hold if all held the same. As long as sessions hold too much, one of them holds more
+    /// than that, here or on another worker, which then sheds it; and nobody who holds less is harmed.
     pub(super) fn relieve(&self) {
         let ledger = &self.shared.ledger;
         let target = ledger.target(self.shared.config.outbox.history());
         // Half of it, as a session has two parts.
         let share = target / self.shared.sessions().max(1) / 2;
         let (mut of_sent, mut of_sessions) = (0_usize, 0_usize);
+        // The actions of sessions that have been ended. They go a moment later than what is in outboxes, and nobody else is to
+        // give way to them.
+        let mut going = 0;
         let sessions = self.sessions.borrow();
         let mut held: BinaryHeap<(usize, Part, SessionId)> = sessions
             .iter()
             .flat_map(|(session, local)| {
                 let Held { sent, unsent } = local.pipe.with_outbox(|outbox| outbox.held());
+                let unsent = unsent + local.bytes_under_way();
                 let parts = match local.pipe.reader().map(|link| self.unsent_of(link)) {
                     Some(written) => [(sent, Part::Sent), (unsent + written, Part::Unsent)],
                     None => [(sent + unsent, Part::Away), (0, Part::Sent)],
@@ -133,18 +137,24 @@ impl Hub {
             })
             .filter(|(bytes, ..)| *bytes > share)
             .collect();
-        while ledger.total() > target
+        while ledger.total().saturating_sub(going) > target
             && let Some((_, part, session)) = held.pop()
             && let Some(local) = sessions.get(&session)
         {
             if part == Part::Sent {
-                self.free(&local.pipe, Outbox::forget_sent);
+                self.free(&local.pipe, 0, Outbox::forget_sent);
                 of_sent += 1;
-            } else {
-                self.free(&local.pipe, Outbox::overflow);
-                local.address.do_send(SessionMessage::Overflowed);
-                of_sessions += 1;
+                continue;
             }
+            going += local.bytes_under_way();
+            if local.pipe.with_outbox(|outbox| outbox.has_overflowed()) {
+                // Ended before; a room or a handler still has to take its actions.
+                continue;
+            }
+            let written = local.pipe.reader().map_or(0, |link| self.unsent_of(link));
+            self.free(&local.pipe, written, Outbox::overflow);
+            local.address.do_send(SessionMessage::Overflowed);
+            of_sessions += 1;
         }
         // What is left is not this worker's to shed: it is not looked for again at each event.
         self.relieved_at.set(ledger.total() + ledger.step());
@@ -153,15 +163,17 @@ impl Hub {
             .set((told, forgotten + of_sent, ended + of_sessions));
     }
 
-    /// Empties an outbox. Its events count themselves; what it took to refer to them is taken off here.
-    fn free(&self, pipe: &Pipe, empty: impl FnOnce(&mut Outbox)) {
+    /// Empties an outbox. Its events count themselves; what it took to refer to them is taken off here, and so are the bytes
+    /// that go with its connection.
+    fn free(&self, pipe: &Pipe, written: usize, empty: impl FnOnce(&mut Outbox)) {
         let (before, after) = pipe.with_outbox(|outbox| {
             let before = outbox.queue_bytes();
             empty(outbox);
             (before, outbox.queue_bytes())
         });
         let (counted, bytes) = self.counted.get();
-        let left = bytes.saturating_sub(before.saturating_sub(after));
+        let freed = before.saturating_sub(after) + written;
+        let left = bytes.saturating_sub(freed);
         self.shared.ledger.resize_outboxes(bytes, left);
         self.counted.set((counted, left));
     }

@@ -232,6 +232,7 @@ impl SessionActor {
             address: context.address(),
             pipe: self.pipe.clone(),
             inbox: self.inbox.clone(),
+            under_way: [self.flow.actions.clone(), self.flow.calls.clone()],
         };
         self.hub.sessions.borrow_mut().insert(self.id, local);
         self
