@@ -1,16 +1,30 @@
 import { Channel, type ChannelPort, type PublicationInfo, type Subscription } from './channel.js';
+import { Timer } from './clock.js';
 import { CourtsideError } from './errors.js';
+import type { Settings } from './options.js';
 import type { Position, SessionEvent } from './protocol.js';
 import type { Sender } from './sender.js';
 
 type Subscribed = Extract<SessionEvent, { event: 'subscribed' }>;
 
+/** How long the client waits before it subscribes again to what the server found too fast, and by how much more at random. */
+const TOO_FAST_MS = 1_000;
+
 /** The channels that a client listens to, across its sessions. */
 export class Channels {
   private readonly channels = new Map<string, Channel>();
   private readonly port: ChannelPort;
+  /** Those that the server found too fast: they begin again together. */
+  private readonly hurried = new Set<Channel>();
+  private readonly calm: Timer;
 
-  constructor(private readonly sender: Sender, private readonly isClosed: () => boolean, private readonly complain: (error: CourtsideError) => void) {
+  constructor(
+    private readonly settings: Settings,
+    private readonly sender: Sender,
+    private readonly isClosed: () => boolean,
+    private readonly complain: (error: CourtsideError) => void,
+  ) {
+    this.calm = new Timer(settings.clock);
     this.port = {
       subscribe: (channel, since) => this.subscribeOnWire(channel, since),
       release: (channel) => this.release(channel),
@@ -38,6 +52,7 @@ export class Channels {
 
   /** Another session has begun: all go on in it from where they were. */
   renew(): void {
+    this.calmDown();
     for (const channel of this.channels.values()) channel.begin();
   }
 
@@ -50,6 +65,7 @@ export class Channels {
   ended(error: CourtsideError): void {
     const all = [...this.channels.values()];
     this.channels.clear();
+    this.calmDown();
     for (const channel of all) channel.ended(error);
   }
 
@@ -62,12 +78,30 @@ export class Channels {
     const refused = (error: CourtsideError): void => {
       // A lost session is no end: the channel begins again in the next one.
       if (error.code === 'session_lost' || !isMine()) return;
+      // After a restart all clients come back at once, perhaps from one address: the channel goes on when it is its turn.
+      if (error.code === 'too_fast' && since) return this.hurry(channel);
       this.channels.delete(channel.name);
       const isKnown = channel.ended(error);
       if (error.code !== 'closed' && !isKnown) this.complain(new CourtsideError(error.code, `Subscribing to "${channel.name}" was refused: ${error.message}`));
     };
     // A page that subscribes is bounded like any request; a new session's own subscriptions must all be said.
     this.sender.ask<Subscribed>(action, answered, refused, isMine());
+  }
+
+  private hurry(channel: Channel): void {
+    if (this.hurried.size === 0) this.calm.set(TOO_FAST_MS * (1 + this.settings.random()), () => this.goOn());
+    this.hurried.add(channel);
+  }
+
+  private goOn(): void {
+    const again = [...this.hurried];
+    this.calmDown();
+    for (const channel of again) if (this.channels.get(channel.name) === channel) channel.begin();
+  }
+
+  private calmDown(): void {
+    this.calm.clear();
+    this.hurried.clear();
   }
 
   private release(channel: Channel): void {

@@ -65,7 +65,7 @@ export class Client {
       complain,
       unheard: (room, type) => this.notHeard(room, type),
     });
-    this.channels = new Channels(this.sender, () => this.state === 'closed', complain);
+    this.channels = new Channels(this.settings, this.sender, () => this.state === 'closed', complain);
     this.keep = storage && new Keep(storage, link.place);
     const kept = this.keep?.take();
     if (kept) {

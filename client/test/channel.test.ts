@@ -49,6 +49,59 @@ test('a new session goes on after the last offset, and hands on none twice', asy
   assert.deepEqual(on.server.log.at(-1)?.since, { epoch: 'one', offset: 2 });
 });
 
+test('a subscription that comes back too fast is tried again until it is its turn', async () => {
+  const on = stage();
+  const heard: unknown[] = [];
+  const ends: string[] = [];
+  const names = ['a', 'b', 'c'];
+  for (const name of names) on.client.subscribe(name, (item) => heard.push(item)).onEnded(({ code }) => ends.push(code));
+  await settle(on);
+  const before = on.server.log.length;
+  on.server.tooFast = 5;
+  on.server.forgetSessions();
+  on.socket().end();
+  for (const name of names) on.server.publish(name, name);
+  await reconnect(on);
+  assert.deepEqual(heard, []);
+  on.clock.advance(999);
+  await settle(on);
+  assert.equal(on.server.tooFast, 2, 'not at once');
+  on.clock.advance(1_001);
+  await settle(on);
+  assert.deepEqual(heard, ['c']);
+  on.clock.advance(2_000);
+  await settle(on);
+  assert.deepEqual(heard, ['c', 'a', 'b']);
+  on.clock.advance(10_000);
+  await settle(on);
+  const asked = on.server.log.slice(before).filter(({ action }) => action === 'subscribe').map(({ channel }) => channel);
+  assert.deepEqual(asked, ['a', 'b', 'c', 'a', 'b', 'c', 'a', 'b']);
+  assert.deepEqual([ends, on.errors], [[], []]);
+});
+
+test('a subscription that waits for its turn can be ended', async () => {
+  const on = stage();
+  const subscription = on.client.subscribe('a', () => {});
+  await settle(on);
+  on.server.tooFast = 1;
+  on.server.forgetSessions();
+  on.socket().end();
+  await reconnect(on);
+  subscription.unsubscribe();
+  on.clock.advance(10_000);
+  await settle(on);
+  assert.equal(on.server.log.at(-1)?.action, 'unsubscribe');
+  assert.deepEqual(on.errors, []);
+});
+
+test('a first subscription that is too fast is refused', async () => {
+  const on = stage();
+  on.server.tooFast = 1;
+  const { ready } = on.client.subscribe('a', () => {});
+  await settle(on);
+  assert.equal((await outcome(ready) as { error: { code: string } }).error.code, 'too_fast');
+});
+
 test('a history that reaches back too little is a gap, and says how wide', async () => {
   const on = stage();
   on.server.retained = 2;

@@ -60,6 +60,8 @@ export class ServerModel implements ServerSide {
   epoch = 'one';
   /** How many publications are retained. */
   retained = Infinity;
+  /** So many subscriptions are refused as too fast. */
+  tooFast = 0;
   readonly histories = new Map<string, { offset: number; data: unknown }[]>();
   private readonly offsets = new Map<string, number>();
   private readonly of = new Map<FakeSocket, ModelSession>();
@@ -239,6 +241,10 @@ export class ServerModel implements ServerSide {
         return;
       case 'subscribe': {
         if (act.channel === 'secret') return answer('error', { code: 'unknown_channel', message: 'There is no such channel.' });
+        if (this.tooFast > 0) {
+          this.tooFast -= 1;
+          return answer('error', { code: 'too_fast', message: 'This address begins channels too fast.' });
+        }
         session.channels.add(act.channel);
         const history = this.histories.get(act.channel) ?? [];
         const offset = this.offsets.get(act.channel) ?? 0;

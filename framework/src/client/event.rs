@@ -75,7 +75,8 @@ pub enum Event {
         /// Who left.
         left: Value,
     },
-    /// The client subscribed to a channel again by itself, after its session was lost.
+    /// The client subscribed to a channel again by itself, after its session was lost. Where the server found that too fast, it
+    /// tried again until it was its turn.
     Resubscribed {
         /// The channel.
         channel: ChannelName,

@@ -7,12 +7,16 @@ use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
 use crate::client::heard::{Farewell, Heard, Patch, Published, RestoredRoom, Said, Welcome};
 use crate::client::rules::attempts::Attempts;
+use crate::client::rules::queue::Queued;
 use crate::client::rules::rooms::Patched;
 use crate::client::rules::{Asked, Effect, Goodbye, Missed, Phase, Rules, Session, violation};
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId};
 use crate::wire::event::{PROTOCOL, Reconnect, ResumeFailure};
+
+/// How long the client waits before it subscribes again to what the server found too fast, and by how much more at random.
+const TOO_FAST: Duration = Duration::from_secs(1);
 
 impl Rules {
     /// A frame arrived.
@@ -152,21 +156,35 @@ impl Rules {
         }
         // In front of what waits, so that an application's own unsubscribe or publish finds the subscription.
         for (channel, position) in self.subscriptions.renew().into_iter().rev() {
-            self.last_id += 1;
-            let subscribe: Outgoing<'_, ()> = Outgoing {
-                id: Some(self.last_id),
-                channel: Some(&channel),
-                since: Some(Since {
-                    epoch: &position.epoch,
-                    offset: position.offset,
-                }),
-                ..Outgoing::new(Name::Subscribe)
-            };
-            if let Ok(queued) = self.queued(&subscribe) {
+            if let Some(queued) = self.resubscribe(channel, &position) {
                 self.queue.push_front(queued);
-                self.asked.insert(self.last_id, Asked::Resubscribe(channel));
             }
         }
+    }
+
+    /// Asks for those subscriptions again that the server found too fast, once it is time.
+    pub(crate) fn resubscribe_due(&mut self, now: Duration) {
+        for (channel, position) in self.subscriptions.take_due(now) {
+            if let Some(queued) = self.resubscribe(channel, &position) {
+                self.queue.push_owed(queued);
+            }
+        }
+    }
+
+    fn resubscribe(&mut self, channel: ChannelName, position: &Position) -> Option<Queued> {
+        self.last_id += 1;
+        let subscribe: Outgoing<'_, ()> = Outgoing {
+            id: Some(self.last_id),
+            channel: Some(&channel),
+            since: Some(Since {
+                epoch: &position.epoch,
+                offset: position.offset,
+            }),
+            ..Outgoing::new(Name::Subscribe)
+        };
+        let queued = self.queued(&subscribe).ok()?;
+        self.asked.insert(self.last_id, Asked::Resubscribe(channel));
+        Some(queued)
     }
 
     /// What waits was made for another server's limits, perhaps.
@@ -320,7 +338,7 @@ impl Rules {
                 room,
                 code,
                 message,
-            } => self.refused(id, room, Refusal::new(code, message)),
+            } => self.refused(now, id, room, Refusal::new(code, message)),
             Said::Goodbye {
                 code,
                 reason,
@@ -383,10 +401,26 @@ impl Rules {
         effects
     }
 
-    fn refused(&mut self, id: Option<u64>, room: Option<RoomId>, refusal: Refusal) -> Vec<Effect> {
+    fn refused(
+        &mut self,
+        now: Duration,
+        id: Option<u64>,
+        room: Option<RoomId>,
+        refusal: Refusal,
+    ) -> Vec<Effect> {
         let effect = match id.and_then(|id| Some((id, self.asked.remove(&id)?))) {
             Some((id, Asked::Application)) => Effect::Answer(id, Err(CallError::Refused(refusal))),
             Some((_, Asked::Resubscribe(channel))) => {
+                // After a restart all clients come back at once, perhaps from one address.
+                if refusal.code() == "too_fast" {
+                    let jitter = TOO_FAST.mul_f64(self.random.fraction());
+                    if self
+                        .subscriptions
+                        .put_off(&channel, now + TOO_FAST + jitter)
+                    {
+                        return Vec::new();
+                    }
+                }
                 self.subscriptions.remove(&channel);
                 let reason = refusal.code().to_owned();
                 Effect::Tell(Event::Unsubscribed { channel, reason })

@@ -28,6 +28,7 @@ use crate::client::event::{Answer, Event, Position};
 use crate::client::heard::Farewell;
 use crate::client::limits::Limits;
 use crate::client::options::Options;
+use crate::client::random::Random;
 use crate::client::ticket::Ticket;
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -128,6 +129,7 @@ pub(crate) struct Rules {
     was_unauthorized: bool,
     /// The server's clock in Unix milliseconds, and when it was heard.
     server_time: Option<(u64, Duration)>,
+    random: Random,
 }
 
 #[derive(Debug)]
@@ -169,6 +171,7 @@ impl Rules {
                 .is_some_and(AccessToken::can_change),
             was_unauthorized: false,
             server_time: None,
+            random: Random::new(options.seed),
         }
     }
 
@@ -367,6 +370,7 @@ impl Rules {
             };
             return ping.encode(self.format).ok();
         }
+        self.resubscribe_due(now);
         let frame = self.queue.next()?;
         self.receipt.wrote(frame.bytes.len());
         Some(frame)
@@ -379,7 +383,9 @@ impl Rules {
 
     /// When [`Rules::next_to_write`] and [`Rules::is_dead`] may have something new to say.
     pub(crate) fn deadline(&self) -> Duration {
-        self.receipt.deadline()
+        let receipt = self.receipt.deadline();
+        let again = self.subscriptions.deadline();
+        again.map_or(receipt, |again| again.min(receipt))
     }
 
     /// Whether the server has been silent for too long.

@@ -1,6 +1,7 @@
 //! Channels: how far each was read, so that nothing is handed on twice and recovery goes on from there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::client::event::Position;
 use crate::ids::ChannelName;
@@ -10,18 +11,24 @@ struct Subscription {
     position: Position,
     /// The application has asked to end it.
     leaving: bool,
+    /// The server found it too fast: it is asked again.
+    is_put_off: bool,
 }
 
 /// The channels that the server has confirmed.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions(BTreeMap<ChannelName, Subscription>);
+pub(crate) struct Subscriptions {
+    channels: BTreeMap<ChannelName, Subscription>,
+    /// When the server is asked again for those that it found too fast.
+    again_at: Option<Duration>,
+}
 
 impl Subscriptions {
     /// The server has confirmed a subscription. Returns the offset after which publications are new.
     ///
     /// Offsets of another epoch have nothing to do with those that were seen: all are new then.
     pub(crate) fn subscribed(&mut self, channel: &ChannelName, epoch: &str) -> Option<u64> {
-        match self.0.get_mut(channel) {
+        match self.channels.get_mut(channel) {
             Some(known) if known.position.epoch == epoch => {
                 known.leaving = false;
                 Some(known.position.offset)
@@ -33,11 +40,12 @@ impl Subscriptions {
     /// The server has confirmed a subscription, and what its list held was handed on: the channel was read up to `offset`.
     pub(crate) fn confirm(&mut self, channel: ChannelName, epoch: String, offset: u64) {
         let position = Position { epoch, offset };
-        self.0.insert(
+        self.channels.insert(
             channel,
             Subscription {
                 position,
                 leaving: false,
+                is_put_off: false,
             },
         );
     }
@@ -45,7 +53,7 @@ impl Subscriptions {
     /// A publication arrived; true if it is new.
     pub(crate) fn publication(&mut self, channel: &ChannelName, offset: u64) -> bool {
         // A channel that is not here was never confirmed: the server's fault, and no reason to hide what it says.
-        let Some(known) = self.0.get_mut(channel) else {
+        let Some(known) = self.channels.get_mut(channel) else {
             return true;
         };
         let is_new = offset > known.position.offset;
@@ -57,27 +65,61 @@ impl Subscriptions {
 
     /// The application has asked to end it: a new session does not get it again.
     pub(crate) fn leave(&mut self, channel: &ChannelName) {
-        if let Some(known) = self.0.get_mut(channel) {
+        if let Some(known) = self.channels.get_mut(channel) {
             known.leaving = true;
+            known.is_put_off = false;
         }
     }
 
     /// The server has ended it.
     pub(crate) fn remove(&mut self, channel: &ChannelName) {
-        self.0.remove(channel);
+        self.channels.remove(channel);
     }
 
     /// A new session: what is to be subscribed again, and from where.
     pub(crate) fn renew(&mut self) -> Vec<(ChannelName, Position)> {
-        self.0.retain(|_, known| !known.leaving);
-        let again = self.0.iter();
+        self.channels.retain(|_, known| !known.leaving);
+        self.again_at = None;
+        for known in self.channels.values_mut() {
+            known.is_put_off = false;
+        }
+        let again = self.channels.iter();
         again
             .map(|(channel, known)| (channel.clone(), known.position.clone()))
             .collect()
     }
 
+    /// The server found it too fast to subscribe again: that is done at `at`, or when it is done for others that were put off.
+    /// False if there is no such subscription.
+    pub(crate) fn put_off(&mut self, channel: &ChannelName, at: Duration) -> bool {
+        let known = self.channels.get_mut(channel);
+        let Some(known) = known.filter(|known| !known.leaving) else {
+            return false;
+        };
+        known.is_put_off = true;
+        self.again_at.get_or_insert(at);
+        true
+    }
+
+    /// When [`Subscriptions::take_due`] has something, if ever.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.again_at
+    }
+
+    /// What was put off and is due now.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Vec<(ChannelName, Position)> {
+        if self.again_at.take_if(|at| *at <= now).is_none() {
+            return Vec::new();
+        }
+        let due = self.channels.iter_mut().filter_map(|(channel, known)| {
+            let is_due = std::mem::take(&mut known.is_put_off);
+            is_due.then(|| (channel.clone(), known.position.clone()))
+        });
+        due.collect()
+    }
+
     pub(crate) fn position(&self, channel: &ChannelName) -> Option<&Position> {
-        self.0.get(channel).map(|known| &known.position)
+        self.channels.get(channel).map(|known| &known.position)
     }
 }
 

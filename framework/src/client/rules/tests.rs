@@ -296,6 +296,36 @@ fn a_subscription_that_is_refused_after_a_lost_session_is_told() {
 }
 
 #[test]
+fn a_subscription_that_comes_back_too_fast_is_tried_again() {
+    let mut rules = reader();
+    come_back(&mut rules, json!({"reason": "unknown"}));
+    let too_fast =
+        |id: &Value| json!({"event": "error", "id": id, "code": "too_fast", "message": ""});
+    let id = written(&mut rules)[0]["id"].clone();
+    assert!(hear(&mut rules, too_fast(&id)).is_empty());
+    assert!(written(&mut rules).is_empty(), "not at once");
+    for _ in 0..2 {
+        let due = rules.deadline();
+        assert!((at(1_000)..=at(2_000)).contains(&due), "{due:?}");
+        let again = rules.next_to_write(due).unwrap();
+        let again: Value = again.decode().unwrap();
+        assert_eq!(again["action"], "subscribe");
+        assert_eq!(again["since"], json!({"epoch": "e", "offset": 5}));
+        assert!(rules.next_to_write(due).is_none());
+        assert!(hear(&mut rules, too_fast(&again["id"])).is_empty());
+    }
+    // Who does not want it any more is not subscribed again.
+    let channel = "c".into();
+    let action: Outgoing<'_, ()> = Outgoing {
+        channel: Some(&channel),
+        ..Outgoing::new(Name::Unsubscribe)
+    };
+    rules.act(action, false).unwrap();
+    assert_eq!(written(&mut rules)[0]["action"], "unsubscribe");
+    assert!(rules.next_to_write(at(5_000)).is_none());
+}
+
+#[test]
 fn every_sequenced_event_counts_known_or_not() {
     let mut rules = online();
     for event in [
