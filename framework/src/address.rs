@@ -69,6 +69,9 @@ struct Network {
     bits: u32,
 }
 
+/// What comes before an IPv4 address that is written as one of IPv6.
+const MAPPED_BITS: u32 = 96;
+
 impl TrustedProxies {
     /// Trusts one address or a network: `10.0.0.1`, `10.0.0.0/8`, `::1`. False if it is neither.
     pub(crate) fn add(&mut self, proxy: &str) -> bool {
@@ -88,31 +91,31 @@ impl TrustedProxies {
     /// Whose connection it is that came from `peer`, by the `X-Forwarded-For` headers that came with it, in their order.
     ///
     /// Each proxy adds at the end whom it has heard, so the list is read from there: the first that is no trusted proxy is the
-    /// client. What stands before it is only the client's own word.
+    /// client. What stands before it is only the client's own word, and may be anything. `None` where the proxies name nobody
+    /// but themselves.
     pub(crate) fn client<'a>(
         &self,
         peer: IpAddr,
-        forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
-    ) -> ClientAddress {
+        forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
+    ) -> Option<ClientAddress> {
+        let entries = forwarded_for
+            .rev()
+            .flat_map(|list| list.rsplit(|byte| *byte == b','));
         let mut client = peer;
-        for list in forwarded_for.rev() {
-            for entry in list.rsplit(',') {
-                if !self.trusts(client) {
-                    return ClientAddress::new(client);
-                }
-                match parse_entry(entry.trim()) {
-                    Some(address) => client = address,
-                    // A trusted proxy does not know; then it is the last that is known.
-                    None => return ClientAddress::new(client),
-                }
+        for entry in entries {
+            if !self.trusts(client) {
+                break;
             }
+            // Where a trusted proxy does not know, nobody does.
+            client = parse_entry(entry)?;
         }
-        ClientAddress::new(client)
+        (!self.trusts(client)).then(|| ClientAddress::new(client))
     }
 }
 
 /// An address, with or without a port.
-fn parse_entry(entry: &str) -> Option<IpAddr> {
+fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
+    let entry = str::from_utf8(entry).ok()?.trim();
     let bare = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || entry.parse().ok().map(|address: SocketAddr| address.ip());
     entry.parse().ok().or_else(with_port).or_else(bare)
@@ -126,8 +129,18 @@ impl Network {
         };
         let first: IpAddr = first.parse().ok()?;
         let most = if first.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(most);
-        (bits <= most).then_some(Self { first, bits })
+        let bits: u32 = bits.unwrap_or(most);
+        if bits > most {
+            return None;
+        }
+        // Addresses are looked at as what they are, and so is this one.
+        match first.to_canonical() {
+            canonical if canonical.is_ipv4() && first.is_ipv6() => Some(Self {
+                first: canonical,
+                bits: bits.checked_sub(MAPPED_BITS)?,
+            }),
+            _ => Some(Self { first, bits }),
+        }
     }
 
     fn holds(&self, address: IpAddr) -> bool {
@@ -154,8 +167,8 @@ mod tests {
     fn client(trusted: &[&str], peer: &str, headers: &[&str]) -> String {
         let peer = peer.parse().unwrap();
         proxies(trusted)
-            .client(peer, headers.iter().copied())
-            .to_string()
+            .client(peer, headers.iter().map(|header| header.as_bytes()))
+            .map_or_else(|| "nobody".to_owned(), |client| client.to_string())
     }
 
     #[test]
@@ -177,11 +190,12 @@ mod tests {
             (&["[2001:db8:1:2:3::4]:4711"], "2001:db8:1:2::/64"),
             (&["[2001:db8:1:2:3::4]"], "2001:db8:1:2::/64"),
             (&["::ffff:203.0.113.9"], "203.0.113.9"),
-            // All of them are trusted: the farthest.
-            (&["10.9.9.9, 10.1.2.3"], "10.9.9.9"),
-            (&["203.0.113.9, unknown, 10.1.2.3"], "10.1.2.3"),
-            (&["203.0.113.9, "], "127.0.0.1"),
-            (&[], "127.0.0.1"),
+            (&["unknown, \u{e9}, 203.0.113.9, 10.1.2.3"], "203.0.113.9"),
+            // The proxies name nobody but themselves.
+            (&["10.9.9.9, 10.1.2.3"], "nobody"),
+            (&["203.0.113.9, unknown, 10.1.2.3"], "nobody"),
+            (&["203.0.113.9, "], "nobody"),
+            (&[], "nobody"),
         ] {
             assert_eq!(
                 client(trusted, "127.0.0.1", headers),
@@ -193,6 +207,27 @@ mod tests {
             client(trusted, "::ffff:10.0.0.2", &["203.0.113.9"]),
             "203.0.113.9"
         );
+    }
+
+    #[test]
+    fn what_the_client_writes_before_it_spoils_no_proxys_word() {
+        let peer = "10.0.0.2".parse().unwrap();
+        for header in [&b"\xe9, 203.0.113.9"[..], b"\xff\xfe,\x00,203.0.113.9"] {
+            let client = proxies(&["10.0.0.0/8"]).client(peer, [header].into_iter());
+            assert_eq!(client.unwrap().to_string(), "203.0.113.9");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_be_written_as_an_address_of_ipv6() {
+        for trusted in ["::ffff:10.0.0.2", "::ffff:10.0.0.0/104"] {
+            for peer in ["10.0.0.2", "::ffff:10.0.0.2"] {
+                let client = client(&[trusted], peer, &["203.0.113.9"]);
+                assert_eq!(client, "203.0.113.9", "{trusted} {peer}");
+            }
+        }
+        // These are more than the addresses of IPv4.
+        assert!(!TrustedProxies::default().add("::ffff:10.0.0.0/95"));
     }
 
     #[test]

@@ -127,6 +127,9 @@ pub struct Limits {
     /// Default: 2,000.
     /// The next one is refused before the upgrade, with 429 and `Retry-After`. Addresses that are not of the internet are not
     /// counted unless a proxy is trusted, since they may be a proxy's.
+    ///
+    /// A client that comes back needs a place of its own until its old connection is cut. So where nearly as many connect from one
+    /// address as may, and all of them lose their connections at once, some are refused until the others are back.
     pub connections_per_address: usize,
     /// Sessions in all, those included whose connection is lost and whose window has not ended.
     /// Default: 40,000.

@@ -3,6 +3,7 @@
 use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
 use courtside::{Claims, Config, Format, ServerBuilder};
+use courtside_tests::logged::Logged;
 use courtside_tests::raw_tools::{Peer, Request};
 use courtside_tests::wire_tools::quiet;
 use serde_json::json;
@@ -144,14 +145,35 @@ fn one_address_has_so_many_connections() {
         let from = |address: &str| Request::new("/ws").with("X-Forwarded-For", address);
         let first = Peer::open_from(&server, Format::Json, "203.0.113.1").await;
         let _second = Peer::open_from(&server, Format::Json, "203.0.113.1").await;
+        let logged = Logged::begin();
         let answer = from("203.0.113.1").send(&server).await;
         answer.expect(429, "too_many_connections");
+        for _ in 0..20 {
+            from("203.0.113.1").send(&server).await;
+        }
+        let text = logged.text();
+        assert!(text.contains("203.0.113.1"), "{text}");
+        assert!(text.contains("trust_proxy"), "{text}");
+        assert_eq!(text.matches("WARN").count(), 10, "{text}");
         assert_eq!(answer.header("retry-after"), Some("5"));
         let _other = Peer::open_from(&server, Format::Json, "203.0.113.2").await;
         assert_eq!(server.server().connections(), 3);
         first.control.cut();
         quiet().await;
         let _third = Peer::open_from(&server, Format::Json, "203.0.113.1").await;
+    });
+}
+
+#[test]
+fn the_log_tells_that_there_are_as_many_connections_as_there_may_be() {
+    run(async {
+        let server = server(1, |config| config.limits.connections = 1).await;
+        let _first = Peer::open_from(&server, Format::Json, "203.0.113.1").await;
+        let logged = Logged::begin();
+        let second = Request::new("/ws").with("X-Forwarded-For", "203.0.113.2");
+        second.send(&server).await.expect(503, "full");
+        let text = logged.text();
+        assert!(text.contains("Limits::connections`"), "{text}");
     });
 }
 

@@ -3,6 +3,7 @@
 use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
 use courtside::{Format, ServerBuilder};
+use courtside_tests::logged::Logged;
 use courtside_tests::raw_tools::Peer;
 use serde::Deserialize;
 use serde_json::json;
@@ -36,7 +37,23 @@ fn a_client_is_where_a_trusted_proxy_says_and_no_other() {
         let trusting = mirror().trust_proxy("127.0.0.1").trust_proxy("10.0.0.0/8");
         let server = TestServer::start(trusting, 1).await.unwrap();
         assert_eq!(whence(&server, &forwarded).await, "203.0.113.9");
-        assert_eq!(whence(&server, &[]).await, "127.0.0.1");
+        // The proxy itself is no client: everybody would be counted together.
+        let logged = Logged::begin();
+        for _ in 0..3 {
+            assert_eq!(whence(&server, &[]).await, "nowhere");
+        }
+        let text = logged.text();
+        assert_eq!(text.matches("X-Forwarded-For").count(), 1, "{text}");
+    });
+}
+
+#[test]
+fn what_a_client_writes_itself_does_not_hide_its_address() {
+    run(async {
+        let trusting = mirror().trust_proxy("::ffff:127.0.0.1");
+        let server = TestServer::start(trusting, 1).await.unwrap();
+        let forwarded = [("X-Forwarded-For", "\u{e9}, 203.0.113.9")];
+        assert_eq!(whence(&server, &forwarded).await, "203.0.113.9");
     });
 }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -45,9 +45,14 @@ pub(crate) struct Door {
     pub(crate) origins: Origins,
     pub(crate) proxies: TrustedProxies,
     pub(crate) authenticate: Option<Authenticate>,
-    /// What the log has been told of: pages of other hosts, and credentials that are no good.
+    /// What the log has been told of: pages of other hosts, credentials that are no good, addresses with too many connections,
+    /// and connections that were too many for the server.
     of_origins: LogQuota,
     of_credentials: LogQuota,
+    of_addresses: LogQuota,
+    of_full: LogQuota,
+    /// The log was told that a trusted proxy names nobody.
+    knows_of_nameless: AtomicBool,
 }
 
 impl fmt::Debug for Door {
@@ -116,6 +121,10 @@ fn flag(value: Option<&str>) -> Option<bool> {
         Some(_) => None,
     }
 }
+
+/// The codes of refusals at the bounds on connections.
+const TOO_MANY: &str = "too_many_connections";
+const FULL: &str = "full";
 
 type Refused = (StatusCode, Refusal);
 
@@ -211,7 +220,7 @@ impl Door {
         };
         self.check_origin(hub, request)?;
         // Before anybody is asked: who asks is bounded, too.
-        let place = Place::take(&hub.shared, address)?;
+        let place = self.place(hub, request, address)?;
         let turn_away = |format: Option<Format>, code, refusal| TurnedAway {
             format: handshake.format.or(format).unwrap_or_default(),
             address,
@@ -289,7 +298,7 @@ impl Door {
         token: Option<&str>,
     ) -> Option<Refused> {
         let credential = bearer(request).or(token)?;
-        let _place = match Place::take(&hub.shared, self.address_of(request)) {
+        let _place = match self.place(hub, request, self.address_of(request)) {
             Ok(place) => place,
             Err(refused) => return Some(refused),
         };
@@ -301,12 +310,53 @@ impl Door {
     }
 
     /// From where the client connects, as far as that is known. An address that is not of the internet may be that of a proxy,
-    /// with everybody behind it, unless it is known which proxies there are.
+    /// with everybody behind it, unless it is known which proxies there are; and so is an address that a trusted proxy has.
     fn address_of(&self, request: &HttpRequest) -> Option<ClientAddress> {
-        let headers: Vec<&str> = forwarded_for(request).collect();
+        let headers: Vec<&[u8]> = forwarded_for(request).collect();
         let peer = request.peer_addr()?.ip();
         let address = self.proxies.client(peer, headers.into_iter());
-        (address.is_public() || !self.proxies.is_empty()).then_some(address)
+        if address.is_none() && !self.knows_of_nameless.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                "a trusted proxy does not say in `X-Forwarded-For` for whom it connects: such clients are not counted by their addresses; let the proxy add to that header (this is logged once)"
+            );
+        }
+        address.filter(|address| address.is_public() || !self.proxies.is_empty())
+    }
+
+    /// One of the connections that there may be, for a request. Whoever runs the server hears of it if there is none.
+    fn place<'a>(
+        &self,
+        hub: &'a Hub,
+        request: &HttpRequest,
+        address: Option<ClientAddress>,
+    ) -> Result<Place<'a>, Refused> {
+        Place::take(&hub.shared, address).inspect_err(|(_, refusal)| {
+            let now = hub.now();
+            match refusal.code() {
+                TOO_MANY => {
+                    if let Some(left_out) = self.of_addresses.take(now) {
+                        let address = address.map(tracing::field::display);
+                        let names_others = forwarded_for(request).next().is_some();
+                        tracing::warn!(
+                            address,
+                            left_out,
+                            forwarded_for = names_others,
+                            "a connection was refused, as its address has as many as `Limits::connections_per_address` allows; if it is a proxy's address, name it with `ServerBuilder::trust_proxy`"
+                        );
+                    }
+                }
+                FULL => {
+                    if let Some(left_out) = self.of_full.take(now) {
+                        tracing::warn!(
+                            left_out,
+                            "a connection was refused, as there are as many as `Limits::connections` allows"
+                        );
+                    }
+                }
+                _ => {}
+            }
+        })
     }
 
     /// Browsers tell which page a script came from, and let any page open a socket to any server; so the server must look.
@@ -355,9 +405,9 @@ impl Door {
 }
 
 /// What proxies have written of those whom they have heard, in its order.
-fn forwarded_for(request: &HttpRequest) -> impl Iterator<Item = &str> {
+fn forwarded_for(request: &HttpRequest) -> impl Iterator<Item = &[u8]> {
     let values = request.headers().get_all(FORWARDED_FOR);
-    values.map(|value| value.to_str().unwrap_or_default())
+    values.map(|value| value.as_bytes())
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {
@@ -396,7 +446,7 @@ impl<'a> Place<'a> {
             return Err((
                 StatusCode::TOO_MANY_REQUESTS,
                 Refusal::new(
-                    "too_many_connections",
+                    TOO_MANY,
                     "this server has as many connections from your address as it allows",
                 ),
             ));
@@ -404,7 +454,7 @@ impl<'a> Place<'a> {
         let taken = shared.connections.fetch_add(1, Ordering::Relaxed);
         let place = Self { shared, address };
         if taken >= shared.config.limits.connections {
-            return unavailable("full", "this server has as many connections as it can");
+            return unavailable(FULL, "this server has as many connections as it can");
         }
         Ok(place)
     }

@@ -26,9 +26,12 @@ impl Claims {
 
     /// Names whom the claims are about, such as a user's id. Default: nobody in particular.
     ///
-    /// Bounds on what one user may cause are counted by it. And a session is resumed only by the same subject: whoever shows its
-    /// token with claims of another subject, or of none where the session has one, gets a new session, and `welcome` says
-    /// `identity`.
+    /// Bounds on what one user may cause are counted by it, such as
+    /// [`Limits::sessions_per_subject`](crate::Limits::sessions_per_subject). Give guests none: with one subject for all of them,
+    /// such as `guest`, they would share the bounds of one user.
+    ///
+    /// A session is resumed only by the same subject: whoever shows its token with claims of another subject, or of none where
+    /// the session has one, gets a new session, and `welcome` says `identity`.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<Arc<str>>) -> Self {
         self.subject = Some(subject.into());

@@ -193,7 +193,9 @@ impl ServerBuilder {
     /// once for each.
     ///
     /// Bounds on what one address may cause are counted by the last entry of `X-Forwarded-For` that no trusted proxy has written
-    /// about another. Default: nobody is believed, and a client's address is that of its socket; behind a proxy that is everybody's.
+    /// about another. Where there is none, as the proxy does not set that header, the client's address is not known and not counted;
+    /// the log says so once. Default: nobody is believed, and a client's address is that of its socket; behind a proxy that is
+    /// everybody's.
     pub fn trust_proxy(mut self, proxy: &str) -> Self {
         if !self.door.proxies.add(proxy) {
             self.note(BuildError::BadProxy(proxy.to_owned()));
