@@ -325,3 +325,49 @@ fn a_hook_that_never_returns_keeps_no_session_from_coming_back_nor_from_its_end(
             .expect("the session never expired");
     });
 }
+
+#[test]
+fn the_last_word_of_what_was_left_takes_nothing_of_what_was_begun_again() {
+    let gate = Arc::new(Gate::default());
+    let _opens = Opens(gate.clone());
+    for round in 0..5 {
+        *gate.is_open.lock().unwrap() = false;
+        let (address, server) = start(gate.clone(), Duration::from_secs(30));
+        let gate = gate.clone();
+        actix::System::new().block_on(async move {
+            let (mut player, room) = Player::with_a_blocked_room(address).await;
+            let off = json!({"action": "unsubscribe", "channel": "news"});
+            let off = player.begin(off).await;
+            let leave = json!({"action": "leave", "room": room});
+            let leave = player.begin(leave).await;
+            player.move_away().await;
+            let on = json!({"action": "subscribe", "channel": "news"});
+            let on = player.begin(on).await;
+            let join = player.begin(json!({"action": "join", "room": room})).await;
+            // It has been heard when this is answered.
+            player.place().await;
+            player.heard.clear();
+            gate.open();
+            let mut ids = vec![off, leave, on, join];
+            while !ids.is_empty() {
+                let is_among = |event: &Value| ids.iter().any(|id| event["id"] == *id);
+                let answer = player.until(is_among).await;
+                ids.retain(|id| answer["id"] != *id);
+            }
+            let at = |id: u64| player.heard.iter().position(|event| event["id"] == id);
+            let heard = format!("round {round}: {:?}", player.heard);
+            assert!(at(leave) < at(join), "{heard}");
+            assert!(at(off) < at(on), "{heard}");
+            server.publish("news", &json!({"n": 7})).await.unwrap();
+            let is_publication = |event: &Value| event["event"] == "publication";
+            assert_eq!(player.until(is_publication).await["data"]["n"], 7);
+            let say = json!({"action": "send", "room": room, "type": "say", "data": {"n": 1}});
+            assert_eq!(player.ask(say).await["event"], "reply", "{heard}");
+            let of_the_room = |event: &Value| event["event"] == "message";
+            if !player.heard.iter().any(of_the_room) {
+                player.until(of_the_room).await;
+            }
+            assert_eq!(server.rooms(None).await[0].members, 1);
+        });
+    }
+}

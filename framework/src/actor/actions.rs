@@ -114,7 +114,9 @@ impl SessionActor {
                         "this session is not subscribed to this channel",
                     ));
                 }
-                let asks = Asks::Unsubscribe;
+                let asks = Asks::Unsubscribe {
+                    attempt: self.subscribes,
+                };
                 self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }

@@ -29,7 +29,10 @@ pub(crate) enum Asks {
         since: Option<Since>,
         attempt: u64,
     },
-    Unsubscribe,
+    Unsubscribe {
+        /// The last attempt to subscribe that came before it.
+        attempt: u64,
+    },
     Publish {
         offer: Offer,
         data: RawData,
@@ -41,7 +44,7 @@ impl ChannelAction {
     fn may_begin_it(&self) -> bool {
         match &self.asks {
             Asks::Subscribe { offer, .. } | Asks::Publish { offer, .. } => !offer.is_exact,
-            Asks::Unsubscribe => false,
+            Asks::Unsubscribe { .. } => false,
         }
     }
 
@@ -70,9 +73,10 @@ impl ChannelAction {
                 accounts,
                 _permit: permit,
             }),
-            Asks::Unsubscribe => ChannelMessage::Unsubscribe {
+            Asks::Unsubscribe { attempt } => ChannelMessage::Unsubscribe {
                 session: receiver.session,
                 channel,
+                attempt,
                 answer: Some((receiver, id)),
                 _permit: Some(permit),
             },
@@ -98,7 +102,7 @@ impl SessionActor {
                 action.permit.shrink(kept);
                 Needs::History
             }
-            Asks::Unsubscribe | Asks::Publish { .. } => Needs::Nothing,
+            Asks::Unsubscribe { .. } | Asks::Publish { .. } => Needs::Nothing,
         };
         match self.admission.enter(channel, needs, action) {
             Some(action) => self.pass(channel.clone(), action, 0),
@@ -138,7 +142,7 @@ impl SessionActor {
     pub(super) fn waiting_unsubscribes(&self) -> impl Iterator<Item = &ChannelName> {
         let waiting = self.admission.waiting();
         waiting
-            .filter(|(_, action)| matches!(action.asks, Asks::Unsubscribe))
+            .filter(|(_, action)| matches!(action.asks, Asks::Unsubscribe { .. }))
             .map(|(channel, _)| channel)
     }
 
@@ -149,7 +153,7 @@ impl SessionActor {
         for (channel, mut action) in waiting {
             match action.asks {
                 Asks::Subscribe { .. } => continue,
-                Asks::Unsubscribe => self.unsubscribe_silently(&channel),
+                Asks::Unsubscribe { .. } => self.unsubscribe_silently(&channel),
                 Asks::Publish { .. } => {
                     action.id = None;
                     self.pass(channel, action, 0);
@@ -163,6 +167,7 @@ impl SessionActor {
         let message = ChannelMessage::Unsubscribe {
             session: self.id,
             channel: channel.clone(),
+            attempt: self.subscribes,
             answer: None,
             _permit: None,
         };
@@ -176,8 +181,8 @@ impl SessionActor {
     }
 
     fn pass(&mut self, channel: ChannelName, action: ChannelAction, budget: usize) {
-        if matches!(action.asks, Asks::Unsubscribe) {
-            self.unsubscribing += 1;
+        if matches!(action.asks, Asks::Unsubscribe { .. }) {
+            self.unsubscribing.push(channel.clone());
         }
         let accounts = action.may_begin_it().then(|| self.accounts());
         let message = action.into_message(self.receiver(), channel.clone(), accounts, budget);

@@ -150,6 +150,7 @@ impl ChannelShard {
                 HubItem::Subscribed {
                     session,
                     channel,
+                    attempt: subscription.attempt,
                     frame,
                 }
             }
@@ -169,6 +170,7 @@ impl ChannelShard {
         &mut self,
         session: SessionId,
         name: &ChannelName,
+        attempt: u64,
         answer: Option<(Receiver, Option<u64>)>,
     ) -> Outgoing {
         let mut outgoing = Outgoing::default();
@@ -187,6 +189,7 @@ impl ChannelShard {
             let exit = HubItem::Exit {
                 session,
                 topic: Topic::Channel(name.clone()),
+                stay: attempt,
                 frame,
                 is_over: false,
             };
@@ -336,9 +339,10 @@ impl Handler<ChannelMessage> for ChannelShard {
             ChannelMessage::Unsubscribe {
                 session,
                 channel,
+                attempt,
                 answer,
                 _permit,
-            } => self.unsubscribe(session, &channel, answer),
+            } => self.unsubscribe(session, &channel, attempt, answer),
             ChannelMessage::Publish {
                 channel,
                 data,

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use smallvec::smallvec;
 
 use super::address::HubAddress;
-use super::hub::{Hub, report};
+use super::hub::{Hub, Local, report};
 use super::messages::{HubItem, HubMessage, RoomMessage, SessionMessage, Topic};
 use super::pipe::Pipe;
 use crate::ids::{IdHasher, SessionId};
@@ -65,6 +65,13 @@ impl Gate {
 
     fn adopt(&mut self, topic: Topic) {
         settle(&mut self.said_all, &mut self.adopted, topic);
+    }
+
+    /// It sends here again after the session had left it, and its last word on the longer way is yet to come.
+    fn expect(&mut self, topic: &Topic) {
+        if !self.adopted.contains(topic) {
+            self.adopted.push(topic.clone());
+        }
     }
 
     fn last_word(&mut self, topic: Topic) {
@@ -133,6 +140,16 @@ impl Hub {
         address.is_some_and(|address| self.address.is(address))
     }
 
+    /// A room or channel has taken the session in, and sends here. If it is one that the session had left elsewhere, and its last
+    /// word on the longer way has not come, what it says waits for that.
+    pub(super) fn wait_for_last_word(&self, session: SessionId, topic: &Topic) {
+        let is_late = |local: &Local| local.inbox.is_late(topic);
+        let is_late = self.sessions.borrow().get(&session).is_some_and(is_late);
+        if is_late {
+            self.change_gate(session, |gate| gate.expect(topic));
+        }
+    }
+
     /// A room or channel has said its last word on the way that it took before.
     pub(super) fn heard_last_word(
         &self,
@@ -140,10 +157,26 @@ impl Hub {
         topic: Topic,
         to: Option<&HubAddress>,
     ) {
-        if self.is_at(to) {
+        if let Some(local) = self.sessions.borrow().get(&session) {
+            local.inbox.heard_last_word(&topic);
+        }
+        let is_expected = to.is_none() && self.is_expected(session, &topic);
+        if is_expected || self.is_at(to) {
             self.change_gate(session, |gate| gate.last_word(topic.clone()));
         }
         self.tell(session, SessionMessage::Rehomed(topic));
+    }
+
+    fn is_expected(&self, session: SessionId, topic: &Topic) -> bool {
+        let detours = self.detours.borrow();
+        let gate = detours.gates.get(&session);
+        gate.is_some_and(|gate| gate.adopted.contains(topic))
+    }
+
+    /// The hub to which this one passes on what comes for a session.
+    pub(super) fn next_of(&self, session: SessionId) -> Option<HubAddress> {
+        let detours = self.detours.borrow();
+        detours.away.get(&session).map(|away| away.to.clone())
     }
 
     /// What this hub has passed on for a session that has come back has arrived.
@@ -234,12 +267,7 @@ impl Hub {
 
     /// Sends something after a session that does not live here.
     pub(super) fn pass_on(&self, session: SessionId, item: HubItem) {
-        let away = self
-            .detours
-            .borrow()
-            .away
-            .get(&session)
-            .map(|a| a.to.clone());
+        let away = self.next_of(session);
         let home = || self.shared.home(session);
         let to = away.or_else(|| home().and_then(|worker| self.shared.hub(worker)));
         match (to, item) {
@@ -282,6 +310,7 @@ mod tests {
     use super::*;
     use crate::actor::messages::HubItem;
     use crate::actor::opening::{Opening, Visitor};
+    use crate::ids::ChannelName;
     use crate::wire::codec::Format;
 
     fn topic(name: &str) -> Topic {
@@ -388,6 +417,48 @@ mod tests {
             assert!(hub.is_settled(session) && !hub.has_detour(session));
         });
     }
+    #[test]
+    fn what_a_channel_says_that_was_left_and_found_again_waits_for_its_last_word() {
+        with_a_session(async |_, hub, session, pipe| {
+            let channel = ChannelName::from("news");
+            let news = Topic::Channel(channel.clone());
+            {
+                let sessions = hub.sessions.borrow();
+                let inbox = &sessions.get(&session).unwrap().inbox;
+                inbox.note_late(news.clone());
+                let mut subscriptions = inbox.subscriptions.borrow_mut();
+                subscriptions.insert(channel.clone(), 2);
+            }
+            let history = hub.shared.config.outbox.history();
+            assert!(hub.shared.ledger.grant(history));
+            let subscribed = HubItem::Subscribed {
+                session,
+                channel,
+                attempt: 2,
+                frame: Encoded::of_bytes(Format::Json, "second, ".into()),
+            };
+            let exit = HubItem::Exit {
+                session,
+                topic: news.clone(),
+                stay: 1,
+                frame: Some(Encoded::of_bytes(Format::Json, "first, ".into())),
+                is_over: false,
+            };
+            let rehomed = HubItem::Rehomed {
+                session,
+                topic: news.clone(),
+                to: None,
+            };
+            let passed = |item| HubItem::Passed(Box::new(item));
+            hub.apply_all([subscribed, passed(exit), said(session, "third")]);
+            assert!(!hub.is_settled(session));
+            hub.apply_all([passed(rehomed)]);
+            assert_eq!(heard(&pipe, 20).await, "first, second, third");
+            assert!(hub.is_settled(session));
+            assert_eq!(hub.topics.borrow().members(&news).count(), 1);
+        });
+    }
+
     #[test]
     fn nothing_is_kept_for_a_session_that_has_ended() {
         with_a_session(async |_, hub, session, _| {

@@ -172,6 +172,7 @@ impl<R: Room> RoomActor<R> {
                     let item = HubItem::Exit {
                         session: client.session,
                         topic: Topic::Room(self.id.clone()),
+                        stay: client.member.get().into(),
                         frame: Some(frame),
                         is_over: core.is_over(),
                     };

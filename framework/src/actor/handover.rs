@@ -18,7 +18,7 @@ use super::messages::{
 use super::pipe::Pipe;
 use super::question::Question;
 use super::session::SessionActor;
-use crate::ids::SessionId;
+use crate::ids::{ChannelName, SessionId};
 use crate::session::outbox::{Outbox, Pushed};
 use crate::time::if_ever;
 use crate::wire::codec::Format;
@@ -103,10 +103,14 @@ impl Hub {
             match topic {
                 Topic::Room(room) => baggage.rooms.retain(|(known, _)| *known != room),
                 Topic::Channel(channel) => {
-                    baggage.unsubscribing = baggage.unsubscribing.saturating_sub(1);
-                    baggage.subscriptions.retain(|(known, _)| *known != channel);
+                    forget_one(&mut baggage.unsubscribing, &channel);
+                    baggage.subscriptions.remove(&channel);
                 }
             }
+        }
+        if self.is_at(baggage.way.as_ref()) {
+            // The way began here and now ends here: what is on it has left.
+            baggage.way = self.next_of(session);
         }
         let empty = || Outbox::new(self.shared.config.outbox, baggage.format);
         let pipe = held.unwrap_or_else(|| self.new_pipe(baggage.format));
@@ -123,6 +127,13 @@ impl Hub {
         for message in behind.unwrap_or_default() {
             self.hear(message);
         }
+    }
+}
+
+/// Removes one of those that are the same.
+pub(super) fn forget_one(channels: &mut Vec<ChannelName>, channel: &ChannelName) {
+    if let Some(at) = channels.iter().position(|known| known == channel) {
+        channels.swap_remove(at);
     }
 }
 
@@ -175,9 +186,10 @@ impl SessionActor {
         let known = self.inbox.subscriptions.borrow();
         let channels: Vec<_> = known.channels().cloned().map(Topic::Channel).collect();
         drop(known);
-        // Of these the session is a subscriber, too, until their turn has come.
-        let waiting = self.waiting_unsubscribes().cloned().map(Topic::Channel);
-        let channels: Vec<_> = channels.into_iter().chain(waiting).collect();
+        // Of these the session is a subscriber, too, until their turn has come; or else their last word has not been heard.
+        let leaving = self.waiting_unsubscribes().chain(&self.unsubscribing);
+        let leaving = leaving.cloned().map(Topic::Channel);
+        let channels: Vec<_> = channels.into_iter().chain(leaving).collect();
         for topic in rooms.into_iter().chain(channels) {
             self.ask_to_follow(topic);
         }
@@ -192,7 +204,9 @@ impl SessionActor {
     /// Asks a room or channel to send to where the session goes, or is.
     pub(super) fn ask_to_follow(&mut self, topic: Topic) {
         let (question, session) = (Question::default(), self.id);
-        let from = self.hub.address.clone();
+        // If it does not know the session any more, its last word goes behind what it said when it did.
+        let own = self.hub.address.clone();
+        let from = self.way.clone().unwrap_or_else(|| own.clone());
         let asked = match &mut self.moving {
             Some(moving) if moving.is_overdue => {
                 moving.late.push(topic);
@@ -210,8 +224,9 @@ impl SessionActor {
         asked.push((topic.clone(), question.clone()));
         let to = match &self.moving {
             Some(moving) => moving.to.clone(),
-            None => from.clone(),
+            None => own,
         };
+        let is_late = self.moving.is_none();
         match topic {
             Topic::Room(room) => {
                 let rooms = self.inbox.rooms.borrow();
@@ -223,6 +238,9 @@ impl SessionActor {
                         question,
                     };
                     self.hub.turn.to_room(&known.room, message);
+                    if is_late {
+                        self.inbox.note_late(Topic::Room(room));
+                    }
                     return;
                 }
                 drop(rooms);
@@ -237,6 +255,9 @@ impl SessionActor {
                     question,
                 };
                 self.hub.to_channel(&channel, message);
+                if is_late {
+                    self.inbox.note_late(Topic::Channel(channel));
+                }
             }
         }
     }
@@ -281,7 +302,7 @@ impl SessionActor {
     }
 
     pub(super) fn ship_if_ready(&mut self, ctx: &mut Context<Self>) {
-        let is_answered = self.joining + self.unsubscribing == 0;
+        let is_answered = self.joining + self.unsubscribing.len() == 0;
         if !self.hub.is_settled(self.id) {
             return;
         }
@@ -299,6 +320,7 @@ impl SessionActor {
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.shared.set_home(self.id, moving.to.worker);
         let is_followed = !is_answered || !moving.late.is_empty();
+        let way = self.way.take().or_else(|| Some(self.hub.address.clone()));
         let baggage = Box::new(Baggage {
             id: self.id,
             format: self.pipe.format(),
@@ -309,14 +331,16 @@ impl SessionActor {
             outbox,
             rooms: self.inbox.rooms.take().into_iter().collect(),
             subscriptions: self.inbox.subscriptions.borrow_mut().take(),
+            subscribes: self.subscribes,
             admission: std::mem::take(&mut self.admission),
             violations: self.violations,
             pace: self.inbox.pace(),
             flow: self.flow.clone(),
             knock: moving.knock,
             joining: self.joining,
-            unsubscribing: self.unsubscribing,
+            unsubscribing: std::mem::take(&mut self.unsubscribing),
             late: moving.late,
+            way: way.filter(|_| is_followed),
             waiting: moving.waiting,
         });
         let arrive = HubMessage::Arrive(baggage);

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::messages::{Membership, Receiver, RoomMessage};
+use super::messages::{Membership, Receiver, RoomMessage, Topic};
 use super::permit::Permit;
 use super::pipe::LinkId;
 use super::turn::Turn;
@@ -41,6 +41,8 @@ pub(crate) struct Inbox {
     /// Those of them that the client has left and that have not answered yet: other joins may take their place already.
     leaving: RefCell<Vec<RoomId>>,
     pub(super) subscriptions: RefCell<Subscriptions>,
+    /// Rooms and channels of which something may still come by a longer way: they have been asked for their last word on it.
+    late: RefCell<Vec<Topic>>,
 }
 
 impl Inbox {
@@ -60,6 +62,7 @@ impl Inbox {
             rooms: RefCell::new(rooms),
             leaving: RefCell::default(),
             subscriptions: RefCell::new(subscriptions),
+            late: RefCell::default(),
         }
     }
 
@@ -119,10 +122,32 @@ impl Inbox {
         self.leaving.borrow().len()
     }
 
-    /// The session is out of a room.
-    pub(super) fn left(&self, room: &RoomId) {
-        self.rooms.borrow_mut().remove(room);
+    /// The session is out of a room, as the member of that number. False if it is in it again as another.
+    pub(super) fn left(&self, room: &RoomId, member: u64) -> bool {
         self.leaving.borrow_mut().retain(|left| left != room);
+        let mut rooms = self.rooms.borrow_mut();
+        let is_again = |known: &Membership| u64::from(known.member.get()) > member;
+        if rooms.get(room).is_some_and(is_again) {
+            return false;
+        }
+        rooms.remove(room);
+        true
+    }
+
+    pub(super) fn note_late(&self, topic: Topic) {
+        let mut late = self.late.borrow_mut();
+        if !late.contains(&topic) {
+            late.push(topic);
+        }
+    }
+
+    pub(super) fn is_late(&self, topic: &Topic) -> bool {
+        self.late.borrow().contains(topic)
+    }
+
+    /// The last word on the longer way has come.
+    pub(super) fn heard_last_word(&self, topic: &Topic) {
+        self.late.borrow_mut().retain(|late| late != topic);
     }
 
     /// What the session takes part in now, for a client that has lost what it knew of it.

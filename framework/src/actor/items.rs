@@ -81,6 +81,7 @@ impl Hub {
     fn apply_here(&self, item: HubItem, is_passed: bool) {
         let enter = |topic, session| {
             if !is_passed {
+                self.wait_for_last_word(session, &topic);
                 self.enter_topic(topic, session);
             }
         };
@@ -103,8 +104,13 @@ impl Hub {
             HubItem::Subscribed {
                 session,
                 channel,
+                attempt,
                 frame,
             } => {
+                if let Some(local) = self.sessions.borrow().get(&session) {
+                    let mut subscriptions = local.inbox.subscriptions.borrow_mut();
+                    subscriptions.note_done(&channel, attempt);
+                }
                 enter(Topic::Channel(channel), session);
                 self.deliver(session, frame, Delivery::Sequenced, is_passed);
                 self.use_grant(session);
@@ -112,18 +118,11 @@ impl Hub {
             HubItem::Exit {
                 session,
                 topic,
+                stay,
                 frame,
                 is_over,
             } => {
-                self.topics.borrow_mut().leave(&topic, session);
-                if let (Topic::Room(room), Some(local)) =
-                    (&topic, self.sessions.borrow().get(&session))
-                {
-                    local.inbox.left(room);
-                    local
-                        .pipe
-                        .with_outbox(|outbox| outbox.leave_room(room, is_over));
-                }
+                self.exit(session, &topic, stay, is_over);
                 if let Some(frame) = frame {
                     self.deliver(session, frame, Delivery::Sequenced, is_passed);
                 }
@@ -131,8 +130,8 @@ impl Hub {
                     self.arrivals.borrow_mut().note_exit(session, topic);
                     return;
                 }
-                if let Topic::Channel(_) = topic {
-                    self.tell(session, SessionMessage::Unsubscribed);
+                if let Topic::Channel(channel) = topic {
+                    self.tell(session, SessionMessage::Unsubscribed(channel));
                 }
             }
             HubItem::SubscribeRefused {
@@ -145,9 +144,7 @@ impl Hub {
                     let subscriptions = &local.inbox.subscriptions;
                     subscriptions.borrow_mut().remove_attempt(&channel, attempt);
                 }
-                self.topics
-                    .borrow_mut()
-                    .leave(&Topic::Channel(channel), session);
+                self.exit(session, &Topic::Channel(channel), attempt, false);
                 if let Some(frame) = frame {
                     self.deliver(session, frame, Delivery::Sequenced, is_passed);
                 }
@@ -169,6 +166,29 @@ impl Hub {
             // These are for no session, or are no more than what they hold.
             HubItem::Publish(..) | HubItem::Adopt { .. } | HubItem::Passed(_) => {}
         }
+    }
+
+    /// A session is out of a room or channel, unless it is in it again by now.
+    fn exit(&self, session: SessionId, topic: &Topic, stay: u64, is_over: bool) {
+        if let Some(local) = self.sessions.borrow().get(&session) {
+            match topic {
+                Topic::Room(room) => {
+                    if !local.inbox.left(room, stay) {
+                        return;
+                    }
+                    local
+                        .pipe
+                        .with_outbox(|outbox| outbox.leave_room(room, is_over));
+                }
+                Topic::Channel(channel) => {
+                    let subscriptions = local.inbox.subscriptions.borrow();
+                    if subscriptions.is_done_since(channel, stay) {
+                        return;
+                    }
+                }
+            }
+        }
+        self.topics.borrow_mut().leave(topic, session);
     }
 
     /// Notes that a session is in a room. False if it is not, after all.

@@ -30,6 +30,7 @@ use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox};
 use crate::session::pace::Pace;
 use crate::session::resume::{Attempts, ResumeToken, Tokens};
+use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::{Inbound, JoinTarget, Since};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::ResumeFailure;
@@ -93,7 +94,7 @@ pub(crate) enum SessionMessage {
     },
     JoinRefused,
     /// An `unsubscribe` was done.
-    Unsubscribed,
+    Unsubscribed(ChannelName),
     /// There is room in the outbox for what waits for it.
     HasRoom,
     /// The server may hold a history for which this session waits.
@@ -212,6 +213,7 @@ pub(crate) enum HubItem {
     Subscribed {
         session: SessionId,
         channel: ChannelName,
+        attempt: u64,
         frame: Encoded,
     },
     SubscribeRefused {
@@ -224,6 +226,9 @@ pub(crate) enum HubItem {
     Exit {
         session: SessionId,
         topic: Topic,
+        /// What of it has ended: in a room, the member of this number; in a channel, what this attempt to subscribe has made, or
+        /// an earlier one. What came after it stays.
+        stay: u64,
         frame: Option<Encoded>,
         /// The topic itself has ended: what waits of it is its last word.
         is_over: bool,
@@ -303,7 +308,8 @@ pub(crate) struct Baggage {
     pub(crate) received: u64,
     pub(crate) outbox: Outbox,
     pub(crate) rooms: Vec<(RoomId, Membership)>,
-    pub(crate) subscriptions: Vec<(ChannelName, u64)>,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) subscribes: u64,
     pub(crate) admission: Admission<ChannelAction>,
     pub(crate) violations: Violations,
     pub(crate) pace: Pace,
@@ -312,9 +318,11 @@ pub(crate) struct Baggage {
     pub(crate) knock: Knock,
     /// Joins and unsubscribes that have not been answered.
     pub(crate) joining: usize,
-    pub(crate) unsubscribing: usize,
+    pub(crate) unsubscribing: Vec<ChannelName>,
     /// The rooms and channels that did not answer in time: they still send to a hub that the session has left.
     pub(crate) late: Vec<Topic>,
+    /// The first hub of those by whose way something may still come.
+    pub(crate) way: Option<HubAddress>,
     /// Those who knocked meanwhile.
     pub(crate) waiting: Vec<(Knock, HubAddress)>,
 }
@@ -434,6 +442,8 @@ pub(crate) enum ChannelMessage {
     Unsubscribe {
         session: SessionId,
         channel: ChannelName,
+        /// The last attempt to subscribe that came before it.
+        attempt: u64,
         /// The action to answer; `None` if the session has ended and nobody is told.
         answer: Option<(Receiver, Option<u64>)>,
         _permit: Option<Permit>,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
+use super::address::HubAddress;
 use super::admission::ChannelAction;
-use super::handover::Moving;
+use super::handover::{Moving, forget_one};
 use super::hub::{Hub, Local};
 use super::inbox::{Inbox, Rooms};
 use super::link::{Attachment, Link, Manner};
@@ -20,7 +21,7 @@ use super::question::Question;
 use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
-use crate::ids::SessionId;
+use crate::ids::{ChannelName, SessionId};
 use crate::room::config::LeaveReason;
 use crate::session::accounts::Accounts;
 use crate::session::admission::Admission;
@@ -95,7 +96,7 @@ pub(crate) struct SessionActor {
     /// How many times the client has subscribed to something.
     pub(super) subscribes: u64,
     /// Unsubscribes that have not been done yet: until then publications still come here.
-    pub(super) unsubscribing: usize,
+    pub(super) unsubscribing: Vec<ChannelName>,
     /// What its channels have not been asked yet, because a history has to wait.
     pub(super) admission: Admission<ChannelAction>,
     /// The hub says when the server may hold another history.
@@ -105,6 +106,8 @@ pub(crate) struct SessionActor {
     pub(super) window: Option<SpawnHandle>,
     /// Rooms and channels that were late when the session moved: they still send to where it was, and are asked to send here.
     pub(super) late: Vec<(Topic, Question)>,
+    /// The first hub of those by whose way something may still come.
+    pub(super) way: Option<HubAddress>,
     /// Boxed, as it is seldom there.
     pub(super) moving: Option<Box<Moving>>,
 }
@@ -144,13 +147,14 @@ impl SessionActor {
             link: None,
             joining: 0,
             subscribes: 0,
-            unsubscribing: 0,
+            unsubscribing: Vec::new(),
             admission: Admission::default(),
             is_short: false,
             violations: Violations::default(),
             flow: seed.flow,
             window: None,
             late: Vec::new(),
+            way: None,
             moving: None,
         };
         let context = Context::new();
@@ -167,15 +171,12 @@ impl SessionActor {
             format: pipe.format(),
         };
         let rooms = baggage.rooms.into_iter().collect();
-        let subscribes = baggage.subscriptions.iter().map(|(_, attempt)| *attempt);
-        let subscribes = subscribes.max().unwrap_or(0);
-        let subscriptions = baggage.subscriptions.into_iter().collect();
         let inbox = Inbox::new(
             receiver,
             baggage.received,
             baggage.pace,
             rooms,
-            subscriptions,
+            baggage.subscriptions,
         );
         let actor = Self {
             id: baggage.id,
@@ -187,7 +188,7 @@ impl SessionActor {
             inbox: Rc::new(inbox),
             link: None,
             joining: baggage.joining,
-            subscribes,
+            subscribes: baggage.subscribes,
             unsubscribing: baggage.unsubscribing,
             admission: baggage.admission,
             is_short: false,
@@ -195,6 +196,7 @@ impl SessionActor {
             flow: baggage.flow,
             window: None,
             late: Vec::new(),
+            way: baggage.way,
             moving: None,
         };
         let mut context = Context::new();
@@ -481,7 +483,7 @@ impl SessionActor {
     fn make_room(&self) {
         let flow = &self.flow;
         let is_at_work = self.joining > 0
-            || self.unsubscribing > 0
+            || !self.unsubscribing.is_empty()
             || !flow.actions.is_idle()
             || !flow.calls.is_idle();
         let holds_something = !self.inbox.rooms.borrow().is_empty()
@@ -509,8 +511,8 @@ impl SessionActor {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.turn.to_room(&known.room, gone);
         }
-        for (channel, _) in self.inbox.subscriptions.borrow_mut().take() {
-            self.unsubscribe_silently(&channel);
+        for channel in self.inbox.subscriptions.borrow_mut().take().channels() {
+            self.unsubscribe_silently(channel);
         }
     }
 
@@ -592,8 +594,8 @@ impl Handler<SessionMessage> for SessionActor {
                 self.joining = self.joining.saturating_sub(1);
                 self.ship_if_ready(ctx);
             }
-            SessionMessage::Unsubscribed => {
-                self.unsubscribing = self.unsubscribing.saturating_sub(1);
+            SessionMessage::Unsubscribed(channel) => {
+                forget_one(&mut self.unsubscribing, &channel);
                 self.ship_if_ready(ctx);
             }
             SessionMessage::HasRoom => self.admit_waiting(),

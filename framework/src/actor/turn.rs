@@ -370,6 +370,7 @@ mod tests {
                 let unsubscribe = ChannelMessage::Unsubscribe {
                     session: SessionId::random(),
                     channel: channel.clone(),
+                    attempt: 0,
                     answer: None,
                     _permit: None,
                 };

@@ -167,6 +167,7 @@ impl FanOut {
             let leave = HubItem::Exit {
                 session: last,
                 topic: topic.clone(),
+                stay: 0,
                 frame: None,
                 is_over: false,
             };

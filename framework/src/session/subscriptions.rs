@@ -2,10 +2,18 @@
 
 use crate::ids::ChannelName;
 
-/// Which channels a session is subscribed to, and the attempt that made each: a refusal of an earlier one says nothing about a
-/// later one. A sorted list: most sessions have none or a few, and then a map's memory is more than what is in it.
+/// Which channels a session is subscribed to, and the attempts that made each: what is said about an earlier one says nothing
+/// about a later one. A sorted list: most sessions have none or a few, and then a map's memory is more than what is in it.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions(Vec<(ChannelName, u64)>);
+pub(crate) struct Subscriptions(Vec<(ChannelName, Attempts)>);
+
+/// Attempts to subscribe to one channel, by their numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Attempts {
+    last: u64,
+    /// The last one that was answered with `subscribed`; 0 if none was.
+    done: u64,
+}
 
 impl Subscriptions {
     fn position(&self, channel: &ChannelName) -> Result<usize, usize> {
@@ -22,9 +30,29 @@ impl Subscriptions {
 
     pub(crate) fn insert(&mut self, channel: ChannelName, attempt: u64) {
         match self.position(&channel) {
-            Ok(at) => self.0[at].1 = attempt,
-            Err(at) => self.0.insert(at, (channel, attempt)),
+            Ok(at) => self.0[at].1.last = attempt,
+            Err(at) => {
+                let attempts = Attempts {
+                    last: attempt,
+                    done: 0,
+                };
+                self.0.insert(at, (channel, attempts));
+            }
         }
+    }
+
+    /// This attempt has made the session a subscriber.
+    pub(crate) fn note_done(&mut self, channel: &ChannelName, attempt: u64) {
+        if let Ok(at) = self.position(channel) {
+            let done = &mut self.0[at].1.done;
+            *done = attempt.max(*done);
+        }
+    }
+
+    /// Whether an attempt behind this one has made the session a subscriber.
+    pub(crate) fn is_done_since(&self, channel: &ChannelName, attempt: u64) -> bool {
+        let at = self.position(channel);
+        at.is_ok_and(|at| self.0[at].1.done > attempt)
     }
 
     /// False if there was none.
@@ -39,7 +67,7 @@ impl Subscriptions {
     /// Removes what this attempt has made, unless a later one has taken its place.
     pub(crate) fn remove_attempt(&mut self, channel: &ChannelName, attempt: u64) {
         if let Ok(at) = self.position(channel)
-            && self.0[at].1 == attempt
+            && self.0[at].1.last == attempt
         {
             self.0.remove(at);
         }
@@ -50,18 +78,8 @@ impl Subscriptions {
     }
 
     /// All of them; none are left.
-    pub(crate) fn take(&mut self) -> Vec<(ChannelName, u64)> {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl FromIterator<(ChannelName, u64)> for Subscriptions {
-    fn from_iter<T: IntoIterator<Item = (ChannelName, u64)>>(subscriptions: T) -> Self {
-        let mut list = Self::default();
-        for (channel, attempt) in subscriptions {
-            list.insert(channel, attempt);
-        }
-        list
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::take(self)
     }
 }
 
@@ -71,11 +89,10 @@ mod tests {
 
     #[test]
     fn each_channel_is_there_once_with_its_last_attempt() {
-        let pairs = [("news", 1), ("goals", 2), ("news", 3), ("chat", 4)];
-        let mut list: Subscriptions = pairs
-            .map(|(name, n)| (name.into(), n))
-            .into_iter()
-            .collect();
+        let mut list = Subscriptions::default();
+        for (name, n) in [("news", 1), ("goals", 2), ("news", 3), ("chat", 4)] {
+            list.insert(name.into(), n);
+        }
         assert_eq!(list.len(), 3);
         list.remove_attempt(&"news".into(), 1);
         assert!(list.contains(&"news".into()));
@@ -83,7 +100,22 @@ mod tests {
         assert!(!list.contains(&"news".into()));
         assert!(list.remove(&"chat".into()));
         assert!(!list.remove(&"chat".into()));
-        assert_eq!(list.take(), [("goals".into(), 2)]);
+        let channels = list.take();
+        assert_eq!(channels.channels().collect::<Vec<_>>(), [&"goals".into()]);
         assert_eq!(list.channels().count(), 0);
+    }
+    #[test]
+    fn what_is_said_of_an_earlier_attempt_says_nothing_of_a_later_one() {
+        let (mut list, news) = (Subscriptions::default(), ChannelName::from("news"));
+        list.insert(news.clone(), 1);
+        list.note_done(&news, 1);
+        assert!(!list.is_done_since(&news, 1));
+        list.remove(&news);
+        list.insert(news.clone(), 2);
+        assert!(!list.is_done_since(&news, 1), "it is only under way");
+        list.note_done(&news, 2);
+        assert!(list.is_done_since(&news, 1));
+        assert!(!list.is_done_since(&news, 2));
+        assert!(!list.is_done_since(&"goals".into(), 0));
     }
 }
