@@ -21,7 +21,7 @@ pub struct Shared {
 impl Shared {
     /// Begins a step and notes what changed; `None` if the value cannot be serialised.
     pub fn update<T: Serialize + ?Sized>(&mut self, value: &T) -> Option<bool> {
-        self.version = self.version.next();
+        self.version = self.version.next().unwrap_or(self.version);
         self.tree.forget_removed(Version(self.version.0 - 1));
         self.tree.update(value, self.version).ok()
     }

@@ -26,6 +26,9 @@ use crate::wire::frame::{Encoded, Formats};
 /// How long a room waits at least for whoever it was begun for: that client's join is on its way, maybe to a thread that is busy.
 const FIRST: Duration = Duration::from_secs(10);
 
+/// How often at most a member may have the whole state for the asking in a room that does not say by itself what changes.
+const ASKED_HZ: f64 = 20.0;
+
 /// Somebody who wants in.
 #[derive(Clone, Debug)]
 pub(crate) struct Entrant {
@@ -106,7 +109,13 @@ impl<R: Room> RoomCore<R> {
             ctx,
             handlers,
             ticks: TickClock::new(config.tick_hz, phase),
-            syncs: TickClock::new(config.sync_hz, phase),
+            syncs: TickClock::new(
+                match config.sync_hz > 0.0 {
+                    true => config.sync_hz,
+                    false => ASKED_HZ,
+                },
+                phase,
+            ),
             config,
             members_ever: 0,
             syncing: Syncing::default(),
@@ -412,7 +421,10 @@ impl<R: Room> RoomCore<R> {
         if let Some(clock) = &mut self.syncs
             && clock.due(now).count() > 0
         {
-            self.sync();
+            match self.config.sync_hz > 0.0 {
+                true => self.sync(),
+                false => self.sync_asking(),
+            }
         }
         if self.grace_ends().is_some_and(|end| end <= now) {
             self.dispose(DisposeReason::Empty);
@@ -436,7 +448,8 @@ impl<R: Room> RoomCore<R> {
         let sync = self
             .syncs
             .as_ref()
-            .filter(|_| !self.ctx.members.is_empty() && self.may_have_state.get());
+            .filter(|_| !self.ctx.members.is_empty() && self.may_have_state.get())
+            .filter(|_| self.config.sync_hz > 0.0 || self.syncing.is_asked());
         [
             self.ctx.timers.next_due(),
             self.ticks.as_ref().map(TickClock::next_due),

@@ -104,6 +104,15 @@ fn each(formats: Formats) -> impl Iterator<Item = Format> {
 }
 
 impl Stream {
+    /// The stream as if nobody had been told anything, but for the ticks, which never go back.
+    pub(super) fn anew(&self) -> Self {
+        Self {
+            tick: self.tick,
+            hashed: self.hashed,
+            ..Self::default()
+        }
+    }
+
     /// Looks at what those see who have this sight; fails if it cannot be sent.
     pub(super) fn look(
         &mut self,

@@ -39,6 +39,8 @@ pub(super) struct Syncing {
     /// Why the state could not be sent when that was last so.
     flaw: String,
     is_logged: bool,
+    /// Whether a member has asked for a whole state and not been sent it.
+    is_asked: bool,
 }
 
 /// A member, as one who is told of the state.
@@ -48,6 +50,8 @@ struct Follower {
     /// When it was last sent a whole state.
     whole: Version,
     needs_whole: bool,
+    /// It has asked for a whole state. Until that is due it is told the same as others.
+    has_asked: bool,
     gap: Option<Gap>,
     /// Whether it was told that the state cannot be sent.
     knows_flaw: bool,
@@ -110,6 +114,41 @@ impl Syncing {
         tally.map_or_else(Formats::default, |tally| tally.formats_without(format))
     }
 
+    /// Goes on to the next version. After the last one all begins anew, and everybody gets a whole state.
+    fn step(&mut self) {
+        self.version = self.version.next().unwrap_or_else(|| {
+            self.shared = Tree::default();
+            for stream in self.streams.values_mut() {
+                *stream = stream.anew();
+            }
+            for follower in self.followers.values_mut() {
+                follower.whole = Version::default();
+                follower.needs_whole = true;
+                follower.gap = None;
+            }
+            Version::FIRST
+        });
+    }
+
+    /// Whether a member has asked for a whole state that is not sent yet.
+    pub(super) fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// The members who have asked for a whole state get it now.
+    fn take_asking(&mut self) -> Vec<MemberId> {
+        if !std::mem::take(&mut self.is_asked) {
+            return Vec::new();
+        }
+        let followers = self.followers.iter_mut();
+        let asking = followers.filter_map(|(member, follower)| {
+            let has_asked = std::mem::take(&mut follower.has_asked);
+            follower.needs_whole |= has_asked;
+            has_asked.then_some(*member)
+        });
+        asking.collect()
+    }
+
     /// Notes who is told the next step of each stream. True if that is all of the room, by one broadcast.
     fn gather<'a>(&mut self, members: impl Iterator<Item = &'a Client>) -> bool {
         let is_for_all = self.streams.len() == 1
@@ -166,7 +205,7 @@ impl<R: Room> RoomCore<R> {
         let Self {
             room, ctx, syncing, ..
         } = self;
-        syncing.version = syncing.version.next();
+        syncing.step();
         let version = syncing.version;
         let state = room.state();
         let mut has_state = !state.is_none();
@@ -298,6 +337,7 @@ impl<R: Room> RoomCore<R> {
             sessions.drain(..).map(Target::Only).for_each(send);
             stream.receivers.sessions = sessions;
         }
+        self.syncing.take_asking();
         let behind: Vec<_> = self
             .syncing
             .followers
@@ -309,6 +349,13 @@ impl<R: Room> RoomCore<R> {
             self.tell_one(member);
         }
         self.syncing.forget();
+    }
+
+    /// Sends those the state who have asked for it, in a room that tells nobody what changes.
+    pub(super) fn sync_asking(&mut self) {
+        for member in self.syncing.take_asking() {
+            self.send_state(member);
+        }
     }
 
     /// Tells all how it ends, those included who have not taken what they were told before.
@@ -409,11 +456,15 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// A member's state does not fit what it was sent: it asks for a whole one.
+    /// A member's state does not fit what it was sent: it asks for a whole one, and gets that when the next is due. So members
+    /// who ask without end cost no more than one whole state each at each sync.
     pub(crate) fn resync(&mut self, session: SessionId, id: Option<u64>) -> Result<(), Refusal> {
         let member = self.member_of(session).ok_or_else(not_a_member)?;
         self.answer_resync(member, id);
-        self.send_state(member);
+        if let Some(follower) = self.syncing.followers.get_mut(&member) {
+            follower.has_asked = true;
+            self.syncing.is_asked = true;
+        }
         Ok(())
     }
 }
@@ -424,6 +475,39 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn after_the_last_version_all_begins_anew() {
+        let mut syncing = Syncing {
+            version: Version(u32::MAX - 1),
+            ..Syncing::default()
+        };
+        syncing.step();
+        assert_eq!(syncing.version, Version(u32::MAX));
+        let version = syncing.version;
+        syncing.shared.update(&1, version).unwrap();
+        let mut stream = Stream::default();
+        stream.begin(Moment {
+            version,
+            tick: 77,
+            now: Duration::ZERO,
+        });
+        syncing.streams.insert(Sight::Shared, stream);
+        let follower = Follower {
+            whole: version,
+            ..Follower::default()
+        };
+        syncing.followers.insert(MemberId(1), follower);
+        syncing.step();
+        assert_eq!(syncing.version, Version::FIRST);
+        let follower = &syncing.followers[&MemberId(1)];
+        assert!(follower.needs_whole && follower.whole < syncing.version);
+        let stream = &syncing.streams[&Sight::Shared];
+        assert_eq!((stream.sent, stream.tick), (Version::default(), 77));
+        let version = syncing.version;
+        assert!(syncing.shared.update(&1, version).unwrap());
+        assert_eq!(syncing.shared.changed(), version);
+    }
 
     /// What was removed is kept for whoever is furthest behind, and for those only who see it.
     #[test]

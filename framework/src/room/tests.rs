@@ -1,10 +1,12 @@
 //! A room's core: what its hooks leave behind, and when.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::core::{Entrant, RoomCore};
 use crate::handler::AppData;
@@ -228,6 +230,78 @@ fn what_one_member_does_leads_to_no_look_at_the_others() {
         2 * 50,
         "a sync looks at all, once for each pass"
     );
+}
+
+/// A room that counts how often somebody looks at its state.
+#[derive(Default)]
+struct Watched<const HZ: u32> {
+    looks: Cell<u32>,
+    n: u32,
+}
+
+impl<const HZ: u32> Create for Watched<HZ> {
+    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+        Ok(Self::default())
+    }
+}
+
+impl<const HZ: u32> Room for Watched<HZ> {
+    type Options = ();
+
+    fn config() -> RoomConfig {
+        RoomConfig::default().sync_hz(f64::from(HZ))
+    }
+
+    fn state(&self) -> State<'_> {
+        self.looks.set(self.looks.get() + 1);
+        State::of(json!({"n": self.n}))
+    }
+}
+
+fn sent<R: Room>(core: &mut RoomCore<R>, event: &str) -> usize {
+    let head = format!("\"event\":\"{event}\"");
+    let is_it = |effect: &Effect<R>| match effect {
+        Effect::Send { frame, .. } => {
+            String::from_utf8_lossy(frame.bytes(Format::Json)).contains(&head)
+        }
+        _ => false,
+    };
+    core.take_effects().iter().filter(|e| is_it(e)).count()
+}
+
+/// Whoever asks for the whole state again and again gets it once at each sync, and the rest costs a reply.
+fn asks_without_end<const HZ: u32>() {
+    let mut core = core::<Watched<HZ>>();
+    let members = [(); 3].map(|()| {
+        let newcomer = entrant();
+        let session = newcomer.session;
+        core.join(newcomer, ()).unwrap();
+        session
+    });
+    core.advance(SECOND);
+    core.take_effects();
+    for seconds in 2..4 {
+        let looks = core.room.looks.get();
+        for id in 0..100 {
+            core.resync(members[0], Some(id)).unwrap();
+        }
+        assert_eq!(core.room.looks.get(), looks);
+        assert_eq!(sent(&mut core, "reply"), 100);
+        core.room.n += 1;
+        assert!(core.next_due() <= Some(seconds * SECOND));
+        core.advance(seconds * SECOND);
+        assert_eq!(core.room.looks.get(), looks + 1);
+        assert_eq!(sent(&mut core, "state"), 1);
+        core.room.n += 1;
+        core.advance(seconds * SECOND + SECOND / 2);
+        assert_eq!(sent(&mut core, "state"), 0);
+    }
+}
+
+#[test]
+fn whole_states_that_are_asked_for_keep_to_the_beat_of_the_room() {
+    asks_without_end::<10>();
+    asks_without_end::<0>();
 }
 
 /// A room that says something to those who are back, and may have no state for them.

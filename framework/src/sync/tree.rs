@@ -18,9 +18,12 @@ use crate::wire::codec::CodecError;
 pub(crate) struct Version(pub(crate) u32);
 
 impl Version {
-    #[must_use]
-    pub(crate) fn next(self) -> Self {
-        Self(self.0 + 1)
+    /// That of a first update.
+    pub(crate) const FIRST: Self = Self(1);
+
+    /// `None` after the last one.
+    pub(crate) fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
     }
 }
 

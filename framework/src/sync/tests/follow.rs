@@ -108,12 +108,12 @@ impl Room {
     fn step(&mut self, step: Step) {
         match step {
             Step::Change(to, mut seed) => {
-                self.version = self.version.next();
+                self.version = self.version.next().unwrap();
                 self.state = mix(&self.state, &to, &mut seed);
                 self.shared.update(&self.state, self.version).unwrap();
             }
             Step::Show(to, mut seed) => {
-                self.version = self.version.next();
+                self.version = self.version.next().unwrap();
                 let shown = mix(self.shown.as_ref().unwrap_or(&json!({})), &to, &mut seed);
                 let view = self.view.get_or_insert_default();
                 view.update(&shown, self.version).unwrap();
@@ -241,7 +241,7 @@ fn those_who_follow_get_patches() {
     room.step(Step::Join(true));
     for n in 0..10 {
         room.state = json!({"a": {"x": n, format!("k{}", n % 3): n}});
-        room.version = room.version.next();
+        room.version = room.version.next().unwrap();
         room.shared.update(&room.state, room.version).unwrap();
         room.step(Step::Send(if n == 7 { 0 } else { 2 }));
     }
