@@ -115,6 +115,28 @@ fn who_has_gone_and_holds_nothing_makes_room_before_anybody_is_refused() {
 }
 
 #[test]
+fn a_session_that_nobody_can_take_up_any_more_makes_room() {
+    run(async {
+        let server = server(1, |config| {
+            config.limits.sessions = 1;
+            config.outbox.frames = 16;
+        })
+        .await;
+        let mut peer = Peer::open_from(&server, Format::Json, "203.0.113.1").await;
+        for _ in 0..40 {
+            let nothing = json!({"action": "call", "type": "nothing"});
+            assert_eq!(peer.ask(nothing).await["event"], "reply");
+        }
+        peer.control.cut();
+        quiet().await;
+        // What it missed is not kept; it is the one session that there may be.
+        let back = peer.resume(&server, 0).await;
+        assert_eq!(back.welcome["resumed"], false);
+        assert_eq!(back.welcome["reason"], "overflow");
+    });
+}
+
+#[test]
 fn who_made_room_for_others_is_told_that_it_is_too_late() {
     for workers in [1, 2] {
         run(async move {

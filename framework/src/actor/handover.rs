@@ -292,9 +292,12 @@ impl SessionActor {
                 false => moving.asked.push((topic, question)),
             }
         }
-        if !moving.late.is_empty() || self.joining > 0 {
+        if (!moving.late.is_empty() || self.joining > 0)
+            && let Some(left_out) = self.hub.shared.late_log.take(self.hub.now())
+        {
             tracing::warn!(
                 session = %self.id,
+                left_out,
                 "rooms or channels did not answer within `Config::handover`: a hook blocks their thread"
             );
         }

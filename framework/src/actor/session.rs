@@ -545,6 +545,8 @@ impl SessionActor {
                 Manner::Now,
             );
             self.wait_for_return(ctx);
+        } else {
+            self.make_room();
         }
     }
 
@@ -592,10 +594,12 @@ impl Handler<SessionMessage> for SessionActor {
             }
             SessionMessage::JoinRefused => {
                 self.joining = self.joining.saturating_sub(1);
+                self.make_room();
                 self.ship_if_ready(ctx);
             }
             SessionMessage::Unsubscribed(channel) => {
                 forget_one(&mut self.unsubscribing, &channel);
+                self.make_room();
                 self.ship_if_ready(ctx);
             }
             SessionMessage::HasRoom => self.admit_waiting(),

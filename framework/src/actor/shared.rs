@@ -92,6 +92,8 @@ pub(crate) struct Shared {
     peers: Mutex<HashMap<ClientAddress, usize>>,
     /// For sessions that are refused, as there are too many.
     pub(crate) full_log: LogQuota,
+    /// For rooms and channels that do not answer a session that moves: each of its members tells of it, at each move.
+    pub(crate) late_log: LogQuota,
     began: Instant,
     /// Unix milliseconds at `began`.
     began_at: u64,
@@ -149,6 +151,7 @@ impl Shared {
             sessions: Mutex::default(),
             peers: Mutex::default(),
             full_log: LogQuota::default(),
+            late_log: LogQuota::default(),
             began: Instant::now(),
             began_at,
             config,
