@@ -313,7 +313,7 @@ pub(crate) struct Baggage {
     pub(crate) admission: Admission<ChannelAction>,
     pub(crate) violations: Violations,
     pub(crate) pace: Pace,
-    pub(crate) flow: super::session::Flow,
+    pub(crate) flow: super::beginning::Flow,
     /// The connection that it comes for.
     pub(crate) knock: Knock,
     /// Joins and unsubscribes that have not been answered.

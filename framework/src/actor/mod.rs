@@ -5,6 +5,7 @@
 pub(crate) mod actions;
 pub(crate) mod address;
 pub(crate) mod admission;
+pub(crate) mod beginning;
 pub(crate) mod channel;
 pub(crate) mod connection;
 mod detours;

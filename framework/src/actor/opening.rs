@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use smallvec::smallvec;
 
+use super::beginning::SessionSeed;
 use super::hub::{FAREWELL, Hub};
 use super::link::{Cut, Link, Manner};
 use super::messages::{Denied, HubItem, HubMessage, Intent, Knock, SessionMessage};
-use super::session::{SessionActor, SessionSeed};
+use super::session::SessionActor;
 use crate::address::ClientAddress;
 use crate::close::CloseCode;
 use crate::error::Refusal;

@@ -1,24 +1,21 @@
 //! The session's actor: it counts and routes what its client sends, and decides what becomes of it when connections come and go.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
 use super::address::HubAddress;
 use super::admission::ChannelAction;
+use super::beginning::Flow;
 use super::handover::{Moving, forget_one};
-use super::hub::{Hub, Local};
-use super::inbox::{Inbox, Rooms};
+use super::hub::Hub;
+use super::inbox::Inbox;
 use super::link::{Attachment, Link, Manner};
-use super::messages::{
-    Baggage, Denied, Intent, Knock, Receiver, RoomMessage, SessionMessage, Topic,
-};
+use super::messages::{Denied, Intent, Knock, Receiver, RoomMessage, SessionMessage, Topic};
 use super::opening::Visitor;
-use super::permit::{Permit, Permits};
+use super::permit::Permit;
 use super::pipe::{LinkId, Pipe};
 use super::question::Question;
-use super::shared::Shared;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
@@ -27,57 +24,18 @@ use crate::session::accounts::Accounts;
 use crate::session::admission::Admission;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
-use crate::session::pace::Pace;
 use crate::session::resume::{Attempts, Tokens};
-use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::Inbound;
 use crate::wire::codec::CodecError;
 use crate::wire::event::{self, ResumeFailure, Welcome};
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
 
-/// What a session may have under way: permits, which go with what they were taken for.
-#[derive(Clone, Debug)]
-pub(crate) struct Flow {
-    pub(crate) actions: Arc<Permits>,
-    pub(crate) calls: Arc<Permits>,
-    /// To whose account the rooms and channels go that it causes. Opened when it may cause the first one.
-    pub(crate) accounts: Option<Accounts>,
-}
-
 /// How a connection has come to its session.
 #[derive(Clone, Copy)]
-enum Welcomed {
+pub(super) enum Welcomed {
     /// The session is new; if the client wanted another, with the reason why it did not get that.
     Anew(Option<ResumeFailure>),
     Back(Intent),
-}
-
-/// What a new session is made of.
-pub(crate) struct SessionSeed {
-    id: SessionId,
-    visitor: Visitor,
-    tokens: Tokens,
-    flow: Flow,
-}
-
-impl SessionSeed {
-    pub(crate) fn new(id: SessionId, visitor: Visitor, shared: &Shared) -> Self {
-        let limits = &shared.config.limits;
-        Self {
-            id,
-            visitor,
-            tokens: Tokens::new(id, shared.run),
-            flow: Flow {
-                actions: Permits::of_actions(
-                    limits.actions_in_flight,
-                    limits.bytes_in_flight,
-                    &shared.ledger,
-                ),
-                calls: Permits::of_calls(limits.calls, &shared.ledger),
-                accounts: None,
-            },
-        }
-    }
 }
 
 pub(crate) struct SessionActor {
@@ -117,131 +75,8 @@ impl Actor for SessionActor {
 }
 
 impl SessionActor {
-    /// Begins a session for a connection that has none.
-    pub(crate) fn start_new(
-        hub: &Rc<Hub>,
-        seed: SessionSeed,
-        pipe: Rc<Pipe>,
-        link: &Rc<Link>,
-        reason: Option<ResumeFailure>,
-    ) {
-        let receiver = Receiver {
-            session: seed.id,
-            hub: hub.address.clone(),
-            format: pipe.format(),
-        };
-        let actor = Self {
-            id: seed.id,
-            visitor: seed.visitor,
-            hub: hub.clone(),
-            pipe,
-            tokens: seed.tokens,
-            attempts: Attempts::default(),
-            inbox: Rc::new(Inbox::new(
-                receiver,
-                0,
-                Pace::default(),
-                Rooms::default(),
-                Subscriptions::default(),
-            )),
-            link: None,
-            joining: 0,
-            subscribes: 0,
-            unsubscribing: Vec::new(),
-            admission: Admission::default(),
-            is_short: false,
-            violations: Violations::default(),
-            flow: seed.flow,
-            window: None,
-            late: Vec::new(),
-            way: None,
-            moving: None,
-        };
-        let context = Context::new();
-        let mut actor = actor.register(&context);
-        actor.welcome(link, &context, Welcomed::Anew(reason));
-        context.run(actor);
-    }
-
-    /// Goes on with a session that came from another worker.
-    pub(crate) fn start_arrived(hub: &Rc<Hub>, baggage: Baggage, pipe: Rc<Pipe>, overflowed: bool) {
-        let receiver = Receiver {
-            session: baggage.id,
-            hub: hub.address.clone(),
-            format: pipe.format(),
-        };
-        let rooms = baggage.rooms.into_iter().collect();
-        let inbox = Inbox::new(
-            receiver,
-            baggage.received,
-            baggage.pace,
-            rooms,
-            baggage.subscriptions,
-        );
-        let actor = Self {
-            id: baggage.id,
-            visitor: baggage.visitor,
-            hub: hub.clone(),
-            pipe,
-            tokens: baggage.tokens,
-            attempts: baggage.attempts,
-            inbox: Rc::new(inbox),
-            link: None,
-            joining: baggage.joining,
-            subscribes: baggage.subscribes,
-            unsubscribing: baggage.unsubscribing,
-            admission: baggage.admission,
-            is_short: false,
-            violations: baggage.violations,
-            flow: baggage.flow,
-            window: None,
-            late: Vec::new(),
-            way: baggage.way,
-            moving: None,
-        };
-        let mut context = Context::new();
-        let mut actor = actor.register(&context);
-        if overflowed {
-            actor.overflow(&mut context);
-        }
-        match hub.link(baggage.knock.link) {
-            Some(_) if overflowed => {
-                hub.deny(&baggage.knock, Denied::Anew(ResumeFailure::Overflow));
-                actor.wait_for_return(&mut context);
-            }
-            Some(link) => {
-                actor.tokens.rotate();
-                actor.welcome(&link, &context, Welcomed::Back(baggage.knock.intent));
-                actor.tell_rooms(RoomMessage::Resumed);
-            }
-            None => {
-                actor.tell_rooms(RoomMessage::Dropped);
-                actor.wait_for_return(&mut context);
-            }
-        }
-        for topic in baggage.late {
-            actor.ask_to_follow(topic);
-        }
-        for (knock, to) in baggage.waiting {
-            let address = context.address();
-            address.do_send(SessionMessage::TakeOver { knock, to });
-        }
-        context.run(actor);
-    }
-
-    fn register(self, context: &Context<Self>) -> Self {
-        let local = Local {
-            address: context.address(),
-            pipe: self.pipe.clone(),
-            inbox: self.inbox.clone(),
-            under_way: [self.flow.actions.clone(), self.flow.calls.clone()],
-        };
-        self.hub.sessions.borrow_mut().insert(self.id, local);
-        self
-    }
-
     /// Gives the session a connection.
-    fn welcome(&mut self, link: &Rc<Link>, ctx: &Context<Self>, how: Welcomed) {
+    pub(super) fn welcome(&mut self, link: &Rc<Link>, ctx: &Context<Self>, how: Welcomed) {
         let (reason, intent) = match how {
             Welcomed::Anew(reason) => (reason, None),
             Welcomed::Back(intent) => (None, Some(intent)),
@@ -321,7 +156,7 @@ impl SessionActor {
         self.inbox.receiver().clone()
     }
 
-    fn tell_rooms(&self, message: fn(SessionId) -> RoomMessage) {
+    pub(super) fn tell_rooms(&self, message: fn(SessionId) -> RoomMessage) {
         for known in self.inbox.rooms.borrow().values() {
             self.hub.turn.to_room(&known.room, message(self.id));
         }
@@ -495,7 +330,7 @@ impl SessionActor {
     }
 
     /// Ends the session unless its client is back within the window.
-    fn wait_for_return(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn wait_for_return(&mut self, ctx: &mut Context<Self>) {
         self.make_room();
         let window = self.hub.shared.config.window;
         self.window = Some(ctx.run_later(window, |session, ctx| {
@@ -531,7 +366,7 @@ impl SessionActor {
     }
 
     /// The client missed more than is kept. What is left is a stub, which says so to a resume within the window.
-    fn overflow(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn overflow(&mut self, ctx: &mut Context<Self>) {
         self.pipe.with_outbox(Outbox::overflow);
         self.leave_all(LeaveReason::Overflow);
         if self.link.is_some() {
