@@ -87,7 +87,7 @@ impl Create for Slow {
 }
 
 impl Handle<Block> for Slow {
-    fn handle(&mut self, _: &Client, _: Block, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, _: Block, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         ctx.data::<Arc<Gate>>().pass();
         Ok(())
     }
@@ -96,7 +96,7 @@ impl Handle<Block> for Slow {
 impl Handle<Say> for Slow {
     fn handle(
         &mut self,
-        _: &Client,
+        _: &Member,
         Say { n }: Say,
         ctx: &mut RoomContext<Self>,
     ) -> Result<u64, Refusal> {

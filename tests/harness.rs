@@ -33,7 +33,7 @@ const SECOND: u32 = 2;
 
 impl Teller {
     fn tell(&mut self, how: &str, n: u64, ctx: &mut RoomContext<Self>) {
-        let mut members = ctx.members().into_iter();
+        let mut members = ctx.member_ids().into_iter();
         let first = members.next();
         let second = members.find(|member| member.get() == SECOND);
         // Everybody twice, and the second also when it has left.
@@ -91,28 +91,28 @@ impl Room for Teller {
 
     fn joined(
         &mut self,
-        from: &Client,
+        from: &Member,
         (): (),
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        self.known.push(from.member());
+        self.known.push(from.id());
         ctx.broadcast(&Said(1000));
         ctx.to(from).signal(&Said(1001));
         Ok(())
     }
 
-    fn dropped(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
+    fn dropped(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         ctx.send(from, &Said(2000));
         ctx.all().signal(&Said(2001));
     }
 
-    fn resumed(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
+    fn resumed(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         ctx.send(from, &Said(3000));
         ctx.to(from).signal(&Said(3001));
         ctx.to(from).latest("key", &Said(3002));
     }
 
-    fn left(&mut self, _: &Client, _: LeaveReason, ctx: &mut RoomContext<Self>) {
+    fn left(&mut self, _: &Member, _: LeaveReason, ctx: &mut RoomContext<Self>) {
         ctx.broadcast(&Said(4000));
     }
 
@@ -132,7 +132,7 @@ impl Create for Teller {
 impl Handle<Tell> for Teller {
     fn handle(
         &mut self,
-        _: &Client,
+        _: &Member,
         tell: Tell,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {

@@ -38,7 +38,7 @@ impl<const MATCHED: usize> Room for Duel<MATCHED> {
 
     fn joined(
         &mut self,
-        _: &Client,
+        _: &Member,
         visit: Visit,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {

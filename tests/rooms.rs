@@ -337,7 +337,7 @@ struct Reading {
 
 #[courtside::room]
 impl Reading {
-    fn joined(&mut self, _: &Client, wanted: String) {
+    fn joined(&mut self, _: &Member, wanted: String) {
         let line = format!("{} read for {wanted}", self.book);
         self.shelf.0.lock().unwrap().push(line);
     }

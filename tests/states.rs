@@ -56,7 +56,7 @@ impl Create for Board {
 impl Handle<Show> for Board {
     fn handle(
         &mut self,
-        _: &Client,
+        _: &Member,
         show: Show,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {

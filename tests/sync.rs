@@ -95,13 +95,13 @@ impl World {
     }
 
     /// The independent way to the same: both values as JSON, put together.
-    fn as_seen_by(&self, client: &Client) -> Value {
+    fn as_seen_by(&self, member: &Member) -> Value {
         let shared = Shared {
             ships: &self.ships,
             count: self.ships.len(),
         };
         let mut seen = serde_json::to_value(shared).unwrap();
-        let member = client.member().get();
+        let member = member.id().get();
         let view = match member % 3 {
             0 => json!({}),
             1 => json!({"team": member % 2, "plan": self.ships.keys().next_back()}),
@@ -153,8 +153,8 @@ impl Room for World {
         })
     }
 
-    fn view(&self, client: &Client) -> View<'_> {
-        let member = client.member().get();
+    fn view(&self, member: &Member) -> View<'_> {
+        let member = member.id().get();
         match member % 3 {
             0 => View::none(),
             1 => {
@@ -189,12 +189,12 @@ impl Create for World {
 impl Handle<Stop> for World {
     fn handle(
         &mut self,
-        client: &Client,
+        member: &Member,
         _: Stop,
         _: &mut RoomContext<Self>,
     ) -> Result<Value, Refusal> {
         self.is_stopped = true;
-        Ok(self.as_seen_by(client))
+        Ok(self.as_seen_by(member))
     }
 }
 
@@ -333,7 +333,7 @@ impl Create for Board {
 }
 
 impl Handle<Put> for Board {
-    fn handle(&mut self, _: &Client, put: Put, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, put: Put, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
         self.values.insert(put.key, put.value);
         Ok(())
     }

@@ -61,7 +61,7 @@ impl Room for Flawed {
         }
     }
 
-    fn view(&self, _: &Client) -> View<'_> {
+    fn view(&self, _: &Member) -> View<'_> {
         match self.flaw.as_str() {
             "view" => View::of(7),
             "both" => View::of(BTreeMap::from([("n", 7)])),
@@ -85,7 +85,7 @@ fn by_place() -> BTreeMap<&'static str, BTreeMap<(u8, u8), u8>> {
 impl Handle<Become> for Flawed {
     fn handle(
         &mut self,
-        _: &Client,
+        _: &Member,
         Become(flaw): Become,
         _: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {

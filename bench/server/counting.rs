@@ -61,8 +61,8 @@ impl Room for Counting {
         handlers.on::<Count>().on::<Tally>();
     }
 
-    fn left(&mut self, client: &Client, _: LeaveReason, _: &mut RoomContext<Self>) {
-        self.members.remove(&client.member());
+    fn left(&mut self, member: &Member, _: LeaveReason, _: &mut RoomContext<Self>) {
+        self.members.remove(&member.id());
     }
 }
 
@@ -79,11 +79,11 @@ impl Create for Counting {
 impl Handle<Count> for Counting {
     fn handle(
         &mut self,
-        client: &Client,
+        member: &Member,
         count: Count,
         _: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        let seen = self.members.entry(client.member()).or_default();
+        let seen = self.members.entry(member.id()).or_default();
         seen.counted += 1;
         seen.faults += u64::from(count.n != seen.next);
         seen.next = count.n + 1;
@@ -94,13 +94,13 @@ impl Handle<Count> for Counting {
 impl Handle<Tally> for Counting {
     fn handle(
         &mut self,
-        client: &Client,
+        member: &Member,
         _: Tally,
         _: &mut RoomContext<Self>,
     ) -> Result<Tallied, Refusal> {
         let Seen {
             counted, faults, ..
-        } = *self.members.entry(client.member()).or_default();
+        } = *self.members.entry(member.id()).or_default();
         Ok(Tallied {
             counted,
             faults,

@@ -50,7 +50,7 @@ impl Create for Bench {
 }
 
 impl Handle<Say> for Bench {
-    fn handle(&mut self, _: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         ctx.broadcast(&Line { text: say.text });
         Ok(())
     }
@@ -59,7 +59,7 @@ impl Handle<Say> for Bench {
 impl Handle<Echo> for Bench {
     fn handle(
         &mut self,
-        _: &Client,
+        _: &Member,
         echo: Echo,
         _: &mut RoomContext<Self>,
     ) -> Result<Text, Refusal> {

@@ -110,11 +110,8 @@ impl Room for Arena {
         State::of(Shared::of(&self.game, watching, &self.radar))
     }
 
-    fn view(&self, client: &Client) -> View<'_> {
-        let ship = self
-            .guests
-            .get(&client.member())
-            .and_then(|guest| guest.ship);
+    fn view(&self, member: &Member) -> View<'_> {
+        let ship = self.guests.get(&member.id()).and_then(|guest| guest.ship);
         let world = self.game.world();
         match ship.and_then(|ship| Some((ship, self.game.pilots().get(&ship)?))) {
             Some((ship, pilot)) => {
@@ -131,7 +128,7 @@ impl Room for Arena {
 
     fn joined(
         &mut self,
-        client: &Client,
+        member: &Member,
         options: ArenaOptions,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
@@ -141,18 +138,18 @@ impl Room for Arena {
             ship: None,
             allowance: Allowance::full(),
         };
-        self.guests.insert(client.member(), guest);
-        self.tell_backlog(client.member(), ctx);
+        self.guests.insert(member.id(), guest);
+        self.tell_backlog(member.id(), ctx);
         if options.spectate {
-            self.tell_seat(client.member(), ctx);
+            self.tell_seat(member.id(), ctx);
         } else {
-            self.board(client.member(), ctx);
+            self.board(member.id(), ctx);
         }
         Ok(())
     }
 
-    fn dropped(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
-        let Some(guest) = self.guests.get(&client.member()) else {
+    fn dropped(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
+        let Some(guest) = self.guests.get(&member.id()) else {
             return;
         };
         if let Some(ship) = guest.ship {
@@ -162,8 +159,8 @@ impl Room for Arena {
         }
     }
 
-    fn resumed(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
-        let Some(guest) = self.guests.get(&client.member()) else {
+    fn resumed(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
+        let Some(guest) = self.guests.get(&member.id()) else {
             return;
         };
         if let Some(ship) = guest.ship {
@@ -173,9 +170,9 @@ impl Room for Arena {
         }
     }
 
-    fn left(&mut self, client: &Client, _: LeaveReason, ctx: &mut RoomContext<Self>) {
-        self.disembark(client.member(), ctx);
-        self.guests.remove(&client.member());
+    fn left(&mut self, member: &Member, _: LeaveReason, ctx: &mut RoomContext<Self>) {
+        self.disembark(member.id(), ctx);
+        self.guests.remove(&member.id());
     }
 
     fn tick(&mut self, tick: Tick, ctx: &mut RoomContext<Self>) {
@@ -193,13 +190,13 @@ impl Arena {
         &self.game
     }
 
-    pub(crate) fn guest(&mut self, client: &Client) -> Result<&mut Guest, Refusal> {
-        let guest = self.guests.get_mut(&client.member());
+    pub(crate) fn guest(&mut self, member: &Member) -> Result<&mut Guest, Refusal> {
+        let guest = self.guests.get_mut(&member.id());
         guest.ok_or_else(|| Refusal::new("not_here", "You are not in this arena."))
     }
 
-    pub(crate) fn ship_of(&mut self, client: &Client) -> Result<ShipId, Refusal> {
-        let ship = self.guest(client)?.ship;
+    pub(crate) fn ship_of(&mut self, member: &Member) -> Result<ShipId, Refusal> {
+        let ship = self.guest(member)?.ship;
         ship.ok_or_else(|| Refusal::new("no_ship", "You only watch: send `play` to take a ship."))
     }
 

@@ -11,7 +11,7 @@ use crate::vector::Vector;
 impl Handle<Steer> for Arena {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         steer: Steer,
         _: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
@@ -31,7 +31,7 @@ impl Handle<Steer> for Arena {
 impl Handle<Chat> for Arena {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         chat: Chat,
         ctx: &mut RoomContext<Self>,
     ) -> Result<u64, Refusal> {
@@ -42,7 +42,7 @@ impl Handle<Chat> for Arena {
         let hue = ship
             .and_then(|ship| self.game.pilots().get(&ship))
             .map(|pilot| pilot.hue);
-        let from = Some(from.member().get());
+        let from = Some(from.id().get());
         Ok(self.say(
             Line {
                 number: 0,
@@ -60,7 +60,7 @@ impl Handle<Chat> for Arena {
 impl Handle<Rename> for Arena {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         rename: Rename,
         ctx: &mut RoomContext<Self>,
     ) -> Result<String, Refusal> {
@@ -83,7 +83,7 @@ impl Handle<Rename> for Arena {
 impl Handle<Respawn> for Arena {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         _: Respawn,
         _: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
@@ -97,12 +97,12 @@ impl Handle<Respawn> for Arena {
 impl Handle<Recall> for Arena {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         _: Recall,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        self.tell_backlog(from.member(), ctx);
-        self.tell_seat(from.member(), ctx);
+        self.tell_backlog(from.id(), ctx);
+        self.tell_seat(from.id(), ctx);
         Ok(())
     }
 }
@@ -110,12 +110,12 @@ impl Handle<Recall> for Arena {
 impl Handle<Spectate> for Arena {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         _: Spectate,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        self.disembark(from.member(), ctx);
-        self.tell_seat(from.member(), ctx);
+        self.disembark(from.id(), ctx);
+        self.tell_seat(from.id(), ctx);
         Ok(())
     }
 }
@@ -123,7 +123,7 @@ impl Handle<Spectate> for Arena {
 impl Handle<Play> for Arena {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         play: Play,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
@@ -137,7 +137,7 @@ impl Handle<Play> for Arena {
             Err(Rejection::Empty) => {}
             Err(rejection) => return Err(refusal(rejection)),
         }
-        self.board(from.member(), ctx);
+        self.board(from.id(), ctx);
         Ok(())
     }
 }

@@ -23,13 +23,13 @@ struct Chat {
 #[courtside::room]
 impl Chat {
     #[on]
-    fn say(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn say(&mut self, from: &Member, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         if say.text.trim().is_empty() {
             return Err(Refusal::new("empty", "say something"));
         }
         self.lines += 1;
         ctx.broadcast(&Line {
-            from: from.member(),
+            from: from.id(),
             text: say.text,
         });
         Ok(())

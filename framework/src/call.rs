@@ -7,11 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::actor::shared::{Answer, Caller, ServerHandler, Shared};
-use crate::address::ClientAddress;
+use crate::actor::shared::{Answer, ServerHandler, Shared};
+use crate::caller::Caller;
 use crate::error::Refusal;
 use crate::handler::{Message, decode, encode_reply};
-use crate::ids::SessionId;
 use crate::server::ServerHandle;
 use crate::wire::codec::RawData;
 
@@ -44,38 +43,21 @@ use crate::wire::codec::RawData;
 pub struct Call<M> {
     /// What the client sent under `data`.
     pub message: M,
-    caller: Caller,
+    /// The client that called.
+    pub caller: Caller,
+    shared: Arc<Shared>,
 }
 
 impl<M: fmt::Debug> fmt::Debug for Call<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("message", &self.message)
-            .field("session", &self.caller.session)
+            .field("caller", &self.caller)
             .finish_non_exhaustive()
     }
 }
 
 impl<M> Call<M> {
-    /// Who calls.
-    #[must_use]
-    pub fn session(&self) -> SessionId {
-        self.caller.session
-    }
-
-    /// What [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) said of the caller, if that is a `T`.
-    #[must_use]
-    pub fn claims<T: Any>(&self) -> Option<&T> {
-        self.caller.claims.get()
-    }
-
-    /// From where the caller's session began: see [`ServerBuilder::trust_proxy`](crate::ServerBuilder::trust_proxy). `None` where
-    /// sockets have no address.
-    #[must_use]
-    pub fn address(&self) -> Option<ClientAddress> {
-        self.caller.address
-    }
-
     /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data).
     ///
     /// # Panics
@@ -84,23 +66,23 @@ impl<M> Call<M> {
     #[must_use]
     #[track_caller]
     pub fn data<T: Any + Send + Sync>(&self) -> Arc<T> {
-        self.caller.shared.data.require()
+        self.shared.data.require()
     }
 
     /// As [`data`](Self::data), and `None` if the application gave no `T`.
     #[must_use]
     pub fn try_data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        self.caller.shared.data.get()
+        self.shared.data.get()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.caller.shared
+        &self.shared
     }
 
     /// The server, to publish or to look at its rooms. It cannot be mounted or run: who may come in is not the handlers' affair.
     #[must_use]
     pub fn server(&self) -> ServerHandle {
-        ServerHandle::new(self.caller.shared.clone())
+        ServerHandle::new(self.shared.clone())
     }
 }
 
@@ -112,9 +94,13 @@ where
     F: Fn(Call<M>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<M::Reply, Refusal>> + 'static,
 {
-    Box::new(move |caller: Caller, data: RawData| {
+    Box::new(move |caller: Caller, shared: Arc<Shared>, data: RawData| {
         let message = decode(&data)?;
-        let reply = handler(Call { message, caller });
+        let reply = handler(Call {
+            message,
+            caller,
+            shared,
+        });
         let answer: Answer = Box::pin(async move { encode_reply(M::NAME, &data, &reply.await?) });
         Ok(answer)
     })

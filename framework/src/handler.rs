@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::error::Refusal;
 use crate::ids::IdHasher;
 use crate::room::Room;
-use crate::room::client::Client;
 use crate::room::context::RoomContext;
+use crate::room::member::Member;
 use crate::wire::codec::{CodecError, RawData};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
@@ -76,11 +76,11 @@ pub trait Message {
 /// }
 ///
 /// impl Handle<Say> for Chat {
-///     fn handle(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+///     fn handle(&mut self, from: &Member, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
 ///         if say.text.is_empty() {
 ///             return Err(Refusal::new("empty", "say something"));
 ///         }
-///         ctx.broadcast(&Line { from: from.member(), text: say.text });
+///         ctx.broadcast(&Line { from: from.id(), text: say.text });
 ///         Ok(())
 ///     }
 /// }
@@ -94,7 +94,7 @@ pub trait Handle<M: Message>: Room {
     /// Does what the message asks for, or refuses it: a refusal reaches the client as an `error` with the action's `id`.
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         message: M,
         ctx: &mut RoomContext<Self>,
     ) -> Result<M::Reply, Refusal>;
@@ -104,7 +104,7 @@ pub trait Handle<M: Message>: Room {
 type Erased<R> = Box<
     dyn Fn(
             &mut R,
-            &Client,
+            &Member,
             &RawData,
             Option<u64>,
             &mut RoomContext<R>,
@@ -158,7 +158,7 @@ impl<R: Room> Handlers<R> {
     pub(crate) fn handle(
         &self,
         room: &mut R,
-        from: &Client,
+        from: &Member,
         name: &str,
         data: &RawData,
         id: Option<u64>,

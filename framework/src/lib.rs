@@ -24,8 +24,8 @@
 //! #[courtside::room]                              // clients join it as "chat"
 //! impl Chat {
 //!     #[on]
-//!     fn say(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) {
-//!         ctx.broadcast(&Line { from: from.member(), text: say.text });
+//!     fn say(&mut self, from: &Member, say: Say, ctx: &mut RoomContext<Self>) {
+//!         ctx.broadcast(&Line { from: from.id(), text: say.text });
 //!     }
 //! }
 //!
@@ -41,7 +41,7 @@
 //! # Words
 //!
 //! A **connection** is one WebSocket; it comes and goes. A **session** is one client's identity and what it is still owed, across
-//! connections. A **room** is a stateful authority; a **member** is a session in it; a [`Client`] is what the room sees of a
+//! connections. A **room** is a stateful authority; a **member** is a session in it; a [`Member`] is what the room sees of a
 //! member. A **channel** is a named stream of **publications** with history. The **lobby** knows the rooms and finds one for
 //! those who want in. An **action** is what clients send, an **event** what servers send. An [`Audience`] is the members that a
 //! room's message is for; its **delivery** is how surely the message arrives. A **refusal** is an error that is told to the
@@ -69,7 +69,9 @@ mod address;
 #[doc(hidden)]
 pub mod bench;
 mod call;
+mod caller;
 mod channel;
+mod claims;
 #[cfg(feature = "client")]
 pub mod client;
 mod close;
@@ -92,7 +94,9 @@ mod wire;
 
 pub use address::ClientAddress;
 pub use call::Call;
+pub use caller::Caller;
 pub use channel::config::ChannelConfig;
+pub use claims::Claims;
 pub use close::CloseCode;
 pub use config::{Config, Creations, Drain, Heartbeat, Limits, OutboxBounds, Quota, Rate};
 pub use courtside_derive::{Message, room};
@@ -104,12 +108,12 @@ pub use lobby::info::{RoomInfo, RoomList};
 pub use memory::Memory;
 pub use room::Room;
 pub use room::audience::Audience;
-pub use room::client::{Claims, Client};
 pub use room::config::{DisposeReason, LeaveReason, RoomConfig};
 pub use room::context::RoomContext;
 #[doc(hidden)]
 pub use room::create::ByDefault as __ByDefault;
 pub use room::create::Create;
+pub use room::member::Member;
 pub use room::state::{State, View};
 pub use room::timers::TimerId;
 pub use server::{
@@ -138,8 +142,8 @@ mod pages {
 /// What a file that implements a room needs.
 pub mod prelude {
     pub use crate::{
-        Call, ChannelConfig, Claims, Client, Config, Create, DisposeReason, Handle, Handlers,
-        LeaveReason, MemberId, Message, Refusal, Room, RoomConfig, RoomContext, RoomId, Server,
-        ServerBuilder, State, Tick, TimerId, View,
+        Call, Caller, ChannelConfig, Claims, Config, Create, DisposeReason, Handle, Handlers,
+        LeaveReason, Member, MemberId, Message, Refusal, Room, RoomConfig, RoomContext, RoomId,
+        Server, ServerBuilder, State, Tick, TimerId, View,
     };
 }

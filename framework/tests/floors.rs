@@ -9,7 +9,8 @@ const FLOORS: &[(u8, &[&str])] = &[
     (
         0,
         &[
-            "address", "ids", "time", "tick", "close", "error", "config", "memory",
+            "address", "caller", "claims", "ids", "time", "tick", "close", "error", "config",
+            "memory",
         ],
     ),
     (1, &["wire", "sync"]),

@@ -33,13 +33,13 @@ struct PlainChat {
 #[courtside::room]
 impl PlainChat {
     #[on]
-    fn say(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn say(&mut self, from: &Member, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         if say.text.is_empty() {
             return Err(Refusal::new("empty", "say something"));
         }
         self.lines += 1;
         ctx.broadcast(&Line {
-            from: from.member(),
+            from: from.id(),
             text: say.text,
         });
         Ok(())
@@ -117,25 +117,25 @@ impl<T: Default + 'static> Game<T> {
         }
     }
 
-    fn joined(&mut self, client: &Client, wish: Wish) -> Result<(), Refusal> {
+    fn joined(&mut self, member: &Member, wish: Wish) -> Result<(), Refusal> {
         let _rules = &self.rules;
         if wish.limit > self.limit {
             return Err(Refusal::new("too_much", "this game has a lower limit"));
         }
-        self.seen.push(format!("{} joined", client.member()));
+        self.seen.push(format!("{} joined", member.id()));
         Ok(())
     }
 
-    fn dropped(&mut self, client: &Client) {
-        self.seen.push(format!("{} dropped", client.member()));
+    fn dropped(&mut self, member: &Member) {
+        self.seen.push(format!("{} dropped", member.id()));
     }
 
-    fn resumed(&mut self, client: &Client, _: &mut RoomContext<Self>) {
-        self.seen.push(format!("{} resumed", client.member()));
+    fn resumed(&mut self, member: &Member, _: &mut RoomContext<Self>) {
+        self.seen.push(format!("{} resumed", member.id()));
     }
 
-    fn left(&mut self, client: &Client, reason: LeaveReason) {
-        self.seen.push(format!("{} {reason}", client.member()));
+    fn left(&mut self, member: &Member, reason: LeaveReason) {
+        self.seen.push(format!("{} {reason}", member.id()));
     }
 
     fn tick(&mut self, tick: Tick) {
@@ -146,7 +146,7 @@ impl<T: Default + 'static> Game<T> {
         State::of(self.limit)
     }
 
-    fn view(&self, _: &Client) -> View<'_> {
+    fn view(&self, _: &Member) -> View<'_> {
         View::none()
     }
 

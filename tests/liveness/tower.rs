@@ -67,16 +67,16 @@ impl Room for Tower {
         RoomConfig::default().tick_hz(20.0)
     }
 
-    fn dropped(&mut self, client: &Client, _: &mut RoomContext<Self>) {
-        self.0.write(format!("dropped {}", client.member()));
+    fn dropped(&mut self, member: &Member, _: &mut RoomContext<Self>) {
+        self.0.write(format!("dropped {}", member.id()));
     }
 
-    fn resumed(&mut self, client: &Client, _: &mut RoomContext<Self>) {
-        self.0.write(format!("resumed {}", client.member()));
+    fn resumed(&mut self, member: &Member, _: &mut RoomContext<Self>) {
+        self.0.write(format!("resumed {}", member.id()));
     }
 
-    fn left(&mut self, client: &Client, reason: LeaveReason, _: &mut RoomContext<Self>) {
-        self.0.write(format!("left {} {reason}", client.member()));
+    fn left(&mut self, member: &Member, reason: LeaveReason, _: &mut RoomContext<Self>) {
+        self.0.write(format!("left {} {reason}", member.id()));
     }
 
     fn tick(&mut self, _: Tick, ctx: &mut RoomContext<Self>) {

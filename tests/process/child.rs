@@ -112,13 +112,13 @@ impl Create for Fragile {
 }
 
 impl Handle<Boom> for Fragile {
-    fn handle(&mut self, _: &Client, Boom: Boom, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, Boom: Boom, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
         panic!("boom, as was asked for")
     }
 }
 
 impl Handle<Hold> for Fragile {
-    fn handle(&mut self, _: &Client, hold: Hold, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, hold: Hold, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
         std::thread::sleep(Duration::from_millis(hold.0));
         Ok(())
     }
@@ -127,7 +127,7 @@ impl Handle<Hold> for Fragile {
 impl Handle<Note> for Fragile {
     fn handle(
         &mut self,
-        _: &Client,
+        _: &Member,
         note: Note,
         _: &mut RoomContext<Self>,
     ) -> Result<u64, Refusal> {

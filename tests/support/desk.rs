@@ -174,29 +174,29 @@ impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
 
     fn joined(
         &mut self,
-        client: &Client,
+        member: &Member,
         wishes: Wishes,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        ctx.broadcast(&Said::number(1000 + u64::from(client.member().get())));
+        ctx.broadcast(&Said::number(1000 + u64::from(member.id().get())));
         refuse(&wishes, "joined")?;
         self.may_panic("joined");
-        Self::note(ctx, format!("joined {}", client.member()));
+        Self::note(ctx, format!("joined {}", member.id()));
         Ok(())
     }
 
-    fn dropped(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
-        Self::note(ctx, format!("dropped {}", client.member()));
+    fn dropped(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("dropped {}", member.id()));
         self.may_panic("dropped");
     }
 
-    fn resumed(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
-        Self::note(ctx, format!("resumed {}", client.member()));
+    fn resumed(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("resumed {}", member.id()));
     }
 
-    fn left(&mut self, client: &Client, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
-        Self::note(ctx, format!("left {} {reason}", client.member()));
-        ctx.broadcast(&Said::number(2000 + u64::from(client.member().get())));
+    fn left(&mut self, member: &Member, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("left {} {reason}", member.id()));
+        ctx.broadcast(&Said::number(2000 + u64::from(member.id().get())));
         self.may_panic("left");
     }
 
@@ -240,7 +240,7 @@ impl<const SEATS: usize, const HZ: usize> Create for Desk<SEATS, HZ> {
 }
 
 impl<const SEATS: usize, const HZ: usize> Handle<Bell> for Desk<SEATS, HZ> {
-    fn handle(&mut self, _: &Client, _: Bell, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, _: Bell, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         ctx.broadcast(&Bell);
         Ok(())
     }
@@ -249,7 +249,7 @@ impl<const SEATS: usize, const HZ: usize> Handle<Bell> for Desk<SEATS, HZ> {
 impl<const SEATS: usize, const HZ: usize> Handle<Order> for Desk<SEATS, HZ> {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         order: Order,
         ctx: &mut RoomContext<Self>,
     ) -> Result<Value, Refusal> {
@@ -260,7 +260,7 @@ impl<const SEATS: usize, const HZ: usize> Handle<Order> for Desk<SEATS, HZ> {
             n,
             data,
         } = order;
-        let mut members = ctx.members().into_iter();
+        let mut members = ctx.member_ids().into_iter();
         let who = members.find(|member| member.get() == who);
         let whom = || who.ok_or_else(|| Refusal::new("nobody", "there is no such member"));
         let delay = Duration::from_millis(n);

@@ -84,11 +84,11 @@ impl Room for Relay {
 
     fn joined(
         &mut self,
-        client: &Client,
+        member: &Member,
         (): (),
         _: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        self.expected.insert(client.member(), 0);
+        self.expected.insert(member.id(), 0);
         Ok(())
     }
 
@@ -108,11 +108,11 @@ impl Create for Relay {
 impl Handle<Note> for Relay {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         Note(n): Note,
         ctx: &mut RoomContext<Self>,
     ) -> Result<u64, Refusal> {
-        let expected = self.expected.entry(from.member()).or_default();
+        let expected = self.expected.entry(from.id()).or_default();
         if n != *expected
             && let Some(faults) = ctx.try_data::<std::sync::Arc<Faults>>()
             && let Ok(mut faults) = faults.0.lock()
@@ -120,14 +120,11 @@ impl Handle<Note> for Relay {
             faults.push(format!(
                 "room {}: member {} sent {n}, expected {expected}",
                 ctx.id(),
-                from.member()
+                from.id()
             ));
         }
         *expected = n + 1;
-        ctx.except(from).send(&Echo {
-            from: from.member(),
-            n,
-        });
+        ctx.except(from).send(&Echo { from: from.id(), n });
         Ok(n)
     }
 }

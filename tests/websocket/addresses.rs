@@ -14,8 +14,9 @@ struct Whence;
 
 /// A server that tells its clients from where they come.
 fn mirror() -> ServerBuilder {
-    Server::builder()
-        .handle(async |call: Call<Whence>| Ok(call.address().map(|address| address.to_string())))
+    Server::builder().handle(async |call: Call<Whence>| {
+        Ok(call.caller.address().map(|address| address.to_string()))
+    })
 }
 
 async fn whence(server: &TestServer, headers: &[(&str, &str)]) -> String {

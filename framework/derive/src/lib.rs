@@ -24,7 +24,7 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// (`create`, `config`, `state`, `view`, `joined`, `dropped`, `resumed`, `left`, `tick`, `disposed`) is that hook. All other
 /// methods stay what they are.
 ///
-/// A handler or hook takes what it needs of what the trait's method is given: a client (`&Client`), one value (the message, the
+/// A handler or hook takes what it needs of what the trait's method is given: the member (`&Member`), one value (the message, the
 /// options, the reason, the tick) and a context (`&mut RoomContext<Self>`), told apart by these forms. One that never refuses
 /// need not return a `Result`, and `state` may return the value itself in place of a `State`.
 ///

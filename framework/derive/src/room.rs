@@ -67,7 +67,7 @@ struct Hook {
     returns: Returns,
 }
 
-/// The hooks of `Room`, and `create`. Their parameters are called `client`, `value` and `ctx`.
+/// The hooks of `Room`, and `create`. Their parameters are called `member`, `value` and `ctx`.
 fn hooks() -> [Hook; 10] {
     let hook = |name, signature, returns| Hook {
         name,
@@ -93,28 +93,28 @@ fn hooks() -> [Hook; 10] {
         ),
         hook(
             "view",
-            quote!((&self, client: &::courtside::Client) -> ::courtside::View<'_>),
+            quote!((&self, member: &::courtside::Member) -> ::courtside::View<'_>),
             Returns::AsIs,
         ),
         hook(
             "joined",
-            quote!((&mut self, client: &::courtside::Client, value: Self::Options, ctx: &mut ::courtside::RoomContext<Self>)
+            quote!((&mut self, member: &::courtside::Member, value: Self::Options, ctx: &mut ::courtside::RoomContext<Self>)
                 -> ::core::result::Result<(), ::courtside::Refusal>),
             Returns::Result,
         ),
         hook(
             "dropped",
-            quote!((&mut self, client: &::courtside::Client, ctx: &mut ::courtside::RoomContext<Self>)),
+            quote!((&mut self, member: &::courtside::Member, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
         hook(
             "resumed",
-            quote!((&mut self, client: &::courtside::Client, ctx: &mut ::courtside::RoomContext<Self>)),
+            quote!((&mut self, member: &::courtside::Member, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
         hook(
             "left",
-            quote!((&mut self, client: &::courtside::Client, value: ::courtside::LeaveReason, ctx: &mut ::courtside::RoomContext<Self>)),
+            quote!((&mut self, member: &::courtside::Member, value: ::courtside::LeaveReason, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
         hook(
@@ -134,13 +134,13 @@ fn hooks() -> [Hook; 10] {
 #[derive(Default)]
 struct Parameters {
     has_receiver: bool,
-    /// In the method's own order: `client`, `value` or `ctx`.
+    /// In the method's own order: `member`, `value` or `ctx`.
     names: Vec<&'static str>,
     value: Option<Type>,
 }
 
 impl Parameters {
-    /// The form of a parameter tells what it is: `&Client`, a value such as a message, `&mut RoomContext<Self>`.
+    /// The form of a parameter tells what it is: `&Member`, a value such as a message, `&mut RoomContext<Self>`.
     fn of(method: &ImplItemFn) -> syn::Result<Self> {
         let mut found = Self::default();
         for argument in &method.sig.inputs {
@@ -150,7 +150,7 @@ impl Parameters {
             };
             let name = match &*typed.ty {
                 Type::Reference(reference) if reference.mutability.is_some() => "ctx",
-                Type::Reference(_) => "client",
+                Type::Reference(_) => "member",
                 value => {
                     found.value.get_or_insert_with(|| value.clone());
                     "value"
@@ -160,7 +160,7 @@ impl Parameters {
                 return Err(Error::new(
                     typed.span(),
                     format!(
-                        "`{}` has two parameters of one form: it may take a client (`&Client`), one value such as a message, and a context (`&mut RoomContext<Self>`), each once",
+                        "`{}` has two parameters of one form: it may take the member (`&Member`), one value such as a message, and a context (`&mut RoomContext<Self>`), each once",
                         method.sig.ident
                     ),
                 ));
@@ -273,7 +273,7 @@ pub(crate) fn expand(attributes: Attributes, mut item: ItemImpl) -> syn::Result<
                 return Err(Error::new(
                     method.sig.ident.span(),
                     format!(
-                        "`{name}` takes no message: an `#[on]` method takes one by value, as in `fn say(&mut self, from: &Client, say: Say)`"
+                        "`{name}` takes no message: an `#[on]` method takes one by value, as in `fn say(&mut self, from: &Member, say: Say)`"
                     ),
                 ));
             };
@@ -288,7 +288,7 @@ pub(crate) fn expand(attributes: Attributes, mut item: ItemImpl) -> syn::Result<
                     #[allow(unused_variables)]
                     fn handle(
                         &mut self,
-                        client: &::courtside::Client,
+                        member: &::courtside::Member,
                         value: #message,
                         ctx: &mut ::courtside::RoomContext<Self>,
                     ) -> ::core::result::Result<<#message as ::courtside::Message>::Reply, ::courtside::Refusal> {

@@ -11,7 +11,7 @@ use super::admission::{Asks, ChannelAction};
 use super::messages::{JoinRequest, LobbyMessage, RoomMessage};
 use super::permit::Permit;
 use super::session::SessionActor;
-use super::shared::Caller;
+use crate::caller::Caller;
 use crate::error::Refusal;
 use crate::handler::unknown_type;
 use crate::ids::ChannelName;
@@ -221,10 +221,10 @@ impl SessionActor {
             session: self.id,
             claims: self.visitor.claims.clone(),
             address: self.visitor.address,
-            shared: shared.clone(),
         };
         let name = name.clone();
-        let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler(caller, data)));
+        let shared = shared.clone();
+        let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler(caller, shared, data)));
         let answer = begun.unwrap_or_else(|_| {
             tracing::error!(call = name, "a handler panicked");
             Err(Refusal::failed())

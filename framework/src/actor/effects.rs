@@ -167,12 +167,12 @@ impl<R: Room> RoomActor<R> {
                     outgoing.push(hub, item);
                 }
             }
-            Effect::Exit { client, frame } => {
-                if let Some(hub) = self.homes.remove(client.session) {
+            Effect::Exit { member, frame } => {
+                if let Some(hub) = self.homes.remove(member.session) {
                     let item = HubItem::Exit {
-                        session: client.session,
+                        session: member.session,
                         topic: Topic::Room(self.id.clone()),
-                        stay: client.member.get().into(),
+                        stay: member.id.get().into(),
                         frame: Some(frame),
                         is_over: core.is_over(),
                     };

@@ -407,7 +407,7 @@ impl<R: Room> RoomActor<R> {
         let mut outgoing = Outgoing::default();
         let mut sends_to = None;
         if let Stage::Alive(core) = &self.stage
-            && let Some(client) = core.member_of(session).and_then(|m| core.ctx.member(m))
+            && let Some(client) = core.id_of(session).and_then(|m| core.ctx.member(m))
         {
             // First the new hub, then the old one: the session is packed when the old one has heard.
             let adopt = HubItem::Adopt {

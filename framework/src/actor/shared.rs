@@ -20,13 +20,13 @@ use super::messages::{ChannelMessage, End, LobbyMessage};
 use super::opening::Visitor;
 use super::permit::Permits;
 use crate::address::ClientAddress;
+use crate::caller::Caller;
 use crate::channel::config::ChannelPatterns;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::handler::AppData;
 use crate::ids::{ChannelName, SessionId};
 use crate::memory::Ledger;
-use crate::room::client::Claims;
 use crate::session::accounts::{Accounts, Book};
 use crate::session::quota::LogQuota;
 use crate::session::registry::{Begun, Registry};
@@ -37,16 +37,7 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<RawData, Refusal>>>>
 
 /// A server's handler, its types erased.
 pub(crate) type ServerHandler =
-    Box<dyn Fn(Caller, RawData) -> Result<Answer, Refusal> + Send + Sync>;
-
-/// Who calls one of the server's handlers.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    pub(crate) session: SessionId,
-    pub(crate) claims: Claims,
-    pub(crate) address: Option<ClientAddress>,
-    pub(crate) shared: Arc<Shared>,
-}
+    Box<dyn Fn(Caller, Arc<Shared>, RawData) -> Result<Answer, Refusal> + Send + Sync>;
 
 pub(crate) use crate::session::registry::WorkerIndex;
 

@@ -26,9 +26,9 @@ use crate::actor::opening::{Opening, Resume, TurnedAway, Visitor};
 use crate::actor::shared::Shared;
 use crate::actor::writer::Body;
 use crate::address::{ClientAddress, TrustedProxies};
+use crate::claims::Claims;
 use crate::close::CloseCode;
 use crate::error::Refusal;
-use crate::room::client::Claims;
 use crate::session::quota::LogQuota;
 use crate::wire::codec::Format;
 

@@ -40,9 +40,9 @@ impl Recipients {
         ids.dedup();
         let mut formats = Formats::default();
         let mut sessions = Vec::with_capacity(ids.len());
-        for client in ids.into_iter().filter_map(|id| members.get(id)) {
-            formats.add(client.format);
-            sessions.push(client.session);
+        for member in ids.into_iter().filter_map(|id| members.get(id)) {
+            formats.add(member.format);
+            sessions.push(member.session);
         }
         Self::Among(sessions, formats)
     }
@@ -58,8 +58,8 @@ impl Recipients {
 /// # #[derive(serde::Serialize, Message)] struct Cursor { x: f64 }
 /// # #[derive(serde::Serialize, Message)] struct Goal;
 /// # #[derive(serde::Serialize, Message)] struct Cheer;
-/// # fn play<R: Room>(from: &Client, blues: &[MemberId], ctx: &mut RoomContext<R>) {
-/// ctx.except(from).latest(format!("cursor {}", from.member()), &Cursor { x: 0.5 });
+/// # fn play<R: Room>(from: &Member, blues: &[MemberId], ctx: &mut RoomContext<R>) {
+/// ctx.except(from).latest(format!("cursor {}", from.id()), &Cursor { x: 0.5 });
 /// let mut team = ctx.among(blues);
 /// team.send(&Goal);
 /// team.signal(&Cheer);
@@ -140,7 +140,7 @@ impl<R: Room> RoomContext<R> {
                 return;
             }
         };
-        let session_of = |member| self.members.get(member).map(|client| client.session);
+        let session_of = |member| self.members.get(member).map(|member| member.session);
         let to = match to {
             Recipients::All => Target::All,
             Recipients::Except(member) => session_of(*member).map_or(Target::All, Target::Except),
@@ -170,8 +170,8 @@ impl<R: Room> RoomContext<R> {
             Recipients::All => self.members.formats(),
             Recipients::Except(member) => self.members.formats_without(*member),
             Recipients::Only(member) => {
-                let client = self.members.get(*member);
-                client.map_or_else(Formats::default, |client| Formats::only(client.format))
+                let member = self.members.get(*member);
+                member.map_or_else(Formats::default, |member| Formats::only(member.format))
             }
             Recipients::Among(_, formats) => *formats,
         }
@@ -185,10 +185,11 @@ mod tests {
 
     use serde::Serializer;
 
-    use super::super::client::{Claims, Client};
     use super::super::config::RoomConfig;
     use super::super::context::Beginning;
+    use super::super::member::Member;
     use super::*;
+    use crate::claims::Claims;
     use crate::handler::AppData;
     use crate::ids::RoomId;
     use crate::wire::codec::{Format, decode};
@@ -237,8 +238,8 @@ mod tests {
         for (id, format) in (1..).zip(formats) {
             let session = SessionId::random();
             sessions.push(session);
-            ctx.members.insert(Client {
-                member: member(id),
+            ctx.members.insert(Member {
+                id: member(id),
                 session,
                 format: *format,
                 claims: Claims::default(),
@@ -336,9 +337,9 @@ mod tests {
         let ids = [member(1), member(3)];
         let targets = [Target::Only(sessions[0]), Target::Only(sessions[2])];
         reaches(&mut ctx, &targets, |ctx| ctx.among(ids.iter()));
-        let clients: Vec<Client> = ctx.clients().step_by(2).cloned().collect();
-        reaches(&mut ctx, &targets, |ctx| ctx.among(&clients));
-        reaches(&mut ctx, &targets[..1], |ctx| ctx.to(&clients[0]));
+        let members: Vec<Member> = ctx.members().step_by(2).cloned().collect();
+        reaches(&mut ctx, &targets, |ctx| ctx.among(&members));
+        reaches(&mut ctx, &targets[..1], |ctx| ctx.to(&members[0]));
     }
 
     #[test]

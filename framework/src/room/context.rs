@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use super::Room;
 use super::audience::{Audience, Recipients};
-use super::client::Client;
 use super::config::RoomConfig;
+use super::member::Member;
 use super::members::Members;
 use super::timers::{TimerId, Timers};
 use crate::error::Refusal;
@@ -65,7 +65,7 @@ pub(crate) enum Effect<R: Room> {
     },
     /// The member is out: `frame` is its `left`.
     Exit {
-        client: Client,
+        member: Member,
         frame: Encoded,
     },
     Publish {
@@ -82,7 +82,7 @@ impl<R: Room> fmt::Debug for Effect<R> {
         match self {
             Self::Send { to, delivery, .. } => write!(f, "Send({to:?}, {delivery:?})"),
             Self::Enter { session, .. } => write!(f, "Enter({session})"),
-            Self::Exit { client, .. } => write!(f, "Exit({})", client.member),
+            Self::Exit { member, .. } => write!(f, "Exit({})", member.id),
             Self::Publish { channel, .. } => write!(f, "Publish({channel})"),
             Self::Spawn(_) => f.write_str("Spawn"),
             Self::Relist => f.write_str("Relist"),
@@ -212,18 +212,18 @@ impl<R: Room> RoomContext<R> {
     /// # use courtside::prelude::*;
     /// # #[derive(serde::Serialize, Message)] struct Card { place: usize }
     /// # fn deal<R: Room>(ctx: &mut RoomContext<R>) {
-    /// for (place, member) in ctx.members().into_iter().enumerate() {
+    /// for (place, member) in ctx.member_ids().into_iter().enumerate() {
     ///     ctx.send(member, &Card { place });
     /// }
     /// # }
     /// ```
     #[must_use]
-    pub fn members(&self) -> Vec<MemberId> {
-        self.clients().map(Client::member).collect()
+    pub fn member_ids(&self) -> Vec<MemberId> {
+        self.members().map(Member::id).collect()
     }
 
     /// The members with what the room knows of them, in the order in which they joined.
-    pub fn clients(&self) -> impl Iterator<Item = &Client> {
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.iter()
     }
 
@@ -235,7 +235,7 @@ impl<R: Room> RoomContext<R> {
 
     /// One member, if it is in the room.
     #[must_use]
-    pub fn member(&self, member: MemberId) -> Option<&Client> {
+    pub fn member(&self, member: MemberId) -> Option<&Member> {
         self.members.get(member)
     }
 
@@ -299,9 +299,9 @@ impl<R: Room> RoomContext<R> {
     /// # #[derive(serde::Serialize, Message)] struct Hint;
     /// # fn hint<R: Room>(ctx: &mut RoomContext<R>) {
     /// let guests: Vec<MemberId> = ctx
-    ///     .clients()
+    ///     .members()
     ///     .filter(|client| client.claims::<String>().is_none())
-    ///     .map(Client::member)
+    ///     .map(Member::id)
     ///     .collect();
     /// ctx.among(guests).send(&Hint);
     /// # }

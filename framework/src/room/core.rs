@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use super::Room;
 use super::audience::Recipients;
-use super::client::{Claims, Client};
 use super::config::{DisposeReason, LeaveReason, RoomConfig};
 use super::context::{Alarm, Beginning, Effect, Listing, RoomContext, Target};
+use super::member::Member;
 use super::syncing::Syncing;
+use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::ids::{MemberId, SessionId};
@@ -166,11 +167,11 @@ impl<R: Room> RoomCore<R> {
         self.ctx.now = self.ctx.now.max(now);
     }
 
-    pub(crate) fn member_of(&self, session: SessionId) -> Option<MemberId> {
-        self.ctx.members.of_session(session).map(Client::member)
+    pub(crate) fn id_of(&self, session: SessionId) -> Option<MemberId> {
+        self.ctx.members.of_session(session).map(Member::id)
     }
 
-    fn client_of(&self, session: SessionId) -> Option<Client> {
+    fn member_of(&self, session: SessionId) -> Option<Member> {
         self.ctx.members.of_session(session).cloned()
     }
 
@@ -223,40 +224,40 @@ impl<R: Room> RoomCore<R> {
             )));
         }
         self.members_ever += 1;
-        let member = MemberId(self.members_ever);
-        let client = Client {
-            member,
+        let member_id = MemberId(self.members_ever);
+        let member = Member {
+            id: member_id,
             session: entrant.session,
             format: entrant.format,
             claims: entrant.claims,
             connected: true,
         };
         let (room, kind) = (self.ctx.id().clone(), self.ctx.kind().to_owned());
-        let frame = Encoded::new(Formats::only(client.format), |w| {
-            event::joined(w, id, &room, &kind, member)
+        let frame = Encoded::new(Formats::only(member.format), |w| {
+            event::joined(w, id, &room, &kind, member_id)
         })
         .map_err(|_| Declined::Refused(Refusal::failed()))?;
-        let session = client.session;
+        let session = member.session;
         let before = self.before();
         self.ctx.effects.push(Effect::Enter {
             session,
-            member,
+            member: member_id,
             frame,
         });
-        self.ctx.members.insert(client.clone());
-        self.syncing.enter(&client);
+        self.ctx.members.insert(member.clone());
+        self.syncing.enter(&member);
         self.empty_since = None;
-        if let Err(refusal) = self.room.joined(&client, options, &mut self.ctx) {
-            self.remove(&client);
+        if let Err(refusal) = self.room.joined(&member, options, &mut self.ctx) {
+            self.remove(&member);
             self.take_back(before);
             return Err(Declined::by_room(refusal));
         }
         self.ctx.timers.keep();
         // What the hook said comes after the state in which it was said.
         let said = self.ctx.effects.split_off(before.effects + 1);
-        self.send_state(member);
+        self.send_state(member_id);
         self.ctx.effects.extend(said);
-        Ok(member)
+        Ok(member_id)
     }
 
     /// How things stand, to go back there if the join is refused.
@@ -283,28 +284,28 @@ impl<R: Room> RoomCore<R> {
         self.may_have_state.set(true);
     }
 
-    fn remove(&mut self, client: &Client) {
-        self.ctx.members.remove(client.member);
-        self.syncing.leave(client);
+    fn remove(&mut self, member: &Member) {
+        self.ctx.members.remove(member.id);
+        self.syncing.leave(member);
         if self.ctx.members.is_empty() {
             self.empty_since = Some(self.ctx.now);
         }
     }
 
     pub(crate) fn dropped(&mut self, session: SessionId) {
-        if let Some(client) = self.ctx.members.set_connected(session, false) {
-            self.room.dropped(&client, &mut self.ctx);
+        if let Some(member) = self.ctx.members.set_connected(session, false) {
+            self.room.dropped(&member, &mut self.ctx);
             self.finish_hook();
         }
     }
 
     pub(crate) fn resumed(&mut self, session: SessionId) {
-        if let Some(client) = self.ctx.members.set_connected(session, true) {
-            self.room.resumed(&client, &mut self.ctx);
+        if let Some(member) = self.ctx.members.set_connected(session, true) {
+            self.room.resumed(&member, &mut self.ctx);
             self.finished = self.ctx.effects.len();
         }
         // Also for a client that moved from one connection to another without a gap that the room was told of.
-        if let Some(member) = self.member_of(session) {
+        if let Some(member) = self.id_of(session) {
             self.send_state(member);
         }
         self.finish_hook();
@@ -317,22 +318,22 @@ impl<R: Room> RoomCore<R> {
         reason: LeaveReason,
         id: Option<u64>,
     ) -> Result<(), Refusal> {
-        let client = self.client_of(session).ok_or_else(not_a_member)?;
-        self.exit(&client, reason, id);
-        self.room.left(&client, reason, &mut self.ctx);
+        let member = self.member_of(session).ok_or_else(not_a_member)?;
+        self.exit(&member, reason, id);
+        self.room.left(&member, reason, &mut self.ctx);
         self.finish_hook();
         Ok(())
     }
 
-    fn exit(&mut self, client: &Client, reason: LeaveReason, id: Option<u64>) {
-        self.remove(client);
+    fn exit(&mut self, member: &Member, reason: LeaveReason, id: Option<u64>) {
+        self.remove(member);
         let room = self.ctx.id().clone();
-        let frame = Encoded::new(Formats::only(client.format), |w| {
+        let frame = Encoded::new(Formats::only(member.format), |w| {
             event::left(w, id, &room, reason.name())
         });
         if let Ok(frame) = frame {
             self.ctx.effects.push(Effect::Exit {
-                client: client.clone(),
+                member: member.clone(),
                 frame,
             });
         }
@@ -347,10 +348,10 @@ impl<R: Room> RoomCore<R> {
         name: &str,
         data: &RawData,
     ) -> Result<(), Refusal> {
-        let client = self.client_of(session).ok_or_else(not_a_member)?;
+        let member = self.member_of(session).ok_or_else(not_a_member)?;
         let outcome = self
             .handlers
-            .handle(&mut self.room, &client, name, data, id, &mut self.ctx);
+            .handle(&mut self.room, &member, name, data, id, &mut self.ctx);
         match outcome {
             Ok(Some(frame)) => self.ctx.effects.push(Effect::Send {
                 to: Target::Only(session),
@@ -360,7 +361,7 @@ impl<R: Room> RoomCore<R> {
             Ok(None) => {}
             Err(refusal) => {
                 let room = self.ctx.id().clone();
-                let to = Recipients::Only(client.member);
+                let to = Recipients::Only(member.id);
                 self.ctx.emit(&to, Delivery::Sequenced, name, |w| {
                     event::error(w, id, Some(&room), &refusal)
                 });
@@ -376,10 +377,10 @@ impl<R: Room> RoomCore<R> {
         M: crate::Message,
         R: crate::Handle<M>,
     {
-        let client = self.ctx.members.get(member).cloned();
-        let client = client.ok_or_else(not_a_member)?;
+        let member = self.ctx.members.get(member).cloned();
+        let member = member.ok_or_else(not_a_member)?;
         self.handlers.check(M::NAME)?;
-        let outcome = self.room.handle(&client, message, &mut self.ctx);
+        let outcome = self.room.handle(&member, message, &mut self.ctx);
         self.finish_hook();
         outcome
     }
@@ -481,9 +482,9 @@ impl<R: Room> RoomCore<R> {
         self.may_have_state.set(true);
         self.finished = self.ctx.effects.len();
         while let Some(member) = self.ctx.kicked.pop_front() {
-            if let Some(client) = self.ctx.members.get(member).cloned() {
-                self.exit(&client, LeaveReason::Kicked, None);
-                self.room.left(&client, LeaveReason::Kicked, &mut self.ctx);
+            if let Some(member) = self.ctx.members.get(member).cloned() {
+                self.exit(&member, LeaveReason::Kicked, None);
+                self.room.left(&member, LeaveReason::Kicked, &mut self.ctx);
                 self.finished = self.ctx.effects.len();
             }
         }
@@ -518,7 +519,7 @@ impl<R: Room> RoomCore<R> {
                 Effect::Exit { .. } => self.ctx.effects.push(effect),
                 // Who was not told `joined` is not told `left`.
                 Effect::Enter { session, .. } => {
-                    if let Some(member) = self.member_of(session) {
+                    if let Some(member) = self.id_of(session) {
                         self.ctx.members.remove(member);
                     }
                 }
@@ -530,9 +531,9 @@ impl<R: Room> RoomCore<R> {
     }
 
     fn exit_all(&mut self, reason: LeaveReason) {
-        let clients: Vec<Client> = self.ctx.clients().cloned().collect();
-        for client in clients {
-            self.exit(&client, reason, None);
+        let members: Vec<Member> = self.ctx.members().cloned().collect();
+        for member in members {
+            self.exit(&member, reason, None);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::client::Client;
+use super::member::Member;
 use crate::ids::{IdHasher, MemberId, SessionId};
 use crate::wire::codec::Format;
 use crate::wire::frame::Formats;
@@ -11,7 +11,7 @@ use crate::wire::frame::Formats;
 /// The members of a room, dropped ones included.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    by_id: BTreeMap<MemberId, Client>,
+    by_id: BTreeMap<MemberId, Member>,
     by_session: HashMap<SessionId, MemberId, IdHasher>,
     tally: Tally,
     /// How many members were looked at by walks over all of them.
@@ -20,33 +20,33 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    pub(super) fn insert(&mut self, client: Client) {
-        self.tally.add(client.format);
-        self.by_session.insert(client.session, client.member);
-        self.by_id.insert(client.member, client);
+    pub(super) fn insert(&mut self, member: Member) {
+        self.tally.add(member.format);
+        self.by_session.insert(member.session, member.id);
+        self.by_id.insert(member.id, member);
     }
 
-    pub(super) fn remove(&mut self, member: MemberId) -> Option<Client> {
-        let client = self.by_id.remove(&member)?;
-        self.by_session.remove(&client.session);
-        self.tally.remove(client.format);
-        Some(client)
+    pub(super) fn remove(&mut self, member: MemberId) -> Option<Member> {
+        let member = self.by_id.remove(&member)?;
+        self.by_session.remove(&member.session);
+        self.tally.remove(member.format);
+        Some(member)
     }
 
-    pub(crate) fn get(&self, member: MemberId) -> Option<&Client> {
+    pub(crate) fn get(&self, member: MemberId) -> Option<&Member> {
         self.by_id.get(&member)
     }
 
-    pub(crate) fn of_session(&self, session: SessionId) -> Option<&Client> {
+    pub(crate) fn of_session(&self, session: SessionId) -> Option<&Member> {
         self.get(*self.by_session.get(&session)?)
     }
 
     /// Notes whether a member is connected; the member if that is news.
-    pub(super) fn set_connected(&mut self, session: SessionId, connected: bool) -> Option<Client> {
-        let client = self.by_id.get_mut(self.by_session.get(&session)?)?;
-        (client.connected != connected).then(|| {
-            client.connected = connected;
-            client.clone()
+    pub(super) fn set_connected(&mut self, session: SessionId, connected: bool) -> Option<Member> {
+        let member = self.by_id.get_mut(self.by_session.get(&session)?)?;
+        (member.connected != connected).then(|| {
+            member.connected = connected;
+            member.clone()
         })
     }
 
@@ -59,7 +59,7 @@ impl Members {
     }
 
     /// All of them, in the order in which they joined. What one member does must not lead here.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Client> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Member> {
         #[cfg(test)]
         self.walked.set(self.walked.get() + self.len());
         self.by_id.values()
@@ -73,7 +73,7 @@ impl Members {
     /// The formats that somebody else has.
     pub(super) fn formats_without(&self, member: MemberId) -> Formats {
         match self.get(member) {
-            Some(client) => self.tally.formats_without(client.format),
+            Some(member) => self.tally.formats_without(member.format),
             None => self.formats(),
         }
     }

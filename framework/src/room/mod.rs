@@ -1,11 +1,11 @@
 //! Rooms: what users implement, apart from the actor that runs it.
 
 pub(crate) mod audience;
-pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod core;
 pub(crate) mod create;
+pub(crate) mod member;
 mod members;
 pub(crate) mod state;
 mod stream;
@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::tick::Tick;
-use client::Client;
 use config::{DisposeReason, LeaveReason, RoomConfig};
 use context::RoomContext;
+use member::Member;
 use state::{State, View};
 
 /// A place where clients meet, with a state that only it changes.
@@ -100,8 +100,8 @@ pub trait Room: Sized + 'static {
 
     /// What one member sees beside the shared state: its top-level keys are added to those of [`state`](Self::state).
     /// Called for each member at each sync, so it should look things up rather than search. Default: nothing.
-    fn view(&self, client: &Client) -> View<'_> {
-        let _unused = client;
+    fn view(&self, member: &Member) -> View<'_> {
+        let _unused = member;
         View::none()
     }
 
@@ -112,27 +112,27 @@ pub trait Room: Sized + 'static {
     /// Default: everybody is welcome.
     fn joined(
         &mut self,
-        client: &Client,
+        member: &Member,
         options: Self::Options,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        let _unused = (client, options, ctx);
+        let _unused = (member, options, ctx);
         Ok(())
     }
 
     /// A member's connection is lost. Its seat is held, and what it is sent waits, until it is back or the window ends.
-    fn dropped(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
-        let _unused = (client, ctx);
+    fn dropped(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
+        let _unused = (member, ctx);
     }
 
     /// A dropped member is back; the state is sent to it after this hook.
-    fn resumed(&mut self, client: &Client, ctx: &mut RoomContext<Self>) {
-        let _unused = (client, ctx);
+    fn resumed(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
+        let _unused = (member, ctx);
     }
 
     /// A member is gone for good. Nothing can be sent to it any more.
-    fn left(&mut self, client: &Client, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
-        let _unused = (client, reason, ctx);
+    fn left(&mut self, member: &Member, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
+        let _unused = (member, reason, ctx);
     }
 
     /// One fixed step of the simulation, at [`RoomConfig::tick_hz`].

@@ -57,7 +57,7 @@ impl fmt::Debug for State<'_> {
 /// error `state_unavailable`.
 ///
 /// ```
-/// use courtside::{Client, Only, View};
+/// use courtside::{Member, Only, View};
 /// use std::collections::BTreeMap;
 ///
 /// # struct Game { hands: BTreeMap<u32, Vec<u8>>, team_of: BTreeMap<u32, u64>, plans: BTreeMap<u64, String> }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use super::Room;
 use super::audience::Recipients;
-use super::client::Client;
 use super::context::{Effect, Target};
 use super::core::{RoomCore, not_a_member};
+use super::member::Member;
 use super::members::Tally;
 use super::state::Sight;
 use super::stream::{Moment, Receivers, Step, Stream};
@@ -65,21 +65,21 @@ struct Gap {
 }
 
 impl Syncing {
-    pub(super) fn enter(&mut self, client: &Client) {
+    pub(super) fn enter(&mut self, member: &Member) {
         let follower = Follower::default();
-        self.count(follower.sight, |tally| tally.add(client.format));
-        self.followers.insert(client.member, follower);
+        self.count(follower.sight, |tally| tally.add(member.format));
+        self.followers.insert(member.id, follower);
     }
 
-    pub(super) fn leave(&mut self, client: &Client) {
-        if let Some(follower) = self.followers.remove(&client.member) {
-            self.count(follower.sight, |tally| tally.remove(client.format));
+    pub(super) fn leave(&mut self, member: &Member) {
+        if let Some(follower) = self.followers.remove(&member.id) {
+            self.count(follower.sight, |tally| tally.remove(member.format));
         }
     }
 
     /// A member sees something else than before.
-    fn turn_to(&mut self, client: &Client, sight: Sight) {
-        let Some(follower) = self.followers.get_mut(&client.member) else {
+    fn turn_to(&mut self, member: &Member, sight: Sight) {
+        let Some(follower) = self.followers.get_mut(&member.id) else {
             return;
         };
         if follower.sight == sight {
@@ -92,8 +92,8 @@ impl Syncing {
             ..Follower::default()
         };
         let old = std::mem::replace(follower, new);
-        self.count(old.sight, |tally| tally.remove(client.format));
-        self.count(sight, |tally| tally.add(client.format));
+        self.count(old.sight, |tally| tally.remove(member.format));
+        self.count(sight, |tally| tally.add(member.format));
     }
 
     /// What one member alone sees has nobody else to count.
@@ -150,19 +150,19 @@ impl Syncing {
     }
 
     /// Notes who is told the next step of each stream. True if that is all of the room, by one broadcast.
-    fn gather<'a>(&mut self, members: impl Iterator<Item = &'a Client>) -> bool {
+    fn gather<'a>(&mut self, members: impl Iterator<Item = &'a Member>) -> bool {
         let is_for_all = self.streams.len() == 1
             && self.streams.contains_key(&Sight::Shared)
             && self.followers.values().all(|f| !f.needs_whole);
-        for client in members.filter(|client| client.connected) {
-            let follower = self.followers.get(&client.member);
+        for member in members.filter(|member| member.connected) {
+            let follower = self.followers.get(&member.id);
             let Some(follower) = follower.filter(|f| !f.needs_whole) else {
                 continue;
             };
             if let Some(stream) = self.streams.get_mut(&follower.sight) {
-                stream.receivers.formats.add(client.format);
+                stream.receivers.formats.add(member.format);
                 if !is_for_all {
-                    stream.receivers.sessions.push(client.session);
+                    stream.receivers.sessions.push(member.session);
                 }
             }
         }
@@ -212,11 +212,11 @@ impl<R: Room> RoomCore<R> {
         let mut flaw = state.update(&mut syncing.shared, version).err();
         drop(state);
         let is_shared_unfit = flaw.is_some();
-        let look = |client: &Client| {
-            let view = room.view(client);
-            let sight = view.sight(client.member);
+        let look = |member: &Member| {
+            let view = room.view(member);
+            let sight = view.sight(member.id);
             has_state |= sight != Sight::Shared;
-            syncing.turn_to(client, sight);
+            syncing.turn_to(member, sight);
             let shared = &syncing.shared;
             let stream = syncing.streams.entry(sight).or_default();
             if stream.used < version {
@@ -226,14 +226,14 @@ impl<R: Room> RoomCore<R> {
                 flaw = flaw.take().or(of_view);
             }
             if stream.is_unfit
-                && let Some(follower) = syncing.followers.get_mut(&client.member)
+                && let Some(follower) = syncing.followers.get_mut(&member.id)
             {
                 follower.needs_whole = true;
             }
         };
         match only {
             Some(member) => ctx.member(member).into_iter().for_each(look),
-            None => ctx.clients().for_each(look),
+            None => ctx.members().for_each(look),
         }
         if let Some(flaw) = flaw {
             self.note_flaw(&flaw);
@@ -289,7 +289,7 @@ impl<R: Room> RoomCore<R> {
         let Self { ctx, syncing, .. } = self;
         let (version, now) = (syncing.version, ctx.now());
         syncing.streams.retain(|_, stream| stream.used == version);
-        let is_for_all = syncing.gather(ctx.clients());
+        let is_for_all = syncing.gather(ctx.members());
         let Syncing {
             shared,
             streams,
@@ -378,28 +378,27 @@ impl<R: Room> RoomCore<R> {
     }
 
     /// Brings one member from wherever it is to where the others are, or to something newer, by its next frame.
-    fn tell_one(&mut self, member: MemberId) {
+    fn tell_one(&mut self, id: MemberId) {
         let Self { ctx, syncing, .. } = self;
-        let (Some(client), Some(follower)) =
-            (ctx.members.get(member), syncing.followers.get_mut(&member))
+        let (Some(member), Some(follower)) = (ctx.members.get(id), syncing.followers.get_mut(&id))
         else {
             return;
         };
         let gap = follower.gap.take().and_then(|gap| gap.at);
         let at = gap.filter(|_| !follower.needs_whole);
         follower.needs_whole = false;
-        if !client.connected {
+        if !member.connected {
             // It gets a whole state when it is back.
             return;
         }
-        let (sight, format) = (follower.sight, client.format);
+        let (sight, format) = (follower.sight, member.format);
         let others = syncing.formats_beside(sight, format);
         let (version, shared) = (syncing.version, &syncing.shared);
         let Some(stream) = syncing.streams.get_mut(&sight) else {
             return;
         };
         if stream.is_unfit {
-            self.tell_unavailable(member);
+            self.tell_unavailable(id);
             return;
         }
         if format == Format::MsgPack && !others.msgpack {
@@ -417,12 +416,12 @@ impl<R: Room> RoomCore<R> {
         let Some((frame, base)) = stream.catch_up(ctx.id(), shared, format, at) else {
             return;
         };
-        if let (None, Some(follower)) = (base, syncing.followers.get_mut(&member)) {
+        if let (None, Some(follower)) = (base, syncing.followers.get_mut(&id)) {
             follower.whole = version;
         }
         let slot = syncing.slot.get_or_insert_with(|| state_of(ctx.id()));
         ctx.effects.push(Effect::Send {
-            to: Target::Only(client.session),
+            to: Target::Only(member.session),
             frame,
             delivery: Delivery::Latest(slot.clone()),
         });
@@ -430,7 +429,7 @@ impl<R: Room> RoomCore<R> {
 
     /// A step from `base` found a member's connection busy with those before, and was dropped; so are all that follow.
     pub(crate) fn fell_behind(&mut self, session: SessionId, base: u32) {
-        let Some(member) = self.member_of(session) else {
+        let Some(member) = self.id_of(session) else {
             return;
         };
         let Some(follower) = self.syncing.followers.get_mut(&member) else {
@@ -448,7 +447,7 @@ impl<R: Room> RoomCore<R> {
 
     /// A member that fell behind has taken all that it was sent.
     pub(crate) fn caught_up(&mut self, session: SessionId) {
-        if let Some(member) = self.member_of(session)
+        if let Some(member) = self.id_of(session)
             && let Some(follower) = self.syncing.followers.get_mut(&member)
             && let Some(gap) = &mut follower.gap
         {
@@ -459,7 +458,7 @@ impl<R: Room> RoomCore<R> {
     /// A member's state does not fit what it was sent: it asks for a whole one, and gets that when the next is due. So members
     /// who ask without end cost no more than one whole state each at each sync.
     pub(crate) fn resync(&mut self, session: SessionId, id: Option<u64>) -> Result<(), Refusal> {
-        let member = self.member_of(session).ok_or_else(not_a_member)?;
+        let member = self.id_of(session).ok_or_else(not_a_member)?;
         self.answer_resync(member, id);
         if let Some(follower) = self.syncing.followers.get_mut(&member) {
             follower.has_asked = true;

@@ -146,8 +146,8 @@ impl Room for Busy {
         State::of([("shared", 1)].into_iter().collect::<Map>())
     }
 
-    fn view(&self, client: &Client) -> View<'_> {
-        match client.member().get() % 3 {
+    fn view(&self, member: &Member) -> View<'_> {
+        match member.id().get() % 3 {
             0 => View::none(),
             1 => View::group(1, [("group", 1)].into_iter().collect::<Map>()),
             _ => View::of([("own", 1)].into_iter().collect::<Map>()),
@@ -156,7 +156,7 @@ impl Room for Busy {
 
     fn joined(
         &mut self,
-        from: &Client,
+        from: &Member,
         (): (),
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
@@ -164,15 +164,15 @@ impl Room for Busy {
         Ok(())
     }
 
-    fn dropped(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
+    fn dropped(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         tell(from, ctx);
     }
 
-    fn resumed(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
+    fn resumed(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         tell(from, ctx);
     }
 
-    fn left(&mut self, from: &Client, _: LeaveReason, ctx: &mut RoomContext<Self>) {
+    fn left(&mut self, from: &Member, _: LeaveReason, ctx: &mut RoomContext<Self>) {
         tell(from, ctx);
     }
 }
@@ -185,7 +185,7 @@ impl Create for Busy {
 
 type Map = std::collections::BTreeMap<&'static str, u8>;
 
-fn tell(from: &Client, ctx: &mut RoomContext<Busy>) {
+fn tell(from: &Member, ctx: &mut RoomContext<Busy>) {
     ctx.broadcast(&Note);
     ctx.except(from).send(&Note);
     ctx.send(from, &Note);
@@ -194,7 +194,7 @@ fn tell(from: &Client, ctx: &mut RoomContext<Busy>) {
 impl Handle<Note> for Busy {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         _: Note,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
@@ -316,7 +316,7 @@ impl Room for Broken {
         State::of(1)
     }
 
-    fn resumed(&mut self, from: &Client, ctx: &mut RoomContext<Self>) {
+    fn resumed(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         ctx.send(from, &Note);
     }
 }
@@ -363,7 +363,7 @@ impl Room for Picky {
 
     fn joined(
         &mut self,
-        _: &Client,
+        _: &Member,
         is_welcome: bool,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
@@ -379,14 +379,14 @@ impl Room for Picky {
         ctx.broadcast(&Note);
         ctx.publish("news", &1);
         ctx.spawn(async {}, |room, (), _| room.runs.push("a job"))?;
-        for member in ctx.members() {
+        for member in ctx.member_ids() {
             ctx.kick(member, "for no reason");
         }
         ctx.dispose();
         Err(Refusal::new("no", "not you"))
     }
 
-    fn left(&mut self, _: &Client, _: LeaveReason, _: &mut RoomContext<Self>) {
+    fn left(&mut self, _: &Member, _: LeaveReason, _: &mut RoomContext<Self>) {
         self.runs.push("left");
     }
 }
@@ -423,7 +423,7 @@ fn a_refused_join_is_taken_back_whole() {
     core.join(entrant(), false).unwrap_err();
     core.advance(6 * SECOND);
     assert_eq!(core.room.runs, ["kept"]);
-    assert_eq!(core.ctx.members().len(), 1);
+    assert_eq!(core.ctx.member_ids().len(), 1);
     let listing = core.listing();
     assert_eq!(listing.metadata, "before");
     assert!(!listing.is_locked && !listing.is_private && !core.is_over());
@@ -452,7 +452,7 @@ impl Room for Brief {
 
     fn joined(
         &mut self,
-        _: &Client,
+        _: &Member,
         is_welcome: bool,
         _: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {

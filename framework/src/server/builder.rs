@@ -19,13 +19,13 @@ use crate::actor::room::{KindOf, RoomKind};
 use crate::actor::shared::{ServerHandler, Shared};
 use crate::call::{self, Call};
 use crate::channel::config::{ChannelConfig, ChannelPatterns};
+use crate::claims::Claims;
 use crate::config::Config;
 use crate::error::{BuildError, Refusal};
 use crate::handler::{AnyShared, AppData, Handlers, Message};
 use crate::http::door::Door;
 use crate::lobby::info::{ListQuery, RoomList};
 use crate::room::Room;
-use crate::room::client::Claims;
 use crate::room::context::RoomContext;
 use crate::room::create::Create;
 
@@ -103,7 +103,7 @@ impl ServerBuilder {
     ///
     /// #[courtside::room]
     /// impl Chat {
-    ///     fn joined(&mut self, client: &Client) { /* … */ }
+    ///     fn joined(&mut self, member: &Member) { /* … */ }
     /// }
     ///
     /// # fn builder(database: Arc<Database>) -> ServerBuilder {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::handler::{AnyShared, AppData, Handle, Handlers, Message};
 use crate::ids::{MemberId, RoomId, SessionId};
 use crate::room::Room;
-use crate::room::client::Claims;
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::{Beginning, Effect, Job, RoomContext, Target};
 use crate::room::core::{Declined, Entrant, RoomCore};
@@ -59,8 +59,8 @@ use crate::wire::frame::{Encoded, payload};
 /// }
 ///
 /// impl Handle<Say> for Chat {
-///     fn handle(&mut self, from: &Client, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
-///         ctx.broadcast(&Line { from: from.member(), text: say.text });
+///     fn handle(&mut self, from: &Member, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+///         ctx.broadcast(&Line { from: from.id(), text: say.text });
 ///         Ok(())
 ///     }
 /// }
@@ -368,7 +368,7 @@ impl<R: Room> RoomHarness<R> {
     /// The members, dropped ones included.
     #[must_use]
     pub fn members(&self) -> Vec<MemberId> {
-        self.core.ctx.members()
+        self.core.ctx.member_ids()
     }
 
     /// The messages and signals of type `M` that a member was sent since this was last asked, oldest first.
@@ -429,9 +429,9 @@ impl<R: Room> RoomHarness<R> {
                     self.present.insert(session, member);
                     self.deliver(member, &frame, &Delivery::Sequenced);
                 }
-                Effect::Exit { client, frame } => {
-                    if self.present.remove(&client.session).is_some() {
-                        self.deliver(client.member, &frame, &Delivery::Sequenced);
+                Effect::Exit { member, frame } => {
+                    if self.present.remove(&member.session).is_some() {
+                        self.deliver(member.id, &frame, &Delivery::Sequenced);
                     }
                 }
                 Effect::Send {

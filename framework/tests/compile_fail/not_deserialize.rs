@@ -22,7 +22,7 @@ impl Create for Arena {
 }
 
 impl Handle<Steer> for Arena {
-    fn handle(&mut self, _: &Client, _: Steer, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, _: Steer, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ struct Arena {
 
 #[courtside::room]
 impl Arena {
-    fn dropped(&mut self, client: &Client) {
-        let _ = (client, self.size);
+    fn dropped(&mut self, member: &Member) {
+        let _ = (member, self.size);
     }
 }
 

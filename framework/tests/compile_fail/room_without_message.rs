@@ -6,7 +6,7 @@ struct Arena;
 #[courtside::room]
 impl Arena {
     #[on]
-    fn steer(&mut self, from: &Client) {
+    fn steer(&mut self, from: &Member) {
         let _ = from;
     }
 }

@@ -36,11 +36,11 @@ impl Room for Log {
 
     fn joined(
         &mut self,
-        client: &Client,
+        member: &Member,
         is_welcome: bool,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        ctx.broadcast(&Note(format!("{} is here", client.member())));
+        ctx.broadcast(&Note(format!("{} is here", member.id())));
         if is_welcome {
             Ok(())
         } else {
@@ -48,8 +48,8 @@ impl Room for Log {
         }
     }
 
-    fn left(&mut self, client: &Client, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
-        ctx.broadcast(&Note(format!("{} {reason}", client.member())));
+    fn left(&mut self, member: &Member, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
+        ctx.broadcast(&Note(format!("{} {reason}", member.id())));
     }
 
     fn tick(&mut self, tick: Tick, _: &mut RoomContext<Self>) {
@@ -69,7 +69,7 @@ impl Create for Log {
 impl Handle<Poke> for Log {
     fn handle(
         &mut self,
-        from: &Client,
+        from: &Member,
         _: Poke,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
@@ -153,7 +153,7 @@ impl Create for Shy {
 }
 
 impl Handle<Poke> for Shy {
-    fn handle(&mut self, _: &Client, _: Poke, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, _: Poke, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
         self.0 = Some(1);
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Create for Mute {
 }
 
 impl Handle<Poke> for Mute {
-    fn handle(&mut self, _: &Client, _: Poke, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    fn handle(&mut self, _: &Member, _: Poke, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         ctx.broadcast(&places());
         Ok(())
     }

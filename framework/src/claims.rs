@@ -1,11 +1,8 @@
-//! What rooms and handlers see of a session.
+//! What the application knows of a client.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-
-use crate::ids::{MemberId, SessionId};
-use crate::wire::codec::Format;
 
 /// What the application found out about a client before it let it in: any type, made by
 /// [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate), and the name of the one whom it is about.
@@ -62,47 +59,5 @@ impl fmt::Debug for Claims {
         } else {
             "Claims(none)"
         })
-    }
-}
-
-/// A member, as its room sees it.
-#[derive(Clone, Debug)]
-pub struct Client {
-    pub(crate) member: MemberId,
-    pub(crate) session: SessionId,
-    pub(crate) format: Format,
-    pub(crate) claims: Claims,
-    pub(crate) connected: bool,
-}
-
-impl Client {
-    /// Who it is in this room.
-    #[must_use]
-    pub fn member(&self) -> MemberId {
-        self.member
-    }
-
-    /// Who it is on this server.
-    #[must_use]
-    pub fn session(&self) -> SessionId {
-        self.session
-    }
-
-    /// False between `dropped` and `resumed`. What is sent meanwhile waits for it.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        self.connected
-    }
-
-    /// What [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) said of it, if that is a `T`.
-    #[must_use]
-    pub fn claims<T: Any>(&self) -> Option<&T> {
-        self.claims.get()
-    }
-}
-
-impl From<&Client> for MemberId {
-    fn from(client: &Client) -> Self {
-        client.member
     }
 }
