@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::actor::shared::{Answer, ServerHandler, Shared};
 use crate::caller::Caller;
 use crate::error::Refusal;
 use crate::handler::{Message, decode, encode_reply};
+use crate::runtime::server_inner::{Answer, ServerHandler, ServerInner};
 use crate::server::ServerHandle;
 use crate::wire::codec::RawData;
 
@@ -45,7 +45,7 @@ pub struct Call<M> {
     pub message: M,
     /// The client that called.
     pub caller: Caller,
-    shared: Arc<Shared>,
+    shared: Arc<ServerInner>,
 }
 
 impl<M: fmt::Debug> fmt::Debug for Call<M> {
@@ -75,7 +75,7 @@ impl<M> Call<M> {
         self.shared.data.get()
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<ServerInner> {
         &self.shared
     }
 
@@ -94,14 +94,17 @@ where
     F: Fn(Call<M>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<M::Reply, Refusal>> + 'static,
 {
-    Box::new(move |caller: Caller, shared: Arc<Shared>, data: RawData| {
-        let message = decode(&data)?;
-        let reply = handler(Call {
-            message,
-            caller,
-            shared,
-        });
-        let answer: Answer = Box::pin(async move { encode_reply(M::NAME, &data, &reply.await?) });
-        Ok(answer)
-    })
+    Box::new(
+        move |caller: Caller, shared: Arc<ServerInner>, data: RawData| {
+            let message = decode(&data)?;
+            let reply = handler(Call {
+                message,
+                caller,
+                shared,
+            });
+            let answer: Answer =
+                Box::pin(async move { encode_reply(M::NAME, &data, &reply.await?) });
+            Ok(answer)
+        },
+    )
 }

@@ -55,7 +55,7 @@
 //! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: what changed in a state
 //! 2. rules, pure and handed the time: `session`, `channel`, `lobby`
 //! 3. what users implement: `room`, `handler`
-//! 4. `actor`: the shells that carry messages and run timers
+//! 4. `runtime`: the shells that carry messages and run timers
 //! 5. `server`, `call`, `http`, and the features `client`, `testing` and `bench`
 #![forbid(unsafe_code)]
 
@@ -63,7 +63,6 @@
 #[allow(unused_extern_crates)]
 extern crate self as courtside;
 
-mod actor;
 mod address;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -83,6 +82,7 @@ mod ids;
 mod lobby;
 mod memory;
 mod room;
+mod runtime;
 mod server;
 mod session;
 mod sync;

@@ -19,8 +19,8 @@ pub use self::handle::{PublishError, ServerHandle};
 pub use self::listen::{ListenOptions, listen, listen_with};
 pub use self::site::{Routes, Site, SiteApp};
 use self::threads::Threads;
-use crate::actor::hub::Hub;
-use crate::http::door::Door;
+use crate::http::admission::Admission;
+use crate::runtime::worker::hub::Hub;
 
 /// A server of rooms and channels. A clone is the same server; when the last one is dropped, its threads end.
 ///
@@ -46,7 +46,7 @@ use crate::http::door::Door;
 #[derive(Clone, Debug)]
 pub struct Server {
     handle: ServerHandle,
-    pub(crate) door: Arc<Door>,
+    pub(crate) admission: Arc<Admission>,
     _threads: Arc<Threads>,
 }
 
@@ -69,10 +69,10 @@ impl Server {
         ServerBuilder::new()
     }
 
-    fn new(handle: ServerHandle, door: Door, threads: Threads) -> Self {
+    fn new(handle: ServerHandle, admission: Admission, threads: Threads) -> Self {
         Self {
             handle,
-            door: Arc::new(door),
+            admission: Arc::new(admission),
             _threads: Arc::new(threads),
         }
     }

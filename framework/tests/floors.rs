@@ -16,7 +16,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (1, &["wire", "sync"]),
     (2, &["session", "channel", "lobby"]),
     (3, &["room", "handler"]),
-    (4, &["actor"]),
+    (4, &["runtime"]),
     (5, &["server", "call", "http", "client", "testing", "bench"]),
 ];
 
@@ -92,5 +92,5 @@ fn only_one_file_knows_actix_web_actors() {
         .filter(|path| code(path).contains("actix_web_actors"))
         .map(|path| path.strip_prefix(&source).unwrap().to_owned())
         .collect();
-    assert_eq!(knowing, [Path::new("actor/connection.rs")]);
+    assert_eq!(knowing, [Path::new("runtime/connection/websocket.rs")]);
 }

@@ -8,12 +8,12 @@ use actix::{System, SystemRunner};
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
-use crate::actor::hub::Hub;
-use crate::actor::messages::{Broadcast, HubItem, Topic};
-use crate::actor::opening::Visitor;
-use crate::actor::pipe::Pipe;
 use crate::config::Config;
 use crate::ids::{ChannelName, RoomId, SessionId};
+use crate::runtime::connection::send_queue::SendQueue;
+use crate::runtime::messages::{Broadcast, HubItem, Topic};
+use crate::runtime::worker::hub::Hub;
+use crate::runtime::worker::opening::Visitor;
 use crate::server::Server;
 use crate::session::outbox::{self, Delivery, Pushed};
 use crate::wire::action;
@@ -28,7 +28,7 @@ const ACKNOWLEDGE_EACH: u64 = 256;
 const BEHIND: u64 = 16;
 
 /// How much a connection's writer takes at a time.
-const GATHER: usize = crate::actor::writer::Writer::GATHER;
+const GATHER: usize = crate::runtime::connection::writer::Writer::GATHER;
 
 /// The default of [`Limits::nesting`](crate::config::Limits::nesting); asking for all defaults would look at the machine.
 const NESTING: usize = 32;
@@ -118,9 +118,9 @@ pub struct FanOut {
     _server: Server,
     hub: Rc<Hub>,
     topic: Topic,
-    pipes: Vec<Rc<Pipe>>,
+    pipes: Vec<Rc<SendQueue>>,
     /// Gets something behind each publication, outside of the topic: so it is seen when a publication is through.
-    last: (SessionId, Rc<Pipe>),
+    last: (SessionId, Rc<SendQueue>),
     drained: Cell<u64>,
     /// Since the last time that all was taken out.
     published: RefCell<u64>,
@@ -182,8 +182,8 @@ impl FanOut {
                 .collect();
             Some((server, hub, pipes))
         })?;
-        for (link, pipe) in (1..).zip(&pipes) {
-            pipe.connect(link);
+        for (connection, send_queue) in (1..).zip(&pipes) {
+            send_queue.connect(connection);
         }
         let last = (last, pipes.pop()?);
         Some(Self {
@@ -225,9 +225,9 @@ impl FanOut {
     pub fn drain(&self) -> usize {
         let mut out = BytesMut::new();
         let mut bytes = 0;
-        for pipe in &self.pipes {
+        for send_queue in &self.pipes {
             out.clear();
-            while pipe.take(&mut out, GATHER) {
+            while send_queue.take(&mut out, GATHER) {
                 bytes += out.len();
                 out.clear();
             }
@@ -236,9 +236,9 @@ impl FanOut {
         let drained = before + std::mem::take(&mut *self.published.borrow_mut());
         self.drained.set(drained);
         if drained / ACKNOWLEDGE_EACH > before / ACKNOWLEDGE_EACH {
-            for pipe in &self.pipes {
-                let _known =
-                    pipe.with_outbox(|outbox| outbox.acknowledge(drained.saturating_sub(BEHIND)));
+            for send_queue in &self.pipes {
+                let _known = send_queue
+                    .with_outbox(|outbox| outbox.acknowledge(drained.saturating_sub(BEHIND)));
             }
         }
         bytes

@@ -29,10 +29,10 @@ use tokio_util::codec::Encoder;
 use tokio_util::io::poll_read_buf;
 
 use super::entrance::Rewound;
-use crate::actor::guard::ByteStream;
-use crate::actor::link::{Cut, Link, Taken};
-use crate::actor::pipe::{Outlet, Waiting};
-use crate::actor::writer::Writer;
+use crate::runtime::connection::guard::ByteStream;
+use crate::runtime::connection::handle::{ConnectionHandle, Cut, Taken};
+use crate::runtime::connection::send_queue::{DirectWriter, Waiting};
+use crate::runtime::connection::writer::Writer;
 
 /// How much is read at a time.
 const READ: usize = 16 << 10;
@@ -68,13 +68,13 @@ pub(crate) struct LeanSocket {
 }
 
 /// The bytes that a client sends.
-struct Incoming<Io> {
+struct SocketBytes<Io> {
     socket: Rc<Socket<Io>>,
     /// What came together with the handshake.
     early: Bytes,
 }
 
-impl<Io: AsyncRead + Unpin> Stream for Incoming<Io> {
+impl<Io: AsyncRead + Unpin> Stream for SocketBytes<Io> {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -103,7 +103,7 @@ struct Socket<Io> {
     unsent: RefCell<Bytes>,
     task: RefCell<Waker>,
     /// Empty if the handshake was answered otherwise.
-    link: OnceCell<Rc<Link>>,
+    connection: OnceCell<Rc<ConnectionHandle>>,
 }
 
 impl<Io: AsyncWrite + Unpin> Socket<Io> {
@@ -120,9 +120,9 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
         while !unsent.is_empty() {
             let written = ready!(self.poll_write(cx, &unsent))?;
             let _written = unsent.split_to(written);
-            if let Some(link) = self.link.get() {
-                link.drained();
-                link.note_unsent(unsent.len());
+            if let Some(connection) = self.connection.get() {
+                connection.drained();
+                connection.note_unsent(unsent.len());
             }
         }
         *unsent = Bytes::new();
@@ -145,8 +145,8 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
                 Poll::Ready(Ok(written)) => written,
                 Poll::Ready(Err(_)) | Poll::Pending => 0,
             };
-            if let Some(link) = self.link.get() {
-                link.note_unsent(buffer.len() - written);
+            if let Some(connection) = self.connection.get() {
+                connection.note_unsent(buffer.len() - written);
             }
             if written < buffer.len() {
                 self.unsent
@@ -169,33 +169,35 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
 impl<Io: AsyncWrite + Unpin + 'static> Socket<Io> {
     fn waiting(self: &Rc<Self>) -> Waiting {
         let socket = Rc::downgrade(self);
-        Waiting::Outlet(socket)
+        Waiting::DirectWriter(socket)
     }
 }
 
-impl<Io: AsyncWrite + Unpin + 'static> Outlet for Socket<Io> {
+impl<Io: AsyncWrite + Unpin + 'static> DirectWriter for Socket<Io> {
     fn write(self: Rc<Self>) {
-        let Some(link) = self.link.get() else { return };
+        let Some(connection) = self.connection.get() else {
+            return;
+        };
         if self.has_unsent() {
             return;
         }
         let task = self.task.borrow();
-        if link.is_ending() {
+        if connection.is_ending() {
             return task.wake_by_ref();
         }
         let cx = &mut Context::from_waker(&task);
-        let taken = self.send(cx, |_, out| link.take(out, Writer::GATHER));
+        let taken = self.send(cx, |_, out| connection.take(out, Writer::GATHER));
         match taken {
             _ if self.has_unsent() => task.wake_by_ref(),
-            Some(Taken::Frames) => link.go_on(self.waiting()),
+            Some(Taken::FrameScanner) => connection.go_on(self.waiting()),
             Some(Taken::End) => task.wake_by_ref(),
-            None => link.expect(self.waiting()),
+            None => connection.expect(self.waiting()),
         }
     }
 
     fn cut(&self) {
-        if let Some(link) = self.link.get() {
-            link.cut();
+        if let Some(connection) = self.connection.get() {
+            connection.cut();
         }
     }
 }
@@ -233,7 +235,7 @@ impl<Io: AsyncWrite + Unpin + 'static> Future for Driver<Io> {
                 writer.poll_take(cx, out, |_| socket.waiting())
             });
             match taken {
-                Poll::Ready(Taken::Frames) => {}
+                Poll::Ready(Taken::FrameScanner) => {}
                 Poll::Ready(Taken::End) => this.writer = None,
                 Poll::Pending if socket.has_unsent() => {}
                 Poll::Pending => return Poll::Pending,
@@ -295,11 +297,11 @@ where
         io: RefCell::new(io),
         unsent: RefCell::default(),
         task: RefCell::new(Waker::noop().clone()),
-        link: OnceCell::new(),
+        connection: OnceCell::new(),
     });
     let place = Rc::new(Cell::new(None));
     request.extensions_mut().insert(LeanSocket {
-        incoming: Box::pin(Incoming {
+        incoming: Box::pin(SocketBytes {
             socket: socket.clone(),
             // A copy, because an empty buffer is still a buffer of 8 KiB.
             early: [&parts.read_buf[..], &unread].concat().into(),
@@ -332,7 +334,9 @@ where
     }
     socket.unsent.replace(start.freeze());
     if let Some(writer) = &writer {
-        socket.link.get_or_init(|| writer.link().clone());
+        socket
+            .connection
+            .get_or_init(|| writer.connection().clone());
     }
     actix_web::rt::spawn(Driver {
         socket,

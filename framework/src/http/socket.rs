@@ -16,7 +16,7 @@ use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use socket2::SockRef;
 
-use crate::actor::link::Cut;
+use crate::runtime::connection::handle::Cut;
 
 /// What the kernel may hold for a client that does not read. Its own choice would go up to 4 MB.
 const SEND_BUFFER: usize = 64 << 10;

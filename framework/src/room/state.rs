@@ -111,11 +111,11 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(crate) fn sight(&self, member: MemberId) -> Sight {
+    pub(crate) fn view_key(&self, member: MemberId) -> ViewKey {
         match (self.state.is_none(), self.group) {
-            (true, _) => Sight::Shared,
-            (false, Some(group)) => Sight::Group(group),
-            (false, None) => Sight::Own(member),
+            (true, _) => ViewKey::Shared,
+            (false, Some(group)) => ViewKey::Group(group),
+            (false, None) => ViewKey::Own(member),
         }
     }
 
@@ -135,7 +135,7 @@ impl fmt::Debug for View<'_> {
 
 /// Who sees the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub(crate) enum Sight {
+pub(crate) enum ViewKey {
     /// Those who see the shared state and nothing else.
     #[default]
     Shared,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::state::{Sight, View};
+use super::state::{View, ViewKey};
 use crate::ids::{RoomId, SessionId};
 use crate::sync::keys::{KeyTable, Mark, Names};
 use crate::sync::layers::Layers;
@@ -117,11 +117,11 @@ impl Stream {
     pub(super) fn look(
         &mut self,
         view: &View<'_>,
-        sight: Sight,
+        view_key: ViewKey,
         shared: &Tree,
         version: Version,
     ) -> Result<(), CodecError> {
-        if sight != Sight::Shared {
+        if view_key != ViewKey::Shared {
             let tree = self.view.get_or_insert_default();
             view.update(tree, version)
                 .map_err(|error| CodecError(format!("in a view, {error}")))?;

@@ -15,7 +15,7 @@ use super::context::{Effect, Target};
 use super::core::{RoomCore, not_a_member};
 use super::member::Member;
 use super::members::Tally;
-use super::state::Sight;
+use super::state::ViewKey;
 use super::stream::{Moment, Receivers, Step, Stream};
 use crate::error::Refusal;
 use crate::ids::{IdHasher, MemberId, RoomId, SessionId};
@@ -30,10 +30,10 @@ use crate::wire::frame::Formats;
 pub(super) struct Syncing {
     version: Version,
     shared: Tree,
-    streams: HashMap<Sight, Stream, IdHasher>,
+    streams: HashMap<ViewKey, Stream, IdHasher>,
     followers: BTreeMap<MemberId, Follower>,
     /// How many see the same, where that can be several.
-    tallies: HashMap<Sight, Tally, IdHasher>,
+    tallies: HashMap<ViewKey, Tally, IdHasher>,
     /// What a newer state takes the place of, once there was one.
     slot: Option<Arc<Slot>>,
     /// Why the state could not be sent when that was last so.
@@ -46,7 +46,7 @@ pub(super) struct Syncing {
 /// A member, as one who is told of the state.
 #[derive(Default)]
 struct Follower {
-    sight: Sight,
+    view_key: ViewKey,
     /// When it was last sent a whole state.
     whole: Version,
     needs_whole: bool,
@@ -67,50 +67,50 @@ struct Gap {
 impl Syncing {
     pub(super) fn enter(&mut self, member: &Member) {
         let follower = Follower::default();
-        self.count(follower.sight, |tally| tally.add(member.format));
+        self.count(follower.view_key, |tally| tally.add(member.format));
         self.followers.insert(member.id, follower);
     }
 
     pub(super) fn leave(&mut self, member: &Member) {
         if let Some(follower) = self.followers.remove(&member.id) {
-            self.count(follower.sight, |tally| tally.remove(member.format));
+            self.count(follower.view_key, |tally| tally.remove(member.format));
         }
     }
 
     /// A member sees something else than before.
-    fn turn_to(&mut self, member: &Member, sight: Sight) {
+    fn turn_to(&mut self, member: &Member, view_key: ViewKey) {
         let Some(follower) = self.followers.get_mut(&member.id) else {
             return;
         };
-        if follower.sight == sight {
+        if follower.view_key == view_key {
             return;
         }
         let new = Follower {
-            sight,
+            view_key,
             needs_whole: true,
             knows_flaw: follower.knows_flaw,
             ..Follower::default()
         };
         let old = std::mem::replace(follower, new);
-        self.count(old.sight, |tally| tally.remove(member.format));
-        self.count(sight, |tally| tally.add(member.format));
+        self.count(old.view_key, |tally| tally.remove(member.format));
+        self.count(view_key, |tally| tally.add(member.format));
     }
 
     /// What one member alone sees has nobody else to count.
-    fn count(&mut self, sight: Sight, change: impl FnOnce(&mut Tally)) {
-        if matches!(sight, Sight::Own(_)) {
+    fn count(&mut self, view_key: ViewKey, change: impl FnOnce(&mut Tally)) {
+        if matches!(view_key, ViewKey::Own(_)) {
             return;
         }
-        let tally = self.tallies.entry(sight).or_default();
+        let tally = self.tallies.entry(view_key).or_default();
         change(tally);
         if tally.is_empty() {
-            self.tallies.remove(&sight);
+            self.tallies.remove(&view_key);
         }
     }
 
     /// The formats of those who see the same as a member, without it.
-    fn formats_beside(&self, sight: Sight, format: Format) -> Formats {
-        let tally = self.tallies.get(&sight);
+    fn formats_beside(&self, view_key: ViewKey, format: Format) -> Formats {
+        let tally = self.tallies.get(&view_key);
         tally.map_or_else(Formats::default, |tally| tally.formats_without(format))
     }
 
@@ -152,14 +152,14 @@ impl Syncing {
     /// Notes who is told the next step of each stream. True if that is all of the room, by one broadcast.
     fn gather<'a>(&mut self, members: impl Iterator<Item = &'a Member>) -> bool {
         let is_for_all = self.streams.len() == 1
-            && self.streams.contains_key(&Sight::Shared)
+            && self.streams.contains_key(&ViewKey::Shared)
             && self.followers.values().all(|f| !f.needs_whole);
         for member in members.filter(|member| member.connected) {
             let follower = self.followers.get(&member.id);
             let Some(follower) = follower.filter(|f| !f.needs_whole) else {
                 continue;
             };
-            if let Some(stream) = self.streams.get_mut(&follower.sight) {
+            if let Some(stream) = self.streams.get_mut(&follower.view_key) {
                 stream.receivers.formats.add(member.format);
                 if !is_for_all {
                     stream.receivers.sessions.push(member.session);
@@ -176,7 +176,7 @@ impl Syncing {
         }
         for follower in self.followers.values() {
             if let Some(step) = follower.gap.as_ref().and_then(|gap| gap.at)
-                && let Some(stream) = self.streams.get_mut(&follower.sight)
+                && let Some(stream) = self.streams.get_mut(&follower.view_key)
             {
                 stream.oldest = stream.oldest.min(step.version);
             }
@@ -214,14 +214,14 @@ impl<R: Room> RoomCore<R> {
         let is_shared_unfit = flaw.is_some();
         let look = |member: &Member| {
             let view = room.view(member);
-            let sight = view.sight(member.id);
-            has_state |= sight != Sight::Shared;
-            syncing.turn_to(member, sight);
+            let view_key = view.view_key(member.id);
+            has_state |= view_key != ViewKey::Shared;
+            syncing.turn_to(member, view_key);
             let shared = &syncing.shared;
-            let stream = syncing.streams.entry(sight).or_default();
+            let stream = syncing.streams.entry(view_key).or_default();
             if stream.used < version {
                 stream.used = version;
-                let of_view = stream.look(&view, sight, shared, version).err();
+                let of_view = stream.look(&view, view_key, shared, version).err();
                 stream.set_unfit(is_shared_unfit || of_view.is_some());
                 flaw = flaw.take().or(of_view);
             }
@@ -297,7 +297,7 @@ impl<R: Room> RoomCore<R> {
             slot,
             ..
         } = syncing;
-        for (sight, stream) in streams {
+        for (view_key, stream) in streams {
             let Receivers {
                 formats,
                 mut sessions,
@@ -317,7 +317,7 @@ impl<R: Room> RoomCore<R> {
                 Some(base) => Delivery::Step(slot, base.0),
                 None => {
                     let all = followers.values_mut();
-                    for follower in all.filter(|f| f.sight == *sight && !f.needs_whole) {
+                    for follower in all.filter(|f| f.view_key == *view_key && !f.needs_whole) {
                         follower.whole = version;
                         follower.gap = None;
                     }
@@ -391,10 +391,10 @@ impl<R: Room> RoomCore<R> {
             // It gets a whole state when it is back.
             return;
         }
-        let (sight, format) = (follower.sight, member.format);
-        let others = syncing.formats_beside(sight, format);
+        let (view_key, format) = (follower.view_key, member.format);
+        let others = syncing.formats_beside(view_key, format);
         let (version, shared) = (syncing.version, &syncing.shared);
-        let Some(stream) = syncing.streams.get_mut(&sight) else {
+        let Some(stream) = syncing.streams.get_mut(&view_key) else {
             return;
         };
         if stream.is_unfit {
@@ -437,7 +437,7 @@ impl<R: Room> RoomCore<R> {
         };
         // It may have got a whole state since.
         if Version(base) >= follower.whole && !follower.needs_whole {
-            let stream = self.syncing.streams.get(&follower.sight);
+            let stream = self.syncing.streams.get(&follower.view_key);
             follower.gap = Some(Gap {
                 at: stream.and_then(|stream| stream.step_at(Version(base))),
                 is_over: false,
@@ -491,7 +491,7 @@ mod tests {
             tick: 77,
             now: Duration::ZERO,
         });
-        syncing.streams.insert(Sight::Shared, stream);
+        syncing.streams.insert(ViewKey::Shared, stream);
         let follower = Follower {
             whole: version,
             ..Follower::default()
@@ -501,7 +501,7 @@ mod tests {
         assert_eq!(syncing.version, Version::FIRST);
         let follower = &syncing.followers[&MemberId(1)];
         assert!(follower.needs_whole && follower.whole < syncing.version);
-        let stream = &syncing.streams[&Sight::Shared];
+        let stream = &syncing.streams[&ViewKey::Shared];
         assert_eq!((stream.sent, stream.tick), (Version::default(), 77));
         let version = syncing.version;
         assert!(syncing.shared.update(&1, version).unwrap());
@@ -522,7 +522,7 @@ mod tests {
             }
             stream
         };
-        let (shared, group) = (Sight::Shared, Sight::Group(1));
+        let (shared, group) = (ViewKey::Shared, ViewKey::Group(1));
         let mut syncing = Syncing::default();
         syncing.streams.insert(shared, stream_of(&[2, 5, 9]));
         syncing.streams.insert(group, stream_of(&[7]));

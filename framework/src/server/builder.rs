@@ -13,21 +13,21 @@ use serde::{Deserialize, Serialize};
 use super::Server;
 use super::handle::ServerHandle;
 use super::threads::Threads;
-use crate::actor::channel::ChannelShard;
-use crate::actor::lobby::{self, Lobby};
-use crate::actor::room::{KindOf, RoomKind};
-use crate::actor::shared::{ServerHandler, Shared};
 use crate::call::{self, Call};
 use crate::channel::config::{ChannelConfig, ChannelPatterns};
 use crate::claims::Claims;
 use crate::config::Config;
 use crate::error::{BuildError, Refusal};
 use crate::handler::{AnyShared, AppData, Handlers, Message};
-use crate::http::door::Door;
+use crate::http::admission::Admission;
 use crate::lobby::info::{ListQuery, RoomList};
 use crate::room::Room;
 use crate::room::context::RoomContext;
 use crate::room::create::Create;
+use crate::runtime::channel_shard::ChannelShard;
+use crate::runtime::lobby::{self, Lobby};
+use crate::runtime::room::{KindOf, RoomKind};
+use crate::runtime::server_inner::{ServerHandler, ServerInner};
 
 /// What a server is built from.
 #[must_use = "a builder does nothing until `build`"]
@@ -37,7 +37,7 @@ pub struct ServerBuilder {
     calls: HashMap<String, ServerHandler>,
     channels: ChannelPatterns,
     data: HashMap<TypeId, AnyShared>,
-    door: Door,
+    admission: Admission,
     /// The first mistake; reported by `build`, so that the builder's methods chain.
     mistake: Option<BuildError>,
     single_threaded: bool,
@@ -60,7 +60,7 @@ impl ServerBuilder {
             calls: HashMap::new(),
             channels: ChannelPatterns::default(),
             data: HashMap::new(),
-            door: Door::default(),
+            admission: Admission::default(),
             mistake: None,
             single_threaded: false,
         };
@@ -169,7 +169,7 @@ impl ServerBuilder {
     /// Default: only pages that come from the [host](Self::host) which they connect to. Clients that are no browsers send no
     /// origin and pass.
     pub fn allow_origin(mut self, origin: &str) -> Self {
-        if !self.door.origins.allow(origin) {
+        if !self.admission.origins.allow(origin) {
             self.note(BuildError::BadOrigin(origin.to_owned()));
         }
         self
@@ -183,7 +183,7 @@ impl ServerBuilder {
     /// address such as 127.0.0.1 and through no trusted proxy: there the host has to be `localhost`, a name that ends in
     /// `.localhost`, or an address.
     pub fn host(mut self, host: &str) -> Self {
-        if !self.door.origins.add_own(host) {
+        if !self.admission.origins.add_own(host) {
             self.note(BuildError::BadHost(host.to_owned()));
         }
         self
@@ -197,7 +197,7 @@ impl ServerBuilder {
     /// the log says so once. Default: nobody is believed, and a client's address is that of its socket; behind a proxy that is
     /// everybody's.
     pub fn trust_proxy(mut self, proxy: &str) -> Self {
-        if !self.door.proxies.add(proxy) {
+        if !self.admission.proxies.add(proxy) {
             self.note(BuildError::BadProxy(proxy.to_owned()));
         }
         self
@@ -232,7 +232,7 @@ impl ServerBuilder {
         + 'static,
     ) -> Self {
         let authenticate = Arc::new(authenticate);
-        self.door.authenticate = Some(Box::new(move |request, credential| {
+        self.admission.authenticate = Some(Box::new(move |request, credential| {
             let authenticate = authenticate.clone();
             Box::pin(async move { authenticate(request, credential).await })
         }));
@@ -263,7 +263,7 @@ impl ServerBuilder {
         let kinds = self.kinds.iter();
         let match_on =
             kinds.map(|(kind, registered)| (kind.clone(), registered.config().match_on.clone()));
-        let shared = Arc::new(Shared::new(
+        let shared = Arc::new(ServerInner::new(
             self.config,
             data,
             self.channels,
@@ -293,7 +293,11 @@ impl ServerBuilder {
             Lobby::start_in_arbiter(&thread, move |_| Lobby::new(of_lobby, kinds, of_rooms))
         };
         let _set = shared.lobby.set(lobby);
-        Ok(Server::new(ServerHandle::new(shared), self.door, threads))
+        Ok(Server::new(
+            ServerHandle::new(shared),
+            self.admission,
+            threads,
+        ))
     }
 }
 

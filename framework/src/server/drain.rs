@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::actor::hub::DrainHub;
-use crate::actor::messages::LobbyMessage;
-use crate::actor::shared::Shared;
+use crate::runtime::messages::LobbyMessage;
+use crate::runtime::server_inner::ServerInner;
+use crate::runtime::worker::hub::DrainHub;
 use crate::time::millis;
 use crate::wire::event::Reconnect;
 
 /// Takes nobody new, ends the rooms, sends everybody away, and waits for what the rooms still have to do. Whoever asks for it again waits for the same end.
-pub(super) async fn drain(shared: &Shared) {
+pub(super) async fn drain(shared: &ServerInner) {
     shared.is_draining.store(true, Ordering::Relaxed);
     // If the one who drains gives up, since its thread ends, the next one does it.
     let mut is_drained = shared.is_drained.lock().await;
@@ -38,7 +38,7 @@ pub(super) async fn drain(shared: &Shared) {
     let hubs = shared.hubs();
     let drained = hubs.iter().map(|hub| hub.drain(message));
     let _late = timeout(left(), futures_util::future::join_all(drained)).await;
-    let _late = timeout(left(), shared.lingering.are_over()).await;
-    shared.lingering.give_up(None);
+    let _late = timeout(left(), shared.ended_rooms.are_over()).await;
+    shared.ended_rooms.give_up(None);
     *is_drained = true;
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::actor::lobby;
-use crate::actor::messages::{ChannelMessage, PublishAnswer};
-use crate::actor::shared::Shared;
 use crate::ids::ChannelName;
 use crate::lobby::info::{ListQuery, RoomInfo};
 use crate::memory::Memory;
+use crate::runtime::lobby;
+use crate::runtime::messages::{ChannelMessage, PublishAnswer};
+use crate::runtime::server_inner::ServerInner;
 use crate::wire::codec::{Format, RawData};
 
 /// A handle to a server, for those who only talk to its rooms and channels. A clone is another handle to the same server.
@@ -22,15 +22,15 @@ use crate::wire::codec::{Format, RawData};
 ///
 /// ```compile_fail,E0599
 /// # use courtside::{Call, Refusal};
-/// # #[derive(serde::Deserialize, courtside::Message)] struct Knock;
-/// async fn open_a_back_door(call: Call<Knock>) -> Result<(), Refusal> {
+/// # #[derive(serde::Deserialize, courtside::Message)] struct ResumeRequest;
+/// async fn open_a_back_door(call: Call<ResumeRequest>) -> Result<(), Refusal> {
 ///     let _past_all_checks = call.server().at("/back");
 ///     Ok(())
 /// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ServerInner>,
 }
 
 /// Why a publication was not made.
@@ -62,7 +62,7 @@ impl fmt::Display for PublishError {
 impl std::error::Error for PublishError {}
 
 impl ServerHandle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<ServerInner>) -> Self {
         Self { shared }
     }
 

@@ -24,9 +24,9 @@ use super::Server;
 use super::drain::drain;
 use super::signals::until_told_to_end;
 use super::site::{Routes, Site, SiteApp};
-use crate::actor::shared::Shared;
 use crate::http::entrance::{Rewound, entrance};
 use crate::http::{lean, socket};
+use crate::runtime::server_inner::ServerInner;
 
 impl Server {
     /// Runs an `HttpServer` in which this server is mounted until SIGINT or SIGTERM; then [drains](Server::drain) this server and
@@ -200,7 +200,7 @@ where
 /// WebSockets and then cuts them. Called on each worker's thread, as an idle one ends at once.
 ///
 /// Only if something handles the signal already, so that the process ends as it would have.
-pub(super) fn drain_at_sigterm(shared: &Arc<Shared>) {
+pub(super) fn drain_at_sigterm(shared: &Arc<ServerInner>) {
     if !shared.config.drain.at_sigterm || !handles_sigterm() {
         return;
     }

@@ -13,8 +13,8 @@ use actix_web::dev::{AppConfig, Service, ServiceResponse};
 use actix_web::{Error, HttpRequest, HttpServer, web};
 
 use super::Server;
-use crate::actor::hub::Hub;
 use crate::http::{script, socket};
+use crate::runtime::worker::hub::Hub;
 
 /// Puts a [`Site`]'s routes into an actix-web `App`: give it to `App::configure`.
 pub type Routes = Box<dyn FnOnce(&mut web::ServiceConfig)>;
@@ -158,11 +158,11 @@ impl Site {
                 configure,
             } = site;
             config.app_data(web::Data::new(server.handle()));
-            let door = server.door;
+            let admission = server.admission;
             let answer = move |request: HttpRequest, payload: web::Payload| {
-                let (door, hub) = (door.clone(), hub());
+                let (admission, hub) = (admission.clone(), hub());
                 async move {
-                    let response = door.answer(&hub, &request, payload).await;
+                    let response = admission.answer(&hub, &request, payload).await;
                     // A request that is kept would keep the socket's guard, too.
                     drop(request);
                     response

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use actix::{Arbiter, ArbiterHandle};
 
-use crate::actor::shared::Shared;
+use crate::runtime::server_inner::ServerInner;
 
 /// Ends what a server has begun on threads of its own and of others, when it is dropped: shared by all clones of a `Server`.
 #[derive(Debug)]
 pub(super) struct Threads {
     own: Vec<ArbiterHandle>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerInner>,
 }
 
 impl Threads {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<ServerInner>) -> Self {
         let own = Vec::new();
         Self { own, shared }
     }

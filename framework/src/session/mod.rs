@@ -1,12 +1,12 @@
 //! The rules of a session: what is kept, counted, resumed and cut. Plain data, handed the time; no runtime.
 
 pub(crate) mod accounts;
-pub(crate) mod admission;
-pub(crate) mod heartbeat;
+pub(crate) mod history_queue;
 pub(crate) mod limits;
+pub(crate) mod liveness;
 pub(crate) mod outbox;
-pub(crate) mod pace;
 pub(crate) mod quota;
+pub(crate) mod rate_limiter;
 pub(crate) mod registry;
 pub(crate) mod resume;
 pub(crate) mod subscriptions;

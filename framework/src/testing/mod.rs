@@ -9,7 +9,7 @@ pub use cable::{Cable, CableControl, CableEnd, Direction};
 pub use harness::{Data, RoomHarness};
 pub use server::{TestServer, run};
 
-use crate::actor::link::Cut;
+use crate::runtime::connection::handle::Cut;
 
 /// How a connection without a socket is cut from outside.
 pub(crate) struct CutHandle(pub(crate) Cut);

@@ -18,11 +18,11 @@ use futures_util::future::LocalBoxFuture;
 
 use super::CutHandle;
 use super::cable::{Cable, CableControl, CableEnd};
-use crate::actor::hub::Hub;
 use crate::client::{Client, ConnectError, Options};
 use crate::error::BuildError;
 use crate::http::entrance::{Rewound, entrance};
 use crate::http::lean::{self, Sever};
+use crate::runtime::worker::hub::Hub;
 use crate::server::{Server, ServerBuilder};
 
 /// How much one direction of a connection holds when its reader does not read: as much as a small socket.

@@ -1,0 +1,473 @@
+//! The door: what is checked before a request becomes a connection.
+//!
+//! A refusal here is an HTTP answer with a JSON body, `{ "code", "message" }`; a browser's script sees only that its socket
+//! failed. So a client whose handshake is in order, but not its credential or its query, is let in to be told so: it gets
+//! `goodbye` in place of a session. What is refused is logged, with what to do, as often as strangers should be able to cause.
+
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::lean::LeanSocket;
+use super::origin::{Origins, Stranger};
+use super::socket::{cut_of, is_local};
+use crate::address::{ClientAddress, TrustedProxies};
+use crate::claims::Claims;
+use crate::close::CloseCode;
+use crate::error::Refusal;
+use crate::runtime::connection::guard::{ByteStream, unless_ended};
+use crate::runtime::connection::websocket::{self, Handshake};
+use crate::runtime::connection::writer::Body;
+use crate::runtime::messages::Intent;
+use crate::runtime::server_inner::ServerInner;
+use crate::runtime::worker::hub::Hub;
+use crate::runtime::worker::opening::{Opening, Resume, TurnedAway, Visitor};
+use crate::session::quota::LogQuota;
+use crate::wire::codec::Format;
+
+/// Looks at a request and its credential, and says who the client is.
+pub(crate) type Authenticate =
+    Box<dyn for<'a> Fn(&'a HttpRequest, Option<&'a str>) -> Verdict<'a> + Send + Sync>;
+
+/// Who a client is, once that is known. On the request's own thread.
+type Verdict<'a> = Pin<Box<dyn Future<Output = Result<Claims, Refusal>> + 'a>>;
+
+/// Who may come in.
+#[derive(Default)]
+pub(crate) struct Admission {
+    pub(crate) origins: Origins,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) authenticate: Option<Authenticate>,
+    /// What the log has been told of: pages of other hosts, credentials that are no good, addresses with too many connections,
+    /// and connections that were too many for the server.
+    of_origins: LogQuota,
+    of_credentials: LogQuota,
+    of_addresses: LogQuota,
+    of_full: LogQuota,
+    /// The log was told that a trusted proxy names nobody.
+    knows_of_nameless: AtomicBool,
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The query of the protocol's opening.
+#[derive(Debug, Deserialize)]
+struct Query {
+    format: Option<String>,
+    resume: Option<String>,
+    received: Option<String>,
+    attempt: Option<String>,
+    restore: Option<String>,
+    end: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Query {
+    fn format(&self) -> Result<Format, &'static str> {
+        match self.format.as_deref() {
+            None => Ok(Format::default()),
+            Some(name) => Format::from_name(name).ok_or("`format` is `json` or `msgpack`"),
+        }
+    }
+
+    /// How the client asks for an earlier session, if it does. The error says what is wrong.
+    fn resume(&self) -> Result<Option<Resume>, &'static str> {
+        let received = self.received.as_deref().map(str::parse).transpose();
+        let received = received.map_err(|_| "`received` is a count")?;
+        let attempt = match self.attempt.as_deref().map(str::parse) {
+            None => None,
+            Some(Ok(attempt @ 1..)) => Some(attempt),
+            Some(_) => return Err("`attempt` is a count that begins at 1"),
+        };
+        let restores = flag(self.restore.as_deref()).ok_or("`restore` is `true` or `false`")?;
+        let ends = flag(self.end.as_deref()).ok_or("`end` is `true` or `false`")?;
+        // Who ends what it does not name has ended it.
+        let token = self.resume.clone().or(ends.then(String::new));
+        let intent = match (ends, restores) {
+            (true, _) => Intent::End,
+            (_, true) => Intent::Restore { received },
+            _ => Intent::Resume {
+                received: received.unwrap_or(0),
+            },
+        };
+        Ok(token.map(|token| Resume {
+            token,
+            intent,
+            attempt,
+        }))
+    }
+}
+
+/// Where proxies write whom they have heard. `http` knows no name for it.
+const FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-forwarded-for");
+
+fn flag(value: Option<&str>) -> Option<bool> {
+    match value {
+        None | Some("false") => Some(false),
+        Some("true") => Some(true),
+        Some(_) => None,
+    }
+}
+
+/// The codes of refusals at the bounds on connections.
+const TOO_MANY: &str = "too_many_connections";
+const FULL: &str = "full";
+
+type Refused = (StatusCode, Refusal);
+
+impl Admission {
+    /// Answers a request for a connection.
+    pub(crate) async fn answer(
+        &self,
+        hub: &Rc<Hub>,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> HttpResponse {
+        match self.open(hub, request, payload).await {
+            Ok(response) => response,
+            Err((status, refusal)) => {
+                tracing::debug!(%status, %refusal, "refused");
+                let mut response = HttpResponse::build(status);
+                if matches!(
+                    status,
+                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+                ) {
+                    response.insert_header((header::RETRY_AFTER, "5"));
+                }
+                if status == StatusCode::UPGRADE_REQUIRED {
+                    response.insert_header((header::UPGRADE, "websocket"));
+                }
+                if matches!(refusal.code(), "upgrade_required" | "bad_handshake") {
+                    response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+                }
+                response.json(json!({ "code": refusal.code(), "message": refusal.message() }))
+            }
+        }
+    }
+
+    /// Opens the connection, if it may be opened.
+    async fn open(
+        &self,
+        hub: &Rc<Hub>,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<HttpResponse, Refused> {
+        let (handshake, opening, place) = self.admit(hub, request).await?;
+        let lean = request.extensions_mut().remove::<LeanSocket>();
+        let (incoming, cut, writer_of_lean): (ByteStream, _, _) = match lean {
+            Some(lean) => (lean.incoming, Some(lean.cut), Some(lean.writer)),
+            None => (Box::pin(payload), cut_of(request), None),
+        };
+        // A server that stood still finds the attempts that its clients have given up meanwhile. They must take no session
+        // from those that came after them.
+        let ends = |resume: &Resume| resume.intent == Intent::End;
+        let resume = opening
+            .as_ref()
+            .ok()
+            .and_then(|opening| opening.resume.as_ref());
+        let incoming = match resume.is_some_and(ends) {
+            // Its wish is a matter of its token, not of its connection.
+            true => Some(incoming),
+            false => unless_ended(incoming).await,
+        };
+        let Some(incoming) = incoming else {
+            let gone = Refusal::new("gone", "the client has closed this connection already");
+            return Err((StatusCode::BAD_REQUEST, gone));
+        };
+        place.keep();
+        let (mut response, writer) = websocket::open(hub, &handshake, opening, incoming, cut);
+        Ok(match writer_of_lean {
+            Some(place) => {
+                place.set(Some(writer));
+                response.finish()
+            }
+            None => response.streaming(Body::new(writer)),
+        })
+    }
+
+    async fn admit<'a>(
+        &self,
+        hub: &'a Hub,
+        request: &HttpRequest,
+    ) -> Result<(Handshake, Result<Opening, TurnedAway>, Place<'a>), Refused> {
+        let address = self.address_of(request);
+        let query = web::Query::<Query>::from_query(request.query_string()).ok();
+        let query = query.map(web::Query::into_inner);
+        let handshake = match Handshake::read(request) {
+            Ok(handshake) => handshake,
+            Err(refused) => {
+                let token = query
+                    .as_ref()
+                    .and_then(|query| query.access_token.as_deref());
+                return Err(self
+                    .credential_fault(hub, request, token)
+                    .await
+                    .unwrap_or(refused));
+            }
+        };
+        self.check_origin(hub, request)?;
+        // Before anybody is asked: who asks is bounded, too.
+        let place = self.place(hub, request, address)?;
+        let turn_away = |format: Option<Format>, code, refusal| TurnedAway {
+            format: handshake.format.or(format).unwrap_or_default(),
+            address,
+            code,
+            refusal,
+        };
+        let read = query.ok_or("the query cannot be read").and_then(|query| {
+            let format = query.format()?;
+            let resume = query.resume()?;
+            Ok((query, format, resume))
+        });
+        let (query, format, resume) = match read {
+            Ok(read) => read,
+            Err(message) => {
+                let refusal = Refusal::new("bad_query", message);
+                let turned_away = turn_away(None, CloseCode::VIOLATION, refusal);
+                return Ok((handshake, Err(turned_away), place));
+            }
+        };
+        let credential = bearer(request).or(query.access_token.as_deref());
+        let claims = match self.ask(hub, request, credential).await? {
+            Ok(claims) => claims,
+            Err(refusal) => {
+                let turned_away = turn_away(Some(format), CloseCode::UNAUTHORIZED, refusal);
+                return Ok((handshake, Err(turned_away), place));
+            }
+        };
+        let opening = Opening {
+            format: handshake.format.unwrap_or(format),
+            visitor: Visitor { claims, address },
+            resume,
+        };
+        Ok((handshake, Ok(opening), place))
+    }
+
+    /// Finds out who a client is. Inside: whether the application lets it in.
+    async fn ask(
+        &self,
+        hub: &Hub,
+        request: &HttpRequest,
+        credential: Option<&str>,
+    ) -> Result<Result<Claims, Refusal>, Refused> {
+        let Some(authenticate) = &self.authenticate else {
+            return Ok(Ok(Claims::default()));
+        };
+        let verdict = authenticate(request, credential);
+        let Ok(verdict) = timeout(hub.shared.config.authentication, verdict).await else {
+            if let Some(left_out) = self.of_credentials.take(hub.now()) {
+                tracing::warn!(
+                    left_out,
+                    "an authentication took longer than `Config::authentication` allows"
+                );
+            }
+            return unavailable(
+                "authentication_timeout",
+                "it took too long to find out who you are",
+            );
+        };
+        // It may have begun to go away meanwhile.
+        refuse_if_draining(&hub.shared)?;
+        if let Err(refusal) = &verdict
+            && let Some(left_out) = self.of_credentials.take(hub.now())
+        {
+            let address = self.address_of(request).map(tracing::field::display);
+            tracing::warn!(%refusal, address, left_out, "`authenticate` refused a client");
+        }
+        Ok(verdict)
+    }
+
+    /// What is wrong with the credential of a request that is no handshake. Programs may ask so whether it is good.
+    async fn credential_fault(
+        &self,
+        hub: &Hub,
+        request: &HttpRequest,
+        token: Option<&str>,
+    ) -> Option<Refused> {
+        let credential = bearer(request).or(token)?;
+        let _place = match self.place(hub, request, self.address_of(request)) {
+            Ok(place) => place,
+            Err(refused) => return Some(refused),
+        };
+        match self.ask(hub, request, Some(credential)).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(refusal)) => Some((StatusCode::UNAUTHORIZED, refusal)),
+            Err(refused) => Some(refused),
+        }
+    }
+
+    /// From where the client connects, as far as that is known. An address that is not of the internet may be that of a proxy,
+    /// with everybody behind it, unless it is known which proxies there are; and so is an address that a trusted proxy has.
+    fn address_of(&self, request: &HttpRequest) -> Option<ClientAddress> {
+        let headers: Vec<&[u8]> = forwarded_for(request).collect();
+        let peer = request.peer_addr()?.ip();
+        let address = self.proxies.client(peer, headers.into_iter());
+        if address.is_none() && !self.knows_of_nameless.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                "a trusted proxy does not say in `X-Forwarded-For` for whom it connects: such clients are not counted by their addresses; let the proxy add to that header (this is logged once)"
+            );
+        }
+        address.filter(|address| address.is_public() || !self.proxies.is_empty())
+    }
+
+    /// One of the connections that there may be, for a request. Whoever runs the server hears of it if there is none.
+    fn place<'a>(
+        &self,
+        hub: &'a Hub,
+        request: &HttpRequest,
+        address: Option<ClientAddress>,
+    ) -> Result<Place<'a>, Refused> {
+        Place::take(&hub.shared, address).inspect_err(|(_, refusal)| {
+            let now = hub.now();
+            match refusal.code() {
+                TOO_MANY => {
+                    if let Some(left_out) = self.of_addresses.take(now) {
+                        let address = address.map(tracing::field::display);
+                        let names_others = forwarded_for(request).next().is_some();
+                        tracing::warn!(
+                            address,
+                            left_out,
+                            forwarded_for = names_others,
+                            "a connection was refused, as its address has as many as `Limits::connections_per_address` allows; if it is a proxy's address, name it with `ServerBuilder::trust_proxy`"
+                        );
+                    }
+                }
+                FULL => {
+                    if let Some(left_out) = self.of_full.take(now) {
+                        tracing::warn!(
+                            left_out,
+                            "a connection was refused, as there are as many as `Limits::connections` allows"
+                        );
+                    }
+                }
+                _ => {}
+            }
+        })
+    }
+
+    /// Browsers tell which page a script came from, and let any page open a socket to any server; so the server must look.
+    fn check_origin(&self, hub: &Hub, request: &HttpRequest) -> Result<(), Refused> {
+        let Some(origin) = request.headers().get(header::ORIGIN) else {
+            return Ok(());
+        };
+        let origin = origin.to_str().unwrap_or_default();
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default();
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        // A browser cannot make a script say so.
+        let is_proxied = peer.is_some_and(|peer| self.proxies.trusts(peer))
+            && forwarded_for(request).next().is_some();
+        let is_local = is_local(request) && !is_proxied;
+        let Err(stranger) = self.origins.check(origin, host, is_local) else {
+            return Ok(());
+        };
+        if let Some(left_out) = self.of_origins.take(hub.now()) {
+            match stranger {
+                Stranger::Origin => tracing::warn!(
+                    origin,
+                    host,
+                    left_out,
+                    "a page of another origin was refused; to allow it: `Server::builder().allow_origin({origin:?})`"
+                ),
+                Stranger::Host => tracing::warn!(
+                    origin,
+                    host,
+                    left_out,
+                    "a page was refused whose host is not known as this server's own; if it is: `Server::builder().host({host:?})`"
+                ),
+            }
+        }
+        Err((
+            StatusCode::FORBIDDEN,
+            Refusal::new(
+                "origin_not_allowed",
+                "pages of this origin may not connect here",
+            ),
+        ))
+    }
+}
+
+/// What proxies have written of those whom they have heard, in its order.
+fn forwarded_for(request: &HttpRequest) -> impl Iterator<Item = &[u8]> {
+    let values = request.headers().get_all(FORWARDED_FOR);
+    values.map(|value| value.as_bytes())
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let (scheme, credential) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| credential.trim())
+}
+
+fn unavailable<T>(code: &'static str, message: &'static str) -> Result<T, Refused> {
+    Err((StatusCode::SERVICE_UNAVAILABLE, Refusal::new(code, message)))
+}
+
+fn refuse_if_draining(shared: &ServerInner) -> Result<(), Refused> {
+    if shared.is_draining.load(Ordering::Relaxed) {
+        return unavailable("draining", "this server is going away");
+    }
+    Ok(())
+}
+
+/// One of the connections that the server, and the client's address, may have. Given back when it is dropped.
+struct Place<'a> {
+    shared: &'a ServerInner,
+    address: Option<ClientAddress>,
+}
+
+impl<'a> Place<'a> {
+    fn take(shared: &'a ServerInner, address: Option<ClientAddress>) -> Result<Self, Refused> {
+        refuse_if_draining(shared)?;
+        if !shared.add_connection(address) {
+            return Err((
+                StatusCode::TOO_MANY_REQUESTS,
+                Refusal::new(
+                    TOO_MANY,
+                    "this server has as many connections from your address as it allows",
+                ),
+            ));
+        }
+        let taken = shared.connections.fetch_add(1, Ordering::Relaxed);
+        let place = Self { shared, address };
+        if taken >= shared.config.limits.connections {
+            return unavailable(FULL, "this server has as many connections as it can");
+        }
+        Ok(place)
+    }
+
+    /// The connection keeps it: the hub counts it down when its writer is dropped.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.forget_connection(self.address);
+    }
+}

@@ -1,0 +1,425 @@
+//! One connection, as its worker sees it from outside: what it writes, whether it lives, and how it is ended.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use bytes::{Bytes, BytesMut};
+use tokio::sync::Notify;
+
+use crate::address::ClientAddress;
+use crate::close::CloseCode;
+use crate::config::Heartbeat;
+use crate::error::Refusal;
+use crate::runtime::connection::send_queue::{ConnectionId, SendQueue, Waiting};
+use crate::runtime::messages::SessionMessage;
+use crate::runtime::permit::Permits;
+use crate::runtime::worker::action_router::ActionRouter;
+use crate::runtime::worker::session::SessionActor;
+use crate::session::liveness::{Liveness, Verdict};
+use crate::session::outbox::{Delivery, Outbox};
+use crate::wire::codec::Format;
+use crate::wire::event::{self, Reconnect};
+use crate::wire::frame::{self, Encoded, Formats};
+
+/// How long a peer may take to answer a close frame.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// Breaks a connection from outside, whatever its actor is doing.
+pub(crate) type Cut = Rc<dyn Fn()>;
+
+/// Whose frames a connection carries.
+pub(crate) struct Attachment {
+    pub(crate) session: Addr<SessionActor>,
+    pub(crate) router: Rc<ActionRouter>,
+    /// The session's actions that nobody has taken yet.
+    pub(crate) actions: Arc<Permits>,
+}
+
+/// ServerInner by the connection's actor, its writer, its session and its hub, on one thread.
+pub(crate) struct ConnectionHandle {
+    pub(crate) id: ConnectionId,
+    /// What the client reads: as it asked, or as its session does.
+    format: Cell<Format>,
+    /// What the writer pulls from: the connection's own until it has a session, then the session's.
+    send_queue: RefCell<Rc<SendQueue>>,
+    attachment: RefCell<Option<Rc<Attachment>>>,
+    decided: Notify,
+    liveness: Cell<Liveness>,
+    /// The client is not read from, because rooms have not taken what it sent, or because it is over its rate: its silence means
+    /// nothing.
+    is_held_back: Cell<bool>,
+    /// How much was taken from the send queue that the socket has not taken.
+    unsent: Cell<usize>,
+    /// All that is to be said is in the send queue: no welcome waits, and no ending has begun.
+    is_plain: Cell<bool>,
+    /// The `welcome`, which goes before everything: it is the connection's own, whatever becomes of it next.
+    welcome: Cell<Option<Bytes>>,
+    /// Boxed, as it is seldom there.
+    ending: RefCell<Option<Box<Ending>>>,
+    cut: Option<Cut>,
+    /// For whose connections it counts, if that is known.
+    pub(crate) address: Option<ClientAddress>,
+}
+
+/// The way out: the frames that are still to be written, and when patience ends.
+struct Ending {
+    frames: std::vec::IntoIter<Bytes>,
+    /// Write what waits in the send queue first.
+    pipe_first: bool,
+    /// Nobody waits for the peer's own close frame any more.
+    is_over: bool,
+    /// The close frame was handed to the socket, so what is left to wait for is the peer's.
+    is_said: bool,
+    deadline: Duration,
+}
+
+/// How a connection is ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CloseMode {
+    /// After what waits for it: for an ending that is no fault of the connection.
+    AfterPending,
+    /// At once: what waits would not be read, or is not wanted.
+    Now,
+}
+
+/// What the writer finds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    FrameScanner,
+    /// Nothing more will ever come.
+    End,
+}
+
+impl fmt::Debug for ConnectionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionHandle")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConnectionHandle {
+    pub(crate) fn new(
+        id: ConnectionId,
+        send_queue: Rc<SendQueue>,
+        now: Duration,
+        cut: Option<Cut>,
+        address: Option<ClientAddress>,
+    ) -> Rc<Self> {
+        send_queue.connect(id);
+        Rc::new(Self {
+            id,
+            format: Cell::new(send_queue.format()),
+            send_queue: RefCell::new(send_queue),
+            attachment: RefCell::new(None),
+            decided: Notify::new(),
+            liveness: Cell::new(Liveness::new(now)),
+            is_held_back: Cell::new(false),
+            unsent: Cell::new(0),
+            is_plain: Cell::new(true),
+            welcome: Cell::new(None),
+            ending: RefCell::new(None),
+            cut,
+            address,
+        })
+    }
+
+    /// From now on the connection is this session's, and it is told so first.
+    pub(crate) fn attach(
+        &self,
+        attachment: Attachment,
+        send_queue: Rc<SendQueue>,
+        welcome: Option<Bytes>,
+    ) {
+        self.welcome.set(welcome);
+        self.is_plain.set(false);
+        send_queue.connect(self.id);
+        self.format.set(send_queue.format());
+        // The writer waits at the send queue that it has had.
+        self.wake();
+        self.send_queue.replace(send_queue);
+        self.attachment.replace(Some(Rc::new(attachment)));
+        self.decided.notify_waiters();
+    }
+
+    /// From now on the connection is nobody's, and writes nothing but its ending.
+    pub(crate) fn unplug(&self, empty: Rc<SendQueue>) {
+        self.attachment.replace(None);
+        self.wake();
+        self.send_queue.replace(empty);
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format.get()
+    }
+
+    pub(crate) fn attachment(&self) -> Option<Rc<Attachment>> {
+        self.attachment.borrow().clone()
+    }
+
+    /// Resolves when the connection has got a session, or gets none any more.
+    pub(crate) async fn until_attached_or_ending(self: Rc<Self>) {
+        loop {
+            let decided = self.decided.notified();
+            if self.attachment.borrow().is_some() || self.is_ending() {
+                return;
+            }
+            decided.await;
+        }
+    }
+
+    /// Resolves when the connection is ending.
+    pub(crate) async fn until_ending(self: Rc<Self>) {
+        loop {
+            let decided = self.decided.notified();
+            if self.is_ending() {
+                return;
+            }
+            decided.await;
+        }
+    }
+
+    pub(crate) fn heard(&self, now: Duration) {
+        let mut liveness = self.liveness.get();
+        liveness.heard(now);
+        self.liveness.set(liveness);
+    }
+
+    /// The socket was full and has taken more.
+    pub(crate) fn drained(&self) {
+        let mut liveness = self.liveness.get();
+        liveness.drained();
+        self.liveness.set(liveness);
+    }
+
+    /// So much of what was taken is still to be written to the socket.
+    pub(crate) fn note_unsent(&self, bytes: usize) {
+        self.unsent.set(bytes);
+    }
+
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.get()
+    }
+
+    pub(crate) fn hold_back(&self, is_held_back: bool) {
+        self.is_held_back.set(is_held_back);
+    }
+
+    /// Tells a client that is held back that the server is alive: its own ping waits behind all that it has sent. What else is
+    /// to be written to it says as much.
+    pub(crate) fn reassure(&self, time: u64) {
+        let send_queue = self.send_queue.borrow();
+        if !self.is_held_back.get() || !send_queue.is_empty() {
+            return;
+        }
+        if let Some(attachment) = &*self.attachment.borrow() {
+            let received = attachment.router.received();
+            let formats = Formats::only(self.format.get());
+            if let Ok(pong) = Encoded::new(formats, |w| event::pong(w, None, received, time)) {
+                // It fits: nothing waits there.
+                let _queued = send_queue.push(&pong, &Delivery::Plain);
+            }
+        }
+    }
+
+    /// What is to be done about this connection now.
+    pub(crate) fn check(&self, now: Duration, config: &Heartbeat) -> Verdict {
+        if self.is_held_back.get() {
+            self.heard(now);
+        }
+        let mut liveness = self.liveness.get();
+        let verdict = liveness.check(now, !self.send_queue.borrow().is_empty(), config);
+        self.liveness.set(liveness);
+        verdict
+    }
+
+    /// Breaks the connection at once.
+    pub(crate) fn cut(&self) {
+        if let Some(cut) = &self.cut {
+            cut();
+        }
+    }
+
+    pub(crate) fn send_control(&self, frame: Bytes) {
+        self.send_queue.borrow().push_control(frame);
+    }
+
+    /// Says goodbye and closes. The first reason counts.
+    pub(crate) fn end(
+        &self,
+        code: CloseCode,
+        reason: &str,
+        reconnect: Option<Reconnect>,
+        mode: CloseMode,
+        deadline: Duration,
+    ) {
+        self.say_goodbye(code, reason, None, reconnect, mode, deadline);
+    }
+
+    /// Says goodbye to a client that is not let in.
+    pub(crate) fn refuse(&self, code: CloseCode, refusal: &Refusal, deadline: Duration) {
+        let (reason, error) = (refusal.message(), Some(refusal.code()));
+        self.say_goodbye(code, reason, error, None, CloseMode::Now, deadline);
+    }
+
+    fn say_goodbye(
+        &self,
+        code: CloseCode,
+        reason: &str,
+        error: Option<&str>,
+        reconnect: Option<Reconnect>,
+        mode: CloseMode,
+        deadline: Duration,
+    ) {
+        let format = self.format.get();
+        let goodbye = Encoded::new(Formats::only(format), |w| {
+            event::goodbye(w, code, reason, error, reconnect)
+        });
+        let goodbye = goodbye.ok().map(|frame| frame.get(format));
+        let frames: Vec<Bytes> = goodbye
+            .into_iter()
+            .chain([frame::close(code.0, reason)])
+            .collect();
+        self.begin_ending(Ending {
+            frames: frames.into_iter(),
+            pipe_first: mode == CloseMode::AfterPending,
+            is_over: false,
+            is_said: false,
+            deadline,
+        });
+    }
+
+    /// Answers the peer's close frame with `frame`; then the connection is over.
+    pub(crate) fn echo_close(&self, frame: Bytes, deadline: Duration) {
+        if let Some(ending) = &mut *self.ending.borrow_mut() {
+            ending.is_over = true;
+        }
+        self.begin_ending(Ending {
+            frames: vec![frame].into_iter(),
+            pipe_first: false,
+            is_over: true,
+            is_said: false,
+            deadline,
+        });
+        self.wake();
+    }
+
+    fn begin_ending(&self, ending: Ending) {
+        self.ending
+            .borrow_mut()
+            .get_or_insert_with(|| Box::new(ending));
+        self.is_plain.set(false);
+        self.decided.notify_waiters();
+        self.wake();
+    }
+
+    /// The peer will send nothing more: what is left is written, then the connection is over.
+    pub(crate) fn peer_is_done(&self) {
+        if let Some(ending) = &mut *self.ending.borrow_mut() {
+            ending.is_over = true;
+        }
+        self.wake();
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        !self.is_plain.get() && self.ending.borrow().is_some()
+    }
+
+    /// Cuts the connection if its ending takes too long.
+    pub(crate) fn cut_if_overdue(&self, now: Duration) {
+        if let Some(ending) = &mut *self.ending.borrow_mut()
+            && ending.is_said
+        {
+            ending.deadline = ending.deadline.min(now + ANSWER);
+            ending.is_said = false;
+        }
+        let overdue = match &mut *self.ending.borrow_mut() {
+            Some(ending) if now >= ending.deadline => {
+                ending.is_over = true;
+                ending.frames = Vec::new().into_iter();
+                ending.pipe_first = false;
+                true
+            }
+            _ => false,
+        };
+        if overdue {
+            self.cut();
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.send_queue.borrow().wake();
+    }
+
+    /// Appends what is next to be written to `out`, up to about `limit` bytes. `None` if there is nothing now.
+    pub(crate) fn take(&self, out: &mut BytesMut, limit: usize) -> Option<Taken> {
+        if self.is_plain.get() {
+            return self.take_pending(out, limit);
+        }
+        let welcome = self.welcome.take();
+        if let Some(welcome) = &welcome {
+            out.extend_from_slice(welcome);
+        }
+        let mut ending = self.ending.borrow_mut();
+        self.is_plain.set(ending.is_none());
+        if ending.as_ref().is_none_or(|ending| ending.pipe_first)
+            && let Some(taken) = self.take_pending(out, limit)
+        {
+            return Some(taken);
+        }
+        if welcome.is_some() {
+            return Some(Taken::FrameScanner);
+        }
+        let ending = ending.as_mut()?;
+        let before = out.len();
+        for frame in &mut ending.frames {
+            // Nothing may follow a close frame.
+            ending.pipe_first = false;
+            out.extend_from_slice(&frame);
+        }
+        if out.len() > before {
+            return Some(Taken::FrameScanner);
+        }
+        ending.is_said = true;
+        ending.is_over.then_some(Taken::End)
+    }
+
+    /// Takes from the send queue, and tells the session of the rooms that have caught up by that.
+    fn take_pending(&self, out: &mut BytesMut, limit: usize) -> Option<Taken> {
+        let send_queue = self.send_queue.borrow();
+        if !send_queue.take(out, limit) {
+            return None;
+        }
+        let mut liveness = self.liveness.get();
+        liveness.took();
+        self.liveness.set(liveness);
+        let tell = |message| {
+            if let Some(attachment) = &*self.attachment.borrow() {
+                attachment.session.do_send(message);
+            }
+        };
+        while let Some(room) = send_queue.with_outbox(Outbox::caught_up) {
+            tell(SessionMessage::CaughtUp { room });
+        }
+        if send_queue.with_outbox(Outbox::has_room) {
+            tell(SessionMessage::HasRoom);
+        }
+        Some(Taken::FrameScanner)
+    }
+
+    /// Lets `writer` write when there is something to take, after there was nothing.
+    pub(crate) fn expect(&self, writer: Waiting) {
+        self.send_queue.borrow().expect(writer);
+    }
+
+    /// Lets `writer` write what is left, and when there is more. Not for a connection that is ending, which may leave something
+    /// for ever.
+    pub(crate) fn go_on(&self, writer: Waiting) {
+        self.send_queue.borrow().go_on(writer);
+    }
+}

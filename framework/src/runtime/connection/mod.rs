@@ -1,0 +1,8 @@
+//! One socket: what is read from it, what is written to it, and when it counts as dead.
+
+mod frame_scanner;
+pub(crate) mod guard;
+pub(crate) mod handle;
+pub(crate) mod send_queue;
+pub(crate) mod websocket;
+pub(crate) mod writer;

@@ -1,0 +1,147 @@
+//! A session's outbox together with whoever writes it out: shared by all that live on one worker thread.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::task::Waker;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::runtime::flusher::Flusher;
+use crate::session::outbox::{Delivery, Outbox, Pushed};
+use crate::wire::codec::Format;
+use crate::wire::frame::Encoded;
+
+/// Which connection of a worker. Never used again.
+pub(crate) type ConnectionId = u64;
+
+/// Whoever waits until there is something to write.
+pub(crate) enum Waiting {
+    /// A task, which has to be woken first.
+    Task(Waker),
+    /// What can write at once.
+    DirectWriter(Weak<dyn DirectWriter>),
+}
+
+/// The writing end of a connection, called rather than woken: a fan-out to thousands need not put as many tasks into a queue
+/// and take them out again.
+pub(crate) trait DirectWriter {
+    /// Writes what waits, as far as the socket takes it.
+    fn write(self: Rc<Self>);
+
+    /// Breaks the connection: nobody knows what was written.
+    fn cut(&self);
+}
+
+/// Fan-out pushes into it, the connection's writer pulls from it, the session decides about it.
+pub(crate) struct SendQueue {
+    format: Format,
+    outbox: RefCell<Outbox>,
+    writer: Cell<Option<Waiting>>,
+    flusher: Rc<Flusher>,
+    /// The connection at the other end, if there is one.
+    reader: Cell<Option<ConnectionId>>,
+    /// What comes for the session takes another way now: see `forwarding`.
+    is_diverted: Cell<bool>,
+}
+
+impl fmt::Debug for SendQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendQueue")
+            .field("format", &self.format)
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SendQueue {
+    pub(crate) fn new(format: Format, outbox: Outbox, flusher: &Rc<Flusher>) -> Rc<Self> {
+        Rc::new(Self {
+            format,
+            outbox: RefCell::new(outbox),
+            writer: Cell::new(None),
+            flusher: flusher.clone(),
+            reader: Cell::new(None),
+            is_diverted: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// What is not counted is only for those who are connected.
+    pub(crate) fn push(&self, frame: &Encoded, delivery: &Delivery) -> Pushed {
+        if self.reader.get().is_none() && *delivery != Delivery::Sequenced {
+            return Pushed::Unchanged;
+        }
+        let pushed = self.outbox.borrow_mut().push(frame, delivery);
+        if pushed == Pushed::Queued {
+            self.wake();
+        }
+        pushed
+    }
+
+    pub(crate) fn push_control(&self, frame: Bytes) {
+        self.outbox.borrow_mut().push_control(frame);
+        self.wake();
+    }
+
+    /// Lets the writer write, at the end of the turn.
+    pub(crate) fn wake(&self) {
+        if let Some(writer) = self.writer.take() {
+            self.flusher.write(writer);
+        }
+    }
+
+    /// Lets `writer` write when something comes.
+    pub(crate) fn expect(&self, writer: Waiting) {
+        self.writer.set(Some(writer));
+    }
+
+    /// Lets `writer` write again: at the end of the turn if something is left, otherwise when something comes.
+    pub(crate) fn go_on(&self, writer: Waiting) {
+        if self.is_empty() {
+            self.expect(writer);
+        } else {
+            self.flusher.write(writer);
+        }
+    }
+
+    /// Appends the next frames to `out`, up to about `limit` bytes. False if nothing waits.
+    pub(crate) fn take(&self, out: &mut BytesMut, limit: usize) -> bool {
+        self.outbox.borrow_mut().take(out, limit)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outbox.borrow().is_empty()
+    }
+
+    pub(crate) fn divert(&self, is_diverted: bool) {
+        self.is_diverted.set(is_diverted);
+    }
+
+    pub(crate) fn is_diverted(&self) -> bool {
+        self.is_diverted.get()
+    }
+
+    pub(crate) fn connect(&self, connection: ConnectionId) {
+        self.reader.set(Some(connection));
+    }
+
+    /// The connection at the other end, if there is one.
+    pub(crate) fn reader(&self) -> Option<ConnectionId> {
+        self.reader.get()
+    }
+
+    pub(crate) fn disconnect(&self) {
+        self.reader.set(None);
+        self.writer.set(None);
+        self.outbox.borrow_mut().disconnect();
+    }
+
+    /// For the session, which alone decides what an outbox forgets.
+    pub(crate) fn with_outbox<T>(&self, act: impl FnOnce(&mut Outbox) -> T) -> T {
+        act(&mut self.outbox.borrow_mut())
+    }
+}

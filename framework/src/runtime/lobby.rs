@@ -1,0 +1,218 @@
+//! The lobby's actor: begins rooms, and sends clients to them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler};
+use tokio::sync::oneshot;
+
+use crate::error::Refusal;
+use crate::handler::hint;
+use crate::ids::RoomId;
+use crate::lobby::directory::{Directory, Terms};
+use crate::lobby::info::{ListQuery, RoomInfo, RoomList};
+use crate::room::config::DisposeReason;
+use crate::runtime::messages::{End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
+use crate::runtime::room::{RoomKind, refuse_join};
+use crate::runtime::server_inner::ServerInner;
+use crate::session::accounts::Thing;
+use crate::wire::action::{JoinMode, JoinTarget};
+
+/// How many rooms may refuse a client that asks for a kind. After that it gets a room of its own, if it wants one.
+const MOST_REFUSALS: usize = 8;
+
+/// The directory of rooms, and the matchmaker.
+pub(crate) struct Lobby {
+    shared: Arc<ServerInner>,
+    kinds: HashMap<String, Box<dyn RoomKind>>,
+    /// The threads for rooms. None: a room runs where the connection lives that causes it, or on the lobby's if it must.
+    threads: Vec<ArbiterHandle>,
+    next_thread: usize,
+    directory: Directory<RoomAddress>,
+    draining: Option<oneshot::Sender<()>>,
+}
+
+impl Lobby {
+    pub(crate) fn new(
+        shared: Arc<ServerInner>,
+        kinds: HashMap<String, Box<dyn RoomKind>>,
+        threads: Vec<ArbiterHandle>,
+    ) -> Self {
+        let terms = kinds.iter().map(|(kind, registered)| {
+            let config = registered.config();
+            let terms = Terms {
+                match_on: config.match_on.clone(),
+                matched: config.matched_up_to(),
+                capacity: config.capacity,
+            };
+            (kind.clone(), terms)
+        });
+        Self {
+            shared,
+            directory: Directory::new(terms),
+            kinds,
+            threads,
+            next_thread: 0,
+            draining: None,
+        }
+    }
+
+    /// Sends a client to a room. `refused` is what the last one said that did not want it.
+    fn join(&mut self, mut request: JoinRequest, refused: Option<Refusal>) {
+        if request.is_given_up() {
+            return;
+        }
+        match self.seat(&mut request, refused) {
+            Ok(room) => room.do_send(RoomMessage::Join(request)),
+            Err(refusal) => refuse_join(&request.receiver, request.id, &refusal),
+        }
+    }
+
+    /// Takes a seat for the client, in a new room if need be.
+    fn seat(
+        &mut self,
+        request: &mut JoinRequest,
+        refused: Option<Refusal>,
+    ) -> Result<RoomAddress, Refusal> {
+        if self.shared.is_draining.load(Ordering::Relaxed) {
+            return Err(Refusal::new("draining", "this server is going away"));
+        }
+        let (kind, mode) = match &request.target {
+            JoinTarget::Room(id) => {
+                return self.directory.seat_by_id(id).ok_or_else(|| {
+                    Refusal::new(
+                        "unknown_room",
+                        "there is no room with this id: it may have ended",
+                    )
+                });
+            }
+            JoinTarget::Kind(kind, mode) => (kind, *mode),
+        };
+        let Some(registered) = self.kinds.get(kind) else {
+            let known = self.kinds.keys().map(String::as_str);
+            let known = self.shared.config.hints.then_some(known);
+            let hint = hint("this server has", known);
+            return Err(Refusal::new(
+                "unknown_kind",
+                format!("there is no such kind of room{hint}"),
+            ));
+        };
+        let refused_by = &request.refused_by;
+        if mode != JoinMode::Create && refused_by.len() < MOST_REFUSALS {
+            let seat = self.directory.seat_by_kind(kind, &request.wish, refused_by);
+            if let Some(room) = seat {
+                return Ok(room);
+            }
+        }
+        if mode == JoinMode::Existing {
+            let none = || Refusal::new("unknown_room", "no room of this kind fits");
+            return Err(refused.unwrap_or_else(none));
+        }
+        let limits = &self.shared.config.limits;
+        let now = self.shared.now();
+        let charge = request.accounts.charge(Thing::Room, now, limits)?;
+        if self.directory.len() >= limits.rooms_in_all {
+            let Some(given_up) = self.directory.give_up_empty() else {
+                return Err(Refusal::new(
+                    "room_full",
+                    "this server has as many rooms as it can: try again later",
+                ));
+            };
+            given_up.do_send(RoomMessage::Dispose(DisposeReason::Empty));
+        }
+        let id = RoomId::random();
+        let of_client = || request.receiver.hub.thread();
+        let thread = self.threads.get(self.next_thread).or_else(of_client);
+        let room = registered.start(
+            thread,
+            self.shared.clone(),
+            id.clone(),
+            request.options.clone(),
+        );
+        self.next_thread = (self.next_thread + 1) % self.threads.len().max(1);
+        let wish = request.wish.clone();
+        self.directory
+            .begin(&id, kind, room.clone(), wish, Some(charge));
+        request.is_founder = true;
+        Ok(room)
+    }
+
+    fn finish_draining(&mut self) {
+        if self.directory.is_deserted()
+            && let Some(done) = self.draining.take()
+        {
+            // Whoever asked may have stopped waiting.
+            let _gone = done.send(());
+        }
+    }
+}
+
+/// Some of the public rooms.
+pub(crate) async fn list(shared: &ServerInner, query: ListQuery) -> RoomList {
+    let (reply, rooms) = oneshot::channel();
+    shared.send_to_lobby(LobbyMessage::List { query, reply });
+    // The lobby ends with the server, which then has no rooms.
+    let (rooms, has_more) = rooms.await.unwrap_or_default();
+    let rooms: Vec<RoomInfo> = rooms.into_iter().map(RoomInfo::from).collect();
+    let last = rooms.last().map(|last| last.room.clone());
+    RoomList {
+        rooms,
+        next: last.filter(|_| has_more),
+    }
+}
+
+impl Actor for Lobby {
+    type Context = Context<Self>;
+}
+
+impl Handler<LobbyMessage> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, message: LobbyMessage, ctx: &mut Self::Context) {
+        match message {
+            LobbyMessage::Join(request) => self.join(request, None),
+            LobbyMessage::Retry(request, refusal) => self.join(request, Some(refusal)),
+            LobbyMessage::Release(room) => self.directory.release(&room),
+            LobbyMessage::Relist(room, listing) => {
+                let (is_locked, is_private) = (listing.is_locked, listing.is_private);
+                self.directory
+                    .relist(&room, is_locked, is_private, listing.metadata);
+            }
+            LobbyMessage::Ended(room) => {
+                if let Some(address) = self.directory.end(&room) {
+                    address.do_send(RoomMessage::Forgotten);
+                }
+                self.finish_draining();
+            }
+            LobbyMessage::List { query, reply } => {
+                // Whoever asked may have stopped waiting.
+                let _gone = reply.send(self.directory.list(&query));
+            }
+            LobbyMessage::Drain { done } => {
+                self.draining = Some(done);
+                for room in self.directory.addresses() {
+                    room.do_send(RoomMessage::Dispose(DisposeReason::Shutdown));
+                }
+                ctx.run_later(self.shared.config.drain.timeout / 2, |lobby, _| {
+                    for room in lobby.directory.ids() {
+                        tracing::warn!(%room, "a room has not ended in time: a hook of its thread takes too long");
+                    }
+                });
+                self.finish_draining();
+            }
+        }
+    }
+}
+
+impl Handler<End> for Lobby {
+    type Result = ();
+
+    fn handle(&mut self, _: End, ctx: &mut Self::Context) {
+        for room in self.directory.addresses() {
+            room.do_send(RoomMessage::Dispose(DisposeReason::Shutdown));
+            room.do_send(RoomMessage::Forgotten);
+        }
+        ctx.stop();
+    }
+}

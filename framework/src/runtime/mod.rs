@@ -1,0 +1,20 @@
+//! The actors and what they share: thin shells that carry messages, run timers and apply the effects of the pure floors below.
+//!
+//! `docs/architecture.md` says which actor lives on which thread, and which actor sends to which.
+
+pub(crate) mod channel_shard;
+pub(crate) mod connection;
+mod ended_rooms;
+pub(crate) mod flusher;
+pub(crate) mod hub_address;
+pub(crate) mod hub_batches;
+pub(crate) mod lobby;
+pub(crate) mod messages;
+pub(crate) mod outbound;
+pub(crate) mod permit;
+pub(crate) mod question;
+mod receiver_hubs;
+pub(crate) mod room;
+mod room_effects;
+pub(crate) mod server_inner;
+pub(crate) mod worker;

@@ -1,0 +1,208 @@
+//! Carries out what a room's hooks want done, in their order: sends to hubs, channels and the lobby, and begins jobs.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use futures_util::FutureExt;
+
+use crate::ids::ChannelName;
+use crate::room::Room;
+use crate::room::context::{Effect, Target};
+use crate::room::core::RoomCore;
+use crate::runtime::flusher::Flusher;
+use crate::runtime::hub_batches::HubBatches;
+use crate::runtime::messages::{
+    Broadcast, ChannelMessage, HubItem, LobbyMessage, Membership, PublishAnswer, Topic,
+};
+use crate::runtime::room::{RoomActor, Stage};
+use crate::runtime::server_inner::ServerInner;
+use crate::wire::codec::RawData;
+
+impl<R: Room> RoomActor<R> {
+    /// Carries out what was collected. That runs no hooks, but it may drop values of the user's; whatever panics, the members
+    /// and the lobby hear of the room's end.
+    pub(crate) fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        for _ in 0..2 {
+            let carried_out = catch_unwind(AssertUnwindSafe(|| self.try_to_carry_out(ctx)));
+            match carried_out {
+                Ok(()) => return,
+                Err(panic) => self.crash(&*panic),
+            }
+        }
+        self.end(ctx);
+        self.finish(ctx);
+    }
+
+    fn try_to_carry_out(&mut self, ctx: &mut Context<Self>) {
+        let Stage::Alive(core) = &mut self.stage else {
+            return;
+        };
+        let mut effects = core.take_effects();
+        let is_over = core.is_over();
+        let next_due = core.next_due();
+        let mut outgoing = HubBatches::default();
+        let mut publications = Vec::new();
+        let mut broken = None;
+        for effect in effects.drain(..) {
+            if let Effect::Publish { channel, data } = effect {
+                publications.push((channel, data));
+                continue;
+            }
+            // One that breaks must not take the others with it.
+            let apply = AssertUnwindSafe(|| self.apply(effect, &mut outgoing, ctx));
+            if let Err(panic) = catch_unwind(apply) {
+                broken = Some(panic);
+            }
+        }
+        if let Stage::Alive(core) = &mut self.stage {
+            core.reuse(effects);
+        }
+        self.publish(publications, ctx);
+        let behind = outgoing.send();
+        if is_over {
+            self.end(ctx);
+        } else {
+            self.set_alarm(next_due, ctx);
+        }
+        // Hubs that cannot keep up, and publications that are not taken: the room waits with them.
+        for full in behind {
+            let permit = async move { drop(full.acquire_owned().await) };
+            ctx.wait(permit.into_actor(self));
+        }
+        if let Some(panic) = broken {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Publishes in order. What the channels cannot take yet waits, and the room with it.
+    fn publish(&self, publications: Vec<(ChannelName, RawData)>, ctx: &mut Context<Self>) {
+        let mut publications = publications.into_iter();
+        let send = |shared: &Arc<ServerInner>, (channel, data): (ChannelName, RawData), permit| {
+            let message = ChannelMessage::Publish {
+                channel: channel.clone(),
+                data,
+                answer: PublishAnswer::Nobody,
+                accounts: None,
+                _permit: permit,
+            };
+            Flusher::of_this_thread().to_channel(shared, &channel, message);
+        };
+        while let Some((_, data)) = publications.as_slice().first() {
+            let Some(permit) = self.shared.publishing.try_take(data.bytes.len()) else {
+                break;
+            };
+            if let Some(publication) = publications.next() {
+                send(&self.shared, publication, permit);
+            }
+        }
+        if publications.len() > 0 {
+            let shared = self.shared.clone();
+            let later = async move {
+                for publication in publications {
+                    let bytes = publication.1.bytes.len();
+                    if let Some(permit) = shared.publishing.clone().take(bytes).await {
+                        send(&shared, publication, permit);
+                    }
+                }
+            };
+            ctx.wait(later.into_actor(self));
+        }
+    }
+
+    fn apply(&mut self, effect: Effect<R>, outgoing: &mut HubBatches, ctx: &mut Context<Self>) {
+        let Stage::Alive(core) = &mut self.stage else {
+            return;
+        };
+        match effect {
+            Effect::Send {
+                to: Target::Only(session),
+                frame,
+                delivery,
+            } => {
+                if let Some(hub) = self.receiver_hubs.get(session) {
+                    let item = HubItem::Direct {
+                        session,
+                        frame,
+                        delivery,
+                    };
+                    outgoing.push(hub, item);
+                }
+            }
+            Effect::Send {
+                to,
+                frame,
+                delivery,
+            } => {
+                let except = match to {
+                    Target::Except(session) => Some(session),
+                    _ => None,
+                };
+                for hub in self.receiver_hubs.hubs() {
+                    let broadcast = Broadcast {
+                        frame: frame.clone(),
+                        delivery: delivery.clone(),
+                        except,
+                    };
+                    let topic = Topic::Room(self.id.clone());
+                    outgoing.push(hub, HubItem::Publish(topic, broadcast));
+                }
+            }
+            Effect::Enter {
+                session,
+                member,
+                frame,
+            } => {
+                if let Some(hub) = self.receiver_hubs.get(session) {
+                    let item = HubItem::JoinedRoom {
+                        session,
+                        room: self.id.clone(),
+                        membership: Membership {
+                            room: Arc::new(ctx.address().recipient()),
+                            kind: core.ctx.shared_kind(),
+                            member,
+                        },
+                        frame,
+                    };
+                    outgoing.push(hub, item);
+                }
+            }
+            Effect::Exit { member, frame } => {
+                if let Some(hub) = self.receiver_hubs.remove(member.session) {
+                    let item = HubItem::Exit {
+                        session: member.session,
+                        topic: Topic::Room(self.id.clone()),
+                        stay: member.id.get().into(),
+                        frame: Some(frame),
+                        is_over: core.is_over(),
+                    };
+                    outgoing.push(&hub, item);
+                }
+                self.tell_lobby(LobbyMessage::Release(self.id.clone()));
+            }
+            Effect::Spawn(job) => {
+                // A job that is done at once must not be followed by another before the thread's others have had their turn.
+                let job = async move {
+                    tokio::task::yield_now().await;
+                    job.await
+                };
+                let job = AssertUnwindSafe(job).catch_unwind().into_actor(self);
+                ctx.spawn(job.map(|outcome, actor, ctx| {
+                    let finish = |core: &mut RoomCore<R>| match outcome {
+                        Ok(then) => core.finish_job(then),
+                        Err(panic) => resume_unwind(panic),
+                    };
+                    // A room that is not there any more wants no results. Dropping them may panic, which changes nothing.
+                    let act = AssertUnwindSafe(|| actor.run_also_later(ctx, finish));
+                    let _gone = catch_unwind(act);
+                }));
+            }
+            Effect::Relist => {
+                let listing = core.listing().clone();
+                self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
+            }
+            // Publications are sent together, to keep their order.
+            Effect::Publish { .. } => {}
+        }
+    }
+}

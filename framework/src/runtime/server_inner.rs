@@ -1,0 +1,294 @@
+//! What all threads of a server share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use actix::{Addr, ArbiterHandle};
+use tokio::time::Instant;
+
+use crate::address::ClientAddress;
+use crate::caller::Caller;
+use crate::channel::config::ChannelPatterns;
+use crate::config::Config;
+use crate::error::Refusal;
+use crate::handler::AppData;
+use crate::ids::{ChannelName, SessionId};
+use crate::memory::Ledger;
+use crate::runtime::channel_shard::ChannelShard;
+use crate::runtime::ended_rooms::EndedRooms;
+use crate::runtime::hub_address::HubAddress;
+use crate::runtime::lobby::Lobby;
+use crate::runtime::messages::{ChannelMessage, End, LobbyMessage};
+use crate::runtime::permit::Permits;
+use crate::runtime::worker::opening::Visitor;
+use crate::session::accounts::{Accounts, Book};
+use crate::session::quota::LogQuota;
+use crate::session::registry::{Begun, Registry};
+use crate::wire::codec::RawData;
+
+/// A call of the server's own, on its way.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<RawData, Refusal>>>>;
+
+/// A server's handler, its types erased.
+pub(crate) type ServerHandler =
+    Box<dyn Fn(Caller, Arc<ServerInner>, RawData) -> Result<Answer, Refusal> + Send + Sync>;
+
+pub(crate) use crate::session::registry::WorkerIndex;
+
+/// Built once per server.
+pub(crate) struct ServerInner {
+    pub(crate) config: Config,
+    /// Tells this run of the server from earlier ones, in resume tokens.
+    pub(crate) run: u32,
+    pub(crate) data: AppData,
+    pub(crate) channels: ChannelPatterns,
+    /// The fields that each kind of room is matched on.
+    pub(crate) match_on: HashMap<String, Vec<String>>,
+    pub(crate) calls: HashMap<String, ServerHandler>,
+    /// Set once, when the server is built.
+    pub(crate) lobby: OnceLock<Addr<Lobby>>,
+    /// Where the lobby runs, if it has a thread of its own.
+    pub(crate) lobby_thread: OnceLock<ArbiterHandle>,
+    shards: OnceLock<Vec<Addr<ChannelShard>>>,
+    /// Publications on their way to the shards.
+    pub(crate) publishing: Arc<Permits>,
+    /// What is held for clients.
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) channels_made: AtomicUsize,
+    pub(crate) is_draining: AtomicBool,
+    /// Whoever runs the server drains it when its process is told to end.
+    pub(crate) heeds_signals: AtomicBool,
+    /// Held by the one who drains.
+    pub(crate) is_drained: tokio::sync::Mutex<bool>,
+    pub(crate) crashed_rooms: AtomicU64,
+    pub(crate) ended_rooms: EndedRooms,
+    /// How often a client's state did not fit what it was sent.
+    pub(crate) resyncs: AtomicU64,
+    /// The accounts that sessions share.
+    book: Mutex<Book>,
+    /// Tells in which shard a channel lives: no client can choose names that all live in one.
+    shard_of_name: RandomState,
+    /// Each worker's hub, in the order in which they began.
+    hubs: Mutex<Vec<HubAddress>>,
+    /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
+    sessions: Mutex<Registry>,
+    /// How many connections each address has, as far as that is known.
+    peers: Mutex<HashMap<ClientAddress, usize>>,
+    /// For sessions that are refused, as there are too many.
+    pub(crate) full_log: LogQuota,
+    /// For rooms and channels that do not answer a session that moves: each of its members tells of it, at each move.
+    pub(crate) late_log: LogQuota,
+    began: Instant,
+    /// Unix milliseconds at `began`.
+    began_at: u64,
+}
+
+impl fmt::Debug for ServerInner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerInner")
+            .field("run", &self.run)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nothing that is done under these locks can leave what they guard half done, so a panic elsewhere spoils nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ServerInner {
+    pub(crate) fn new(
+        config: Config,
+        data: AppData,
+        channels: ChannelPatterns,
+        match_on: HashMap<String, Vec<String>>,
+        calls: HashMap<String, ServerHandler>,
+    ) -> Self {
+        let ledger = Arc::new(Ledger::new(config.limits.bytes_in_all));
+        let began_at = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| {
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            });
+        Self {
+            run: uuid::Uuid::new_v4().as_fields().0,
+            data,
+            channels,
+            match_on,
+            calls,
+            lobby: OnceLock::new(),
+            lobby_thread: OnceLock::new(),
+            shards: OnceLock::new(),
+            publishing: Permits::of_publications(config.publish_backlog, &ledger),
+            ledger,
+            connections: AtomicUsize::new(0),
+            channels_made: AtomicUsize::new(0),
+            is_draining: AtomicBool::new(false),
+            heeds_signals: AtomicBool::new(false),
+            is_drained: tokio::sync::Mutex::new(false),
+            crashed_rooms: AtomicU64::new(0),
+            ended_rooms: EndedRooms::default(),
+            resyncs: AtomicU64::new(0),
+            book: Mutex::default(),
+            shard_of_name: RandomState::new(),
+            hubs: Mutex::default(),
+            sessions: Mutex::default(),
+            peers: Mutex::default(),
+            full_log: LogQuota::default(),
+            late_log: LogQuota::default(),
+            began: Instant::now(),
+            began_at,
+            config,
+        }
+    }
+
+    /// The time since the server began: the `now` that rules are handed.
+    pub(crate) fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.began)
+    }
+
+    /// The server's clock, in Unix milliseconds. It never goes back.
+    pub(crate) fn time(&self) -> u64 {
+        self.began_at + u64::try_from(self.now().as_millis()).unwrap_or_default()
+    }
+
+    /// The accounts to which a new session's doings go.
+    pub(crate) fn open_accounts(
+        &self,
+        subject: Option<&Arc<str>>,
+        address: Option<ClientAddress>,
+    ) -> Accounts {
+        lock(&self.book).open(subject, address)
+    }
+
+    pub(crate) fn add_hub(&self, address: impl FnOnce(WorkerIndex) -> HubAddress) -> HubAddress {
+        let mut hubs = lock(&self.hubs);
+        let hub = address(hubs.len());
+        hubs.push(hub.clone());
+        hub
+    }
+
+    pub(crate) fn hubs(&self) -> Vec<HubAddress> {
+        lock(&self.hubs).clone()
+    }
+
+    pub(crate) fn hub(&self, worker: WorkerIndex) -> Option<HubAddress> {
+        lock(&self.hubs).get(worker).cloned()
+    }
+
+    /// Begins a session on a worker, if there is room for it.
+    pub(crate) fn begin_session(
+        &self,
+        id: SessionId,
+        worker: WorkerIndex,
+        visitor: &Visitor,
+    ) -> Begun {
+        let subject = visitor.claims.get_subject().map(Arc::from);
+        let limits = &self.config.limits;
+        lock(&self.sessions).begin(id, worker, visitor.address, subject, limits)
+    }
+
+    pub(crate) fn set_home(&self, session: SessionId, worker: WorkerIndex) {
+        lock(&self.sessions).moved(session, worker);
+    }
+
+    pub(crate) fn forget_home(&self, session: SessionId) {
+        lock(&self.sessions).end(session);
+    }
+
+    pub(crate) fn home(&self, session: SessionId) -> Option<WorkerIndex> {
+        lock(&self.sessions).home(session)
+    }
+
+    /// A session is gone and holds nothing: it may be displaced.
+    pub(crate) fn spare(&self, session: SessionId) {
+        lock(&self.sessions).spare(session);
+    }
+
+    /// A session is wanted again. False if it has been displaced.
+    pub(crate) fn keep(&self, session: SessionId) -> bool {
+        lock(&self.sessions).keep(session)
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        lock(&self.sessions).len()
+    }
+
+    /// Counts another connection of this address. False if it has as many as it may.
+    pub(crate) fn add_connection(&self, address: Option<ClientAddress>) -> bool {
+        let Some(address) = address else {
+            return true;
+        };
+        let mut peers = lock(&self.peers);
+        let count = peers.entry(address).or_default();
+        let is_one = *count < self.config.limits.connections_per_address;
+        *count += usize::from(is_one);
+        is_one
+    }
+
+    pub(crate) fn forget_connection(&self, address: Option<ClientAddress>) {
+        let Some(address) = address else {
+            return;
+        };
+        let mut peers = lock(&self.peers);
+        if let Some(count) = peers.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                peers.remove(&address);
+            }
+        }
+    }
+
+    pub(crate) fn send_to_lobby(&self, message: LobbyMessage) {
+        if let Some(lobby) = self.lobby.get() {
+            lobby.do_send(message);
+        }
+    }
+
+    /// Ends what may live on threads that are not the server's own.
+    pub(crate) fn end(&self) {
+        for hub in self.hubs() {
+            hub.end();
+        }
+        if let Some(lobby) = self.lobby.get() {
+            lobby.do_send(End);
+        }
+        for shard in self.shards.get().into_iter().flatten() {
+            shard.do_send(End);
+        }
+    }
+
+    /// Decides where channels live, unless that is decided already.
+    pub(crate) fn begin_shards(&self, begin: impl FnOnce() -> Vec<Addr<ChannelShard>>) {
+        self.shards.get_or_init(begin);
+    }
+
+    /// Sends to the shard in which a channel lives.
+    pub(crate) fn send_to_channel(
+        self: &Arc<Self>,
+        channel: &ChannelName,
+        message: ChannelMessage,
+    ) {
+        if let Some(thread) = self.lobby_thread.get() {
+            // A publication that comes before the first worker.
+            self.begin_shards(|| vec![ChannelShard::start_on(thread, self)]);
+        }
+        if let Some(shard) = self.shard_of(channel) {
+            shard.do_send(message);
+        }
+    }
+
+    /// The same name always leads to the same shard, so that a channel has one owner.
+    fn shard_of(&self, channel: &ChannelName) -> Option<&Addr<ChannelShard>> {
+        let shards = self.shards.get()?;
+        let hash = self.shard_of_name.hash_one(channel.as_str());
+        shards.get((hash % shards.len().max(1) as u64) as usize)
+    }
+}

@@ -1,0 +1,366 @@
+//! The hub: one per HTTP worker thread. It knows the connections and sessions that live there, and who receives what.
+//!
+//! A broadcast reaches a worker as one message; the hub puts a reference to the frame into each receiver's send queue and wakes the
+//! writers. From the outside it also watches every connection, since a connection's own actor stands still when its peer
+//! stops reading.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+
+use crate::close::CloseCode;
+use crate::ids::{ChannelName, IdHasher, SessionId};
+use crate::runtime::channel_shard::ChannelShard;
+use crate::runtime::connection::handle::{CloseMode, ConnectionHandle};
+use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
+use crate::runtime::flusher::Flusher;
+use crate::runtime::hub_address::HubAddress;
+use crate::runtime::messages::{ChannelMessage, End, HubItem, HubMessage, SessionMessage, Topic};
+use crate::runtime::permit::Permits;
+use crate::runtime::server_inner::ServerInner;
+use crate::runtime::worker::action_router::ActionRouter;
+use crate::runtime::worker::forwarding::Forwarding;
+use crate::runtime::worker::handover::Arrivals;
+use crate::runtime::worker::session::SessionActor;
+use crate::runtime::worker::topics::Topics;
+use crate::session::liveness::Verdict;
+use crate::session::outbox::{Delivery, Outbox, Pushed};
+use crate::time::after;
+use crate::wire::codec::Format;
+use crate::wire::event::Reconnect;
+use crate::wire::frame::{self, Encoded};
+
+/// How often connections are looked at: the precision of heartbeats.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// How often outboxes forget what is old, within the age that they keep: the precision of that age.
+const AGINGS: u32 = 16;
+
+/// How long a connection that is cut for silence, slowness or a fault gets to carry its goodbye.
+pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
+
+/// A session of this worker.
+pub(crate) struct Local {
+    pub(crate) address: Addr<SessionActor>,
+    pub(crate) send_queue: Rc<SendQueue>,
+    pub(crate) router: Rc<ActionRouter>,
+    /// What it has under way: its actions, and its calls.
+    pub(crate) under_way: [Arc<Permits>; 2],
+}
+
+impl Local {
+    /// The bytes of its client's actions and calls that nobody has taken yet.
+    pub(crate) fn bytes_under_way(&self) -> usize {
+        self.under_way.iter().map(|permits| permits.bytes()).sum()
+    }
+}
+
+/// What the hub knows. ServerInner, on its thread, with the sessions and connections that live there.
+pub(crate) struct Hub {
+    pub(crate) shared: Arc<ServerInner>,
+    pub(crate) address: HubAddress,
+    pub(crate) flusher: Rc<Flusher>,
+    pub(crate) sessions: RefCell<HashMap<SessionId, Local, IdHasher>>,
+    pub(crate) arrivals: RefCell<Arrivals>,
+    pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<ConnectionHandle>, IdHasher>>,
+    pub(crate) topics: RefCell<Topics>,
+    pub(crate) detours: RefCell<Forwarding>,
+    pub(crate) connections_ever: Cell<ConnectionId>,
+    /// When outboxes were last made to forget what is old.
+    aged: Cell<Duration>,
+    /// When the outboxes of this worker were last counted, and how much memory they had.
+    pub(crate) counted: Cell<(Duration, usize)>,
+    /// How much the server may hold before this worker looks again for something to shed.
+    pub(crate) relieved_at: Cell<usize>,
+    /// When the log last told of it, of how many sessions something was forgotten since, and how many were ended.
+    pub(crate) shed: Cell<(Option<Duration>, usize, usize)>,
+    /// Sessions of which a history waits because the server holds as much as it may; the one that has waited longest first.
+    pub(crate) short: RefCell<VecDeque<SessionId>>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("worker", &self.address.worker)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// Starts a hub on the current thread.
+    pub(crate) fn start(shared: Arc<ServerInner>) -> Rc<Self> {
+        let context = Context::<HubActor>::new();
+        let addr = actix::AsyncContext::address(&context);
+        let (backlog, ledger) = (shared.config.hub_backlog, shared.ledger.clone());
+        let address = shared.add_hub(|worker| HubAddress::new(worker, addr, backlog, ledger));
+        if address.thread().is_some() {
+            // Only where rooms and channels have no threads of their own: otherwise they have begun long since.
+            shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start()]);
+        }
+        let hub = Rc::new(Self {
+            shared,
+            address,
+            flusher: Flusher::of_this_thread(),
+            sessions: RefCell::default(),
+            arrivals: RefCell::default(),
+            connections: RefCell::default(),
+            topics: RefCell::default(),
+            detours: RefCell::default(),
+            connections_ever: Cell::new(0),
+            aged: Cell::new(Duration::ZERO),
+            counted: Cell::new((Duration::ZERO, 0)),
+            relieved_at: Cell::new(0),
+            shed: Cell::default(),
+            short: RefCell::default(),
+        });
+        hub.flusher.serve(&hub);
+        context.run(HubActor { hub: hub.clone() });
+        hub
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.shared.now()
+    }
+
+    pub(crate) fn new_pipe(&self, format: Format) -> Rc<SendQueue> {
+        let outbox = Outbox::new(self.shared.config.outbox, format);
+        SendQueue::new(format, outbox, &self.flusher)
+    }
+
+    pub(crate) fn connection(&self, id: ConnectionId) -> Option<Rc<ConnectionHandle>> {
+        self.connections.borrow().get(&id).cloned()
+    }
+
+    /// A connection that belongs to nobody any more keeps a send queue of its own, which stays empty.
+    pub(crate) fn unplug(&self, connection: &ConnectionHandle) {
+        connection.unplug(self.new_pipe(connection.format()));
+    }
+
+    /// The connection is gone.
+    pub(crate) fn closed(&self, connection: &ConnectionHandle) {
+        self.connections.borrow_mut().remove(&connection.id);
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.forget_connection(connection.address);
+        if let Some(attachment) = connection.attachment() {
+            attachment.session.do_send(SessionMessage::Detached {
+                connection: connection.id,
+            });
+        }
+    }
+
+    /// Sends to one session, wherever it lives by now.
+    pub(crate) fn direct(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
+        frame.count(&self.shared.ledger);
+        // A room whose members see different things tells each of its own.
+        if delivery.state().is_some() {
+            self.flusher.note_broadcast();
+        }
+        match self.sessions.borrow().get(&session) {
+            Some(local) if local.send_queue.is_diverted() => {}
+            Some(local) => {
+                let pushed = local.send_queue.push(&frame, &delivery);
+                report(local, pushed, &delivery);
+                return;
+            }
+            None => {
+                if let Some(send_queue) = self.arrivals.borrow().pipe_of(session) {
+                    let _merged_later = send_queue.push(&frame, &delivery);
+                    return;
+                }
+                let item = HubItem::Direct {
+                    session,
+                    frame,
+                    delivery,
+                };
+                self.pass_on(session, item);
+                return;
+            }
+        }
+        self.hold_at_gate(session, frame, delivery);
+    }
+
+    /// Sends to the channel's owner.
+    pub(crate) fn to_channel(&self, channel: &ChannelName, message: ChannelMessage) {
+        self.flusher.to_channel(&self.shared, channel, message);
+    }
+
+    pub(crate) fn tell(&self, session: SessionId, message: SessionMessage) {
+        if let Some(local) = self.sessions.borrow().get(&session) {
+            local.address.do_send(message);
+        }
+    }
+
+    pub(crate) fn enter_topic(&self, topic: Topic, session: SessionId) {
+        let send_queue = match self.sessions.borrow().get(&session) {
+            Some(local) => Some(local.send_queue.clone()),
+            None => self.arrivals.borrow().pipe_of(session),
+        };
+        if let Some(send_queue) = send_queue {
+            self.topics.borrow_mut().enter(topic, session, send_queue);
+        }
+    }
+
+    /// Whether this is the hub of that address, and would hear a message next if it were sent now. Then there is no need for
+    /// the mailbox: what its own thread has to say can be said at once.
+    pub(crate) fn hears_next(&self, address: &HubAddress) -> bool {
+        self.address.is(address) && address.is_idle()
+    }
+
+    pub(crate) fn hear(self: &Rc<Self>, message: HubMessage) {
+        match message {
+            HubMessage::Batch { items, _permit } => self.apply_all(items),
+            HubMessage::TakeOver { resume_request, to } => self.take_over(resume_request, to),
+            HubMessage::TakeOverRefused {
+                resume_request,
+                denied,
+            } => self.deny(&resume_request, denied),
+            HubMessage::Arrive(transfer) => self.arrive(*transfer),
+        }
+    }
+
+    /// Looks at every connection and session.
+    fn sweep(&self) {
+        let now = self.now();
+        for connection in self.connections.borrow().values() {
+            if connection.is_ending() {
+                connection.cut_if_overdue(now);
+                continue;
+            }
+            connection.reassure(self.shared.time());
+            let (code, reason) = match connection.check(now, &self.shared.config.heartbeat) {
+                Verdict::Fine => continue,
+                Verdict::Ping => {
+                    connection.send_control(frame::control(0x9, b""));
+                    continue;
+                }
+                Verdict::Silent => (CloseCode::HEARTBEAT, "nothing was heard for too long"),
+                Verdict::Stalled => (CloseCode::SLOW, "nothing was read for too long"),
+            };
+            tracing::debug!(connection = connection.id, %code, "cut");
+            let come_back = Some(self.at_once());
+            connection.end(
+                code,
+                reason,
+                come_back,
+                CloseMode::Now,
+                after(now, FAREWELL),
+            );
+        }
+        self.look_at_memory(now);
+        if now.saturating_sub(self.aged.get()) >= self.shared.config.outbox.age / AGINGS {
+            self.aged.set(now);
+            self.forget_detours();
+            for local in self.sessions.borrow().values() {
+                local.send_queue.with_outbox(|outbox| outbox.age(now));
+            }
+        }
+    }
+
+    /// The server is no more. Nobody is told: that would have been draining.
+    fn end(&self) {
+        let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
+        for connection in connections {
+            connection.cut();
+        }
+        for (_, local) in self.sessions.take() {
+            local.address.do_send(SessionMessage::Stop);
+        }
+    }
+
+    /// Come back without waiting, but not all at the same moment.
+    pub(crate) fn at_once(&self) -> Reconnect {
+        Reconnect {
+            after_ms: 0,
+            jitter_ms: 1000,
+        }
+    }
+
+    /// When an ordinary ending has taken too long.
+    pub(crate) fn closing_deadline(&self) -> Duration {
+        after(self.now(), self.shared.config.heartbeat.timeout)
+    }
+}
+
+/// Tells a session what has become of its outbox.
+pub(crate) fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
+    let message = match (pushed, delivery) {
+        (Pushed::Overflow, _) => SessionMessage::Overflowed,
+        (Pushed::Behind, Delivery::Step(slot, base)) => SessionMessage::Behind {
+            room: slot.room.clone(),
+            base: *base,
+        },
+        _ => return,
+    };
+    local.address.do_send(message);
+}
+
+/// The hub's mailbox and clock.
+#[derive(Debug)]
+pub(crate) struct HubActor {
+    hub: Rc<Hub>,
+}
+
+impl Actor for HubActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(SWEEP, |actor, _| actor.hub.sweep());
+    }
+}
+
+impl Handler<HubMessage> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, message: HubMessage, _: &mut Self::Context) {
+        self.hub.address.heard();
+        self.hub.hear(message);
+    }
+}
+
+impl Handler<End> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, _: End, ctx: &mut Self::Context) {
+        self.hub.end();
+        ctx.stop();
+    }
+}
+
+/// Ends all connections of a worker.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct DrainHub {
+    pub(crate) reconnect: Reconnect,
+    pub(crate) timeout: Duration,
+}
+
+impl Handler<DrainHub> for HubActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, message: DrainHub, _: &mut Self::Context) -> Self::Result {
+        let hub = self.hub.clone();
+        let deadline = after(hub.now(), message.timeout);
+        for connection in hub.connections.borrow().values() {
+            connection.end(
+                CloseCode::DRAIN,
+                "this server is going away",
+                Some(message.reconnect),
+                CloseMode::AfterPending,
+                deadline,
+            );
+        }
+        Box::pin(async move {
+            // The sweep cuts what has not ended by the deadline, so this ends, too.
+            let mut interval = tokio::time::interval(Duration::from_millis(20));
+            while !hub.connections.borrow().is_empty() && hub.now() < after(deadline, SWEEP * 2) {
+                interval.tick().await;
+            }
+        })
+    }
+}

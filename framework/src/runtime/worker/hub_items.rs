@@ -1,0 +1,261 @@
+//! What rooms and channels tell a hub, and what becomes of it there.
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::ids::{RoomId, SessionId};
+use crate::room::config::LeaveReason;
+use crate::runtime::messages::{
+    Broadcast, HubItem, Membership, RoomMessage, SessionMessage, Topic,
+};
+use crate::runtime::worker::hub::{Hub, report};
+use crate::session::outbox::{Delivery, Pushed};
+use crate::wire::codec::Format;
+use crate::wire::frame::Encoded;
+
+impl Hub {
+    pub(crate) fn apply_all(&self, items: impl IntoIterator<Item = HubItem>) {
+        let mut items = items.into_iter().peekable();
+        while let Some(item) = items.next() {
+            let HubItem::Publish(topic, broadcast) = item else {
+                self.apply(item);
+                continue;
+            };
+            // What goes to the same receivers goes together: each has to be looked up in memory only once.
+            let mut broadcasts: SmallVec<[Broadcast; 4]> = smallvec![broadcast];
+            let is_next =
+                |next: &HubItem| matches!(next, HubItem::Publish(also, _) if *also == topic);
+            while let Some(HubItem::Publish(_, broadcast)) = items.next_if(is_next) {
+                broadcasts.push(broadcast);
+            }
+            self.publish(&topic, &broadcasts);
+        }
+        self.note_memory();
+    }
+
+    fn apply(&self, item: HubItem) {
+        let (item, is_passed) = match item {
+            HubItem::Publish(topic, broadcast) => return self.publish(&topic, &[broadcast]),
+            HubItem::Direct {
+                session,
+                frame,
+                delivery,
+            } => return self.direct(session, frame, delivery),
+            HubItem::Adopt {
+                session,
+                format,
+                topic,
+            } => return self.adopt(session, format, topic),
+            HubItem::Passed(item) => {
+                let Some(session) = item.session() else {
+                    return;
+                };
+                if !self.sessions.borrow().contains_key(&session) {
+                    return self.pass_on(session, *item);
+                }
+                (Some(*item), true)
+            }
+            item => match item.session() {
+                Some(session) => (self.detour(session, item), false),
+                None => (Some(item), false),
+            },
+        };
+        if let Some(item) = item {
+            self.apply_here(item, is_passed);
+        }
+    }
+
+    fn adopt(&self, session: SessionId, format: Format, topic: Topic) {
+        let is_here = self.sessions.borrow().contains_key(&session);
+        if !is_here {
+            if self.shared.home(session).is_none() {
+                // It has ended. The room or channel hears of that, or has heard.
+                return;
+            }
+            self.hold_frames_for(session, format);
+        }
+        self.enter_topic(topic.clone(), session);
+        if is_here {
+            self.adopt_late(session, topic);
+        }
+    }
+
+    /// For a session that is here, or comes, or was here last. `is_passed`: it came by way of a hub that the session has left.
+    fn apply_here(&self, item: HubItem, is_passed: bool) {
+        let enter = |topic, session| {
+            if !is_passed {
+                self.wait_for_last_word(session, &topic);
+                self.enter_topic(topic, session);
+            }
+        };
+        match item {
+            HubItem::JoinedRoom {
+                session,
+                room,
+                membership,
+                frame,
+            } => {
+                if self.note_joined(session, &room, membership, is_passed) {
+                    enter(Topic::Room(room), session);
+                    self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                }
+            }
+            HubItem::JoinRefused { session, frame } => {
+                self.tell(session, SessionMessage::JoinRefused);
+                self.deliver(session, frame, Delivery::Sequenced, is_passed);
+            }
+            HubItem::Subscribed {
+                session,
+                channel,
+                attempt,
+                frame,
+            } => {
+                if let Some(local) = self.sessions.borrow().get(&session) {
+                    let mut subscriptions = local.router.subscriptions.borrow_mut();
+                    subscriptions.note_done(&channel, attempt);
+                }
+                enter(Topic::Channel(channel), session);
+                self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                self.use_grant(session);
+            }
+            HubItem::Exit {
+                session,
+                topic,
+                stay,
+                frame,
+                is_over,
+            } => {
+                self.exit(session, &topic, stay, is_over);
+                if let Some(frame) = frame {
+                    self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                }
+                if !self.sessions.borrow().contains_key(&session) {
+                    self.arrivals.borrow_mut().note_exit(session, topic);
+                    return;
+                }
+                if let Topic::Channel(channel) = topic {
+                    self.tell(session, SessionMessage::Unsubscribed(channel));
+                }
+            }
+            HubItem::SubscribeRefused {
+                session,
+                channel,
+                attempt,
+                frame,
+            } => {
+                if let Some(local) = self.sessions.borrow().get(&session) {
+                    let subscriptions = &local.router.subscriptions;
+                    subscriptions.borrow_mut().remove_attempt(&channel, attempt);
+                }
+                self.exit(session, &Topic::Channel(channel), attempt, false);
+                if let Some(frame) = frame {
+                    self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                }
+                self.use_grant(session);
+            }
+            HubItem::Rehomed { session, topic, to } => {
+                if !is_passed && !self.is_at(to.as_ref()) {
+                    self.topics.borrow_mut().leave(&topic, session);
+                }
+                self.heard_last_word(session, topic, to.as_ref());
+            }
+            HubItem::Displaced { session } => self.tell(session, SessionMessage::Displaced),
+            HubItem::Flush { session } => self.flushed(session),
+            HubItem::Direct {
+                session,
+                frame,
+                delivery,
+            } => self.deliver(session, frame, delivery, is_passed),
+            // These are for no session, or are no more than what they hold.
+            HubItem::Publish(..) | HubItem::Adopt { .. } | HubItem::Passed(_) => {}
+        }
+    }
+
+    /// A session is out of a room or channel, unless it is in it again by now.
+    fn exit(&self, session: SessionId, topic: &Topic, stay: u64, is_over: bool) {
+        if let Some(local) = self.sessions.borrow().get(&session) {
+            match topic {
+                Topic::Room(room) => {
+                    if !local.router.left(room, stay) {
+                        return;
+                    }
+                    local
+                        .send_queue
+                        .with_outbox(|outbox| outbox.leave_room(room, is_over));
+                }
+                Topic::Channel(channel) => {
+                    let subscriptions = local.router.subscriptions.borrow();
+                    if subscriptions.is_done_since(channel, stay) {
+                        return;
+                    }
+                }
+            }
+        }
+        self.topics.borrow_mut().leave(topic, session);
+    }
+
+    /// Notes that a session is in a room. False if it is not, after all.
+    fn note_joined(
+        &self,
+        session: SessionId,
+        room: &RoomId,
+        membership: Membership,
+        is_away: bool,
+    ) -> bool {
+        let sessions = self.sessions.borrow();
+        let Some(local) = sessions.get(&session) else {
+            // It ended while it was on its way in.
+            let gone = RoomMessage::Gone(session, LeaveReason::Left);
+            self.flusher.to_room(&membership.room, gone);
+            return false;
+        };
+        if local
+            .send_queue
+            .with_outbox(|outbox| outbox.has_overflowed())
+        {
+            let gone = RoomMessage::Gone(session, LeaveReason::Overflow);
+            self.flusher.to_room(&membership.room, gone);
+            local.address.do_send(SessionMessage::JoinRefused);
+            return false;
+        }
+        local.address.do_send(SessionMessage::Joined {
+            room: room.clone(),
+            address: membership.room.clone(),
+            is_away,
+        });
+        let rooms = &local.router.rooms;
+        rooms.borrow_mut().insert(room.clone(), membership);
+        true
+    }
+
+    fn publish(&self, topic: &Topic, broadcasts: &[Broadcast]) {
+        self.flusher.note_broadcast();
+        for (session, send_queue) in self.topics.borrow().members(topic) {
+            let wanted = |broadcast: &&Broadcast| broadcast.except != Some(session);
+            for broadcast in broadcasts.iter().filter(wanted) {
+                if send_queue.is_diverted() {
+                    self.direct(session, broadcast.frame.clone(), broadcast.delivery.clone());
+                    continue;
+                }
+                let pushed = send_queue.push(&broadcast.frame, &broadcast.delivery);
+                if matches!(pushed, Pushed::Overflow | Pushed::Behind)
+                    && let Some(local) = self.sessions.borrow().get(&session)
+                {
+                    report(local, pushed, &broadcast.delivery);
+                }
+            }
+        }
+    }
+
+    /// As [`direct`](Self::direct), for what came by a longer way: nothing that is on that way overtakes anything.
+    fn deliver(&self, session: SessionId, frame: Encoded, delivery: Delivery, is_passed: bool) {
+        match self.sessions.borrow().get(&session) {
+            Some(local) if is_passed => {
+                let pushed = local.send_queue.push(&frame, &delivery);
+                report(local, pushed, &delivery);
+                return;
+            }
+            _ => {}
+        }
+        self.direct(session, frame, delivery);
+    }
+}

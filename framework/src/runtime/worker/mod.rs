@@ -1,0 +1,14 @@
+//! One HTTP worker thread: its hub, its sessions, and how a session gets here and leaves.
+
+pub(crate) mod action_router;
+pub(crate) mod channel_actions;
+mod eviction;
+mod forwarding;
+pub(crate) mod handover;
+pub(crate) mod hub;
+mod hub_items;
+pub(crate) mod opening;
+pub(crate) mod session;
+mod session_actions;
+pub(crate) mod session_seed;
+pub(crate) mod topics;

@@ -1,0 +1,227 @@
+//! How a connection comes to its session: a new one, one that it asks for by its token, or none.
+
+use std::rc::Rc;
+
+use smallvec::smallvec;
+
+use crate::address::ClientAddress;
+use crate::claims::Claims;
+use crate::close::CloseCode;
+use crate::error::Refusal;
+use crate::ids::SessionId;
+use crate::runtime::connection::handle::{CloseMode, ConnectionHandle, Cut};
+use crate::runtime::messages::{
+    Denied, HubItem, HubMessage, Intent, ResumeRequest, SessionMessage,
+};
+use crate::runtime::worker::hub::{FAREWELL, Hub};
+use crate::runtime::worker::session::SessionActor;
+use crate::runtime::worker::session_seed::SessionSeed;
+use crate::session::registry::Owner;
+use crate::session::resume::ResumeToken;
+use crate::wire::codec::Format;
+use crate::wire::event::{Reconnect, ResumeFailure};
+
+/// What a connection asks for when it opens.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) format: Format,
+    pub(crate) visitor: Visitor,
+    pub(crate) resume: Option<Resume>,
+}
+
+/// How a connection asks for an earlier session.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    pub(crate) token: String,
+    pub(crate) intent: Intent,
+    /// The number of the client's attempt.
+    pub(crate) attempt: Option<u64>,
+}
+
+/// Who opens a connection.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Visitor {
+    pub(crate) claims: Claims,
+    /// `None` where it is not known, or may be that of a proxy with everybody behind it.
+    pub(crate) address: Option<ClientAddress>,
+}
+
+/// A client whose handshake is in order, and who is not let in: it is told so on the connection, where browsers hear it.
+#[derive(Debug)]
+pub(crate) struct TurnedAway {
+    pub(crate) format: Format,
+    pub(crate) address: Option<ClientAddress>,
+    pub(crate) code: CloseCode,
+    pub(crate) refusal: Refusal,
+}
+
+impl Hub {
+    /// Takes in a connection and brings it to its session: a new one, one of this worker, or one that has to move here.
+    pub(crate) fn open(
+        self: &Rc<Self>,
+        opening: Opening,
+        cut: Option<Cut>,
+    ) -> Rc<ConnectionHandle> {
+        let connection = self.new_connection(opening.format, cut, opening.visitor.address);
+        let id = connection.id;
+        let Some(resume) = opening.resume else {
+            self.begin_session(&connection, opening.visitor, None);
+            return connection;
+        };
+        match ResumeToken::parse(&resume.token) {
+            None if resume.intent == Intent::End => self.send_away(&connection, Denied::Ended),
+            None => self.begin_session(&connection, opening.visitor, Some(ResumeFailure::Unknown)),
+            Some(token) => self.resume_request(ResumeRequest {
+                connection: id,
+                token,
+                intent: resume.intent,
+                attempt: resume.attempt,
+                visitor: opening.visitor,
+            }),
+        }
+        connection
+    }
+
+    /// Takes in a connection that gets no session, only a goodbye.
+    pub(crate) fn turn_away(
+        &self,
+        turned_away: &TurnedAway,
+        cut: Option<Cut>,
+    ) -> Rc<ConnectionHandle> {
+        let connection = self.new_connection(turned_away.format, cut, turned_away.address);
+        let deadline = self.now() + FAREWELL;
+        connection.refuse(turned_away.code, &turned_away.refusal, deadline);
+        connection
+    }
+
+    fn new_connection(
+        &self,
+        format: Format,
+        cut: Option<Cut>,
+        address: Option<ClientAddress>,
+    ) -> Rc<ConnectionHandle> {
+        let id = self.connections_ever.get() + 1;
+        self.connections_ever.set(id);
+        let connection = ConnectionHandle::new(id, self.new_pipe(format), self.now(), cut, address);
+        self.connections.borrow_mut().insert(id, connection.clone());
+        connection
+    }
+
+    /// Brings a resume to where its session lives.
+    fn resume_request(self: &Rc<Self>, resume_request: ResumeRequest) {
+        let session = resume_request.token.session;
+        if let Some(local) = self.sessions.borrow().get(&session) {
+            local
+                .address
+                .do_send(SessionMessage::Attach(resume_request));
+            return;
+        }
+        let home = self.shared.home(session).filter(|_| {
+            // A session that was never of this run cannot be elsewhere.
+            resume_request.token.run == self.shared.run
+        });
+        match home.and_then(|worker| self.shared.hub(worker)) {
+            // Also where that is this hub: then the session is on its way here.
+            Some(hub) => {
+                let to = self.address.clone();
+                self.flusher
+                    .to_hub(&hub, HubMessage::TakeOver { resume_request, to });
+            }
+            None => self.deny(&resume_request, self.absence(&resume_request)),
+        }
+    }
+
+    /// What becomes of a connection for whose token there is no session.
+    pub(crate) fn absence(&self, resume_request: &ResumeRequest) -> Denied {
+        match resume_request.intent {
+            Intent::End => Denied::Ended,
+            _ if resume_request.token.run == self.shared.run => {
+                Denied::Anew(ResumeFailure::Expired)
+            }
+            _ => Denied::Anew(ResumeFailure::Unknown),
+        }
+    }
+
+    /// The token brought nothing back: the connection gets a new session, or is sent away.
+    pub(crate) fn deny(self: &Rc<Self>, resume_request: &ResumeRequest, denied: Denied) {
+        let Some(connection) = self.connection(resume_request.connection) else {
+            return;
+        };
+        match denied {
+            Denied::Anew(reason) => {
+                self.begin_session(&connection, resume_request.visitor.clone(), Some(reason));
+            }
+            Denied::Stale | Denied::Ended => self.send_away(&connection, denied),
+        }
+    }
+
+    fn send_away(&self, connection: &ConnectionHandle, denied: Denied) {
+        let (code, reason) = match denied {
+            Denied::Ended => (CloseCode::NORMAL, "the session has ended"),
+            _ => (
+                CloseCode::SUPERSEDED,
+                "a later attempt has resumed the session",
+            ),
+        };
+        connection.end(code, reason, None, CloseMode::Now, self.closing_deadline());
+    }
+
+    fn begin_session(
+        self: &Rc<Self>,
+        connection: &Rc<ConnectionHandle>,
+        visitor: Visitor,
+        reason: Option<ResumeFailure>,
+    ) {
+        let id = SessionId::random();
+        let begun = self.shared.begin_session(id, self.address.worker, &visitor);
+        for (spare, worker) in begun.gone {
+            if let Some(hub) = self.shared.hub(worker) {
+                let items = smallvec![HubItem::Displaced { session: spare }];
+                let _permit = None;
+                self.flusher
+                    .to_hub(&hub, HubMessage::Batch { items, _permit });
+            }
+        }
+        if let Some(full) = begun.full {
+            self.refuse_session(connection, &full);
+            return;
+        }
+        let send_queue = self.new_pipe(connection.format());
+        let seed = SessionSeed::new(id, visitor, &self.shared);
+        SessionActor::start_new(self, seed, send_queue, connection, reason);
+    }
+
+    /// There are as many sessions as there may be.
+    fn refuse_session(&self, connection: &ConnectionHandle, full: &Owner) {
+        let (whose, reason) = match full {
+            Owner::Server => (None, "this server has as many sessions as it can"),
+            Owner::Address(address) => (
+                Some(address.to_string()),
+                "this server has as many sessions from your address as it allows",
+            ),
+            Owner::Subject(subject) => (
+                Some(subject.to_string()),
+                "this server has as many sessions of yours as it allows",
+            ),
+        };
+        if let Some(left_out) = self.shared.full_log.take(self.now()) {
+            tracing::warn!(
+                of = whose,
+                left_out,
+                "a session was refused, as there are too many; if they are of an address that is a proxy's, name it with `ServerBuilder::trust_proxy`"
+            );
+        }
+        let later = Reconnect {
+            after_ms: 5000,
+            jitter_ms: 10_000,
+        };
+        let deadline = self.closing_deadline();
+        connection.end(
+            CloseCode::TRY_LATER,
+            reason,
+            Some(later),
+            CloseMode::Now,
+            deadline,
+        );
+    }
+}

@@ -1,0 +1,488 @@
+//! The session's actor: it counts and routes what its client sends, and decides what becomes of it when connections come and go.
+
+use std::rc::Rc;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+
+use crate::close::CloseCode;
+use crate::error::Refusal;
+use crate::ids::{ChannelName, SessionId};
+use crate::room::config::LeaveReason;
+use crate::runtime::connection::handle::{Attachment, CloseMode, ConnectionHandle};
+use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
+use crate::runtime::hub_address::HubAddress;
+use crate::runtime::messages::{
+    Denied, Intent, Receiver, ResumeRequest, RoomMessage, SessionMessage, Topic,
+};
+use crate::runtime::permit::Permit;
+use crate::runtime::question::Question;
+use crate::runtime::worker::action_router::ActionRouter;
+use crate::runtime::worker::channel_actions::ChannelAction;
+use crate::runtime::worker::handover::{Moving, forget_one};
+use crate::runtime::worker::hub::Hub;
+use crate::runtime::worker::opening::Visitor;
+use crate::runtime::worker::session_seed::Flow;
+use crate::session::accounts::Accounts;
+use crate::session::history_queue::HistoryQueue;
+use crate::session::limits::Violations;
+use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
+use crate::session::resume::{Attempts, Tokens};
+use crate::wire::action::Inbound;
+use crate::wire::codec::CodecError;
+use crate::wire::event::{self, ResumeFailure, Welcome};
+use crate::wire::frame::{Encoded, Formats, FrameWriter};
+
+/// How a connection has come to its session.
+#[derive(Clone, Copy)]
+pub(crate) enum Welcomed {
+    /// The session is new; if the client wanted another, with the reason why it did not get that.
+    Anew(Option<ResumeFailure>),
+    Back(Intent),
+}
+
+pub(crate) struct SessionActor {
+    pub(crate) id: SessionId,
+    /// Who began the session, and from where. It stays so when somebody resumes it from elsewhere.
+    pub(crate) visitor: Visitor,
+    pub(crate) hub: Rc<Hub>,
+    pub(crate) send_queue: Rc<SendQueue>,
+    pub(crate) tokens: Tokens,
+    pub(crate) attempts: Attempts,
+    /// How many of the client's actions have been processed, and the rooms that they go to.
+    pub(crate) router: Rc<ActionRouter>,
+    pub(crate) connection: Option<Rc<ConnectionHandle>>,
+    /// Joins that have not been answered yet.
+    pub(crate) joining: usize,
+    /// How many times the client has subscribed to something.
+    pub(crate) subscribes: u64,
+    /// Unsubscribes that have not been done yet: until then publications still come here.
+    pub(crate) unsubscribing: Vec<ChannelName>,
+    /// What its channels have not been asked yet, because a history has to wait.
+    pub(crate) admission: HistoryQueue<ChannelAction>,
+    /// The hub says when the server may hold another history.
+    pub(crate) is_short: bool,
+    pub(crate) violations: Violations,
+    pub(crate) flow: Flow,
+    pub(crate) window: Option<SpawnHandle>,
+    /// Rooms and channels that were late when the session moved: they still send to where it was, and are asked to send here.
+    pub(crate) late: Vec<(Topic, Question)>,
+    /// The first hub of those by whose way something may still come.
+    pub(crate) way: Option<HubAddress>,
+    /// Boxed, as it is seldom there.
+    pub(crate) moving: Option<Box<Moving>>,
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+}
+
+impl SessionActor {
+    /// Gives the session a connection.
+    pub(crate) fn welcome(
+        &mut self,
+        connection: &Rc<ConnectionHandle>,
+        ctx: &Context<Self>,
+        how: Welcomed,
+    ) {
+        let (reason, intent) = match how {
+            Welcomed::Anew(reason) => (reason, None),
+            Welcomed::Back(intent) => (None, Some(intent)),
+        };
+        if intent == Some(Intent::Restore { received: None }) {
+            // Once more: of what has been said since the session was asked for, the list tells.
+            self.send_queue.with_outbox(Outbox::skip);
+        }
+        let restores = matches!(intent, Some(Intent::Restore { .. }));
+        let token = self.tokens.current().to_string();
+        let config = &self.hub.shared.config;
+        let welcome = Welcome {
+            session: self.id,
+            resume: &token,
+            resumed: intent.is_some(),
+            reason,
+            received: self.router.received(),
+            sent: self.send_queue.with_outbox(|outbox| outbox.produced()),
+            time: self.hub.shared.time(),
+            ping: config.heartbeat.interval,
+            window: config.window,
+            limits: &config.limits,
+            restored: restores.then(|| self.router.restored()),
+        };
+        let welcome = self.encode(|w| welcome.write(w));
+        let welcome = welcome.map(|frame| frame.get(self.send_queue.format()));
+        let attachment = Attachment {
+            session: ctx.address(),
+            router: self.router.clone(),
+            actions: self.flow.actions.clone(),
+        };
+        connection.attach(attachment, self.send_queue.clone(), welcome);
+        self.connection = Some(connection.clone());
+        self.admit_waiting();
+    }
+
+    fn encode(
+        &self,
+        write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
+    ) -> Option<Encoded> {
+        Encoded::new(Formats::only(self.send_queue.format()), write)
+            .inspect(|frame| frame.count(&self.hub.shared.ledger))
+            .inspect_err(
+                |error| tracing::error!(session = %self.id, %error, "an event cannot be encoded"),
+            )
+            .ok()
+    }
+
+    /// Puts an event of the session's own into its outbox.
+    pub(crate) fn emit(
+        &mut self,
+        ctx: &mut Context<Self>,
+        delivery: &Delivery,
+        write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
+    ) {
+        if let Some(frame) = self.encode(write)
+            && self.send_queue.push(&frame, delivery) == Pushed::Overflow
+        {
+            self.overflow(ctx);
+        }
+        self.hub.note_memory();
+    }
+
+    pub(crate) fn error(&mut self, ctx: &mut Context<Self>, id: Option<u64>, refusal: &Refusal) {
+        self.emit(ctx, &Delivery::Sequenced, |w| {
+            event::error(w, id, None, refusal)
+        });
+    }
+
+    pub(crate) fn accounts(&mut self) -> Accounts {
+        let (shared, visitor) = (&self.hub.shared, &self.visitor);
+        let open = || shared.open_accounts(visitor.claims.subject_key(), visitor.address);
+        self.flow.accounts.get_or_insert_with(open).clone()
+    }
+
+    pub(crate) fn receiver(&self) -> Receiver {
+        self.router.receiver().clone()
+    }
+
+    pub(crate) fn tell_rooms(&self, message: fn(SessionId) -> RoomMessage) {
+        for known in self.router.rooms.borrow().values() {
+            self.hub.flusher.to_room(&known.room, message(self.id));
+        }
+    }
+
+    fn received(
+        &mut self,
+        ctx: &mut Context<Self>,
+        connection: ConnectionId,
+        inbound: Inbound,
+        permit: Permit,
+    ) {
+        self.router.taken();
+        // A connection that the session has left: what it still brings is not counted, so the client sends it again.
+        if self
+            .connection
+            .as_ref()
+            .is_none_or(|current| current.id != connection)
+        {
+            return;
+        }
+        self.tokens.confirm();
+        self.router.open_to(connection);
+        self.router.count(&inbound);
+        match inbound.action {
+            Ok(action) => {
+                if let Err(refusal) = self.act(ctx, inbound.id, action, permit) {
+                    self.error(ctx, inbound.id, &refusal);
+                }
+            }
+            Err(malformed) => {
+                self.error(ctx, inbound.id, &malformed.refusal);
+                if malformed.is_violation {
+                    self.violation();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn violation(&mut self) {
+        let most = self.hub.shared.config.limits.violations;
+        if self.violations.add(self.hub.now(), most) {
+            self.end_connection(
+                CloseCode::VIOLATION,
+                "too many frames that are no actions",
+                CloseMode::AfterPending,
+            );
+        }
+    }
+
+    /// A connection of this worker shows a token.
+    pub(crate) fn attach(&mut self, ctx: &mut Context<Self>, resume_request: ResumeRequest) {
+        // It may have gone away while it waited.
+        let Some(connection) = self.hub.connection(resume_request.connection) else {
+            return;
+        };
+        if let Err(denied) = self.admit(ctx, &resume_request) {
+            self.hub.deny(&resume_request, denied);
+            return;
+        }
+        if let Some(window) = self.window.take() {
+            ctx.cancel_future(window);
+        }
+        self.tokens.rotate();
+        self.welcome(&connection, ctx, Welcomed::Back(resume_request.intent));
+        self.tell_rooms(RoomMessage::Resumed);
+    }
+
+    /// Whether the token brings this session back; if so its older connection is sent away, and what the client has not
+    /// counted waits to be sent.
+    pub(crate) fn admit(
+        &mut self,
+        ctx: &mut Context<Self>,
+        resume_request: &ResumeRequest,
+    ) -> Result<(), Denied> {
+        let is_its_own = self.tokens.accepts(&resume_request.token);
+        let subject = |visitor: &Visitor| visitor.claims.get_subject().map(str::to_owned);
+        let is_the_same = subject(&self.visitor) == subject(&resume_request.visitor);
+        let received = match resume_request.intent {
+            Intent::End => {
+                if is_its_own && is_the_same {
+                    self.close(ctx);
+                }
+                return Err(Denied::Ended);
+            }
+            Intent::Resume { received } => Some(received),
+            Intent::Restore { received } => received,
+        };
+        if !is_its_own {
+            return Err(Denied::Anew(ResumeFailure::Unknown));
+        }
+        if !is_the_same {
+            return Err(Denied::Anew(ResumeFailure::Identity));
+        }
+        if self.attempts.is_stale(resume_request.attempt) {
+            return Err(Denied::Stale);
+        }
+        // FrameScanner that were written to the older connection may be lost: the client's count tells.
+        let resumed = self.send_queue.with_outbox(|outbox| match received {
+            Some(received) => outbox.resume(received),
+            None if outbox.has_overflowed() => Resumed::Forgotten,
+            None => {
+                outbox.skip();
+                Resumed::Yes
+            }
+        });
+        if resumed == Resumed::NeverSent {
+            return Err(Denied::Anew(ResumeFailure::Unknown));
+        }
+        if !self.hub.shared.keep(self.id) {
+            return Err(Denied::Anew(ResumeFailure::Expired));
+        }
+        self.end_connection(
+            CloseCode::SUPERSEDED,
+            "the session was resumed on another connection",
+            CloseMode::Now,
+        );
+        if resumed == Resumed::Forgotten {
+            // Nobody can take this session up any more.
+            self.overflow(ctx);
+            if self.window.is_none() {
+                self.wait_for_return(ctx);
+            }
+            return Err(Denied::Anew(ResumeFailure::Overflow));
+        }
+        self.attempts.accept(resume_request.attempt);
+        self.send_queue.disconnect();
+        Ok(())
+    }
+
+    /// Sends the current connection away, if there is one. It is not the session's any more.
+    fn end_connection(&mut self, code: CloseCode, reason: &str, mode: CloseMode) {
+        let Some(connection) = self.connection.as_ref() else {
+            return;
+        };
+        let come_back = code.comes_back().then(|| self.hub.at_once());
+        connection.end(code, reason, come_back, mode, self.hub.closing_deadline());
+        if mode == CloseMode::Now {
+            self.hub.unplug(connection);
+            self.router.close();
+            self.connection = None;
+        }
+    }
+
+    /// The client has ended the session: its rooms are told so at once, and nothing of it is left.
+    fn close(&mut self, ctx: &mut Context<Self>) {
+        // A connection that its client has closed is ending already, and only its place here is given up.
+        self.end_connection(
+            CloseCode::SUPERSEDED,
+            "the client has ended the session on another connection",
+            CloseMode::Now,
+        );
+        self.end(ctx, LeaveReason::Left);
+    }
+
+    fn detached(&mut self, ctx: &mut Context<Self>, connection: ConnectionId) {
+        if self
+            .connection
+            .as_ref()
+            .is_some_and(|current| current.id == connection)
+        {
+            self.router.close();
+            self.connection = None;
+            self.send_queue.disconnect();
+            self.tell_rooms(RoomMessage::Dropped);
+            self.wait_for_return(ctx);
+        }
+    }
+
+    /// Lets the session be displaced, if nobody would miss it.
+    fn make_room(&self) {
+        let flow = &self.flow;
+        let is_at_work = self.joining > 0
+            || !self.unsubscribing.is_empty()
+            || !flow.actions.is_idle()
+            || !flow.calls.is_idle();
+        let holds_something = !self.router.rooms.borrow().is_empty()
+            || self.router.subscriptions.borrow().len() > 0
+            || self
+                .send_queue
+                .with_outbox(|outbox| outbox.owes_something());
+        if self.connection.is_none() && self.moving.is_none() && !is_at_work && !holds_something {
+            self.hub.shared.spare(self.id);
+        }
+    }
+
+    /// Ends the session unless its client is back within the window.
+    pub(crate) fn wait_for_return(&mut self, ctx: &mut Context<Self>) {
+        self.make_room();
+        let window = self.hub.shared.config.window;
+        self.window = Some(ctx.run_later(window, |session, ctx| {
+            if session.moving.is_none() {
+                session.end(ctx, LeaveReason::Expired);
+            }
+        }));
+    }
+
+    fn leave_all(&mut self, reason: LeaveReason) {
+        self.give_up_waiting();
+        for (_, known) in self.router.rooms.take() {
+            let gone = RoomMessage::Gone(self.id, reason);
+            self.hub.flusher.to_room(&known.room, gone);
+        }
+        for channel in self.router.subscriptions.borrow_mut().take().channels() {
+            self.unsubscribe_silently(channel);
+        }
+    }
+
+    fn end(&mut self, ctx: &mut Context<Self>, reason: LeaveReason) {
+        self.leave_all(reason);
+        for (_, question) in self.late.drain(..) {
+            // Whoever answers nevertheless does so to a hub that knows of no such session, and ignores it.
+            let _taken_back = question.settle();
+        }
+        // Joins that are still on their way are given up.
+        self.flow.actions.close();
+        self.hub.sessions.borrow_mut().remove(&self.id);
+        self.hub.forget_gate(self.id);
+        self.hub.shared.forget_home(self.id);
+        self.stop_when_told_all(ctx);
+    }
+
+    /// The client missed more than is kept. What is left is a stub, which says so to a resume within the window.
+    pub(crate) fn overflow(&mut self, ctx: &mut Context<Self>) {
+        self.send_queue.with_outbox(Outbox::overflow);
+        self.leave_all(LeaveReason::Overflow);
+        if self.connection.is_some() {
+            tracing::warn!(
+                session = %self.id,
+                "more waited for a client than `Config::outbox` allows: it reads too slowly, or was sent too much at once"
+            );
+            self.end_connection(
+                CloseCode::SLOW,
+                "more waited for this client than the server keeps",
+                CloseMode::Now,
+            );
+            self.wait_for_return(ctx);
+        } else {
+            self.make_room();
+        }
+    }
+
+    /// The session is not here any more, but somebody may have knocked just before: those are answered or sent on first.
+    pub(crate) fn stop_when_told_all(&self, ctx: &mut Context<Self>) {
+        ctx.address().do_send(SessionMessage::Stop);
+    }
+}
+
+impl Handler<SessionMessage> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, message: SessionMessage, ctx: &mut Self::Context) {
+        match message {
+            SessionMessage::Received {
+                connection,
+                inbound,
+                permit,
+            } => self.received(ctx, connection, inbound, permit),
+            SessionMessage::Attach(resume_request) => {
+                let to = self.hub.address.clone();
+                self.attach_or_pass_on(ctx, resume_request, to);
+            }
+            SessionMessage::TakeOver { resume_request, to } => {
+                self.attach_or_pass_on(ctx, resume_request, to)
+            }
+            SessionMessage::Detached { connection } => self.detached(ctx, connection),
+            SessionMessage::Closed { connection } => {
+                if self
+                    .connection
+                    .as_ref()
+                    .is_some_and(|current| current.id == connection)
+                {
+                    self.close(ctx);
+                }
+            }
+            SessionMessage::Joined {
+                room,
+                address,
+                is_away,
+            } => {
+                self.joining = self.joining.saturating_sub(1);
+                if self.connection.is_none() && self.moving.is_none() {
+                    let dropped = RoomMessage::Dropped(self.id);
+                    self.hub.flusher.to_room(&address, dropped);
+                }
+                if self.moving.is_some() || is_away {
+                    self.ask_to_follow(Topic::Room(room));
+                }
+                self.ship_if_ready(ctx);
+            }
+            SessionMessage::JoinRefused => {
+                self.joining = self.joining.saturating_sub(1);
+                self.make_room();
+                self.ship_if_ready(ctx);
+            }
+            SessionMessage::Unsubscribed(channel) => {
+                forget_one(&mut self.unsubscribing, &channel);
+                self.make_room();
+                self.ship_if_ready(ctx);
+            }
+            SessionMessage::HasRoom => self.admit_waiting(),
+            SessionMessage::MayGrant => self.may_grant(),
+            SessionMessage::Behind { room, base } => {
+                if let Some(known) = self.router.rooms.borrow().get(&room) {
+                    let behind = RoomMessage::Behind(self.id, base);
+                    self.hub.flusher.to_room(&known.room, behind);
+                }
+            }
+            SessionMessage::CaughtUp { room } => {
+                if let Some(known) = self.router.rooms.borrow().get(&room) {
+                    let caught_up = RoomMessage::CaughtUp(self.id);
+                    self.hub.flusher.to_room(&known.room, caught_up);
+                }
+            }
+            SessionMessage::Overflowed => self.overflow(ctx),
+            SessionMessage::Rehomed(topic) => self.rehomed(ctx, &topic),
+            SessionMessage::Settled => self.ship_if_ready(ctx),
+            SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
+            SessionMessage::Stop => ctx.stop(),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What a session does with its client's actions: each goes to a room, a channel, the lobby or one of the server's handlers.
+
+use std::panic::AssertUnwindSafe;
+
+use actix::Context;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use serde_json::Value;
+
+use crate::caller::Caller;
+use crate::error::Refusal;
+use crate::handler::unknown_type;
+use crate::ids::ChannelName;
+use crate::lobby::fields::Fields;
+use crate::room::core::{not_a_member, room_gone};
+use crate::runtime::messages::{JoinRequest, LobbyMessage, RoomMessage};
+use crate::runtime::permit::Permit;
+use crate::runtime::worker::channel_actions::{Asks, ChannelAction};
+use crate::runtime::worker::session::SessionActor;
+use crate::session::outbox::Delivery;
+use crate::wire::action::{Action, JoinTarget};
+use crate::wire::codec::{CodecError, Format, RawData};
+use crate::wire::event;
+use crate::wire::frame::{Encoded, Formats};
+
+impl SessionActor {
+    pub(crate) fn act(
+        &mut self,
+        ctx: &mut Context<Self>,
+        id: Option<u64>,
+        action: Action,
+        permit: Permit,
+    ) -> Result<(), Refusal> {
+        match action {
+            Action::Join { target, options } => {
+                self.check_room_limit()?;
+                let wish = self.wish(&target, &options)?;
+                self.joining += 1;
+                let request = JoinRequest {
+                    receiver: self.receiver(),
+                    claims: self.visitor.claims.clone(),
+                    target,
+                    options,
+                    id,
+                    wish,
+                    accounts: self.accounts(),
+                    refused_by: Vec::new(),
+                    is_founder: false,
+                    _permit: permit,
+                };
+                let hub = &self.hub;
+                hub.flusher
+                    .to_lobby(&hub.shared, LobbyMessage::Join(request));
+                Ok(())
+            }
+            Action::Leave { room } => {
+                let message = RoomMessage::Leave {
+                    from: self.receiver(),
+                    id,
+                    _permit: permit,
+                };
+                self.send_to_room(room.as_str(), message)?;
+                self.router.note_leaving(room);
+                Ok(())
+            }
+            Action::Send { room, name, data } => {
+                let message = RoomMessage::Action {
+                    from: self.receiver(),
+                    id,
+                    name,
+                    data,
+                    _permit: permit,
+                };
+                self.send_to_room(&room, message)
+            }
+            Action::Sync { room } => {
+                let message = RoomMessage::Sync {
+                    from: self.receiver(),
+                    id,
+                    _permit: permit,
+                };
+                self.send_to_room(room.as_str(), message)
+            }
+            Action::Call { name, data } => self.call(id, &name, data),
+            Action::Subscribe { channel, since } => {
+                let offer = self.offer(&channel)?;
+                let most = self.hub.shared.config.limits.subscriptions;
+                // Who has the subscription already is only told again what there is.
+                let mut subscriptions = self.router.subscriptions.borrow_mut();
+                let is_new = !subscriptions.contains(&channel);
+                if is_new && subscriptions.len() >= most {
+                    return Err(Refusal::new(
+                        "too_many_subscriptions",
+                        format!(
+                            "a session may have {most} subscriptions: unsubscribe from a channel first"
+                        ),
+                    ));
+                }
+                self.subscribes += 1;
+                subscriptions.insert(channel.clone(), self.subscribes);
+                drop(subscriptions);
+                let attempt = self.subscribes;
+                let asks = Asks::Subscribe {
+                    offer,
+                    since,
+                    attempt,
+                };
+                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
+                Ok(())
+            }
+            Action::Unsubscribe { channel } => {
+                if !self.router.subscriptions.borrow_mut().remove(&channel) {
+                    return Err(Refusal::new(
+                        "not_subscribed",
+                        "this session is not subscribed to this channel",
+                    ));
+                }
+                let asks = Asks::Unsubscribe {
+                    attempt: self.subscribes,
+                };
+                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
+                Ok(())
+            }
+            Action::Publish { channel, data } => {
+                let offer = self.offer(&channel)?;
+                if !offer.config.allows_client_publish() {
+                    return Err(Refusal::new(
+                        "publish_denied",
+                        "clients may not publish to this channel",
+                    ));
+                }
+                let asks = Asks::Publish {
+                    offer,
+                    data: in_the_model(&data)?,
+                };
+                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
+                Ok(())
+            }
+            Action::Ping { received } => {
+                let count = received.unwrap_or(0);
+                if !self
+                    .send_queue
+                    .with_outbox(|outbox| outbox.acknowledge(count))
+                {
+                    self.violation();
+                    return Err(Refusal::new(
+                        "bad_field",
+                        "`received` counts more events than were sent on this session",
+                    ));
+                }
+                let (received, time) = (self.router.received(), self.hub.shared.time());
+                self.emit(ctx, &Delivery::Plain, |w| {
+                    event::pong(w, id, received, time)
+                });
+                Ok(())
+            }
+        }
+    }
+
+    fn send_to_room(&mut self, id: &str, message: RoomMessage) -> Result<(), Refusal> {
+        let mut rooms = self.router.rooms.borrow_mut();
+        let room = &rooms.get(id).ok_or_else(not_a_member)?.room;
+        if !room.connected() {
+            rooms.remove(id);
+            return Err(room_gone());
+        }
+        self.hub.flusher.to_room(room, message);
+        Ok(())
+    }
+
+    /// What the client says of the fields that the kind is matched on.
+    fn wish(&self, target: &JoinTarget, options: &RawData) -> Result<Fields, Refusal> {
+        let match_on = match target {
+            JoinTarget::Kind(kind, _) => self.hub.shared.match_on.get(kind),
+            JoinTarget::Room(_) => None,
+        };
+        Fields::wished(options, match_on.map_or(&[], Vec::as_slice))
+    }
+
+    fn check_room_limit(&self) -> Result<(), Refusal> {
+        let most = self.hub.shared.config.limits.rooms;
+        // The rooms that the client leaves hear of that before they or others hear of this join.
+        let staying = self
+            .router
+            .rooms
+            .borrow()
+            .len()
+            .saturating_sub(self.router.leaving());
+        if staying + self.joining >= most {
+            return Err(Refusal::new(
+                "too_many_rooms",
+                format!("a session may be in {most} rooms: leave one first"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn offer(&self, channel: &ChannelName) -> Result<crate::channel::config::Offer, Refusal> {
+        self.hub
+            .shared
+            .channels
+            .find(channel.as_str())
+            .ok_or_else(|| {
+                Refusal::new(
+                    "unknown_channel",
+                    "this server offers no channel of this name",
+                )
+            })
+    }
+
+    /// Runs one of the server's own handlers, beside the session.
+    fn call(&mut self, id: Option<u64>, name: &str, data: RawData) -> Result<(), Refusal> {
+        let shared = self.hub.shared.clone();
+        let Some((name, handler)) = shared.calls.get_key_value(name) else {
+            let known = shared.calls.keys().map(String::as_str);
+            return Err(unknown_type(name, shared.config.hints.then_some(known)));
+        };
+        let permit = self.flow.calls.try_take(data.bytes.len()).ok_or_else(|| {
+            Refusal::new(
+                "too_many_calls",
+                "too many calls of this session wait for their reply: wait for some",
+            )
+        })?;
+        let caller = Caller {
+            session: self.id,
+            claims: self.visitor.claims.clone(),
+            address: self.visitor.address,
+        };
+        let name = name.clone();
+        let shared = shared.clone();
+        let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler(caller, shared, data)));
+        let answer = begun.unwrap_or_else(|_| {
+            tracing::error!(call = name, "a handler panicked");
+            Err(Refusal::failed())
+        })?;
+        let (hub, session, format) = (self.hub.clone(), self.id, self.send_queue.format());
+        actix_rt::spawn(async move {
+            let outcome = AssertUnwindSafe(answer).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| {
+                tracing::error!(call = name, "a handler panicked");
+                Err(Refusal::failed())
+            });
+            let frame = match (&outcome, id) {
+                (Ok(data), Some(id)) => {
+                    let reply =
+                        Encoded::new(Formats::only(format), |w| event::raw_reply(w, id, data));
+                    reply.or_else(|error| {
+                        tracing::error!(call = name, %error, "a reply cannot be encoded");
+                        Encoded::new(Formats::only(format), |w| {
+                            event::error(w, Some(id), None, &Refusal::failed())
+                        })
+                    })
+                }
+                (Ok(_), None) => return,
+                (Err(refusal), id) => Encoded::new(Formats::only(format), |w| {
+                    event::error(w, id, None, refusal)
+                }),
+            };
+            match frame {
+                Ok(frame) => {
+                    hub.direct(session, frame, Delivery::Sequenced);
+                    hub.note_memory();
+                }
+                Err(error) => tracing::error!(call = name, %error, "an error cannot be encoded"),
+            }
+            drop(permit);
+        });
+        Ok(())
+    }
+}
+
+/// A client's publication reaches clients of the other format, too: it must say something in both.
+fn in_the_model(data: &RawData) -> Result<RawData, Refusal> {
+    let bad = |error: CodecError| {
+        Refusal::new(
+            "bad_payload",
+            format!("the publication is not in JSON's model: {error}"),
+        )
+    };
+    match data.format {
+        // A copy: the bytes that came are part of a buffer, which a channel's history must not keep alive.
+        Format::Json => data.decode::<Value>().map(|_| RawData {
+            format: Format::Json,
+            bytes: Bytes::copy_from_slice(&data.bytes),
+        }),
+        Format::MsgPack => data
+            .decode::<Value>()
+            .and_then(|value| RawData::of(Format::Json, &value)),
+    }
+    .map_err(bad)
+}

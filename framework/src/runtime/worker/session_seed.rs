@@ -1,0 +1,198 @@
+//! How a session begins on a worker: for a connection that has none, or as it comes from another worker.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{AsyncContext, Context};
+
+use crate::ids::SessionId;
+use crate::runtime::connection::handle::ConnectionHandle;
+use crate::runtime::connection::send_queue::SendQueue;
+use crate::runtime::messages::{Denied, Receiver, RoomMessage, SessionMessage, SessionTransfer};
+use crate::runtime::permit::Permits;
+use crate::runtime::server_inner::ServerInner;
+use crate::runtime::worker::action_router::{ActionRouter, Rooms};
+use crate::runtime::worker::hub::{Hub, Local};
+use crate::runtime::worker::opening::Visitor;
+use crate::runtime::worker::session::{SessionActor, Welcomed};
+use crate::session::accounts::Accounts;
+use crate::session::history_queue::HistoryQueue;
+use crate::session::limits::Violations;
+use crate::session::rate_limiter::RateLimiter;
+use crate::session::resume::{Attempts, Tokens};
+use crate::session::subscriptions::Subscriptions;
+use crate::wire::event::ResumeFailure;
+
+/// What a session may have under way: permits, which go with what they were taken for.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    pub(crate) actions: Arc<Permits>,
+    pub(crate) calls: Arc<Permits>,
+    /// To whose account the rooms and channels go that it causes. Opened when it may cause the first one.
+    pub(crate) accounts: Option<Accounts>,
+}
+
+/// What a new session is made of.
+pub(crate) struct SessionSeed {
+    id: SessionId,
+    visitor: Visitor,
+    tokens: Tokens,
+    flow: Flow,
+}
+
+impl SessionSeed {
+    pub(crate) fn new(id: SessionId, visitor: Visitor, shared: &ServerInner) -> Self {
+        let limits = &shared.config.limits;
+        Self {
+            id,
+            visitor,
+            tokens: Tokens::new(id, shared.run),
+            flow: Flow {
+                actions: Permits::of_actions(
+                    limits.actions_in_flight,
+                    limits.bytes_in_flight,
+                    &shared.ledger,
+                ),
+                calls: Permits::of_calls(limits.calls, &shared.ledger),
+                accounts: None,
+            },
+        }
+    }
+}
+
+impl SessionActor {
+    /// Begins a session for a connection that has none.
+    pub(crate) fn start_new(
+        hub: &Rc<Hub>,
+        seed: SessionSeed,
+        send_queue: Rc<SendQueue>,
+        connection: &Rc<ConnectionHandle>,
+        reason: Option<ResumeFailure>,
+    ) {
+        let receiver = Receiver {
+            session: seed.id,
+            hub: hub.address.clone(),
+            format: send_queue.format(),
+        };
+        let actor = Self {
+            id: seed.id,
+            visitor: seed.visitor,
+            hub: hub.clone(),
+            send_queue,
+            tokens: seed.tokens,
+            attempts: Attempts::default(),
+            router: Rc::new(ActionRouter::new(
+                receiver,
+                0,
+                RateLimiter::default(),
+                Rooms::default(),
+                Subscriptions::default(),
+            )),
+            connection: None,
+            joining: 0,
+            subscribes: 0,
+            unsubscribing: Vec::new(),
+            admission: HistoryQueue::default(),
+            is_short: false,
+            violations: Violations::default(),
+            flow: seed.flow,
+            window: None,
+            late: Vec::new(),
+            way: None,
+            moving: None,
+        };
+        let context = Context::new();
+        let mut actor = actor.register(&context);
+        actor.welcome(connection, &context, Welcomed::Anew(reason));
+        context.run(actor);
+    }
+
+    /// Goes on with a session that came from another worker.
+    pub(crate) fn start_arrived(
+        hub: &Rc<Hub>,
+        transfer: SessionTransfer,
+        send_queue: Rc<SendQueue>,
+        overflowed: bool,
+    ) {
+        let receiver = Receiver {
+            session: transfer.id,
+            hub: hub.address.clone(),
+            format: send_queue.format(),
+        };
+        let rooms = transfer.rooms.into_iter().collect();
+        let router = ActionRouter::new(
+            receiver,
+            transfer.received,
+            transfer.rate_limiter,
+            rooms,
+            transfer.subscriptions,
+        );
+        let actor = Self {
+            id: transfer.id,
+            visitor: transfer.visitor,
+            hub: hub.clone(),
+            send_queue,
+            tokens: transfer.tokens,
+            attempts: transfer.attempts,
+            router: Rc::new(router),
+            connection: None,
+            joining: transfer.joining,
+            subscribes: transfer.subscribes,
+            unsubscribing: transfer.unsubscribing,
+            admission: transfer.admission,
+            is_short: false,
+            violations: transfer.violations,
+            flow: transfer.flow,
+            window: None,
+            late: Vec::new(),
+            way: transfer.way,
+            moving: None,
+        };
+        let mut context = Context::new();
+        let mut actor = actor.register(&context);
+        if overflowed {
+            actor.overflow(&mut context);
+        }
+        match hub.connection(transfer.resume_request.connection) {
+            Some(_) if overflowed => {
+                hub.deny(
+                    &transfer.resume_request,
+                    Denied::Anew(ResumeFailure::Overflow),
+                );
+                actor.wait_for_return(&mut context);
+            }
+            Some(connection) => {
+                actor.tokens.rotate();
+                actor.welcome(
+                    &connection,
+                    &context,
+                    Welcomed::Back(transfer.resume_request.intent),
+                );
+                actor.tell_rooms(RoomMessage::Resumed);
+            }
+            None => {
+                actor.tell_rooms(RoomMessage::Dropped);
+                actor.wait_for_return(&mut context);
+            }
+        }
+        for topic in transfer.late {
+            actor.ask_to_follow(topic);
+        }
+        for (resume_request, to) in transfer.waiting {
+            let address = context.address();
+            address.do_send(SessionMessage::TakeOver { resume_request, to });
+        }
+        context.run(actor);
+    }
+
+    fn register(self, context: &Context<Self>) -> Self {
+        let local = Local {
+            address: context.address(),
+            send_queue: self.send_queue.clone(),
+            router: self.router.clone(),
+            under_way: [self.flow.actions.clone(), self.flow.calls.clone()],
+        };
+        self.hub.sessions.borrow_mut().insert(self.id, local);
+        self
+    }
+}

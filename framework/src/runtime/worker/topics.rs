@@ -1,0 +1,91 @@
+//! Who receives what on one worker: for each room and channel, its members that live there.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+
+use crate::ids::{IdHasher, SessionId};
+use crate::runtime::connection::send_queue::SendQueue;
+use crate::runtime::messages::Topic;
+
+/// In one piece of memory, as a fan-out walks through all of them; and with an index, as in a storm all of them go and come.
+type Members = IndexMap<SessionId, Rc<SendQueue>, IdHasher>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Topics(HashMap<Topic, Members>);
+
+impl Topics {
+    pub(crate) fn enter(&mut self, topic: Topic, session: SessionId, send_queue: Rc<SendQueue>) {
+        self.0.entry(topic).or_default().insert(session, send_queue);
+    }
+
+    pub(crate) fn leave(&mut self, topic: &Topic, session: SessionId) {
+        if let Some(members) = self.0.get_mut(topic) {
+            members.swap_remove(&session);
+            if members.is_empty() {
+                self.0.remove(topic);
+            }
+        }
+    }
+
+    pub(crate) fn members(
+        &self,
+        topic: &Topic,
+    ) -> impl Iterator<Item = (SessionId, &Rc<SendQueue>)> {
+        let members = self.0.get(topic).into_iter().flatten();
+        members.map(|(session, send_queue)| (*session, send_queue))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OutboxBounds;
+    use crate::ids::RoomId;
+    use crate::session::outbox::Outbox;
+    use crate::wire::codec::Format;
+
+    fn send_queue() -> Rc<SendQueue> {
+        let bounds = OutboxBounds {
+            bytes: 1,
+            frames: 1,
+            age: std::time::Duration::ZERO,
+        };
+        let outbox = Outbox::new(bounds, Format::Json);
+        SendQueue::new(Format::Json, outbox, &Rc::default())
+    }
+
+    fn sorted(topics: &Topics, topic: &Topic) -> Vec<SessionId> {
+        let mut sessions: Vec<_> = topics.members(topic).map(|(session, _)| session).collect();
+        sessions.sort_unstable();
+        sessions
+    }
+
+    #[test]
+    fn each_topic_has_its_members_once_and_the_newest_pipe() {
+        let mut topics = Topics::default();
+        let (one, other) = (RoomId::from("one"), RoomId::from("other"));
+        let (one, other) = (Topic::Room(one), Topic::Room(other));
+        let mut sessions: Vec<_> = (0..5).map(|_| SessionId::random()).collect();
+        sessions.sort_unstable();
+        for session in &sessions {
+            topics.enter(one.clone(), *session, send_queue());
+        }
+        let newest = send_queue();
+        topics.enter(one.clone(), sessions[0], newest.clone());
+        topics.enter(other.clone(), sessions[1], send_queue());
+        assert_eq!(sorted(&topics, &one), sessions);
+        assert_eq!(sorted(&topics, &other), sessions[1..2]);
+        let has_newest =
+            |(session, send_queue)| session == sessions[0] && Rc::ptr_eq(send_queue, &newest);
+        assert!(topics.members(&one).any(has_newest));
+        for gone in sessions.drain(..) {
+            topics.leave(&one, gone);
+            topics.leave(&one, gone);
+            assert!(topics.members(&one).all(|(session, _)| session != gone));
+        }
+        assert!(!topics.0.contains_key(&one), "an empty topic stays");
+        assert_eq!(topics.members(&other).count(), 1);
+    }
+}

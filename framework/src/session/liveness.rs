@@ -1,0 +1,178 @@
+//! When a connection counts as dead.
+
+use std::time::Duration;
+
+use crate::config::Heartbeat;
+
+/// What is to be done about a connection now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Fine,
+    /// It was silent: ask whether it is still there.
+    Ping,
+    /// It was asked and said nothing.
+    Silent,
+    /// It has taken nothing of what waits for it.
+    Stalled,
+}
+
+/// Watches one connection from outside: the connection's own actor stands still when its peer stops reading.
+///
+/// Two clocks run: one since the peer was last heard (any inbound frame counts), one since it last took something while
+/// something waited. A peer that goes on sending but does not read is alive by the first and stalled by the second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Liveness {
+    heard: Duration,
+    pinged: Option<Duration>,
+    waiting_since: Option<Duration>,
+    /// Since the last look, the network took more of what it was full of.
+    has_drained: bool,
+}
+
+impl Liveness {
+    /// How long before the last moment a connection is told goodbye, so that the close frame has time to leave.
+    const FAREWELL: Duration = Duration::from_millis(500);
+
+    pub(crate) fn new(now: Duration) -> Self {
+        Self {
+            heard: now,
+            pinged: None,
+            waiting_since: None,
+            has_drained: false,
+        }
+    }
+
+    pub(crate) fn heard(&mut self, now: Duration) {
+        self.heard = now;
+        self.pinged = None;
+    }
+
+    /// The peer took something, or nothing waits.
+    pub(crate) fn took(&mut self) {
+        self.waiting_since = None;
+    }
+
+    /// The network was full and has taken more: the peer reads, if slowly, and what it might say may stand behind that.
+    pub(crate) fn drained(&mut self) {
+        self.has_drained = true;
+    }
+
+    pub(crate) fn check(
+        &mut self,
+        now: Duration,
+        something_waits: bool,
+        config: &Heartbeat,
+    ) -> Verdict {
+        if std::mem::take(&mut self.has_drained) {
+            self.heard(now);
+            self.took();
+        }
+        let limit = config.longest_silence().saturating_sub(Self::FAREWELL);
+        if something_waits {
+            let since = *self.waiting_since.get_or_insert(now);
+            if now.saturating_sub(since) >= limit {
+                return Verdict::Stalled;
+            }
+        } else {
+            self.waiting_since = None;
+        }
+        let silence = now.saturating_sub(self.heard);
+        if silence >= limit {
+            Verdict::Silent
+        } else if silence >= config.interval && self.pinged.is_none() {
+            self.pinged = Some(now);
+            Verdict::Ping
+        } else {
+            Verdict::Fine
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_once_and_then_cut_in_time() {
+        let config = Config::default().heartbeat;
+        let mut liveness = Liveness::new(at(0));
+        assert_eq!(liveness.check(at(9_999), false, &config), Verdict::Fine);
+        assert_eq!(liveness.check(at(10_000), false, &config), Verdict::Ping);
+        assert_eq!(liveness.check(at(10_250), false, &config), Verdict::Fine);
+        assert_eq!(liveness.check(at(14_750), false, &config), Verdict::Silent);
+    }
+
+    #[test]
+    fn an_answer_starts_anew() {
+        let config = Config::default().heartbeat;
+        let mut liveness = Liveness::new(at(0));
+        assert_eq!(liveness.check(at(10_000), false, &config), Verdict::Ping);
+        liveness.heard(at(12_000));
+        assert_eq!(liveness.check(at(15_000), false, &config), Verdict::Fine);
+        assert_eq!(liveness.check(at(22_000), false, &config), Verdict::Ping);
+    }
+
+    #[test]
+    fn a_peer_that_talks_but_does_not_read_is_cut_too() {
+        let config = Config::default().heartbeat;
+        let mut liveness = Liveness::new(at(0));
+        for second in 0..15 {
+            liveness.heard(at(second * 1000));
+            assert_eq!(
+                liveness.check(at(second * 1000), true, &config),
+                Verdict::Fine,
+                "{second}"
+            );
+        }
+        liveness.heard(at(15_000));
+        assert_eq!(liveness.check(at(15_000), true, &config), Verdict::Stalled);
+    }
+
+    #[test]
+    fn a_peer_that_is_still_reading_one_long_message_need_not_answer() {
+        let config = Config::default().heartbeat;
+        let mut liveness = Liveness::new(at(0));
+        for second in 0..60 {
+            if second % 10 == 0 {
+                liveness.drained();
+            }
+            assert_eq!(
+                liveness.check(at(second * 1000), true, &config),
+                Verdict::Fine
+            );
+        }
+        assert_eq!(liveness.check(at(65_000), true, &config), Verdict::Stalled);
+    }
+
+    #[test]
+    fn a_peer_that_reads_slowly_but_reads_is_left_alone() {
+        let config = Config::default().heartbeat;
+        let mut liveness = Liveness::new(at(0));
+        for second in 0..60 {
+            liveness.heard(at(second * 1000));
+            if second % 10 == 0 {
+                liveness.took();
+            }
+            assert_eq!(
+                liveness.check(at(second * 1000), true, &config),
+                Verdict::Fine
+            );
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_that_never_beats_cuts_nobody() {
+        for (interval, timeout) in [(Duration::MAX, at(5000)), (at(5000), Duration::MAX)] {
+            let config = Heartbeat { interval, timeout };
+            let mut liveness = Liveness::new(at(0));
+            let verdicts = [true, false].map(|waits| liveness.check(at(u64::MAX), waits, &config));
+            assert!(!verdicts.contains(&Verdict::Silent), "{verdicts:?}");
+            assert!(!verdicts.contains(&Verdict::Stalled), "{verdicts:?}");
+        }
+    }
+}
