@@ -36,7 +36,7 @@ use crate::wire::codec::{Format, RawData};
 use crate::wire::event::ResumeFailure;
 use crate::wire::frame::Encoded;
 
-/// Where a room is reached, whatever its type. ServerInner, because a `Recipient` allocates when it is cloned.
+/// Where a room is reached, whatever its type. Shared, because a `Recipient` allocates when it is cloned.
 pub(crate) type RoomAddress = Arc<Recipient<RoomMessage>>;
 
 /// A session's place in a room.

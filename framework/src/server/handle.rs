@@ -22,8 +22,8 @@ use crate::wire::codec::{Format, RawData};
 ///
 /// ```compile_fail,E0599
 /// # use courtside::{Call, Refusal};
-/// # #[derive(serde::Deserialize, courtside::Message)] struct ResumeRequest;
-/// async fn open_a_back_door(call: Call<ResumeRequest>) -> Result<(), Refusal> {
+/// # #[derive(serde::Deserialize, courtside::Message)] struct Knock;
+/// async fn open_a_back_door(call: Call<Knock>) -> Result<(), Refusal> {
 ///     let _past_all_checks = call.server().at("/back");
 ///     Ok(())
 /// }

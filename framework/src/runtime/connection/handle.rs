@@ -39,7 +39,7 @@ pub(crate) struct Attachment {
     pub(crate) actions: Arc<Permits>,
 }
 
-/// ServerInner by the connection's actor, its writer, its session and its hub, on one thread.
+/// Shared by the connection's actor, its writer, its session and its hub, on one thread.
 pub(crate) struct ConnectionHandle {
     pub(crate) id: ConnectionId,
     /// What the client reads: as it asked, or as its session does.

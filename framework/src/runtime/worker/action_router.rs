@@ -22,7 +22,7 @@ use crate::wire::event::{Restored, RestoredRoom};
 /// The rooms of a session.
 pub(crate) type Rooms = HashMap<RoomId, Membership, IdHasher>;
 
-/// ServerInner by a session's actor, its connection and its hub.
+/// Shared by a session's actor, its connection and its hub.
 ///
 /// The hub notes where the session has come in and what it has left, in the moment in which it puts `joined`, `left` and the
 /// like into the outbox. So the list and what was said of it always fit, and a client that has lost both can be given the list.

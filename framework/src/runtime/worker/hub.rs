@@ -61,7 +61,7 @@ impl Local {
     }
 }
 
-/// What the hub knows. ServerInner, on its thread, with the sessions and connections that live there.
+/// What the hub knows. Shared, on its thread, with the sessions and connections that live there.
 pub(crate) struct Hub {
     pub(crate) shared: Arc<ServerInner>,
     pub(crate) address: HubAddress,

@@ -261,7 +261,7 @@ impl SessionActor {
         if self.attempts.is_stale(resume_request.attempt) {
             return Err(Denied::Stale);
         }
-        // FrameScanner that were written to the older connection may be lost: the client's count tells.
+        // Frames that were written to the older connection may be lost: the client's count tells.
         let resumed = self.send_queue.with_outbox(|outbox| match received {
             Some(received) => outbox.resume(received),
             None if outbox.has_overflowed() => Resumed::Forgotten,
