@@ -1,10 +1,10 @@
 //! The rules of the chat, and of the names that stand in it.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use thiserror::Error;
 
 /// The most characters of a line.
 pub const LONGEST_LINE: usize = 200;
@@ -14,16 +14,19 @@ pub const LONGEST_NAME: usize = 16;
 pub const KEPT_LINES: usize = 40;
 
 /// Why a line or a name was not taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum Rejection {
     /// Nothing was left after trimming.
+    #[error("There is nothing in it to be shown.")]
     Empty,
     /// More characters than the limit.
+    #[error("It has more than {most} characters.")]
     TooLong {
         /// The limit.
         most: usize,
     },
     /// Too many lines in too short a time.
+    #[error("That was too much at once; wait a moment.")]
     TooFast,
 }
 
@@ -34,16 +37,6 @@ impl Rejection {
             Self::Empty => "chat_empty",
             Self::TooLong { .. } => "chat_too_long",
             Self::TooFast => "chat_too_fast",
-        }
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("There is nothing in it to be shown."),
-            Self::TooLong { most } => write!(f, "It has more than {most} characters."),
-            Self::TooFast => f.write_str("That was too much at once; wait a moment."),
         }
     }
 }

@@ -1,46 +1,27 @@
 //! Why the program could not start, in a sentence that says what to do.
 
-use std::{fmt, io, path::PathBuf};
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
 
 use crate::feed::FeedError;
 
 /// What ends the program before or instead of serving.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub(crate) enum Problem {
     /// The feed's file could not be read.
+    #[error("cannot read {path}: {1}; check the path after --feed", path = .0.display())]
     Unreadable(PathBuf, io::Error),
     /// The feed in a file cannot be replayed.
+    #[error("cannot replay {path}: {1}", path = .0.display())]
     Feed(PathBuf, FeedError),
     /// The feed that is built in cannot be replayed; the tests rule it out.
+    #[error("cannot replay the built-in finals: {0}")]
     BuiltIn(FeedError),
-    /// Nobody can listen there.
+    /// Nobody can listen there. The framework's text names the address and the reason.
+    #[error("{0}; choose with --bind, where port 0 takes any free one")]
     Listen(io::Error),
     /// The server could not be built or broke off.
+    #[error("the server failed: {0}")]
     Server(String),
 }
-
-impl fmt::Display for Problem {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(path, error) => {
-                write!(
-                    out,
-                    "cannot read {}: {error}; check the path after --feed",
-                    path.display()
-                )
-            }
-            Self::Feed(path, error) => write!(out, "cannot replay {}: {error}", path.display()),
-            Self::BuiltIn(error) => write!(out, "cannot replay the built-in finals: {error}"),
-            // The text of the framework names the address and the reason; how to choose another is ours.
-            Self::Listen(error) => {
-                write!(
-                    out,
-                    "{error}; choose with --bind, where port 0 takes any free one"
-                )
-            }
-            Self::Server(error) => write!(out, "the server failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Problem {}

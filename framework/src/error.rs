@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use thiserror::Error;
+
 /// An action that was not done, told to the client as an `error` event.
 ///
 /// The code is for programs (`snake_case`, stable), the message for people.
@@ -17,7 +19,8 @@ use std::fmt;
 /// }
 /// assert_eq!(buy(20).unwrap_err().code(), "too_poor");
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{message} ({code})")]
 pub struct Refusal {
     code: Cow<'static, str>,
     message: Cow<'static, str>,
@@ -66,84 +69,44 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.code)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
 /// A server that cannot be built: always a mistake in the program, found at its start.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Two rooms were registered under one kind.
+    #[error("two rooms are registered as kind `{0}`: override `Room::kind` in one of them")]
     KindTaken(String),
     /// Two handlers were registered under one name.
+    #[error("two handlers are registered as `{0}`: give one of them another name")]
     HandlerTaken(String),
     /// Two channels were registered under one pattern.
+    #[error("the channel pattern `{0}` is registered twice: remove one")]
     ChannelTaken(String),
     /// A channel's pattern has a `*` elsewhere than at its end, or is empty.
+    #[error("`{0}` is no channel pattern: write a name, or a prefix that ends in `*`")]
     BadPattern(String),
     /// A trusted proxy is neither an address nor a network.
+    #[error(
+        "`{0}` is no proxy's address: write an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"
+    )]
     BadProxy(String),
     /// An allowed origin is none.
+    #[error("`{0}` is no origin: write a scheme and a host such as `https://example.org`, or `*`")]
     BadOrigin(String),
     /// One of the server's own hosts is none.
+    #[error(
+        "`{0}` is no host: write a name or an address, with or without a port, such as `example.org:8443`"
+    )]
     BadHost(String),
     /// A limit or a time has a value that no server could run with.
+    #[error("the configuration cannot work: {0}")]
     BadConfig(&'static str),
     /// A kind of room has a [`RoomConfig`](crate::RoomConfig) that no room could run with: the kind, and what is wrong.
+    #[error("the configuration of rooms of kind `{0}` cannot work: {1}")]
     BadRoomConfig(String, &'static str),
     /// The server was built outside of an actix `System`.
+    #[error(
+        "a server needs an actix system around it: build it in a function under #[actix_web::main]"
+    )]
     NoSystem,
 }
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::KindTaken(kind) => write!(
-                f,
-                "two rooms are registered as kind `{kind}`: override `Room::kind` in one of them"
-            ),
-            Self::HandlerTaken(name) => write!(
-                f,
-                "two handlers are registered as `{name}`: give one of them another name"
-            ),
-            Self::ChannelTaken(pattern) => write!(
-                f,
-                "the channel pattern `{pattern}` is registered twice: remove one"
-            ),
-            Self::BadPattern(pattern) => write!(
-                f,
-                "`{pattern}` is no channel pattern: a name, or a prefix that ends in `*`"
-            ),
-            Self::BadProxy(proxy) => write!(
-                f,
-                "`{proxy}` is no proxy's address: an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"
-            ),
-            Self::BadOrigin(origin) => write!(
-                f,
-                "`{origin}` is no origin: a scheme and a host such as `https://example.org`, or `*`"
-            ),
-            Self::BadHost(host) => write!(
-                f,
-                "`{host}` is no host: a name or an address, with or without a port, such as `example.org:8443`"
-            ),
-            Self::BadConfig(what) => write!(f, "the configuration cannot work: {what}"),
-            Self::BadRoomConfig(kind, what) => {
-                write!(
-                    f,
-                    "the configuration of rooms of kind `{kind}` cannot work: {what}"
-                )
-            }
-            Self::NoSystem => write!(
-                f,
-                "a server needs an actix system around it: build it in a function under #[actix_web::main]"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}

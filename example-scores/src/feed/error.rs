@@ -1,16 +1,17 @@
 //! What is wrong with a feed, told to the person who can correct it.
 
-use std::fmt;
+use thiserror::Error;
 
 use super::field::Field;
 
 /// A feed that cannot be replayed. Its text names the match, the field, what stands there and what
 /// should.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{}{problem}. {hint}.", prefix(place))]
 pub(crate) struct FeedError {
     place: String,
     problem: String,
-    hint: Option<String>,
+    hint: &'static str,
 }
 
 impl FeedError {
@@ -19,7 +20,7 @@ impl FeedError {
         Self {
             place: place.to_owned(),
             problem,
-            hint: None,
+            hint: "Correct the file and start again",
         }
     }
 
@@ -28,14 +29,14 @@ impl FeedError {
         Self {
             place: String::new(),
             problem: format!("the file is not JSON: {error}"),
-            hint: Some("Check that the download is complete and is the raw file".to_owned()),
+            hint: "Check that the download is complete and is the raw file",
         }
     }
 
     /// Says what to do about it.
     #[must_use]
-    pub(super) fn hint(mut self, hint: &str) -> Self {
-        self.hint = Some(hint.to_owned());
+    pub(super) fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = hint;
         self
     }
 
@@ -57,17 +58,11 @@ impl FeedError {
     }
 }
 
-impl fmt::Display for FeedError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.place.is_empty() {
-            write!(out, "{}: ", self.place)?;
-        }
-        write!(out, "{}.", self.problem)?;
-        match &self.hint {
-            Some(hint) => write!(out, " {hint}."),
-            None => write!(out, " Correct the file and start again."),
-        }
+/// A place as it stands before what is wrong there.
+fn prefix(place: &str) -> String {
+    if place.is_empty() {
+        String::new()
+    } else {
+        format!("{place}: ")
     }
 }
-
-impl std::error::Error for FeedError {}

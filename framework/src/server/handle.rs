@@ -1,10 +1,10 @@
 //! A server as those inside of it see it: to publish, and to look at.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::Serialize;
+use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::ids::ChannelName;
@@ -34,32 +34,19 @@ pub struct ServerHandle {
 }
 
 /// Why a publication was not made.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// No pattern of the server offers this channel: register it with [`ServerBuilder::channel`](crate::ServerBuilder::channel).
+    #[error("no channel of this name is offered: register it with `ServerBuilder::channel`")]
     UnknownChannel,
     /// The data cannot be encoded; the text says why.
+    #[error("the publication cannot be encoded: {0}")]
     NotEncodable(String),
     /// The server has ended, or has too many channels.
+    #[error("the server has ended, or has as many channels as it can")]
     Unavailable,
 }
-
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownChannel => f.write_str(
-                "no channel of this name is offered: register it with `ServerBuilder::channel`",
-            ),
-            Self::NotEncodable(why) => write!(f, "the publication cannot be encoded: {why}"),
-            Self::Unavailable => {
-                f.write_str("the server has ended, or has as many channels as it can")
-            }
-        }
-    }
-}
-
-impl std::error::Error for PublishError {}
 
 impl ServerHandle {
     pub(crate) fn new(shared: Arc<ServerInner>) -> Self {
