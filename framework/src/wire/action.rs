@@ -8,6 +8,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use thiserror::Error;
 
 use super::codec::{Format, RawData, decode};
 use super::{json, msgpack};
@@ -104,17 +105,13 @@ pub(crate) struct Malformed {
 }
 
 /// What is wrong with a frame as an encoding.
-#[derive(Debug)]
-pub(super) struct Flaw(String);
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(super) struct FrameError(String);
 
-impl Flaw {
+impl FrameError {
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
-    }
-
-    #[cfg(any(test, feature = "client"))]
-    pub(super) fn into_text(self) -> String {
-        self.0
     }
 }
 
@@ -136,47 +133,39 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The place for the value of `key`, and a bit that no other has. `None` for what no action has.
-    pub(super) fn slot(&mut self, key: &[u8]) -> Option<(u16, &mut Option<&'a [u8]>)> {
+    /// The place for the value of `key`. `None` for a key that no action has.
+    pub(super) fn slot(&mut self, key: &str) -> Option<&mut Option<&'a [u8]>> {
         Some(match key {
-            b"action" => (1, &mut self.action),
-            b"id" => (1 << 1, &mut self.id),
-            b"room" => (1 << 2, &mut self.room),
-            b"kind" => (1 << 3, &mut self.kind),
-            b"mode" => (1 << 4, &mut self.mode),
-            b"options" => (1 << 5, &mut self.options),
-            b"type" => (1 << 6, &mut self.type_),
-            b"data" => (1 << 7, &mut self.data),
-            b"channel" => (1 << 8, &mut self.channel),
-            b"since" => (1 << 9, &mut self.since),
-            b"presence" => (1 << 10, &mut self.presence),
-            b"received" => (1 << 11, &mut self.received),
+            "action" => &mut self.action,
+            "id" => &mut self.id,
+            "room" => &mut self.room,
+            "kind" => &mut self.kind,
+            "mode" => &mut self.mode,
+            "options" => &mut self.options,
+            "type" => &mut self.type_,
+            "data" => &mut self.data,
+            "channel" => &mut self.channel,
+            "since" => &mut self.since,
+            "presence" => &mut self.presence,
+            "received" => &mut self.received,
             _ => return None,
         })
     }
 }
 
-/// What is known of a message before its action is.
-#[derive(Debug)]
-pub(super) struct Head<'a> {
-    pub(super) fields: Fields<'a>,
-    /// Known to be nested no deeper than is allowed. Otherwise that is still to be found out.
-    pub(super) is_shallow: bool,
-}
-
 /// Reads one message of a client.
 pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
-    let head = match format {
-        Format::Json => json::head(frame, nesting),
-        Format::MsgPack => msgpack::head(frame),
+    let fields = match format {
+        Format::Json => json::fields(frame),
+        Format::MsgPack => msgpack::fields(frame),
     };
-    let Head { fields, is_shallow } = match head {
-        Ok(head) => head,
-        Err(Flaw(flaw)) => {
+    let fields = match fields {
+        Ok(fields) => fields,
+        Err(error) => {
             return Inbound {
                 id: None,
                 counts: false,
-                action: Err(not_an_action(&format!("this {flaw}"))),
+                action: Err(not_an_action(&format!("this {error}"))),
             };
         }
     };
@@ -199,7 +188,7 @@ pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
         Format::Json => json::is_deeper_than,
         Format::MsgPack => msgpack::is_deeper_than,
     };
-    let action = if !is_shallow && is_deeper_than(frame, nesting) {
+    let action = if is_deeper_than(frame, nesting) {
         Err(Malformed {
             refusal: Refusal::new(
                 "too_deep",

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use thiserror::Error;
 
 use super::frame::draft;
 use super::model::InModel;
@@ -54,16 +55,9 @@ impl Format {
 }
 
 /// A value that could not be encoded or decoded; the text says why, in words of the encoding's library.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
 pub(crate) struct CodecError(pub(crate) String);
-
-impl std::fmt::Display for CodecError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for CodecError {}
 
 /// Appends `value` to `out`.
 ///
@@ -118,7 +112,7 @@ pub(crate) fn values<'a, const N: usize>(
         Format::Json => super::json::values(bytes, names),
         Format::MsgPack => super::msgpack::values(bytes, names),
     };
-    values.map_err(|flaw| CodecError(flaw.into_text()))
+    values.map_err(|error| CodecError(error.to_string()))
 }
 
 /// Appends to `out` what `bytes` say in `from`, in the format `to`.

@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::action::{Fields, Flaw, Head};
-use super::scan;
+use super::action::{Fields, FrameError};
 
 /// One slot per field, borrowed from the frame; serde skips what is unknown, without recursion.
 #[derive(Deserialize)]
@@ -35,32 +34,18 @@ struct Slots<'a> {
     received: Option<&'a RawValue>,
 }
 
-/// Finds the fields: the short way if the text allows it.
-pub(super) fn head(text: &[u8], nesting: usize) -> Result<Head<'_>, Flaw> {
-    Ok(match scan::fields(text, nesting) {
-        Some(fields) => Head {
-            fields,
-            is_shallow: true,
-        },
-        None => Head {
-            fields: by_serde(text)?,
-            is_shallow: false,
-        },
-    })
-}
-
-/// The long way: slower, but says what is wrong.
-pub(super) fn by_serde(text: &[u8]) -> Result<Fields<'_>, Flaw> {
+/// Finds the fields of the object that `text` is.
+pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, FrameError> {
     // Serde's derive would take an array for a struct, too.
     if text.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(Flaw::new("is not a JSON object"));
+        return Err(FrameError::new("is not a JSON object"));
     }
     // A text that is checked as a whole need not be checked piece by piece.
     let slots = match std::str::from_utf8(text) {
         Ok(text) => serde_json::from_str::<Slots<'_>>(text),
         Err(_) => serde_json::from_slice(text),
     };
-    let slots = slots.map_err(|error| Flaw::new(format!("is not valid JSON: {error}")))?;
+    let slots = slots.map_err(|error| FrameError::new(format!("is not valid JSON: {error}")))?;
     Ok(Fields {
         action: bytes(slots.action),
         id: bytes(slots.id),
@@ -95,11 +80,11 @@ pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
 pub(super) fn values<'a, const N: usize>(
     text: &'a [u8],
     names: [&str; N],
-) -> Result<[Option<&'a [u8]>; N], Flaw> {
+) -> Result<[Option<&'a [u8]>; N], FrameError> {
     use std::{borrow::Cow, collections::BTreeMap};
 
     let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(text)
-        .map_err(|error| Flaw::new(format!("is not a JSON object: {error}")))?;
+        .map_err(|error| FrameError::new(format!("is not a JSON object: {error}")))?;
     Ok(names.map(|name| bytes(fields.get(name).copied())))
 }
 
@@ -172,7 +157,7 @@ mod tests {
             "[".repeat(100_000),
             "]".repeat(100_000)
         );
-        assert!(!head(deep.as_bytes(), 32).unwrap().is_shallow);
+        assert!(fields(deep.as_bytes()).is_ok());
         assert!(is_deeper_than(deep.as_bytes(), 32));
     }
 }

@@ -4,7 +4,7 @@
 
 use rmp::Marker;
 
-use super::action::{Fields, Flaw, Head};
+use super::action::{Fields, FrameError};
 
 const TRUNCATED: &str = "is not valid MessagePack: it ends too early";
 
@@ -20,16 +20,16 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], FrameError> {
         let (taken, rest) = self
             .rest
             .split_at_checked(count)
-            .ok_or_else(|| Flaw::new(TRUNCATED))?;
+            .ok_or_else(|| FrameError::new(TRUNCATED))?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn number(&mut self, width: usize) -> Result<usize, Flaw> {
+    fn number(&mut self, width: usize) -> Result<usize, FrameError> {
         let bytes = self.take(width)?;
         Ok(bytes
             .iter()
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a marker and the length that belongs to it.
-    fn extent(&mut self) -> Result<Extent, Flaw> {
+    fn extent(&mut self) -> Result<Extent, FrameError> {
         let plain = |bytes| Extent { bytes, values: 0 };
         let items = |count: usize| Extent {
             bytes: 0,
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
             Marker::Map16 => pairs(self.number(2)?),
             Marker::Map32 => pairs(self.number(4)?),
             Marker::Reserved => {
-                return Err(Flaw::new(
+                return Err(FrameError::new(
                     "is not valid MessagePack: the byte 0xc1 means nothing",
                 ));
             }
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes one value, whatever stands within it.
-    fn value(&mut self) -> Result<&'a [u8], Flaw> {
+    fn value(&mut self) -> Result<&'a [u8], FrameError> {
         let start = self.rest;
         let mut open = 1_u64;
         while open > 0 {
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
             self.take(extent.bytes)?;
             // Each value takes a byte at least, so a count beyond the bytes that are left is a lie.
             if extent.values > self.rest.len() as u64 {
-                return Err(Flaw::new(TRUNCATED));
+                return Err(FrameError::new(TRUNCATED));
             }
             open = open - 1 + extent.values;
         }
@@ -98,36 +98,30 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes what opens a map: how many keys and values follow.
-    fn pairs(&mut self) -> Result<usize, Flaw> {
+    fn pairs(&mut self) -> Result<usize, FrameError> {
         Ok(match Marker::from_u8(self.take(1)?[0]) {
             Marker::FixMap(count) => usize::from(count),
             Marker::Map16 => self.number(2)?,
             Marker::Map32 => self.number(4)?,
-            _ => return Err(Flaw::new("is not a MessagePack map")),
+            _ => return Err(FrameError::new("is not a MessagePack map")),
         })
     }
 
-    fn text(&mut self) -> Result<&'a str, Flaw> {
+    fn text(&mut self) -> Result<&'a str, FrameError> {
         let length = match Marker::from_u8(self.take(1)?[0]) {
             Marker::FixStr(length) => usize::from(length),
             Marker::Str8 => self.number(1)?,
             Marker::Str16 => self.number(2)?,
             Marker::Str32 => self.number(4)?,
-            _ => return Err(Flaw::new("has a key that is not a string")),
+            _ => return Err(FrameError::new("has a key that is not a string")),
         };
         std::str::from_utf8(self.take(length)?)
-            .map_err(|_| Flaw::new("has a key that is not UTF-8"))
+            .map_err(|_| FrameError::new("has a key that is not UTF-8"))
     }
 }
 
-pub(super) fn head(bytes: &[u8]) -> Result<Head<'_>, Flaw> {
-    Ok(Head {
-        fields: fields(bytes)?,
-        is_shallow: false,
-    })
-}
-
-fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
+/// Finds the fields of the map that `bytes` are.
+pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, FrameError> {
     let mut reader = Reader { rest: bytes };
     let mut fields = Fields::default();
     for _ in 0..reader.pairs()? {
@@ -137,17 +131,17 @@ fn fields(bytes: &[u8]) -> Result<Fields<'_>, Flaw> {
             // Encoders commonly write an absent value as nil; in JSON null is absent here, too.
             continue;
         }
-        let Some((_, slot)) = fields.slot(key.as_bytes()) else {
+        let Some(slot) = fields.slot(key) else {
             continue;
         };
         if slot.replace(value).is_some() {
-            return Err(Flaw::new(format!("has the key `{key}` twice")));
+            return Err(FrameError::new(format!("has the key `{key}` twice")));
         }
     }
     if reader.rest.is_empty() {
         Ok(fields)
     } else {
-        Err(Flaw::new("has bytes after its end"))
+        Err(FrameError::new("has bytes after its end"))
     }
 }
 
@@ -161,7 +155,7 @@ pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
 pub(super) fn values<'a, const N: usize>(
     bytes: &'a [u8],
     names: [&str; N],
-) -> Result<[Option<&'a [u8]>; N], Flaw> {
+) -> Result<[Option<&'a [u8]>; N], FrameError> {
     let mut reader = Reader { rest: bytes };
     let mut values = [None; N];
     for _ in 0..reader.pairs()? {
