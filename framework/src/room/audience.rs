@@ -193,7 +193,6 @@ mod tests {
     use crate::handler::AppData;
     use crate::ids::RoomId;
     use crate::wire::codec::{Format, decode};
-    use crate::wire::frame::payload;
 
     thread_local! {
         static ENCODED: Cell<usize> = const { Cell::new(0) };
@@ -259,7 +258,7 @@ mod tests {
                 frame,
                 delivery,
             } => {
-                let event = payload(frame.bytes(Format::Json));
+                let event = frame.body(Format::Json);
                 let event: serde_json::Value = decode(Format::Json, event).unwrap();
                 assert_eq!(
                     (event["type"].as_str(), event["data"].as_str()),
@@ -389,7 +388,7 @@ mod tests {
         let (mut ctx, _) = room_of(&[Format::Json; 4]);
         ctx.among((1..=4).map(member)).latest("key", &NOTE);
         let addresses = ctx.effects.iter().map(|effect| match effect {
-            Effect::Send { frame, .. } => frame.bytes(Format::Json).as_ptr(),
+            Effect::Send { frame, .. } => frame.websocket(Format::Json).as_ptr(),
             other => panic!("{other:?} is no message"),
         });
         let addresses: Vec<_> = addresses.collect();

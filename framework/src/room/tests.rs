@@ -262,7 +262,7 @@ fn sent<R: Room>(core: &mut RoomCore<R>, event: &str) -> usize {
     let head = format!("\"event\":\"{event}\"");
     let is_it = |effect: &Effect<R>| match effect {
         Effect::Send { frame, .. } => {
-            String::from_utf8_lossy(frame.bytes(Format::Json)).contains(&head)
+            String::from_utf8_lossy(frame.websocket(Format::Json)).contains(&head)
         }
         _ => false,
     };

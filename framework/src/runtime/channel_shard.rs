@@ -50,7 +50,7 @@ impl Known {
                 publications: &recovery.publications,
             };
             let frame = encode(format, |w| subscribed.write(w, id))?;
-            if frame.bytes(format).len() <= budget || recovery.publications.is_empty() {
+            if frame.websocket(format).len() <= budget || recovery.publications.is_empty() {
                 return Some(frame);
             }
             // In the subscriber's format it is longer than it is kept.

@@ -187,7 +187,7 @@ impl Outbox {
     }
 
     pub(crate) fn push(&mut self, frame: &Encoded, delivery: &Delivery) -> Pushed {
-        let length = frame.bytes(self.format).len();
+        let length = frame.websocket(self.format).len();
         if self.overflowed || length == 0 {
             return Pushed::Unchanged;
         }
@@ -204,7 +204,7 @@ impl Outbox {
                     .iter_mut()
                     .find(|entry| matches!(&entry.delivery, Delivery::Latest(s) if s == slot));
                 if let Some(older) = older {
-                    self.pending_bytes -= older.frame.bytes(self.format).len();
+                    self.pending_bytes -= older.frame.websocket(self.format).len();
                     self.pending_bytes += length;
                     older.frame = frame.clone();
                     return Pushed::Unchanged;
@@ -280,7 +280,7 @@ impl Outbox {
             .iter()
             .enumerate()
             .filter(|(index, entry)| *index == newest || entry.delivery.state().is_some())
-            .map(|(_, entry)| entry.frame.bytes(self.format).len())
+            .map(|(_, entry)| entry.frame.websocket(self.format).len())
             .sum()
     }
 
@@ -310,7 +310,7 @@ impl Outbox {
         let Some(Entry { frame, delivery }) = self.pending.pop_front() else {
             return false;
         };
-        let bytes = frame.bytes(self.format);
+        let bytes = frame.websocket(self.format);
         let length = bytes.len();
         out.extend_from_slice(bytes);
         self.pending_bytes -= length;
@@ -339,7 +339,7 @@ impl Outbox {
 
     fn forget_oldest(&mut self) {
         if let Some(frame) = self.kept.pop_front() {
-            self.kept_bytes -= frame.bytes(self.format).len();
+            self.kept_bytes -= frame.websocket(self.format).len();
         }
     }
 
@@ -382,7 +382,7 @@ impl Outbox {
         self.pending.retain(|entry| {
             let stays = stays(&entry.delivery);
             if !stays {
-                *bytes -= entry.frame.bytes(format).len();
+                *bytes -= entry.frame.websocket(format).len();
             }
             stays
         });
@@ -501,7 +501,7 @@ impl Outbox {
             let Some(slot) = entry.delivery.state() else {
                 continue;
             };
-            let length = entry.frame.bytes(self.format).len();
+            let length = entry.frame.websocket(self.format).len();
             if slot.room == *room {
                 of_it += length;
             } else if !self.following.contains(&slot.room) && !self.behind.contains(&slot.room) {

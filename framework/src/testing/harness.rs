@@ -23,7 +23,7 @@ use crate::session::outbox::Delivery;
 use crate::sync::merge::apply;
 use crate::time::after;
 use crate::wire::codec::{Format, decode};
-use crate::wire::frame::{Encoded, payload};
+use crate::wire::frame::Encoded;
 
 /// A room under test, with members that are only names.
 ///
@@ -474,8 +474,7 @@ impl<R: Room> RoomHarness<R> {
     }
 
     fn note(&mut self, member: MemberId, frame: &Encoded) {
-        let frame = frame.get(Format::Json);
-        if let Ok(event) = decode(Format::Json, payload(&frame)) {
+        if let Ok(event) = decode(Format::Json, frame.body(Format::Json)) {
             let event = self.follow(member, event);
             self.received.entry(member).or_default().push(event);
         }

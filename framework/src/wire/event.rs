@@ -382,17 +382,15 @@ pub(crate) fn goodbye(
 #[cfg(test)]
 mod tests {
     use super::super::codec::decode;
-    use super::super::frame::{Encoded, Formats, payload};
+    use super::super::frame::{Encoded, Formats};
     use super::*;
     use serde_json::{Value, json};
 
     /// What `write` says, which must be the same in both formats.
     fn both(write: impl Fn(&mut FrameWriter) -> Written) -> Value {
         let [json, msgpack] = Format::ALL.map(|format| {
-            let frame = Encoded::new(Formats::only(format), &write)
-                .unwrap()
-                .get(format);
-            decode::<Value>(format, payload(&frame)).unwrap()
+            let event = Encoded::new(Formats::only(format), &write).unwrap();
+            decode::<Value>(format, event.body(format)).unwrap()
         });
         assert_eq!(json, msgpack);
         json

@@ -1,6 +1,7 @@
-//! Ready-framed bytes: an event, encoded once per format, with its WebSocket header in front.
+//! An event, encoded once per format, and the writer that encodes it.
 //!
-//! A server's frames are not masked (RFC 6455, 5.1), so header and payload are the same bytes for each receiver.
+//! The encoding has its WebSocket header in front. Servers do not mask their frames, so that header and body are the same bytes for
+//! every receiver, and a connection writes them as they are. [`Encoded::body`] is the encoding without the header.
 
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
@@ -9,10 +10,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::codec::{CodecError, Format, check_depth, encode_into, null, transcode_into};
+use super::framing::{EventFrame, LONGEST_HEADER};
 use crate::memory::Ledger;
-
-/// The longest WebSocket header of a frame that is not masked.
-const HEADER: usize = 10;
 
 /// The formats that somebody needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,24 +43,24 @@ impl Formats {
     }
 }
 
-/// One event's frame in each format that was asked for; a clone is a reference.
+/// One event in each format that a receiver has. A clone is a reference.
 ///
-/// A format that nobody had when it was made is made from the other on demand, once.
+/// If nobody had a format when the event was encoded, it is made from the other format on demand, once.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded(Arc<Event>);
 
 #[derive(Debug, Default)]
 struct Event {
-    formats: [OnceLock<Box<[u8]>>; 2],
-    /// Where it counts, from the time when it was first sent.
+    formats: [OnceLock<EventFrame>; 2],
+    /// The ledger that counts its memory, from the time when it was first sent.
     ledger: OnceLock<Arc<Ledger>>,
 }
 
 impl Event {
     /// The memory that it takes.
     fn size(&self) -> usize {
-        let bytes = self.formats.iter().filter_map(OnceLock::get);
-        Encoded::OVERHEAD + bytes.map(|frame| frame.len()).sum::<usize>()
+        let frames = self.formats.iter().filter_map(OnceLock::get);
+        Encoded::OVERHEAD + frames.map(|frame| frame.bytes().len()).sum::<usize>()
     }
 }
 
@@ -93,108 +92,63 @@ impl Encoded {
         Ok(encoded)
     }
 
-    /// An event of which one frame is there already.
+    /// An event whose frame is `bytes`, whatever they are.
     #[cfg(test)]
-    pub(crate) fn of_bytes(format: Format, frame: Bytes) -> Self {
+    pub(crate) fn of_bytes(format: Format, bytes: Bytes) -> Self {
         let encoded = Self(Arc::default());
-        let _first = encoded.0.formats[format as usize].set((&*frame).into());
+        let _first = encoded.0.formats[format as usize].set(EventFrame::of_bytes(&bytes));
         encoded
     }
 
-    /// Counts it, once, as long as anybody refers to it.
+    /// Counts its memory in `ledger`, once, as long as anybody refers to it.
     pub(crate) fn count(&self, ledger: &Arc<Ledger>) {
         if self.0.ledger.get().is_none() && self.0.ledger.set(ledger.clone()).is_ok() {
             ledger.add_event(self.0.size());
         }
     }
 
-    /// A copy of the frame in `format`.
+    /// A copy of the WebSocket frame.
     pub(crate) fn get(&self, format: Format) -> Bytes {
-        Bytes::copy_from_slice(self.bytes(format))
+        Bytes::copy_from_slice(self.websocket(format))
     }
 
-    /// The frame in `format`; empty only if the event cannot be expressed in it at all.
-    pub(crate) fn bytes(&self, format: Format) -> &[u8] {
+    /// The WebSocket frame: header and body. Empty only if the event cannot be expressed in `format` at all.
+    pub(crate) fn websocket(&self, format: Format) -> &[u8] {
+        self.frame(format).bytes()
+    }
+
+    /// The encoded event alone, for a transport that is no WebSocket. Empty where the frame is.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "so far only WebSockets carry events")
+    )]
+    pub(crate) fn body(&self, format: Format) -> &[u8] {
+        self.frame(format).body()
+    }
+
+    fn frame(&self, format: Format) -> &EventFrame {
         self.0.formats[format as usize].get_or_init(|| {
             let frame = Format::ALL
                 .into_iter()
                 .find_map(|from| Some((from, self.0.formats[from as usize].get()?)))
-                .and_then(|(from, frame)| transcode_frame(from, format, frame))
+                .and_then(|(from, frame)| transcode(from, format, frame.body()))
                 .unwrap_or_default();
             if let Some(ledger) = self.0.ledger.get() {
-                ledger.add_event(frame.len());
+                ledger.add_event(frame.bytes().len());
             }
             frame
         })
     }
 }
 
-fn transcode_frame(from: Format, to: Format, frame: &[u8]) -> Option<Box<[u8]>> {
-    let mut out = vec![0; HEADER];
-    transcode_into(from, to, payload(frame), &mut out)
+fn transcode(from: Format, to: Format, body: &[u8]) -> Option<EventFrame> {
+    let mut draft = vec![0; LONGEST_HEADER];
+    transcode_into(from, to, body, &mut draft)
         .inspect_err(
             |error| tracing::error!(%error, "an event could not be put into {}", to.name()),
         )
         .ok()?;
-    Some(with_header(opcode(to), &mut out).into())
-}
-
-/// The payload of a frame that this module made.
-pub(crate) fn payload(frame: &[u8]) -> &[u8] {
-    let header = match frame.get(1) {
-        Some(127) => 10,
-        Some(126) => 4,
-        _ => 2,
-    };
-    frame.get(header..).unwrap_or_default()
-}
-
-const fn opcode(format: Format) -> u8 {
-    match format {
-        Format::Json => 0x1,
-        Format::MsgPack => 0x2,
-    }
-}
-
-/// A control frame: ping (9), pong (10) or close (8). Longer payloads than the 125 bytes that are allowed are cut.
-pub(crate) fn control(opcode: u8, payload: &[u8]) -> Bytes {
-    let payload = &payload[..payload.len().min(125)];
-    let mut frame = Vec::with_capacity(2 + payload.len());
-    frame.push(0x80 | opcode);
-    frame.push(payload.len() as u8);
-    frame.extend_from_slice(payload);
-    frame.into()
-}
-
-/// A close frame; the reason is cut to the 123 bytes that are allowed, at a character's border.
-pub(crate) fn close(code: u16, reason: &str) -> Bytes {
-    let mut end = reason.len().min(123);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut payload = Vec::with_capacity(2 + end);
-    payload.extend_from_slice(&code.to_be_bytes());
-    payload.extend_from_slice(&reason.as_bytes()[..end]);
-    control(0x8, &payload)
-}
-
-/// Puts the header in front of a payload that begins at `HEADER` bytes into `buffer`, without moving the payload.
-fn with_header(opcode: u8, buffer: &mut [u8]) -> &[u8] {
-    let length = buffer.len() - HEADER;
-    let start = if length < 126 {
-        buffer[HEADER - 1] = length as u8;
-        HEADER - 2
-    } else if let Ok(short) = u16::try_from(length) {
-        buffer[HEADER - 3] = 126;
-        buffer[HEADER - 2..HEADER].copy_from_slice(&short.to_be_bytes());
-        HEADER - 4
-    } else {
-        buffer[HEADER - 9] = 127;
-        buffer[HEADER - 8..HEADER].copy_from_slice(&(length as u64).to_be_bytes());
-        HEADER - 10
-    };
-    buffer[start] = 0x80 | opcode;
-    &buffer[start..]
+    Some(EventFrame::new(to, &mut draft))
 }
 
 thread_local! {
@@ -232,7 +186,7 @@ impl FrameWriter {
     pub(crate) fn new(format: Format) -> Self {
         let mut buffer = DRAFT.take();
         buffer.clear();
-        buffer.resize(HEADER, 0);
+        buffer.resize(LONGEST_HEADER, 0);
         buffer.push(0);
         Self {
             format,
@@ -351,15 +305,15 @@ impl FrameWriter {
         Ok(self)
     }
 
-    fn finish(mut self) -> Box<[u8]> {
+    fn finish(mut self) -> EventFrame {
         match self.format {
             Format::Json => {
-                self.buffer[HEADER] = b'{';
+                self.buffer[LONGEST_HEADER] = b'{';
                 self.buffer.push(b'}');
             }
-            Format::MsgPack => self.buffer[HEADER] = 0x80 | self.fields,
+            Format::MsgPack => self.buffer[LONGEST_HEADER] = 0x80 | self.fields,
         }
-        let frame = with_header(opcode(self.format), &mut self.buffer).into();
+        let frame = EventFrame::new(self.format, &mut self.buffer);
         keep(self.buffer);
         frame
     }
@@ -388,15 +342,23 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_all_three_lengths_are_right() {
-        for (filler, header) in [(1, 2), (300, 4), (70_000, 10)] {
-            let frame = encoded(Formats::only(Format::Json), filler).get(Format::Json);
-            let payload = payload(&frame);
-            assert_eq!(frame.len() - payload.len(), header);
-            assert_eq!(frame[0], 0x81);
-            let value: Value = decode(Format::Json, payload).unwrap();
-            assert_eq!(value["data"].as_str().unwrap().len(), filler);
+    fn the_body_is_the_event_and_the_frame_has_a_header_in_front_of_it() {
+        for filler in [1, 300, 70_000] {
+            for format in Format::ALL {
+                let event = encoded(Formats::only(format), filler);
+                let value: Value = decode(format, event.body(format)).unwrap();
+                assert_eq!(value["data"].as_str().unwrap().len(), filler);
+                assert!(event.websocket(format).ends_with(event.body(format)));
+            }
         }
+    }
+
+    #[test]
+    fn frame_and_body_are_the_same_memory_for_every_receiver() {
+        let event = encoded(Formats::only(Format::Json), 300);
+        let (frame, body) = (event.websocket(Format::Json), event.body(Format::Json));
+        assert_eq!(frame[4..].as_ptr(), body.as_ptr());
+        assert_eq!(event.clone().body(Format::Json).as_ptr(), body.as_ptr());
     }
 
     #[test]
@@ -405,8 +367,8 @@ mod tests {
             (Format::Json, Format::MsgPack),
             (Format::MsgPack, Format::Json),
         ] {
-            let frame = encoded(Formats::only(made), 3).get(asked);
-            let value: Value = decode(asked, payload(&frame)).unwrap();
+            let event = encoded(Formats::only(made), 3);
+            let value: Value = decode(asked, event.body(asked)).unwrap();
             assert_eq!(value, json!({"event": "message", "data": "xxx"}));
         }
     }
@@ -418,20 +380,13 @@ mod tests {
         frame.count(&ledger);
         let others = vec![frame.clone(); 1000];
         others.iter().for_each(|frame| frame.count(&ledger));
-        let json = frame.bytes(Format::Json).len();
+        let json = frame.websocket(Format::Json).len();
         assert_eq!(ledger.total(), Encoded::OVERHEAD + json);
-        let both = json + others[7].bytes(Format::MsgPack).len();
+        let both = json + others[7].websocket(Format::MsgPack).len();
         assert_eq!(ledger.total(), Encoded::OVERHEAD + both);
         drop(frame);
         assert_eq!(ledger.total(), Encoded::OVERHEAD + both);
         drop(others);
         assert_eq!(ledger.total(), 0);
-    }
-
-    #[test]
-    fn a_close_reason_is_cut_to_what_a_control_frame_may_hold() {
-        let frame = close(4000, &"é".repeat(100));
-        assert_eq!(frame.len(), 2 + 2 + 122);
-        assert!(std::str::from_utf8(&frame[4..]).is_ok());
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod action;
 pub(crate) mod codec;
 pub(crate) mod event;
 pub(crate) mod frame;
+pub(crate) mod framing;
 pub(crate) mod json;
 pub(crate) mod model;
 pub(crate) mod msgpack;

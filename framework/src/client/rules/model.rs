@@ -13,7 +13,8 @@ use crate::session::outbox::{Delivery, Outbox, Resumed};
 use crate::wire::action::{self, Action, Since as Asked};
 use crate::wire::codec::CodecError;
 use crate::wire::event::{self, Publication, ResumeFailure};
-use crate::wire::frame::{Encoded, Formats, FrameWriter, payload};
+use crate::wire::frame::{Encoded, Formats, FrameWriter};
+use crate::wire::framing;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -223,7 +224,7 @@ impl World {
     }
 
     fn hear(&mut self, frame: &Bytes) {
-        let bytes = Bytes::copy_from_slice(payload(frame));
+        let bytes = Bytes::copy_from_slice(framing::body(frame));
         let heard = heard::read(&RawData {
             format: self.format,
             bytes,

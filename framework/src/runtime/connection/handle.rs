@@ -23,7 +23,8 @@ use crate::session::liveness::{Liveness, Verdict};
 use crate::session::outbox::{Delivery, Outbox};
 use crate::wire::codec::Format;
 use crate::wire::event::{self, Reconnect};
-use crate::wire::frame::{self, Encoded, Formats};
+use crate::wire::frame::{Encoded, Formats};
+use crate::wire::framing;
 
 /// How long a peer may take to answer a close frame.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -282,7 +283,7 @@ impl ConnectionHandle {
         let goodbye = goodbye.ok().map(|frame| frame.get(format));
         let frames: Vec<Bytes> = goodbye
             .into_iter()
-            .chain([frame::close(code.0, reason)])
+            .chain([framing::close(code.0, reason)])
             .collect();
         self.begin_ending(Ending {
             frames: frames.into_iter(),

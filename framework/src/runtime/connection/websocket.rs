@@ -30,7 +30,7 @@ use crate::runtime::worker::opening::{Opening, TurnedAway};
 use crate::session::rate_limiter::Pass;
 use crate::wire::action;
 use crate::wire::codec::Format;
-use crate::wire::frame;
+use crate::wire::framing;
 
 /// A request that is a WebSocket handshake by RFC 6455, 4.2.1.
 #[derive(Debug)]
@@ -181,7 +181,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for WebSocket {
             }
             // After a close frame was sent, only the peer's own is of interest.
             Ok(_) if self.handle.is_ending() => {}
-            Ok(Message::Ping(payload)) => self.handle.send_control(frame::control(0xA, &payload)),
+            Ok(Message::Ping(payload)) => self.handle.send_control(framing::control(0xA, &payload)),
             Ok(Message::Text(text)) => self.take(Format::Json, text.into_bytes(), ctx),
             Ok(Message::Binary(bytes)) => self.take(Format::MsgPack, bytes, ctx),
             Ok(Message::Continuation(item)) => self.put_together(item, ctx),
@@ -202,7 +202,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for WebSocket {
         match self.incoming.fault() {
             // The reason of its close frame: there is nobody left to say goodbye to.
             Some(CloseCode::INVALID_TEXT) => {
-                let close = frame::close(CloseCode::INVALID_TEXT.0, "");
+                let close = framing::close(CloseCode::INVALID_TEXT.0, "");
                 self.handle.echo_close(close, self.hub.closing_deadline());
                 ctx.stop();
             }
@@ -259,9 +259,9 @@ impl WebSocket {
         }
         let deadline = self.hub.closing_deadline();
         let echo = match reason {
-            None => frame::control(0x8, b""),
-            Some((code @ (1000..=1003 | 1007..=1014 | 3000..=4999), _)) => frame::close(code, ""),
-            Some(_) => frame::close(CloseCode::PROTOCOL_ERROR.0, ""),
+            None => framing::control(0x8, b""),
+            Some((code @ (1000..=1003 | 1007..=1014 | 3000..=4999), _)) => framing::close(code, ""),
+            Some(_) => framing::close(CloseCode::PROTOCOL_ERROR.0, ""),
         };
         self.handle.echo_close(echo, deadline);
         ctx.stop();

@@ -224,7 +224,7 @@ impl Hub {
         else {
             return;
         };
-        gate.held_bytes += frame.bytes(local.send_queue.format()).len();
+        gate.held_bytes += frame.websocket(local.send_queue.format()).len();
         gate.held.push((frame, delivery));
         let bounds = self.shared.config.outbox;
         if gate.held_bytes > bounds.bytes || gate.held.len() > bounds.frames {

@@ -34,7 +34,8 @@ use crate::session::outbox::{Delivery, Outbox, Pushed};
 use crate::time::after;
 use crate::wire::codec::Format;
 use crate::wire::event::Reconnect;
-use crate::wire::frame::{self, Encoded};
+use crate::wire::frame::Encoded;
+use crate::wire::framing;
 
 /// How often connections are looked at: the precision of heartbeats.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -236,7 +237,7 @@ impl Hub {
             let (code, reason) = match connection.check(now, &self.shared.config.heartbeat) {
                 Verdict::Fine => continue,
                 Verdict::Ping => {
-                    connection.send_control(frame::control(0x9, b""));
+                    connection.send_control(framing::control(0x9, b""));
                     continue;
                 }
                 Verdict::Silent => (CloseCode::HEARTBEAT, "nothing was heard for too long"),
