@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use heck::ToSnakeCase;
+
 use crate::lobby::fields::MOST_FIELDS;
 
 /// The rates and bounds of a kind of room. `Duration::MAX` means never, wherever a time can be set.
@@ -206,16 +208,7 @@ pub(crate) fn kind_of_type<T>() -> String {
     let path = std::any::type_name::<T>();
     let path = path.split('<').next().unwrap_or(path);
     let name = path.rsplit("::").next().unwrap_or(path);
-    let mut kind = String::with_capacity(name.len() + 4);
-    let mut previous_is_lower = false;
-    for c in name.chars() {
-        if c.is_uppercase() && previous_is_lower {
-            kind.push('_');
-        }
-        previous_is_lower = c.is_lowercase() || c.is_ascii_digit();
-        kind.extend(c.to_lowercase());
-    }
-    kind
+    name.to_snake_case()
 }
 
 #[cfg(test)]
@@ -244,6 +237,7 @@ mod tests {
     }
 
     struct BigArena;
+    struct NPCArena;
 
     #[test]
     fn what_no_client_could_be_matched_by_is_refused() {
@@ -268,5 +262,7 @@ mod tests {
     fn a_kind_is_named_after_its_type() {
         assert_eq!(kind_of_type::<BigArena>(), "big_arena");
         assert_eq!(kind_of_type::<Option<BigArena>>(), "option");
+        // As `#[courtside::room]` and `derive(Message)` name it.
+        assert_eq!(kind_of_type::<NPCArena>(), "npc_arena");
     }
 }
