@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::index::Index;
 use super::key::{Digits, Key, KeyRef};
+use super::key_index::KeyIndex;
 use super::layers::{Layers, Seen};
 use super::tree::{Entry, Node};
 use super::write::Unfit;
@@ -22,7 +22,7 @@ const WORN: usize = 256;
 #[derive(Default)]
 pub(crate) struct KeyTable {
     keys: Vec<Key>,
-    index: Index,
+    index: KeyIndex,
     /// Counts how often the table has begun.
     generation: u32,
     bound: usize,
@@ -62,7 +62,7 @@ impl KeyTable {
         self.keys.clear();
         self.keys
             .extend(counted.iter().map(|(key, _)| key.0.to_key()));
-        self.index = Index::of(self.keys.iter().map(Key::as_ref));
+        self.index = KeyIndex::of(self.keys.iter().map(Key::as_ref));
         self.recent = Recent::default();
         self.generation = self.generation.wrapping_add(1);
         self.bound = KEYS.max(2 * self.keys.len());
@@ -111,7 +111,8 @@ impl KeyTable {
             return Err(Unfit);
         }
         self.keys.push(key.to_key());
-        self.index.push(self.keys.iter().map(Key::as_ref));
+        let key_at = |at| self.keys[at as usize].as_ref();
+        self.index.insert(self.keys.len() as u32 - 1, key_at);
         Ok(())
     }
 }
@@ -169,7 +170,7 @@ impl Names<'_> {
             && table.len() > len
         {
             table.keys.truncate(len);
-            table.index = Index::of(table.keys.iter().map(Key::as_ref));
+            table.index = KeyIndex::of(table.keys.iter().map(Key::as_ref));
             table.recent = Recent::default();
         }
     }

@@ -11,11 +11,10 @@ pub(crate) mod canonical;
 mod differ;
 pub(crate) mod fixed;
 pub(crate) mod grid;
-mod index;
 mod key;
+mod key_index;
 pub(crate) mod keys;
 pub(crate) mod layers;
-mod members;
 #[cfg(any(test, feature = "client"))]
 pub(crate) mod merge;
 pub(crate) mod only;

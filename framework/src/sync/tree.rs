@@ -8,9 +8,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::differ::{Pass, Slot};
-use super::index::Index;
+use super::differ::{NodeSerializer, Walk};
 use super::key::{Key, KeyRef};
+use super::key_index::KeyIndex;
 use crate::wire::codec::CodecError;
 
 /// A moment in a room's life: it counts its updates. 0 is before all of them.
@@ -58,9 +58,9 @@ impl Tree {
     ) -> Result<bool, CodecError> {
         debug_assert!(version >= self.changed, "versions do not go back");
         let shape = self.root.shape();
-        let mut pass = Pass::new(version);
-        let done = value.serialize(Slot::new(&mut self.root, &mut pass));
-        self.emptied = self.emptied.saturating_add(pass.emptied());
+        let mut walk = Walk::new(version);
+        let done = value.serialize(NodeSerializer::new(&mut self.root, &mut walk));
+        self.emptied = self.emptied.saturating_add(walk.emptied());
         if shape != self.root.shape() {
             self.shape_changed = version;
         }
@@ -69,8 +69,8 @@ impl Tree {
             self.horizon = version;
             self.changed = version;
         }
-        done.map_err(|fault| CodecError(fault.to_string()))?;
-        let changed = pass.has_changed() || is_torn;
+        done.map_err(|error| CodecError(error.to_string()))?;
+        let changed = walk.has_changed() || is_torn;
         if changed {
             self.changed = version;
         }
@@ -185,10 +185,10 @@ impl Node {
     }
 
     /// Puts something that is no object in the place of whatever stands here.
-    pub(super) fn put(&mut self, value: Self, pass: &mut Pass) {
-        pass.change();
+    pub(super) fn put(&mut self, value: Self, walk: &mut Walk) {
+        walk.change();
         if matches!(value, Self::Null) {
-            pass.empty();
+            walk.empty();
         }
         match self {
             Self::Former(former) => former.value = value,
@@ -199,11 +199,11 @@ impl Node {
                 if object.entries.is_empty() {
                     return;
                 }
-                object.empty(pass);
+                object.empty(walk);
                 *self = Self::Former(Box::new(Former {
                     value: std::mem::take(self),
                     object,
-                    since: pass.version(),
+                    since: walk.version(),
                 }));
             }
             node => *node = value,
@@ -258,7 +258,7 @@ pub(super) struct Object {
     /// `NONE` if that is not known.
     pub(super) named: u32,
     /// There once entries are too many to look through.
-    index: Option<Box<Index>>,
+    index: Option<Box<KeyIndex>>,
 }
 
 #[derive(Debug)]
@@ -309,23 +309,25 @@ impl Object {
             next: NONE,
             is_named: false,
         });
-        self.reindex(false);
-        self.entries.len() as u32 - 1
+        let at = self.entries.len() as u32 - 1;
+        match &mut self.index {
+            Some(index) => index.insert(at, |at| self.entries[at as usize].key.as_ref()),
+            None => self.reindex(),
+        }
+        at
     }
 
-    fn reindex(&mut self, anew: bool) {
+    /// Makes the index anew, if there are enough entries for one.
+    fn reindex(&mut self) {
         let keys = self.entries.iter().map(|entry| entry.key.as_ref());
-        match &mut self.index {
-            _ if keys.len() <= Self::FEW => self.index = None,
-            Some(index) if !anew => index.push(keys),
-            index => *index = Some(Box::new(Index::of(keys))),
-        }
+        let is_worth_it = keys.len() > Self::FEW;
+        self.index = is_worth_it.then(|| Box::new(KeyIndex::of(keys)));
     }
 
     /// Takes everything out and leaves its places behind.
-    fn empty(&mut self, pass: &mut Pass) {
+    fn empty(&mut self, walk: &mut Walk) {
         for entry in &mut self.entries {
-            entry.remove(pass);
+            entry.remove(walk);
         }
     }
 
@@ -345,20 +347,20 @@ impl Object {
     }
 
     /// Takes out what is not marked.
-    pub(super) fn remove_unnamed(&mut self, pass: &mut Pass) {
+    pub(super) fn remove_unnamed(&mut self, walk: &mut Walk) {
         for entry in &mut self.entries {
             if !entry.is_named {
-                entry.remove(pass);
+                entry.remove(walk);
             }
         }
     }
 }
 
 impl Entry {
-    fn remove(&mut self, pass: &mut Pass) {
+    fn remove(&mut self, walk: &mut Walk) {
         if self.node.is_present() {
-            self.node.put(Node::Null, pass);
-            self.changed = pass.version();
+            self.node.put(Node::Null, walk);
+            self.changed = walk.version();
         }
     }
 }
@@ -415,6 +417,6 @@ impl Sweep {
         for entry in &mut object.entries {
             entry.next = to(entry.next);
         }
-        object.reindex(true);
+        object.reindex();
     }
 }

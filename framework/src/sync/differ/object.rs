@@ -1,7 +1,7 @@
-//! Walking the members of an object, beside those that it had.
+//! Compares the members of an object with those that it had.
 //!
-//! Serde nearly always names them in the order of the last time, so each entry knows which one followed it, and most of the walk is
-//! a comparison with what is expected. A key that was not expected is looked up.
+//! serde nearly always names them in the same order as the last time. Each entry therefore stores which entry followed it, and most
+//! steps only compare a key with the expected one. A key that was not expected is looked up.
 
 use std::fmt;
 
@@ -9,38 +9,38 @@ use serde::ser::{
     self, Impossible, Serialize, SerializeMap, SerializeStruct, SerializeStructVariant, Serializer,
 };
 
-use super::differ::{Fault, Pass, Slot, Variant, Walked, displayed};
-use super::key::{Key, KeyRef};
-use super::tree::{Entry, NONE, Object};
+use super::{BoxedStateError, NodeSerializer, Variant, Walk, Walked};
+use crate::sync::key::{Key, KeyRef};
+use crate::sync::tree::{Entry, NONE, Object};
 
-/// An object that is told its members.
+/// The serializer that writes members into an object, one after the other.
 ///
-/// As long as they come in the order of the last walk, nothing is kept of which came: their number says it.
-pub(super) struct Members<'a> {
+/// As long as the members come in the order of the last walk, their number alone says which have come.
+pub(in crate::sync) struct ObjectSerializer<'a> {
     object: &'a mut Object,
-    pass: &'a mut Pass,
-    /// The entry that was named last, and the one that was named after it the last time.
+    walk: &'a mut Walk,
+    /// The entry that serde named last, and the entry that it named after that one in the last walk.
     previous: u32,
     expected: u32,
-    /// How many were named in the last walk, and how many in this one.
+    /// How many entries were named in the last walk, and how many so far in this one.
     last: u32,
     named: u32,
-    /// Whether they came in another order, so that those that came are marked.
+    /// Whether the order differs from the last walk's. From then on the named entries are marked.
     strays: bool,
-    /// Whether one came twice.
+    /// Whether an entry was named twice.
     is_twice: bool,
-    /// The entry whose key was named and whose value comes next.
+    /// The entry whose key came last and whose value comes next.
     open: Option<u32>,
     pub(super) variant: Option<Variant<'a>>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> ObjectSerializer<'a> {
     #[inline]
-    pub(super) fn new(object: &'a mut Object, pass: &'a mut Pass) -> Self {
+    pub(super) fn new(object: &'a mut Object, walk: &'a mut Walk) -> Self {
         Self {
             previous: NONE,
             expected: object.head,
-            // If the walk ends halfway, it is not known any more.
+            // If the walk fails halfway, the number stays unknown.
             last: std::mem::replace(&mut object.named, NONE),
             named: 0,
             strays: false,
@@ -48,7 +48,7 @@ impl<'a> Members<'a> {
             open: None,
             variant: None,
             object,
-            pass,
+            walk,
         }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Members<'a> {
         self.at(KeyRef::name(name))
     }
 
-    /// The entry of a key, which is added if there is none.
+    /// The entry of a key. Adds one if there is none.
     #[inline]
     fn at(&mut self, key: KeyRef<'_>) -> u32 {
         match self.object.entries.get(self.expected as usize) {
@@ -87,7 +87,7 @@ impl<'a> Members<'a> {
             self.strays = true;
             self.object.mark_named(self.named);
         }
-        // The one that was expected is gone, most likely.
+        // Most likely the expected entry is gone, and the one after it comes now.
         let entries = &self.object.entries;
         let next = entries.get(self.expected as usize).map(|gone| gone.next);
         let next = next.filter(|at| entries.get(*at as usize).is_some_and(|e| e.key.is(key)));
@@ -108,7 +108,7 @@ impl<'a> Members<'a> {
         let entry = &mut self.object.entries[at as usize];
         self.expected = entry.next;
         if self.strays {
-            // As in JSON, the last one counts.
+            // As in JSON, the last value of a key counts.
             self.is_twice |= entry.is_named;
             entry.is_named = true;
         }
@@ -118,16 +118,16 @@ impl<'a> Members<'a> {
     pub(super) fn fill<T: Serialize + ?Sized>(&mut self, at: u32, value: &T) -> Walked {
         self.name(at);
         let entry = &mut self.object.entries[at as usize];
-        let before = self.pass.changes;
-        if let Err(fault) = value.serialize(Slot::new(&mut entry.node, self.pass)) {
-            let fault = fault.under(&entry.key);
+        let before = self.walk.changes;
+        if let Err(error) = value.serialize(NodeSerializer::new(&mut entry.node, self.walk)) {
+            let error = error.under(&entry.key);
             return Err(match &self.variant {
-                Some(variant) => fault.under(variant.name),
-                None => fault,
+                Some(variant) => error.under(variant.name),
+                None => error,
             });
         }
-        if self.pass.changes != before {
-            entry.changed = self.pass.version;
+        if self.walk.changes != before {
+            entry.changed = self.walk.version;
         }
         Ok(())
     }
@@ -138,37 +138,37 @@ impl<'a> Members<'a> {
         entry.is_some_and(|entry| entry.node.is_present())
     }
 
-    /// Takes out what was not named.
+    /// Removes the values of entries that were not named.
     #[inline]
-    pub(super) fn close(self) -> (&'a mut Object, &'a mut Pass) {
+    pub(super) fn close(self) -> (&'a mut Object, &'a mut Walk) {
         if self.strays || self.named != self.last {
             if !self.strays {
                 self.object.mark_named(self.named);
             }
-            self.object.remove_unnamed(self.pass);
+            self.object.remove_unnamed(self.walk);
         }
         self.object.named = if self.is_twice { NONE } else { self.named };
-        (self.object, self.pass)
+        (self.object, self.walk)
     }
 
     #[inline]
     pub(super) fn end(mut self) -> Walked {
         let variant = self.variant.take();
-        let (_, pass) = self.close();
-        pass.depth -= 1;
+        let (_, walk) = self.close();
+        walk.depth -= 1;
         if let Some(variant) = variant {
-            variant.end(pass);
+            variant.end(walk);
         }
         Ok(())
     }
 }
 
-/// Compounds whose parts have names that stand in the code.
+/// The compounds of serde's model whose parts have names that stand in the code.
 macro_rules! structs {
     ($($trait:ident);* $(;)?) => {
-        $(impl $trait for Members<'_> {
+        $(impl $trait for ObjectSerializer<'_> {
             type Ok = ();
-            type Error = Fault;
+            type Error = BoxedStateError;
 
             #[inline]
             fn serialize_field<T: Serialize + ?Sized>(
@@ -182,7 +182,7 @@ macro_rules! structs {
 
             #[inline]
             fn end(self) -> Walked {
-                Members::end(self)
+                ObjectSerializer::end(self)
             }
         })*
     };
@@ -190,9 +190,9 @@ macro_rules! structs {
 
 structs! { SerializeStruct; SerializeStructVariant }
 
-impl SerializeMap for Members<'_> {
+impl SerializeMap for ObjectSerializer<'_> {
     type Ok = ();
-    type Error = Fault;
+    type Error = BoxedStateError;
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Walked {
@@ -209,13 +209,13 @@ impl SerializeMap for Members<'_> {
     }
 
     fn end(self) -> Walked {
-        Members::end(self)
+        ObjectSerializer::end(self)
     }
 }
 
 /// Finds the entry of a map's key.
 struct Named<'m, 'a> {
-    members: &'m mut Members<'a>,
+    members: &'m mut ObjectSerializer<'a>,
 }
 
 fn no_key<T>() -> Walked<T> {
@@ -236,14 +236,14 @@ macro_rules! integers {
 
 impl Serializer for Named<'_, '_> {
     type Ok = u32;
-    type Error = Fault;
-    type SerializeSeq = Impossible<u32, Fault>;
-    type SerializeTuple = Impossible<u32, Fault>;
-    type SerializeTupleStruct = Impossible<u32, Fault>;
-    type SerializeTupleVariant = Impossible<u32, Fault>;
-    type SerializeMap = Impossible<u32, Fault>;
-    type SerializeStruct = Impossible<u32, Fault>;
-    type SerializeStructVariant = Impossible<u32, Fault>;
+    type Error = BoxedStateError;
+    type SerializeSeq = Impossible<u32, BoxedStateError>;
+    type SerializeTuple = Impossible<u32, BoxedStateError>;
+    type SerializeTupleStruct = Impossible<u32, BoxedStateError>;
+    type SerializeTupleVariant = Impossible<u32, BoxedStateError>;
+    type SerializeMap = Impossible<u32, BoxedStateError>;
+    type SerializeStruct = Impossible<u32, BoxedStateError>;
+    type SerializeStructVariant = Impossible<u32, BoxedStateError>;
 
     integers! {
         serialize_i8: i8,
@@ -369,9 +369,9 @@ impl Serializer for Named<'_, '_> {
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Walked<u32> {
-        let text = displayed(self.members.pass, value)?;
+        let text = self.members.walk.display(value)?;
         let at = self.members.at(KeyRef::text(&text));
-        self.members.pass.text = text;
+        self.members.walk.text = text;
         Ok(at)
     }
 }
