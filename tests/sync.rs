@@ -9,7 +9,7 @@ use std::time::Duration;
 use courtside::client::{Client as Guest, Event, JoinedRoom, Options};
 use courtside::prelude::*;
 use courtside::testing::{CableControl, Direction, TestServer, run};
-use courtside::{Fixed, Format, Only, View};
+use courtside::{Fixed, Format, Subset, View};
 use courtside_tests::Random;
 use courtside_tests::wire_tools::{Wire, both, calm, names};
 use serde::{Deserialize, Serialize};
@@ -163,7 +163,7 @@ impl Room for World {
                 View::group(team, OfTeam { team, plan })
             }
             _ => View::of(Near {
-                near: Only::new(self.ids_of(member), |id| self.ships.get(id)),
+                near: Subset::new(self.ids_of(member), |id| self.ships.get(id)),
             }),
         }
     }

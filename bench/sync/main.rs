@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use courtside::bench::sync::{Shared, View};
-use courtside::{Format, Grid, Only};
+use courtside::{Format, Grid, Subset};
 use serde::Serialize;
 
 use allocations::Counting;
@@ -245,7 +245,7 @@ fn views(cli: &Cli) -> Views {
             near.clear();
             near.extend(grid.within(ship.x.get(), ship.y.get(), radius));
             near.sort_unstable();
-            let ships = Only::new(&near, |id| world.ships.get(id));
+            let ships = Subset::new(&near, |id| world.ships.get(id));
             out.clear();
             member.update(&shared, &Sight { ships });
             let is_patch = member.write(&shared, Format::MsgPack, &mut out);

@@ -1,6 +1,6 @@
 //! What one member sees: what is near, in whole numbers.
 
-use courtside::{Fixed, Grid, Only};
+use courtside::{Fixed, Grid, Subset};
 use serde::{Serialize, Serializer};
 
 use crate::pickup::{Pickup, PickupId, PickupKind};
@@ -130,9 +130,9 @@ impl Sight {
         Near {
             me,
             watched,
-            ships: Only::new(ships, |id| world.ships().get(id)),
-            shots: Only::new(shots, |id| world.shots().get(id)),
-            pickups: Only::new(pickups, |id| world.pickups().get(id)),
+            ships: Subset::new(ships, |id| world.ships().get(id)),
+            shots: Subset::new(shots, |id| world.shots().get(id)),
+            pickups: Subset::new(pickups, |id| world.pickups().get(id)),
         }
     }
 }

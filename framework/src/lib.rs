@@ -122,7 +122,7 @@ pub use server::{
 };
 pub use sync::fixed::Fixed;
 pub use sync::grid::Grid;
-pub use sync::only::Only;
+pub use sync::subset::Subset;
 pub use tick::Tick;
 pub use wire::action::JoinMode;
 pub use wire::codec::Format;

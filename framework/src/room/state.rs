@@ -57,7 +57,7 @@ impl fmt::Debug for State<'_> {
 /// error `state_unavailable`.
 ///
 /// ```
-/// use courtside::{Member, Only, View};
+/// use courtside::View;
 /// use std::collections::BTreeMap;
 ///
 /// # struct Game { hands: BTreeMap<u32, Vec<u8>>, team_of: BTreeMap<u32, u64>, plans: BTreeMap<u64, String> }
@@ -77,7 +77,7 @@ impl fmt::Debug for State<'_> {
 /// # }
 /// ```
 ///
-/// For views by distance there are [`Grid`](crate::Grid), which finds what is near, and [`Only`](crate::Only), which shows that
+/// For views by distance there are [`Grid`](crate::Grid), which finds what is near, and [`Subset`](crate::Subset), which shows that
 /// part of a map.
 pub struct View<'a> {
     group: Option<u64>,

@@ -119,7 +119,7 @@ impl<K: Copy + Eq + Hash> Grid<K> {
 
     /// What is at most `radius` away from a point, in no order that means anything.
     ///
-    /// Collect and sort it for an [`Only`](crate::Only), so that the keys come in the same order each time.
+    /// Collect and sort it for a [`Subset`](crate::Subset), so that the keys come in the same order each time.
     pub fn within(&self, x: f64, y: f64, radius: f64) -> impl Iterator<Item = K> {
         // What is just on the circle must not be lost to a rounding at the border of a cell.
         let reach = radius + (x.abs().max(y.abs()) + radius) * 4.0 * f64::EPSILON;

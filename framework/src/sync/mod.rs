@@ -5,7 +5,7 @@
 //! any version, with the keys of a [`keys::KeyTable`] in MessagePack. [`merge`] is the other end, and [`canonical`] the hash by
 //! which both ends can tell that they agree.
 //!
-//! Beside that stand the tools with which a state is made fit for it: [`fixed`], [`grid`] and [`only`].
+//! Beside that stand the tools with which a state is made fit for it: [`fixed`], [`grid`] and [`subset`].
 
 pub(crate) mod canonical;
 mod differ;
@@ -17,7 +17,7 @@ pub(crate) mod keys;
 pub(crate) mod layers;
 #[cfg(any(test, feature = "client"))]
 pub(crate) mod merge;
-pub(crate) mod only;
+pub(crate) mod subset;
 pub(crate) mod tree;
 #[cfg(any(test, all(feature = "bench", feature = "client")))]
 #[allow(clippy::expect_used, reason = "it is a test")]

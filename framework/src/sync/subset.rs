@@ -11,20 +11,20 @@ use serde::{Serialize, Serializer};
 ///
 /// ```
 /// use std::collections::BTreeMap;
-/// use courtside::Only;
+/// use courtside::Subset;
 ///
 /// let ships = BTreeMap::from([(1, "Argo"), (2, "Beagle"), (3, "Calypso")]);
 /// let near = [1, 3, 4];
-/// let shown = Only::new(near, |id| ships.get(id));
+/// let shown = Subset::new(near, |id| ships.get(id));
 /// assert_eq!(serde_json::to_string(&shown).unwrap(), r#"{"1":"Argo","3":"Calypso"}"#);
 /// ```
 #[derive(Clone, Copy)]
-pub struct Only<I, F> {
+pub struct Subset<I, F> {
     keys: I,
     get: F,
 }
 
-impl<I, F> Only<I, F> {
+impl<I, F> Subset<I, F> {
     /// Shows what `get` finds for `keys`, none of which should come twice.
     pub fn new<'v, K, V>(keys: I, get: F) -> Self
     where
@@ -36,13 +36,13 @@ impl<I, F> Only<I, F> {
     }
 }
 
-impl<I, F> fmt::Debug for Only<I, F> {
+impl<I, F> fmt::Debug for Subset<I, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Only").finish_non_exhaustive()
+        f.debug_struct("Subset").finish_non_exhaustive()
     }
 }
 
-impl<'v, I, K, V, F> Serialize for Only<I, F>
+impl<'v, I, K, V, F> Serialize for Subset<I, F>
 where
     I: IntoIterator<Item = K> + Clone,
     K: Serialize,
@@ -70,7 +70,7 @@ mod tests {
         let all = HashMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]);
         let keys = ["b".to_owned(), "c".to_owned()];
         for format in Format::ALL {
-            let shown = RawData::of(format, &Only::new(&keys, |key| all.get(*key))).unwrap();
+            let shown = RawData::of(format, &Subset::new(&keys, |key| all.get(*key))).unwrap();
             let read: HashMap<String, u8> = shown.decode().unwrap();
             assert_eq!(read, HashMap::from([("b".to_owned(), 2)]));
         }
