@@ -1,7 +1,7 @@
-//! A state's hash, by which a client finds out that it has gone astray.
+//! A state's hash, by which a client finds out that its state differs from the server's.
 //!
-//! It is FNV-1a of 32 bits over a form of the state that depends on nothing but what a client reads: numbers as doubles, keys in
-//! the order of their bytes, keys that are null left out.
+//! It is FNV-1a of 32 bits over a canonical form of the state, which a client can compute from what it reads: numbers are
+//! doubles, keys are in the order of their bytes, and keys whose value is null are left out.
 
 #[cfg(any(test, feature = "client"))]
 use serde_json::Value;
@@ -11,7 +11,7 @@ use super::layers::{Layers, Seen, hidden};
 use super::tree::{Entry, Node};
 use crate::wire::codec::Format;
 
-/// What stands in front of each kind of value.
+/// The byte in front of each kind of value.
 mod tag {
     pub(super) const NULL: u8 = 0;
     pub(super) const FALSE: u8 = 1;
@@ -122,9 +122,9 @@ impl Hash {
     }
 }
 
-/// What the digits that JSON has for a number read as: another number, unless it has few digits.
+/// The double that a client reads from JSON's digits for this `f32`. It differs from the `f32` unless that has few digits.
 fn as_read(value: f32) -> f64 {
-    // By the same encoder, as there may be two texts that are equally short and equally near.
+    // Uses the encoder of events, because two texts may be equally short and equally near to the number.
     let mut digits = [0; 32];
     let mut rest = &mut digits[..];
     let _fits = serde_json::to_writer(&mut rest, &value);
@@ -138,14 +138,14 @@ fn by_text(one: &Key, other: &Key) -> std::cmp::Ordering {
     one.text(&mut first).cmp(other.text(&mut second))
 }
 
-/// The hash of a state that was read.
+/// The hash of a state that a client has.
 #[cfg(any(test, feature = "client"))]
 pub(crate) fn hash(state: &Value) -> u32 {
     Hash::of(|hash| hash.value(state))
 }
 
 impl Layers<'_> {
-    /// The hash of what a receiver of this format sees.
+    /// The hash of the state that a receiver of this format has.
     pub(crate) fn hash(&self, format: Format) -> u32 {
         Hash::of(|hash| match self.seen() {
             Seen::One(node) => hash.node(node, format),

@@ -109,7 +109,7 @@ impl Walk {
     fn descend(&mut self) -> Walked {
         if self.depth == DEEPEST {
             return Err(ser::Error::custom(format_args!(
-                "objects and arrays stand more than {DEEPEST} deep within each other"
+                "objects and arrays are nested more than {DEEPEST} levels deep"
             )));
         }
         self.depth += 1;

@@ -1,17 +1,18 @@
-//! Numbers with a fixed part of their digits, for states.
+//! Numbers that are sent with a fixed precision, for states.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number that members see in steps of `1 / N`: it is sent as the integer nearest to it times `N`.
+/// A number that members receive in steps of `1 / N`: the server sends the nearest integer to the number times `N`, and the
+/// client divides by `N`.
 ///
-/// A position is computed in all its digits and changes in the last of them at each step; nobody sees those, and each costs
-/// bytes. As a `Fixed<100>`, in hundredths, 12.3456 is sent as 1235: an integer of up to three bytes in MessagePack instead of
-/// nine, and none at all while it stays within the same hundredth. A client divides by `N`.
+/// Use it for coordinates. A position changes in its last digits at each tick, which nobody sees, but which cost bytes each time.
+/// As a `Fixed<100>` the position 12.3456 is sent as 1235: up to three bytes in MessagePack in place of nine, and nothing as long
+/// as it stays within the same hundredth.
 ///
-/// The room keeps the full digits: [`get`](Fixed::get) gives back what was put in.
-/// What is not a number is sent as 0, and what is too great for an `i64` as the greatest there is.
+/// The room keeps all digits: [`get`](Fixed::get) returns the number unchanged.
+/// NaN is sent as 0. A number that is too large for an `i64` is sent as `i64::MAX`, and one that is too small as `i64::MIN`.
 ///
 /// ```
 /// use courtside::Fixed;
@@ -29,7 +30,7 @@ impl<const N: u32> Fixed<N> {
         N as f64
     };
 
-    /// A number, all its digits kept.
+    /// Keeps all digits of the number.
     #[must_use]
     pub const fn new(number: f64) -> Self {
         Self(number)
@@ -41,10 +42,10 @@ impl<const N: u32> Fixed<N> {
         self.0
     }
 
-    /// How many steps of `1 / N` it is: what is sent.
+    /// The integer that is sent: the number in steps of `1 / N`.
     #[must_use]
     pub fn steps(self) -> i64 {
-        // To the nearest, halves away from zero, as `f64::round` does; that is a call, and this is a few instructions.
+        // Rounds halves away from zero, as `f64::round` does. That would be a call; this is a few instructions.
         let steps = self.0 * Self::STEPS;
         let whole = steps as i64;
         let rest = steps - whole as f64;

@@ -1,14 +1,14 @@
-//! Who is near: a spatial hash for views by distance.
+//! A spatial hash, for views by distance.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 /// Things on a plane, found by their distance from a point.
 ///
-/// The plane is cut into square cells, and only those that a circle touches are looked at. A cell that is about as wide as the
-/// radius that is asked for most is right; anything within a factor of four of it does.
+/// The plane is divided into square cells, and a search looks only at the cells that its circle touches. Choose cells that are
+/// about as wide as your most common radius; a factor of four more or less does no harm.
 ///
-/// A thing whose place is not a number is nowhere: it is kept, and never found.
+/// A thing with a coordinate that is NaN is kept, but no search finds it.
 ///
 /// ```
 /// use courtside::Grid;
@@ -36,7 +36,7 @@ struct Item<K> {
     y: f64,
 }
 
-/// In which cell something is, and where in that cell's list.
+/// The cell of a thing, and its position in the cell's list.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     cell: Cell,
@@ -44,7 +44,7 @@ struct Place {
 }
 
 impl<K: Copy + Eq + Hash> Grid<K> {
-    /// An empty grid. A width that is no positive number is taken for 1.
+    /// An empty grid. If the width is no positive number, cells are 1 wide.
     #[must_use]
     pub fn new(cell: f64) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl<K: Copy + Eq + Hash> Grid<K> {
         }
     }
 
-    /// Puts something somewhere, or moves it there.
+    /// Adds a thing, or moves it if it is there already.
     pub fn place(&mut self, key: K, x: f64, y: f64) {
         let cell = self.cell_of(x, y);
         if let Some(place) = self.places.get(&key)
@@ -76,7 +76,7 @@ impl<K: Copy + Eq + Hash> Grid<K> {
         self.places.insert(key, Place { cell, at });
     }
 
-    /// Takes something away; false if it is not there.
+    /// Removes a thing. False if it was not there.
     pub fn remove(&mut self, key: &K) -> bool {
         let Some(Place { cell, at }) = self.places.remove(key) else {
             return false;
@@ -91,13 +91,13 @@ impl<K: Copy + Eq + Hash> Grid<K> {
             place.at = at;
         }
         if items.is_empty() {
-            // Otherwise those who wander would leave cells behind for ever.
+            // Otherwise things that move would leave empty cells behind for ever.
             self.cells.remove(&cell);
         }
         true
     }
 
-    /// Where something is.
+    /// The coordinates of a thing.
     #[must_use]
     pub fn position(&self, key: &K) -> Option<(f64, f64)> {
         let place = self.places.get(key)?;
@@ -111,22 +111,22 @@ impl<K: Copy + Eq + Hash> Grid<K> {
         self.places.len()
     }
 
-    /// Whether there is nothing.
+    /// Whether the grid is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// What is at most `radius` away from a point, in no order that means anything.
+    /// The things that are at most `radius` away from a point, in no particular order.
     ///
-    /// Collect and sort it for a [`Subset`](crate::Subset), so that the keys come in the same order each time.
+    /// Collect and sort them for a [`Subset`](crate::Subset), so that the keys come in the same order each time.
     pub fn within(&self, x: f64, y: f64, radius: f64) -> impl Iterator<Item = K> {
-        // What is just on the circle must not be lost to a rounding at the border of a cell.
+        // A thing just on the circle must not be missed because of rounding at the border of a cell.
         let reach = radius + (x.abs().max(y.abs()) + radius) * 4.0 * f64::EPSILON;
         let low = self.cell_of(x - reach, y - reach);
         let high = self.cell_of(x + reach, y + reach);
         let side = |low: i64, high: i64| (i128::from(high) - i128::from(low) + 1).max(0) as u128;
-        // A circle around nearly everything: what there is, is looked at instead of where it could be.
+        // The circle covers more cells than there are in use, so it is quicker to look at all things.
         let is_wide =
             side(low.0, high.0).saturating_mul(side(low.1, high.1)) > self.cells.len() as u128;
         let all = is_wide.then(|| self.cells.values());
@@ -145,7 +145,7 @@ impl<K: Copy + Eq + Hash> Grid<K> {
             .map(|item| item.key)
     }
 
-    /// Places beyond what an integer holds share the last cell.
+    /// Coordinates too large for an integer share the outermost cell.
     fn cell_of(&self, x: f64, y: f64) -> Cell {
         (
             (x / self.cell).floor() as i64,
@@ -207,7 +207,7 @@ mod tests {
                             radius >= 0.0 && dx * dx + dy * dy <= radius * radius
                         };
                         let near: Vec<u8> = all.iter().filter(is_near).map(|(key, _)| *key).collect();
-                        // Beyond 1e150 squares are infinite, and everything is as far as everything else.
+                        // Squares of numbers beyond 1e150 are infinite, so distances cannot be compared there.
                         if [x, y, radius].iter().all(|n| n.abs() < 1e100) {
                             prop_assert_eq!(found, near);
                         }

@@ -1,11 +1,11 @@
-//! Keys of objects, as serde gives them: names of fields stay references, numbers stay numbers.
+//! Keys of objects. Names of fields stay references, and integers stay integers.
 //!
-//! Each key has one form: a text that reads as an integer is kept as the integer. So `1` and `"1"`, which are the same key in
-//! JSON's model, are equal without being written out.
+//! Each key has one form: a text that is an integer is stored as the integer. So `1` and `"1"`, which are the same key in JSON's
+//! model, are equal, and comparing them needs no text.
 
 use std::fmt;
 
-/// A key that is kept.
+/// An owned key.
 #[derive(Clone, Debug)]
 pub(super) enum Key {
     Int(i64),
@@ -14,7 +14,7 @@ pub(super) enum Key {
     Text(Box<str>),
 }
 
-/// A key that is looked for.
+/// A borrowed key.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum KeyRef<'a> {
     Int(i64),
@@ -59,7 +59,7 @@ impl Key {
         }
     }
 
-    /// The key as the text that it is on the wire; `digits` is where a number is written out.
+    /// The key as it is on the wire. An integer is written into `digits`.
     pub(super) fn text<'a>(&'a self, digits: &'a mut Digits) -> &'a str {
         match self {
             Self::Int(number) => digits.write(*number),
@@ -75,7 +75,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// The integer whose digits `text` is: just those that would be written for it, so no `007`, `+7` or `-0`.
+/// The integer that `text` is, if it is the integer's shortest form: not `007`, `+7` or `-0`.
 fn integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     match digits.as_bytes() {
@@ -85,12 +85,12 @@ fn integer(text: &str) -> Option<i64> {
     }
 }
 
-/// Room for a number that is written out, without an allocation.
+/// A buffer for the digits of an integer, so that writing one needs no allocation.
 #[derive(Default)]
 pub(super) struct Digits([u8; Digits::MOST]);
 
 impl Digits {
-    /// The most that an `i64` takes, sign included.
+    /// The longest `i64`, sign included.
     const MOST: usize = 20;
 
     pub(super) fn write(&mut self, number: i64) -> &str {

@@ -1,4 +1,4 @@
-//! The table of keys of MessagePack patches: both sides number the keys in the order in which they were said first.
+//! The table of keys of MessagePack patches. Server and client number the keys in the order in which they first occurred.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,22 +11,22 @@ use super::layers::{Layers, Seen};
 use super::tree::{Entry, Node};
 use super::write::Unfit;
 
-/// The most keys that a table holds, or twice those that it began with if that is more. When a patch needs another one, a whole
-/// state is sent and the table begins anew.
+/// A table holds at most this many keys, or twice as many as it began with if that is more. When a patch needs one more, the
+/// server sends a whole state and begins a new table.
 pub(crate) const KEYS: usize = 4096;
 
-/// Fewer keys than these are kept even if most of them are of no use any more.
+/// A table with fewer keys is kept even if most of its keys are unused.
 const WORN: usize = 256;
 
-/// Keys and their numbers, as all who follow the same patches know them.
+/// Keys and their numbers. All receivers of the same patches have the same table.
 #[derive(Default)]
 pub(crate) struct KeyTable {
     keys: Vec<Key>,
     index: KeyIndex,
-    /// Counts how often the table has begun.
+    /// Counts how often the table has begun anew.
     generation: u32,
     bound: usize,
-    /// From how many keys on it is worth to look whether they are still of use.
+    /// At this many keys the table is next checked for unused ones.
     look_at: usize,
     recent: Recent,
 }
@@ -38,25 +38,26 @@ pub(crate) struct Mark {
     keys: u32,
 }
 
-/// The table as a patch may use it.
+/// How a patch may use the table.
 #[derive(Debug)]
 pub(crate) enum Names<'k> {
-    /// For all who know the whole table: what it lacks is said, and from then on known.
+    /// The receivers know the whole table. A key that it lacks is written in full and added.
     Growing(&'k mut KeyTable),
-    /// For one who is behind: what it does not know cannot be said, as the numbers of others would not fit any more.
+    /// The receiver is behind and knows the table up to a mark. The patch may use no other keys: if a key were added for this
+    /// receiver alone, its numbers would differ from those of the others.
     Known(&'k KeyTable, Mark),
 }
 
 impl KeyTable {
-    /// Begins anew with the keys of a state: names of fields first, then the other keys, the frequent ones before the others, so
-    /// that those take one byte.
+    /// Begins anew with the keys of a state: names of fields first, then the other keys. In each group the most frequent come
+    /// first, because small numbers take one byte.
     pub(crate) fn begin(&mut self, layers: &Layers<'_>) {
         let mut uses = Uses::default();
         uses.layers(layers);
         let mut counted: Vec<_> = uses.0.into_iter().collect();
         counted.sort_by_key(|(key, count)| {
             let is_name = matches!(key.0, KeyRef::Name(_));
-            // Of equals, in the order of their texts: a table should not depend on chance.
+            // Equally frequent keys are sorted by their texts, so that the table does not depend on chance.
             (!is_name, std::cmp::Reverse(*count), *key)
         });
         self.keys.clear();
@@ -69,7 +70,7 @@ impl KeyTable {
         self.look_at = WORN.max(2 * self.keys.len());
     }
 
-    /// What somebody knows who has followed until now.
+    /// The mark of a receiver that has all patches until now.
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             generation: self.generation,
@@ -85,9 +86,9 @@ impl KeyTable {
         self.keys.is_empty()
     }
 
-    /// Whether the table is to begin anew: it is full, or most of its keys are of no use any more.
+    /// Whether the table should begin anew, because it is full or most of its keys are unused.
     ///
-    /// The second is looked at once in a while only.
+    /// Unused keys are counted only once in a while.
     pub(crate) fn is_worn(&mut self, layers: &Layers<'_>) -> bool {
         if self.keys.len() >= self.bound.max(KEYS) {
             return true;
@@ -117,7 +118,7 @@ impl KeyTable {
     }
 }
 
-/// As the list that `keys` of a `state` is.
+/// As the list that is the field `keys` of a `state`.
 impl Serialize for KeyTable {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.keys.iter().map(Key::to_string))
@@ -131,7 +132,7 @@ impl fmt::Debug for KeyTable {
 }
 
 impl Names<'_> {
-    /// The number of a key, or `None` if it is said in full, by which it gets one.
+    /// The number of a key. `None`: the key is new and has to be written in full, and from then on has a number.
     pub(super) fn index(&mut self, key: KeyRef<'_>) -> Result<Option<u32>, Unfit> {
         match self {
             Self::Growing(table) => {
@@ -164,7 +165,7 @@ impl Names<'_> {
         }
     }
 
-    /// Takes back what a patch that failed has added.
+    /// Removes the keys that a failed patch has added.
     pub(super) fn truncate(&mut self, len: usize) {
         if let Self::Growing(table) = self
             && table.len() > len
@@ -176,7 +177,7 @@ impl Names<'_> {
     }
 }
 
-/// The numbers of the names that were looked up last, by where they stand in memory: most keys of most patches are a few names.
+/// A cache of the numbers of names, by the names' addresses in memory: most keys of most patches are a few names.
 struct Recent([(usize, usize, u32); Recent::SLOTS]);
 
 impl Recent {
@@ -206,7 +207,7 @@ impl Default for Recent {
     }
 }
 
-/// How often each key is used.
+/// Counts how often a state uses each key.
 #[derive(Default)]
 struct Uses<'a>(HashMap<Used<'a>, usize>);
 
@@ -231,7 +232,8 @@ impl<'a> Uses<'a> {
 
     fn entries(&mut self, entries: impl Iterator<Item = &'a Entry>) {
         for entry in entries {
-            // A field of a struct will come into use, even if it is absent now; any other key may never come again.
+            // A field of a struct is counted even if it is absent now, because it may come back at any time. Any other key may
+            // never come again.
             if entry.node.is_present() || matches!(entry.key, Key::Name(_)) {
                 *self.0.entry(Used(entry.key.as_ref())).or_default() += 1;
             }
@@ -348,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_most_of_whose_keys_are_gone_begins_anew() {
+    fn a_table_of_mostly_unused_keys_begins_anew() {
         let (mut state, mut table) = (Tree::default(), KeyTable::default());
         let mut renewed = 0;
         for version in 1..2000 {
@@ -364,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_behind_is_told_nothing_that_it_cannot_read() {
+    fn a_receiver_that_is_behind_gets_no_unknown_numbers() {
         let (mut state, mut table) = (Tree::default(), KeyTable::default());
         tree(0..10, 1, &mut state);
         table.begin(&Layers::of(&state));

@@ -1,4 +1,4 @@
-//! What one receiver sees, and writing it: whole, or what changed.
+//! The state that one receiver sees, and how it is written: whole, or as a patch.
 
 use super::key::KeyRef;
 use super::keys::Names;
@@ -6,21 +6,22 @@ use super::tree::{Entry, Node, Object, Shape, Tree, Version};
 use super::write::{Json, MsgPack, Sink, Unfit, Written};
 use crate::wire::codec::{CodecError, Format};
 
-/// The shared state and, on top of it, at most one view: the keys of both, in one object.
+/// The shared state and at most one view on top of it: one object with the keys of both.
 ///
-/// A view adds to a shared state that is an object, and stands alone where the shared state is null. Whatever else there is
-/// [`conflict`](Self::conflict) tells, and rooms do not send. Where a key is in both, the view's counts here; as a patch could not
-/// tell what comes to light when the view's goes, there are no patches then.
+/// If the shared state is null, the receiver sees the view alone. Everything else that is not two objects with different keys is
+/// a [`conflict`](Self::conflict), and a room sends no state that has one. If a key is in both nevertheless, the view's value
+/// counts here, and no patch is possible: when the view's value goes, a patch could not say that the shared value takes its
+/// place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layers<'a> {
     pub(crate) shared: &'a Tree,
     pub(crate) view: Option<&'a Tree>,
 }
 
-/// What the layers come to.
+/// What the receiver sees of the layers.
 pub(super) enum Seen<'a> {
     One(&'a Node),
-    /// The entries of both, as far as they are not emptied.
+    /// The entries of both objects.
     Both(&'a Object, &'a Object),
 }
 
@@ -42,7 +43,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Whether the state is an object: of anything else a patch is the whole.
+    /// Whether the state is an object. The patch of any other state is the whole state.
     pub(crate) fn is_object(&self) -> bool {
         match self.seen() {
             Seen::One(node) => node.shape() == Shape::Object,
@@ -52,7 +53,7 @@ impl<'a> Layers<'a> {
 
     /// Appends the whole state.
     ///
-    /// Fails only where something has more parts than MessagePack can count.
+    /// Fails only if an object or array has more parts than MessagePack can count.
     pub(crate) fn write_whole(&self, format: Format, out: &mut Vec<u8>) -> Written {
         let start = out.len();
         let written = match format {
@@ -75,11 +76,11 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Appends what changed after `since`, as a merge patch: what it touches is as it is now, whether or not it was so at
-    /// `since`, so it also fits a receiver that knows something newer.
+    /// Appends a merge patch of what changed after `since`. The patch holds present values, so a receiver that knows a version
+    /// newer than `since` can apply it, too.
     ///
-    /// MessagePack looks keys up in `names`, which may grow; JSON leaves it alone.
-    /// On failure neither `out` nor `names` is changed.
+    /// In MessagePack keys are looked up in `names`, which may grow. In JSON `names` stays as it is.
+    /// After an error `out` and `names` are unchanged.
     pub(crate) fn write_patch(
         &self,
         format: Format,
@@ -113,7 +114,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Why a receiver cannot be shown both, if it cannot.
+    /// Why the shared state and the view cannot be one state. `None` if they can.
     pub(crate) fn conflict(&self) -> Option<CodecError> {
         let what = match (self.shared.root.visible(), self.view?.root.visible()) {
             (_, Node::Null) | (Node::Null, _) => return None,
@@ -134,7 +135,7 @@ impl<'a> Layers<'a> {
         Some(CodecError(what))
     }
 
-    /// Whether a receiver that knows the state of `since` can be told what changed.
+    /// Whether a patch can bring a receiver from `since` to now.
     pub(crate) fn is_patch_possible(&self, since: Version) -> bool {
         if since < self.shared.horizon() {
             return false;
@@ -146,7 +147,7 @@ impl<'a> Layers<'a> {
             return false;
         }
         match self.seen() {
-            // A shared state that is no object hides the view, and one that is null does not.
+            // A shared state that is null does not hide the view; one that is neither null nor an object does.
             Seen::One(_) => {
                 self.shared.root.shape() != Shape::Object || view.root.skeleton().is_none()
             }
@@ -160,12 +161,12 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// Whether a receiver may know a value of this key, or is to be told one.
+/// Whether the receiver may know a value of this key, or a patch sends one.
 fn is_or_was(entry: &Entry, since: Version) -> bool {
     entry.node.is_present() || entry.changed > since
 }
 
-/// Where those of `shared` stand whose keys `view` has, too.
+/// The positions of the entries in `shared` whose keys `view` has, too.
 pub(super) fn hidden(shared: &Object, view: &Object) -> Vec<u32> {
     let shown = view.entries.iter().filter(|entry| entry.node.is_present());
     let keys = shown.map(|entry| entry.key.as_ref());
@@ -214,7 +215,7 @@ fn whole_entries<'a>(
 fn patch(node: &Node, since: Version, sink: &mut impl Sink) -> Written {
     match node {
         Node::Object(object) => patch_entries(object.entries.iter(), since, sink),
-        // Also of an object that is new to the receiver: the patch brings it whole, as all of it is newer.
+        // If the object is new to the receiver, all its entries are newer than `since`, so the patch holds all of it.
         node => whole(node, sink),
     }
 }

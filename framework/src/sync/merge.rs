@@ -1,6 +1,7 @@
 //! Applying a merge patch (RFC 7396) to a state, straight from its bytes.
 //!
-//! The order of the bytes matters: in MessagePack a key may be a number that the patch itself has given out further ahead.
+//! The patch has to be read in the order of its bytes: in MessagePack a key may be a number that an earlier part of the same
+//! patch has introduced.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,15 +13,15 @@ use serde_json::{Map, Number, Value};
 
 use crate::wire::codec::{CodecError, Format};
 
-/// How deep a patch may be: as deep as JSON's decoder goes.
+/// How many levels a patch may have: as many as JSON's decoder reads.
 const DEEPEST: usize = 128;
 
-/// The keys that a state's patches may name by their numbers.
+/// The keys that a state's patches may refer to by number.
 pub(crate) type Keys = Vec<String>;
 
-/// Applies the one patch that `patch` holds. `keys` grows by those that the patch says in full; JSON leaves it alone.
+/// Applies one patch. In MessagePack `keys` grows by the keys that the patch introduces; in JSON it stays as it is.
 ///
-/// On failure the state and the keys may be half changed, and are of no use any more.
+/// After an error the state and the keys may be half changed. Do not use them any more.
 pub(crate) fn apply(
     format: Format,
     patch: &[u8],
@@ -44,7 +45,7 @@ pub(crate) fn apply(
     }
 }
 
-/// What reading a part of a patch needs.
+/// What the reader of a part of a patch needs.
 struct Reader<'k> {
     /// `None` in JSON, which has no numbers for keys.
     keys: Option<&'k mut Keys>,
@@ -56,7 +57,7 @@ impl<'k> Reader<'k> {
         Self { keys, depth: 0 }
     }
 
-    /// The reader of what stands within.
+    /// The reader of a part one level deeper.
     fn within<E: de::Error>(&mut self) -> Result<Reader<'_>, E> {
         if self.depth == DEEPEST {
             return Err(E::custom("the patch is too deep"));
@@ -68,7 +69,7 @@ impl<'k> Reader<'k> {
     }
 }
 
-/// What a value in a patch does to the one in its place.
+/// A value in a patch, and the value in the state that it changes.
 struct Merge<'t, 'k>(&'t mut Value, Reader<'k>);
 
 impl<'de> DeserializeSeed<'de> for Merge<'_, '_> {
@@ -102,7 +103,7 @@ impl<'de> Visitor<'de> for Merge<'_, '_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        // What JSON cannot say, NaN and the infinities, is null there, too.
+        // JSON has no NaN and no infinities; there they are null.
         *self.0 = Number::from_f64(value).map_or(Value::Null, Value::Number);
         Ok(())
     }
@@ -162,7 +163,7 @@ impl<'de> Visitor<'de> for Merge<'_, '_> {
     }
 }
 
-/// A value within an array: nothing is in its place, and null is null.
+/// A value within an array. It changes nothing that was there, and null is a value.
 struct Fill<'t, 'k>(&'t mut Value, Reader<'k>);
 
 impl<'de> DeserializeSeed<'de> for Fill<'_, '_> {
@@ -173,7 +174,7 @@ impl<'de> DeserializeSeed<'de> for Fill<'_, '_> {
     }
 }
 
-/// Everything but objects is as it is outside of arrays.
+/// Everything but objects is read as it is outside of arrays.
 macro_rules! as_merge {
     ($($method:ident: $type:ty),* $(,)?) => {
         $(fn $method<E: de::Error>(self, value: $type) -> Result<(), E> {
@@ -229,7 +230,7 @@ impl Name<'_> {
     fn text<'a>(&'a self, keys: Option<&'a Keys>) -> &'a str {
         match self {
             Self::Said(text) => text,
-            // The number was looked up when it was read.
+            // The reader has already looked the number up.
             Self::Numbered(number) => keys
                 .and_then(|keys| keys.get(*number))
                 .map_or("", String::as_str),
@@ -237,7 +238,7 @@ impl Name<'_> {
     }
 }
 
-/// Reads a key, and gives it its number if it is new.
+/// Reads a key, and gives it a number if it is new.
 struct Named<'k>(Option<&'k mut Keys>);
 
 impl<'de> DeserializeSeed<'de> for Named<'_> {
@@ -287,7 +288,7 @@ impl<'de> Visitor<'de> for Named<'_> {
     }
 }
 
-/// The keys of a `state`, which may be absent.
+/// The field `keys` of a `state`, which may be absent.
 pub(crate) fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Keys, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -1,11 +1,11 @@
-//! State that synchronises itself: what changed in any value that serde can serialise, as merge patches.
+//! State synchronisation: finds what changed in any value that serde can serialise, and writes it as merge patches.
 //!
-//! A [`tree::Tree`] is what a value last was. [`Tree::update`](tree::Tree::update) walks the value beside it (the walk is in
-//! [`differ`] and [`members`]) and stamps what differs. [`layers::Layers`] is what one receiver sees, and writes it: whole, or what changed since
-//! any version, with the keys of a [`keys::KeyTable`] in MessagePack. [`merge`] is the other end, and [`canonical`] the hash by
-//! which both ends can tell that they agree.
+//! A [`tree::Tree`] holds the last version of a value. [`Tree::update`](tree::Tree::update) compares a new value with it (see
+//! [`differ`]) and stamps what differs. [`layers::Layers`] is what one receiver sees. It writes the whole state, or a patch from
+//! any earlier version; in MessagePack's patches keys have the numbers of a [`keys::KeyTable`]. A client applies patches by
+//! [`merge`], and compares its state with the server's by the hash of [`canonical`].
 //!
-//! Beside that stand the tools with which a state is made fit for it: [`fixed`], [`grid`] and [`subset`].
+//! [`fixed`], [`grid`] and [`subset`] help applications to write states and views with small patches.
 
 pub(crate) mod canonical;
 mod differ;

@@ -1,13 +1,15 @@
-//! Showing a part of a map.
+//! A part of a map.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// A map of some of the values that another map, or anything else, holds: for a view that shows a member only what is near.
+/// A part of a map, for a view that shows a member only what is near, for example.
 ///
-/// Nothing is cloned; each key is looked up when the state is sent, and one that is not found is left out.
-/// It is fastest if the keys come in the same order each time, for example sorted.
+/// It serialises as a map of the given keys and the values that a closure finds for them. A key without a value is left out.
+/// Nothing is cloned: the values are looked up when the state is sent.
+///
+/// Give the keys in the same order each time, for example sorted. That is fastest.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -25,7 +27,7 @@ pub struct Subset<I, F> {
 }
 
 impl<I, F> Subset<I, F> {
-    /// Shows what `get` finds for `keys`, none of which should come twice.
+    /// The values that `get` finds for `keys`. No key should occur twice.
     pub fn new<'v, K, V>(keys: I, get: F) -> Self
     where
         I: IntoIterator<Item = K> + Clone,

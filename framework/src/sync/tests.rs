@@ -1,4 +1,4 @@
-//! The whole way: from a value over the encoders and the applier to the same value.
+//! The way of a state from a value through an encoder and the client's merge to the same value.
 
 mod follow;
 mod golden;
@@ -39,12 +39,12 @@ fn patch(
     written.map(|()| bytes)
 }
 
-/// What `keys` of a `state` brings.
+/// The keys that a client gets from a `state`.
 fn keys(table: &KeyTable) -> Keys {
     serde_json::from_value(serde_json::to_value(table).unwrap()).unwrap()
 }
 
-/// A tree that knew `states`, one version each from 1.
+/// A tree after updates with `states`, which are the versions from 1 on.
 fn tree<T: Serialize>(states: &[T]) -> Tree {
     let mut tree = Tree::default();
     for (version, state) in (1..).zip(states) {

@@ -1,8 +1,8 @@
-//! The last known state as a tree, each part of which knows when it last changed.
+//! The last version of a state as a tree. Each part has the version at which it last changed.
 //!
-//! That is all that a patch needs: it is a walk over the parts that changed after its base, whichever base that is. A key that is
-//! gone leaves its place behind, empty and stamped, until nobody's base is older than that; so does an object in whose place
-//! something else stands now, because a merge patch has to remove its keys if an object comes back.
+//! So the tree can write a patch from any earlier version: it writes the parts that have a later stamp. A removed key leaves an
+//! empty, stamped entry behind, until no receiver has an older version. An object that was replaced by another kind of value is
+//! kept as well, without its values: if an object comes back in its place, a merge patch has to remove the old keys.
 
 use std::fmt;
 
@@ -13,21 +13,21 @@ use super::key::{Key, KeyRef};
 use super::key_index::KeyIndex;
 use crate::wire::codec::CodecError;
 
-/// A moment in a room's life: it counts its updates. 0 is before all of them.
+/// The version of a room's state: the number of its updates. 0 is the version before the first update.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(crate) struct Version(pub(crate) u32);
 
 impl Version {
-    /// That of a first update.
+    /// The version of the first update.
     pub(crate) const FIRST: Self = Self(1);
 
-    /// `None` after the last one.
+    /// `None` if there are no more numbers.
     pub(crate) fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
     }
 }
 
-/// What a value last was, and when its parts changed.
+/// The last version of a value, and when its parts changed.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub(super) root: Node,
@@ -35,22 +35,22 @@ pub(crate) struct Tree {
     /// When the root last became an object, null, or something else.
     shape_changed: Version,
     horizon: Version,
-    /// An update failed halfway: what it did is not stamped throughout.
+    /// An update failed halfway, so that not all changes are stamped.
     is_torn: bool,
-    /// How many emptied places there may be.
+    /// At most this many entries are empty.
     emptied: u32,
-    /// At how many of them it is worth to look for those that can be forgotten.
+    /// At this many empty entries a sweep is worth its cost.
     sweep_at: u32,
 }
 
 impl Tree {
-    /// Fewer emptied places than these are left where they are.
+    /// Fewer empty entries are never swept.
     const SWEEP: u32 = 64;
 
-    /// Notes at `version` what is different in `value`; true if anything is. Versions may not go back.
+    /// Brings the tree to `value` and stamps what differs with `version`. True if anything differs. Versions must not decrease.
     ///
-    /// If the value cannot be serialised, the tree may hold a part of it. No patch from before then is possible any more, and
-    /// the next update that succeeds counts as a change, so that everybody gets a whole state that is right.
+    /// If the value cannot be serialised, the tree may hold a part of it. From then on no patch from an earlier version is
+    /// possible, and the next successful update counts as a change, so that every receiver is sent a whole, correct state.
     pub(crate) fn update<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
@@ -82,7 +82,7 @@ impl Tree {
         self.changed
     }
 
-    /// The oldest base from which a patch is possible: what was removed before may be forgotten.
+    /// The oldest version from which a patch is possible. Keys that were removed before may be forgotten.
     pub(crate) fn horizon(&self) -> Version {
         self.horizon
     }
@@ -92,16 +92,16 @@ impl Tree {
         self.shape_changed
     }
 
-    /// Nobody's base is older than `up_to` any more: what was removed until then can be forgotten.
+    /// No receiver has a version before `up_to` any more, so keys that were removed until then can be forgotten.
     ///
-    /// It is, once there is enough of it to be worth the walk.
+    /// The tree sweeps them out once there are enough of them.
     pub(crate) fn forget_removed(&mut self, up_to: Version) {
         if self.emptied >= self.sweep_at.max(Self::SWEEP) {
             self.sweep(up_to);
         }
     }
 
-    /// Forgets what was removed until `up_to`, whatever that takes.
+    /// Sweeps out what was removed until `up_to`.
     pub(super) fn sweep(&mut self, up_to: Version) {
         let mut sweep = Sweep {
             up_to,
@@ -111,24 +111,25 @@ impl Tree {
         sweep.node(&mut self.root);
         self.horizon = self.horizon.max(up_to);
         self.emptied = sweep.left;
-        // The walk is paid for by those who came since, several to each part that it visits.
+        // A sweep visits all parts. The next one waits for an empty entry for every eight of them, which bounds the cost per
+        // entry.
         self.sweep_at = (sweep.left * 2).max(sweep.visited / 8);
     }
 }
 
-/// A value, or the place of one.
+/// A value, or an empty place.
 #[derive(Default)]
 pub(super) enum Node {
-    /// In an object: the key is absent.
+    /// In an object this means that the key is absent.
     #[default]
     Null,
     Bool(bool),
     UInt(u64),
-    /// Less than zero.
+    /// Negative.
     Int(i64),
     F32(f32),
     F64(f64),
-    /// A text that stands in the code: an enum's variant.
+    /// A text that stands in the code: the name of an enum's variant.
     Name(&'static str),
     Text(Box<str>),
     Array(Box<Array>),
@@ -136,7 +137,7 @@ pub(super) enum Node {
     Former(Box<Former>),
 }
 
-/// What a value is to a merge patch.
+/// The kind of a value, as far as a merge patch distinguishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Shape {
     Null,
@@ -145,7 +146,7 @@ pub(super) enum Shape {
 }
 
 impl Node {
-    /// What stands here now.
+    /// The present value.
     pub(super) fn visible(&self) -> &Self {
         match self {
             Self::Former(former) => &former.value,
@@ -165,7 +166,7 @@ impl Node {
         }
     }
 
-    /// The object that stands here, or whose emptied places are kept here.
+    /// The object that is here, or the former object whose empty entries are kept here.
     pub(super) fn skeleton(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
@@ -174,17 +175,17 @@ impl Node {
         }
     }
 
-    /// Puts an object in the place of whatever stands here.
+    /// Replaces the present value by an object.
     #[cold]
     pub(super) fn become_object(&mut self) {
         *self = Self::Object(match self {
-            // Its emptied places are there again, to be filled or to be told of.
+            // Its empty entries come back, to be filled, or to be removed by a patch.
             Self::Former(former) => std::mem::take(&mut former.object),
             _ => Box::default(),
         });
     }
 
-    /// Puts something that is no object in the place of whatever stands here.
+    /// Replaces the present value by one that is no object.
     pub(super) fn put(&mut self, value: Self, walk: &mut Walk) {
         walk.change();
         if matches!(value, Self::Null) {
@@ -229,35 +230,35 @@ impl fmt::Debug for Node {
     }
 }
 
-/// An array. A merge patch replaces it whole, so its items have no stamps.
+/// An array. A merge patch replaces arrays whole, so items have no stamps.
 #[derive(Debug, Default)]
 pub(super) struct Array {
     pub(super) items: Vec<Node>,
 }
 
-/// What stands where an object stood.
+/// A value in the place of a former object.
 #[derive(Debug)]
 pub(super) struct Former {
-    /// No object.
+    /// Never an object.
     pub(super) value: Node,
-    /// All its places are empty, and stamped with when they became so.
+    /// The former object. All its entries are empty, and stamped with when they became so.
     pub(super) object: Box<Object>,
     since: Version,
 }
 
-/// No entry.
+/// The position that means no entry.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// An object: entries in the order in which they came first, each of which remembers which one serde named next.
+/// An object. Its entries are in the order in which their keys first occurred. Each stores which entry serde named next.
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) entries: Vec<Entry>,
-    /// The entry that was named first.
+    /// The entry that serde named first.
     pub(super) head: u32,
-    /// How many were named in the last walk, one after the other from the head; those are all that have a value.
-    /// `NONE` if that is not known.
+    /// How many entries the last walk named, following `next` from the head. No other entries have a value.
+    /// `NONE` if unknown.
     pub(super) named: u32,
-    /// There once entries are too many to look through.
+    /// Present if there are more than [`FEW`](Self::FEW) entries.
     index: Option<Box<KeyIndex>>,
 }
 
@@ -265,11 +266,11 @@ pub(super) struct Object {
 pub(super) struct Entry {
     pub(super) key: Key,
     pub(super) node: Node,
-    /// When anything in it last changed; the beginning for a key that never had a value.
+    /// When the value, or anything in it, last changed. 0 for a key that never had a value.
     pub(super) changed: Version,
-    /// The entry that serde named after this one; serde seldom changes its mind.
+    /// The entry that serde named after this one, and most likely will again.
     pub(super) next: u32,
-    /// Whether it was named in the last walk that went another way than the one before it.
+    /// Whether the entry was named in the last walk whose order differed from the walk before.
     pub(super) is_named: bool,
 }
 
@@ -285,7 +286,7 @@ impl Default for Object {
 }
 
 impl Object {
-    /// So many entries are looked through faster than they are hashed.
+    /// Up to this many entries, a search from the front is quicker than a hash.
     const FEW: usize = 12;
 
     pub(super) fn find(&self, key: KeyRef<'_>) -> Option<u32> {
@@ -300,7 +301,7 @@ impl Object {
         }
     }
 
-    /// Adds an entry without a value for a key that has none.
+    /// Adds an entry without a value, for a key that has no entry.
     pub(super) fn push(&mut self, key: KeyRef<'_>) -> u32 {
         self.entries.push(Entry {
             key: key.to_key(),
@@ -317,14 +318,14 @@ impl Object {
         at
     }
 
-    /// Makes the index anew, if there are enough entries for one.
+    /// Builds the index anew if there are enough entries for one.
     fn reindex(&mut self) {
         let keys = self.entries.iter().map(|entry| entry.key.as_ref());
         let is_worth_it = keys.len() > Self::FEW;
         self.index = is_worth_it.then(|| Box::new(KeyIndex::of(keys)));
     }
 
-    /// Takes everything out and leaves its places behind.
+    /// Removes all values and keeps the empty entries.
     fn empty(&mut self, walk: &mut Walk) {
         for entry in &mut self.entries {
             entry.remove(walk);
@@ -346,7 +347,7 @@ impl Object {
         }
     }
 
-    /// Takes out what is not marked.
+    /// Removes the values of entries that are not marked.
     pub(super) fn remove_unnamed(&mut self, walk: &mut Walk) {
         for entry in &mut self.entries {
             if !entry.is_named {
@@ -365,7 +366,7 @@ impl Entry {
     }
 }
 
-/// Forgets what was removed.
+/// A walk that forgets what was removed.
 struct Sweep {
     up_to: Version,
     visited: u32,

@@ -1,4 +1,4 @@
-//! What no patch may do to who applies it, whatever its bytes: tried by the property tests and by the fuzz target.
+//! Checks that patches of any bytes are applied safely. The property tests and the fuzz target use it.
 
 use serde_json::{Map, Value, json};
 
@@ -6,11 +6,11 @@ use super::canonical;
 use super::merge::apply;
 use crate::wire::codec::Format;
 
-/// Applies `bytes` to a state in both formats, and if they are a document in JSON, its own encodings, too.
+/// Applies `bytes` to a state in both formats. If they are a JSON document, its encodings in both formats are applied, too.
 ///
 /// # Panics
 ///
-/// If something is wrong with how patches are applied.
+/// If a patch is applied wrongly.
 pub fn apply_bytes(bytes: &[u8]) {
     let before = json!({"a": {"b": [1, {"c": null}], "": {}}, "x": 1});
     let known = vec!["a".to_owned(), "b".to_owned()];
@@ -41,7 +41,7 @@ pub fn apply_bytes(bytes: &[u8]) {
     }
 }
 
-/// RFC 7396, 2, as it stands there.
+/// The algorithm of RFC 7396, section 2, as written there.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         target.clone_from(patch);

@@ -1,15 +1,16 @@
-//! Writing what the tree holds, in either format.
+//! Writes the tree in either format.
 
 use super::key::{Digits, Key};
 use super::keys::Names;
 
-/// A patch that cannot be written: a whole state has to be sent in its place.
+/// The patch cannot be written. The server has to send a whole state instead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Unfit;
 
 pub(super) type Written = Result<(), Unfit>;
 
-/// An encoding that is written value by value. The counts are exact; `is_first` is said of the first of each compound.
+/// An encoder that is given a state value by value. Counts are exact. `is_first` is true for the first part of an object or
+/// array.
 pub(super) trait Sink {
     fn null(&mut self);
     fn bool(&mut self, value: bool);
@@ -26,7 +27,7 @@ pub(super) trait Sink {
     fn close_object(&mut self);
 }
 
-/// JSON. Nothing here fails: a `Vec` takes everything, and what JSON cannot say is not in a tree.
+/// JSON. Nothing here fails: writing to a `Vec` never does, and a tree holds only what JSON can express.
 pub(super) struct Json<'o>(pub(super) &'o mut Vec<u8>);
 
 impl Json<'_> {
@@ -63,7 +64,7 @@ impl Sink for Json<'_> {
 
     fn text(&mut self, value: &str) {
         let is_plain = |byte: &u8| (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\');
-        // Without an early end, so that many bytes are compared at once.
+        // The loop has no early exit, so that the compiler can compare many bytes at once.
         let is_plain = value.bytes().fold(true, |all, byte| all & is_plain(&byte));
         if is_plain {
             self.0.push(b'"');
@@ -106,13 +107,13 @@ impl Sink for Json<'_> {
     }
 }
 
-/// MessagePack; with names, keys are looked up there.
+/// MessagePack. If there are names, keys are looked up in them.
 pub(super) struct MsgPack<'o, 'n, 'k> {
     pub(super) out: &'o mut Vec<u8>,
     pub(super) names: Option<&'n mut Names<'k>>,
 }
 
-// Nothing here fails, either: the results are of a `Vec` that takes everything.
+// Writing to a `Vec` never fails, so the results of `rmp` are ignored.
 impl Sink for MsgPack<'_, '_, '_> {
     fn null(&mut self) {
         self.out.push(0xc0);
@@ -123,7 +124,7 @@ impl Sink for MsgPack<'_, '_, '_> {
     }
 
     fn uint(&mut self, value: u64) {
-        // Most are small.
+        // Most integers are small.
         match value {
             0..=0x7f => self.out.push(value as u8),
             0x80..=0xff => self.out.extend_from_slice(&[0xcc, value as u8]),

@@ -1,6 +1,6 @@
-//! Actions: what clients send.
+//! Actions: the frames that clients send.
 //!
-//! Reading an action finds its head (which action, which room, which id) and leaves the application's data encoded.
+//! [`read`] finds which action it is, its room and its id, and leaves the application's data encoded.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use super::{json, msgpack};
 use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId};
 
-/// The greatest `id` that JSON's numbers carry without loss.
+/// The greatest `id`: JavaScript represents integers up to this one exactly.
 const MAX_ID: u64 = (1 << 53) - 1;
 
 /// How a `join` that names a kind finds its room.
@@ -45,7 +45,7 @@ pub(crate) struct Since {
     pub(crate) offset: u64,
 }
 
-/// What a client asks for.
+/// An action that a client asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
     Join {
@@ -84,23 +84,24 @@ pub(crate) enum Action {
     },
 }
 
-/// A frame that was read.
+/// A frame of a client, after reading.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Inbound {
     pub(crate) id: Option<u64>,
     /// Whether the client counts this frame as one of its actions.
     ///
-    /// It does so by a rule that needs no answer from the server: an object whose `action` is a string other than `ping`.
-    /// Otherwise an action with a wrong field would put the two counts apart, and a resume would do an action twice.
+    /// Clients count every object whose `action` is a string other than `ping`, before they know the server's answer. The server
+    /// has to count the same frames, those with wrong fields included: if the two counts differed, a resume would do an action
+    /// twice or not at all.
     pub(crate) counts: bool,
     pub(crate) action: Result<Action, Malformed>,
 }
 
-/// A frame that is no action the server can do.
+/// A frame that the server rejects before any room or handler sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Malformed {
     pub(crate) refusal: Refusal,
-    /// Whether it speaks for a broken or hostile client, rather than for one that asked for too much.
+    /// Whether the frame counts as a violation, because only a broken or hostile client sends it.
     pub(crate) is_violation: bool,
 }
 
@@ -115,7 +116,7 @@ impl FrameError {
     }
 }
 
-/// The encoded values of the fields that are there.
+/// The fields of an action, still encoded. `None`: the field is absent or null.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
     pub(super) action: Option<&'a [u8]>,
@@ -153,7 +154,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads one message of a client.
+/// Reads one frame of a client.
 pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
     let fields = match format {
         Format::Json => json::fields(frame),
@@ -192,7 +193,7 @@ pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
         Err(Malformed {
             refusal: Refusal::new(
                 "too_deep",
-                format!("objects and arrays may stand {nesting} deep within each other, no deeper"),
+                format!("objects and arrays may be nested {nesting} levels deep, no deeper"),
             ),
             is_violation: true,
         })
@@ -234,7 +235,7 @@ fn bad_field(field: &str, expected: &str) -> Malformed {
     }
 }
 
-/// The text that `raw` is, mostly where it stands.
+/// The text that `raw` encodes. It is borrowed unless it has escapes.
 fn text_of(format: Format, raw: &[u8]) -> Option<Cow<'_, str>> {
     let plain = match format {
         Format::Json => json::plain_text(raw),
@@ -339,20 +340,20 @@ impl FieldReader<'_> {
         Ok(ChannelName::from(&*channel))
     }
 
-    /// A required text. No name is longer than 256 bytes, so that none can be used to fill memory.
+    /// A required text. A name has at most 256 bytes, so that clients cannot fill memory with names.
     fn text<'a>(&self, field: &str, raw: Option<&'a [u8]>) -> Result<Cow<'a, str>, Malformed> {
         raw.and_then(|raw| text_of(self.format, raw))
             .filter(|text| !text.is_empty() && text.len() <= 256)
             .ok_or_else(|| bad_field(field, "a string of 1 to 256 bytes"))
     }
 
-    /// A text that is wanted only until the action is done: part of the frame, where it stands there as it is.
+    /// A text that is needed only until the action is done. It shares the frame's memory unless it has escapes.
     fn name(&self, field: &str, raw: Option<&[u8]>) -> Result<ByteString, Malformed> {
         Ok(match self.text(field, raw)? {
             Cow::Owned(text) => text.into(),
             Cow::Borrowed(text) => {
                 let part = self.frame.slice_ref(text.as_bytes());
-                // It is checked again, as a part of a frame might be anything.
+                // `ByteString` has to check again that the part is UTF-8.
                 ByteString::try_from(part)
                     .map_err(|_| bad_field(field, "a string of 1 to 256 bytes"))?
             }

@@ -1,4 +1,4 @@
-//! The two encodings, and the crossing from one to the other.
+//! The two encodings, and the conversion of one to the other.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,8 @@ use super::model::InModel;
 
 /// An encoding of frames.
 ///
-/// A session receives one of them, chosen when it begins; it may send both: a text frame is JSON, a binary frame MessagePack.
+/// A session receives events in the format that it chose when it began. A client may send actions in both: a text frame is JSON,
+/// a binary frame is MessagePack.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Format {
     /// Text frames.
@@ -25,7 +26,7 @@ impl Format {
     /// Both formats, for tests that run in each.
     pub const ALL: [Self; 2] = [Self::Json, Self::MsgPack];
 
-    /// What the query parameter `format` says.
+    /// The format that the query parameter `format` names.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -54,15 +55,15 @@ impl Format {
     }
 }
 
-/// A value that could not be encoded or decoded; the text says why, in words of the encoding's library.
+/// A value that could not be encoded or decoded. The text is mostly that of the encoding's library.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub(crate) struct CodecError(pub(crate) String);
 
 /// Appends `value` to `out`.
 ///
-/// MessagePack is written with named fields and in JSON's model, so that both formats carry the same: a UUID is the same text, a
-/// key that is a number in Rust the same text.
+/// MessagePack is written with named fields and in JSON's model, so that both formats carry the same value: a UUID is the same
+/// text in both, and so is a map's key that is a number in Rust.
 pub(crate) fn encode_into<T: Serialize + ?Sized>(
     format: Format,
     value: &T,
@@ -90,8 +91,8 @@ pub(crate) fn decode<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Resul
             let mut deserializer =
                 rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
             T::deserialize(&mut deserializer).or_else(|error| {
-                // What is not written as MessagePack's own types would have it may still be right in JSON's model, such as a
-                // text for a key that is a number in Rust. This way is slower, and seldom taken by those who are right.
+                // The value may be right in JSON's model nevertheless, for example if a map's key is a number in Rust and a text
+                // in the frame. This second attempt is slower. A valid frame seldom needs it.
                 let mut deserializer =
                     rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
                 let value = Value::deserialize(&mut deserializer).map_err(read)?;
@@ -101,7 +102,7 @@ pub(crate) fn decode<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Resul
     }
 }
 
-/// The values of some keys of the object that `bytes` are, still encoded.
+/// The values of some keys of the object that `bytes` encode. The values stay encoded.
 #[cfg(any(test, feature = "client"))]
 pub(crate) fn values<'a, const N: usize>(
     format: Format,
@@ -115,7 +116,7 @@ pub(crate) fn values<'a, const N: usize>(
     values.map_err(|error| CodecError(error.to_string()))
 }
 
-/// Appends to `out` what `bytes` say in `from`, in the format `to`.
+/// Converts `bytes` from one format to the other and appends the result to `out`.
 pub(crate) fn transcode_into(
     from: Format,
     to: Format,
@@ -144,17 +145,17 @@ pub(crate) fn transcode_into(
     }
 }
 
-/// How deep what is sent may be: decoders, those of clients included, stop at 128, and an event adds a few levels.
+/// How many levels of objects and arrays the server sends. Many decoders stop at 128, and an event adds a few levels.
 pub(crate) const DEEPEST: usize = 120;
 
-/// The application's part of a message, still encoded, in the format in which it came.
+/// The application's data in an action or an event, still encoded, in the format in which it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RawData {
     pub(crate) format: Format,
     pub(crate) bytes: Bytes,
 }
 
-/// Refuses what is nested deeper than [`DEEPEST`].
+/// Rejects data that is nested deeper than [`DEEPEST`].
 pub(super) fn check_depth(format: Format, encoded: &[u8]) -> Result<(), CodecError> {
     let is_too_deep = match format {
         Format::Json => super::json::is_deeper_than(encoded, DEEPEST),
@@ -162,13 +163,13 @@ pub(super) fn check_depth(format: Format, encoded: &[u8]) -> Result<(), CodecErr
     };
     if is_too_deep {
         return Err(CodecError(format!(
-            "objects and arrays stand more than {DEEPEST} deep within each other"
+            "objects and arrays are nested more than {DEEPEST} levels deep"
         )));
     }
     Ok(())
 }
 
-/// How `null` is written.
+/// The encoding of null.
 pub(super) const fn null(format: Format) -> &'static [u8] {
     match format {
         Format::Json => b"null",
@@ -177,7 +178,7 @@ pub(super) const fn null(format: Format) -> &'static [u8] {
 }
 
 impl RawData {
-    /// `null`: what an action without data has.
+    /// Null: the data of an action that has none.
     pub(crate) fn null(format: Format) -> Self {
         let bytes = Bytes::from_static(null(format));
         Self { format, bytes }

@@ -1,7 +1,8 @@
-//! Events: what servers send. One function per event, which writes its fields in the order of the protocol's table.
+//! Events: the frames that servers send. Each event has one function, which writes the fields in the order of the protocol's
+//! table.
 //!
-//! Sequenced events are counted by both sides; the others may be dropped. Which is which is decided by the caller's choice
-//! of [`Delivery`](crate::session::outbox::Delivery), and tested against the table here.
+//! Client and server count sequenced events; the others may be dropped. The caller decides by its choice of
+//! [`Delivery`](crate::session::outbox::Delivery), and a test compares the choices with the table here.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ type Written = Result<(), CodecError>;
 /// The version of the protocol that this crate speaks.
 pub(crate) const PROTOCOL: u32 = 1;
 
-/// Whether both sides count the event of this name. Clients count events that they do not know.
+/// Whether client and server count events of this name. Clients count events whose names they do not know.
 #[cfg(any(test, feature = "client"))]
 pub(crate) fn is_sequenced(event: &str) -> bool {
     !matches!(
@@ -29,17 +30,17 @@ pub(crate) fn is_sequenced(event: &str) -> bool {
     )
 }
 
-/// Why a token did not bring its session back.
+/// Why the server could not resume a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResumeFailure {
-    /// The window had ended.
+    /// The session's window had ended.
     Expired,
-    /// No session of this server ever had that token, or the counts that came with it are not of that session.
+    /// No session of this server ever had this token, or the client's counts do not belong to the session.
     Unknown,
-    /// More was missed than the server keeps.
+    /// The client missed more than the server keeps for a session.
     Overflow,
-    /// The credential is of another subject than the session.
+    /// The client's credential belongs to another subject than the session.
     Identity,
 }
 
@@ -51,17 +52,17 @@ pub(crate) struct Welcome<'a> {
     pub(crate) resumed: bool,
     pub(crate) reason: Option<ResumeFailure>,
     pub(crate) received: u64,
-    /// How many counted events the session has produced so far.
+    /// How many sequenced events the session has produced so far.
     pub(crate) sent: u64,
     pub(crate) time: u64,
     pub(crate) ping: Duration,
     pub(crate) window: Duration,
     pub(crate) limits: &'a Limits,
-    /// For a client that has lost what it knew.
+    /// For a client that asked for it, because it has lost its own records.
     pub(crate) restored: Option<Restored>,
 }
 
-/// What a session takes part in.
+/// The rooms and subscriptions of a session.
 #[derive(Debug)]
 pub(crate) struct Restored {
     pub(crate) rooms: Vec<RestoredRoom>,
@@ -75,7 +76,7 @@ pub(crate) struct RestoredRoom {
     pub(crate) member: MemberId,
 }
 
-/// The bounds that a client can meet, so that it need not find them out by errors.
+/// The bounds that concern clients, so that a client need not learn them from errors.
 #[derive(Serialize)]
 struct ClientLimits {
     message_bytes: usize,
@@ -171,7 +172,7 @@ pub(crate) fn left(w: &mut FrameWriter, id: Option<u64>, room: &RoomId, reason: 
     Ok(())
 }
 
-/// `message`, or `signal`: the same but not sequenced.
+/// `message`, or `signal`, which has the same fields and is not sequenced.
 pub(crate) fn message<T: Serialize + ?Sized>(
     w: &mut FrameWriter,
     event: &str,
@@ -188,8 +189,8 @@ pub(crate) fn message<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// The whole state of a room; `write` appends its encoding.
-/// `data` is in the writer's format. `keys`: the table by which patches will say their keys.
+/// The whole state of a room. `data` is encoded in the writer's format. `keys` is the table whose numbers the following patches
+/// use for keys.
 pub(crate) fn state(
     w: &mut FrameWriter,
     room: &RoomId,
@@ -212,7 +213,7 @@ pub(crate) fn state(
     Ok(())
 }
 
-/// What changed in a state since `base`, in the writer's format.
+/// What changed in a room's state since `base`. `data` is encoded in the writer's format.
 pub(crate) fn patch(
     w: &mut FrameWriter,
     room: &RoomId,
@@ -320,7 +321,7 @@ pub(crate) fn published(
     Ok(())
 }
 
-/// A reply that is null has no `data`.
+/// The answer to a call or a message. If the reply is null, there is no field `data`.
 pub(crate) fn reply(w: &mut FrameWriter, id: u64, data: &impl Serialize) -> Written {
     w.text("event", "reply")?
         .field("id", &id)?
@@ -328,7 +329,7 @@ pub(crate) fn reply(w: &mut FrameWriter, id: u64, data: &impl Serialize) -> Writ
     Ok(())
 }
 
-/// As [`reply`], of what is encoded already.
+/// As [`reply`], with a reply that is encoded already.
 pub(crate) fn raw_reply(w: &mut FrameWriter, id: u64, data: &RawData) -> Written {
     w.text("event", "reply")?.field("id", &id)?;
     if !data.is_null() {
@@ -353,7 +354,7 @@ pub(crate) fn error(
     Ok(())
 }
 
-/// When a client that is sent away should come back.
+/// When a client that the server disconnects should reconnect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Reconnect {
     pub(crate) after_ms: u64,
@@ -386,7 +387,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// What `write` says, which must be the same in both formats.
+    /// The event that `write` makes, which must be the same in both formats.
     fn both(write: impl Fn(&mut FrameWriter) -> Written) -> Value {
         let [json, msgpack] = Format::ALL.map(|format| {
             let event = Encoded::new(Formats::only(format), &write).unwrap();

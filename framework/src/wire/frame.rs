@@ -1,7 +1,7 @@
 //! An event, encoded once per format, and the writer that encodes it.
 //!
-//! The encoding has its WebSocket header in front. Servers do not mask their frames, so that header and body are the same bytes for
-//! every receiver, and a connection writes them as they are. [`Encoded::body`] is the encoding without the header.
+//! The encoding has its WebSocket header in front. Servers do not mask their frames, so that header and body are the same bytes
+//! for every receiver, and a connection writes them as they are. [`Encoded::body`] is the encoding without the header.
 
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use super::codec::{CodecError, Format, check_depth, encode_into, null, transcode
 use super::framing::{EventFrame, LONGEST_HEADER};
 use crate::memory::Ledger;
 
-/// The formats that somebody needs.
+/// A set of formats: those that the receivers of an event have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Formats {
     pub(crate) json: bool,
@@ -57,7 +57,7 @@ struct Event {
 }
 
 impl Event {
-    /// The memory that it takes.
+    /// How much memory the event takes.
     fn size(&self) -> usize {
         let frames = self.formats.iter().filter_map(OnceLock::get);
         Encoded::OVERHEAD + frames.map(|frame| frame.bytes().len()).sum::<usize>()
@@ -73,7 +73,8 @@ impl Drop for Event {
 }
 
 impl Encoded {
-    /// What an event takes besides its bytes, about: where those are, who refers to it, and the allocator's share.
+    /// About how much memory an event takes besides its bytes: the pointers to them, the reference counts, and the allocator's
+    /// share.
     pub(crate) const OVERHEAD: usize = 128;
 
     /// Runs `write` once per format.
@@ -152,11 +153,11 @@ fn transcode(from: Format, to: Format, body: &[u8]) -> Option<EventFrame> {
 }
 
 thread_local! {
-    /// Where events are written before their length is known: then a frame has memory of just its size, asked for once.
+    /// Events are encoded here, because their length is not known before. The frame is then allocated once, with just its length.
     static DRAFT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends memory to write to, empty but used before.
+/// Lends a buffer, empty, whose memory is used again and again.
 pub(super) fn draft<T>(act: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let mut draft = DRAFT.take();
     draft.clear();
@@ -166,15 +167,16 @@ pub(super) fn draft<T>(act: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 }
 
 fn keep(draft: Vec<u8>) {
-    // One great frame must not hold its size for ever.
+    // After one long event the memory is given back.
     if draft.capacity() <= 64 << 10 {
         DRAFT.set(draft);
     }
 }
 
-/// Writes an event field by field.
+/// Encodes an event field by field.
 ///
-/// An event has at most 15 fields, so that what opens it is one byte in both formats, filled in at the end.
+/// An event has at most 15 fields, so that its encoding begins with a single byte in both formats. In MessagePack this byte holds
+/// the number of fields, so it is set at the end.
 #[derive(Debug)]
 pub(crate) struct FrameWriter {
     format: Format,
@@ -228,7 +230,7 @@ impl FrameWriter {
         Ok(self)
     }
 
-    /// The field `data` with a value of the application's, which may be anything: clients could not read what is too deep.
+    /// The field `data` with a value of the application's. A value that is nested too deep for clients to read is an error.
     pub(crate) fn data<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
@@ -238,7 +240,7 @@ impl FrameWriter {
         Ok(self)
     }
 
-    /// As [`Self::data`], but no field if the value is null.
+    /// As [`Self::data`], but writes no field if the value is null.
     pub(crate) fn data_unless_null<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
@@ -252,7 +254,7 @@ impl FrameWriter {
         Ok(self)
     }
 
-    /// Appends a value; returns its encoding.
+    /// Appends a value and returns its encoding.
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<&[u8], CodecError> {
         let start = self.buffer.len();
         encode_into(self.format, value, &mut self.buffer)?;
@@ -261,7 +263,7 @@ impl FrameWriter {
         Ok(encoded)
     }
 
-    /// A field whose value is encoded already, in whatever format.
+    /// A field whose value is encoded already, in either format.
     pub(crate) fn raw(
         &mut self,
         name: &str,
@@ -273,7 +275,7 @@ impl FrameWriter {
         Ok(self)
     }
 
-    /// A field that is a list, each item of which `write` appends to the bytes that it is handed.
+    /// A field that is a list. `write` appends one item to the buffer.
     pub(crate) fn list<T>(
         &mut self,
         name: &str,
@@ -295,7 +297,7 @@ impl FrameWriter {
             Format::MsgPack => {
                 let length = u32::try_from(items.len())
                     .map_err(|_| CodecError("a list is too long".to_owned()))?;
-                // A `Vec` takes everything.
+                // Writing to a `Vec` never fails.
                 let _marker = rmp::encode::write_array_len(&mut self.buffer, length);
                 for item in items {
                     write(item, Format::MsgPack, &mut self.buffer)?;
@@ -321,7 +323,7 @@ impl FrameWriter {
 
 /// Appends a string of any length to `out` in MessagePack.
 pub(crate) fn msgpack_str(out: &mut Vec<u8>, text: &str) {
-    // A `Vec` takes everything.
+    // Writing to a `Vec` never fails.
     let _written = rmp::encode::write_str(out, text);
 }
 
@@ -362,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_that_nobody_had_is_made_from_the_other() {
+    fn a_missing_format_is_made_from_the_other() {
         for (made, asked) in [
             (Format::Json, Format::MsgPack),
             (Format::MsgPack, Format::Json),

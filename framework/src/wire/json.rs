@@ -1,11 +1,11 @@
-//! Finding an action's fields in JSON, without decoding what they hold.
+//! Finds an action's fields in JSON, without decoding their values.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::action::{Fields, FrameError};
 
-/// One slot per field, borrowed from the frame; serde skips what is unknown, without recursion.
+/// The fields of an action, borrowed from the frame. serde skips unknown fields, without recursion.
 #[derive(Deserialize)]
 struct Slots<'a> {
     #[serde(borrow)]
@@ -36,11 +36,11 @@ struct Slots<'a> {
 
 /// Finds the fields of the object that `text` is.
 pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, FrameError> {
-    // Serde's derive would take an array for a struct, too.
+    // The derived `Deserialize` accepts an array in place of an object.
     if text.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
         return Err(FrameError::new("is not a JSON object"));
     }
-    // A text that is checked as a whole need not be checked piece by piece.
+    // If the whole text is checked for UTF-8 at once, serde need not check each part of it.
     let slots = match std::str::from_utf8(text) {
         Ok(text) => serde_json::from_str::<Slots<'_>>(text),
         Err(_) => serde_json::from_slice(text),
@@ -66,7 +66,7 @@ fn bytes(slot: Option<&RawValue>) -> Option<&[u8]> {
     slot.map(|raw| raw.get().as_bytes())
 }
 
-/// What stands in a valid text without escapes.
+/// The content of a string that has no escapes. Expects valid JSON.
 pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
     let text = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if text.contains(&b'\\') {
@@ -75,7 +75,7 @@ pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
     std::str::from_utf8(text).ok()
 }
 
-/// The values of keys of the outermost object, still encoded.
+/// The values of some keys of the outermost object, still encoded.
 #[cfg(any(test, feature = "client"))]
 pub(super) fn values<'a, const N: usize>(
     text: &'a [u8],
@@ -88,9 +88,9 @@ pub(super) fn values<'a, const N: usize>(
     Ok(names.map(|name| bytes(fields.get(name).copied())))
 }
 
-/// How many brackets open in `text`, also within its strings.
+/// How many opening brackets `text` has, those within its strings included.
 fn opening(text: &[u8]) -> usize {
-    // In bytes, as many as cannot overflow one: so the compiler counts 16 at a time.
+    // The sum is a `u8`, and a chunk is too short to overflow it. So the compiler can count 16 bytes at a time.
     let in_chunk = |chunk: &[u8]| {
         let is_opening = |byte: &u8| u8::from(matches!(byte, b'{' | b'['));
         usize::from(chunk.iter().map(is_opening).sum::<u8>())
@@ -98,9 +98,9 @@ fn opening(text: &[u8]) -> usize {
     text.chunks(usize::from(u8::MAX)).map(in_chunk).sum()
 }
 
-/// Whether objects and arrays stand deeper within each other than `most`. Expects valid JSON.
+/// Whether objects and arrays are nested deeper than `most` levels. Expects valid JSON.
 pub(super) fn is_deeper_than(text: &[u8], most: usize) -> bool {
-    // Mostly there are fewer brackets in all, and counting is faster than reading.
+    // Most frames have fewer brackets in all, and counting them is faster than following the nesting.
     if opening(text) <= most {
         return false;
     }

@@ -1,9 +1,9 @@
-//! The wire protocol: what the frames say, in two encodings of one data model.
+//! The wire protocol: actions and events, in two encodings of one data model.
 //!
-//! The journey of an inbound frame: [`action::read`] finds the fields ([`json`] or [`msgpack`]) without decoding
-//! the application's data, and the data goes on as untouched bytes to the room or handler that knows its type.
-//! The journey of an outbound frame: [`event`] writes it once per format that has receivers, WebSocket header included,
-//! and from there on only references to its bytes are handed around.
+//! The journey of an inbound frame: [`action::read`] finds the fields ([`json`] or [`msgpack`]) and leaves the application's data
+//! encoded. The room or the handler that knows the data's type decodes it.
+//! The journey of an outbound frame: a function of [`event`] encodes it once per format that has receivers, [`websocket`] puts a
+//! header in front, and from there on only references to the bytes are passed on.
 
 pub(crate) mod action;
 pub(crate) mod codec;

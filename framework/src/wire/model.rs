@@ -1,14 +1,14 @@
-//! JSON's model for encodings that can say more: what serde is given comes out as JSON would have it.
+//! Restricts MessagePack to JSON's data model, so that a client receives the same value in both formats.
 //!
-//! Keys are texts, a unit struct is null, numbers that are not finite are null, bytes are a list of numbers. So a client sees the
-//! same value in both formats, and a state that is a `HashMap<u32, Ship>` has the same keys in both.
+//! Keys are texts, a unit struct is null, numbers that are not finite are null, and bytes are a list of numbers. For example, a
+//! state that is a `HashMap<u32, Ship>` has the same keys in both formats.
 
 use serde::ser::{
     Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// A value that is serialised in JSON's model, whatever the serializer.
+/// Serialises a value in JSON's model, with any serializer.
 pub(crate) struct InModel<'a, T: ?Sized>(pub(crate) &'a T);
 
 impl<T: Serialize + ?Sized> Serialize for InModel<'_, T> {
@@ -17,13 +17,13 @@ impl<T: Serialize + ?Sized> Serialize for InModel<'_, T> {
     }
 }
 
-/// Passes on what a value says, in JSON's model.
+/// The serializer around another one that converts a value to JSON's model.
 struct Model<S>(S);
 
-/// Passes on the parts of a compound value.
+/// The same for the parts of a compound value.
 struct Parts<C>(C);
 
-/// Passes scalars on as they are.
+/// Passes scalars on unchanged.
 macro_rules! scalars {
     ($($method:ident: $type:ty),* $(,)?) => {
         $(fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
@@ -176,12 +176,12 @@ impl<S: Serializer> Serializer for Model<S> {
     }
 
     fn is_human_readable(&self) -> bool {
-        // As JSON is: a UUID is a text.
+        // As serde_json says. So a UUID is a text.
         true
     }
 }
 
-/// Compounds whose parts have no names.
+/// The compounds of serde's model whose parts have no names.
 macro_rules! lists {
     ($($trait:ident, $method:ident);* $(;)?) => {
         $(impl<C: $trait> $trait for Parts<C> {
@@ -206,7 +206,7 @@ lists! {
     SerializeTupleVariant, serialize_field;
 }
 
-/// Compounds whose parts have names that stand in the code.
+/// The compounds of serde's model whose parts have names that stand in the code.
 macro_rules! structs {
     ($($trait:ident);* $(;)?) => {
         $(impl<C: $trait> $trait for Parts<C> {
@@ -251,7 +251,7 @@ impl<C: SerializeMap> SerializeMap for Parts<C> {
     }
 }
 
-/// A map's key: a text, or what JSON writes as one.
+/// A map's key: a text, or a value that JSON writes as one.
 struct AsKey<'a, T: ?Sized>(&'a T);
 
 impl<T: Serialize + ?Sized> Serialize for AsKey<'_, T> {
@@ -262,7 +262,7 @@ impl<T: Serialize + ?Sized> Serialize for AsKey<'_, T> {
 
 struct Key<S>(S);
 
-/// Writes what is no text as the text that JSON would write.
+/// Converts a key that is no text to the text that JSON would write.
 macro_rules! as_text {
     ($($method:ident: $type:ty),* $(,)?) => {
         $(fn $method(self, value: $type) -> Result<S::Ok, S::Error> {

@@ -1,4 +1,4 @@
-//! Finding an action's fields in MessagePack, without decoding what they hold.
+//! Finds an action's fields in MessagePack, without decoding their values.
 //!
 //! Source of the format: <https://github.com/msgpack/msgpack/blob/master/spec.md>.
 
@@ -8,13 +8,13 @@ use super::action::{Fields, FrameError};
 
 const TRUNCATED: &str = "is not valid MessagePack: it ends too early";
 
-/// The size of one value: how many bytes of its own follow the marker, and how many values stand within it.
+/// The size of one value: how many bytes of its own follow the marker, and how many values it contains.
 struct Extent {
     bytes: usize,
     values: u64,
 }
 
-/// Walks over values from the front; every length is checked against what is there before anything is believed.
+/// Reads values from the front. Each length is checked against the bytes that are left before it is used.
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
             .fold(0, |number, byte| number << 8 | usize::from(*byte)))
     }
 
-    /// Takes a marker and the length that belongs to it.
+    /// Takes a marker and the length that follows it.
     fn extent(&mut self) -> Result<Extent, FrameError> {
         let plain = |bytes| Extent { bytes, values: 0 };
         let items = |count: usize| Extent {
@@ -81,14 +81,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes one value, whatever stands within it.
+    /// Takes one value and all that it contains.
     fn value(&mut self) -> Result<&'a [u8], FrameError> {
         let start = self.rest;
         let mut open = 1_u64;
         while open > 0 {
             let extent = self.extent()?;
             self.take(extent.bytes)?;
-            // Each value takes a byte at least, so a count beyond the bytes that are left is a lie.
+            // Each value takes at least one byte, so a count above the number of bytes that are left cannot be right.
             if extent.values > self.rest.len() as u64 {
                 return Err(FrameError::new(TRUNCATED));
             }
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
         Ok(&start[..start.len() - self.rest.len()])
     }
 
-    /// Takes what opens a map: how many keys and values follow.
+    /// Takes the beginning of a map: how many pairs of key and value follow.
     fn pairs(&mut self) -> Result<usize, FrameError> {
         Ok(match Marker::from_u8(self.take(1)?[0]) {
             Marker::FixMap(count) => usize::from(count),
@@ -128,7 +128,7 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, FrameError> {
         let key = reader.text()?;
         let value = reader.value()?;
         if value == [0xc0] {
-            // Encoders commonly write an absent value as nil; in JSON null is absent here, too.
+            // Many encoders write an absent value as nil. JSON's null means absent here, too.
             continue;
         }
         let Some(slot) = fields.slot(key) else {
@@ -145,12 +145,12 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, FrameError> {
     }
 }
 
-/// What stands in a valid text.
+/// The content of a valid string.
 pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
     Reader { rest: raw }.text().ok()
 }
 
-/// The values of keys of the outermost map, still encoded.
+/// The values of some keys of the outermost map, still encoded.
 #[cfg(any(test, feature = "client"))]
 pub(super) fn values<'a, const N: usize>(
     bytes: &'a [u8],
@@ -167,10 +167,10 @@ pub(super) fn values<'a, const N: usize>(
     Ok(values)
 }
 
-/// Whether maps and arrays stand deeper within each other than `most`. Expects a valid value.
+/// Whether maps and arrays are nested deeper than `most` levels. Expects a valid value.
 pub(super) fn is_deeper_than(bytes: &[u8], most: usize) -> bool {
     let mut reader = Reader { rest: bytes };
-    // How many values are still to come at each open level; never longer than `most`.
+    // How many values each open level still expects. Never longer than `most`.
     let mut open: Vec<u64> = Vec::new();
     while !reader.rest.is_empty() {
         let Ok(extent) = reader.extent() else {

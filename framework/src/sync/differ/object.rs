@@ -1,7 +1,7 @@
 //! Compares the members of an object with those that it had.
 //!
-//! serde nearly always names them in the same order as the last time. Each entry therefore stores which entry followed it, and most
-//! steps only compare a key with the expected one. A key that was not expected is looked up.
+//! serde nearly always names them in the same order as the last time. Each entry therefore stores which entry followed it, and
+//! most steps only compare a key with the expected one. A key that was not expected is looked up.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Clients that follow a state by whatever they are sent.
+//! Clients that follow a state by whole states and patches.
 
 use std::cell::Cell;
 
@@ -41,25 +41,25 @@ proptest! {
     }
 }
 
-/// One who follows.
+/// A client that follows the state.
 #[derive(Debug)]
 struct Client {
     format: Format,
     state: Value,
     keys: Keys,
-    // What the room knows of it.
+    // What the room knows of the client.
     base: Version,
     mark: Mark,
 }
 
-/// A room, as far as it matters here.
+/// The parts of a room that matter here.
 #[derive(Default)]
 struct Room {
     shared: Tree,
     view: Option<Tree>,
     table: KeyTable,
     version: Version,
-    /// When something was last sent to all.
+    /// The version that was last sent to all.
     sent: Version,
     clients: Vec<Client>,
     state: Value,
@@ -69,15 +69,15 @@ struct Room {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// The state changes, in part.
+    /// A part of the state changes.
     Change(Value, u64),
-    /// So does the view; its parts go and come with it.
+    /// A part of the view changes, or the view comes or goes.
     Show(Value, u64),
-    /// What changed goes to all but those whose bit is set.
+    /// A patch goes to all clients except those whose bit is set.
     Send(u8),
     Join(bool),
     Forget,
-    /// As after some time of wear.
+    /// As when the table is worn.
     Renew,
 }
 
@@ -89,7 +89,7 @@ impl Room {
         }
     }
 
-    /// What clients are to see.
+    /// The state that clients should have.
     fn expected(&self) -> Value {
         let shared = without_nulls(&self.state);
         let Some(view) = &self.shown else {
@@ -125,7 +125,7 @@ impl Room {
                     format: Format::ALL[usize::from(binary)],
                     state: self.wholly(Format::ALL[usize::from(binary)]),
                     keys: keys(&self.table),
-                    // So that the next patch to all fits it, though its state is newer.
+                    // Then the next patch to all fits this client, although its state is newer.
                     base: self.sent,
                     mark: self.table.mark(),
                 };
@@ -214,10 +214,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(768))]
 
-    /// Whoever is sent whatever fits, has the state: those who are behind, those who came late, before and after tables began
+    /// A client has the state after any messages that fit it: if it was behind, if it came late, and before and after tables began
     /// anew and removals were forgotten.
     #[test]
-    fn whoever_follows_has_the_state(steps in steps()) {
+    fn every_follower_has_the_state(steps in steps()) {
         let mut room = Room { state: json!({"a": {"b": 1, "c": {}}, "x": 5}), ..Room::default() };
         room.step(Step::Change(json!({}), 1));
         room.step(Step::Renew);
@@ -232,7 +232,7 @@ proptest! {
 }
 
 #[test]
-fn those_who_follow_get_patches() {
+fn followers_get_patches() {
     let mut room = Room::default();
     room.step(Step::Change(json!({"a": {"x": 1}}), 3));
     room.step(Step::Renew);
@@ -340,7 +340,7 @@ fn patches_say_what_changed_and_nothing_else() {
             json!({"a": 5}),
         ),
         (vec![json!({"a": 5}), json!({"a": {}})], json!({"a": {}})),
-        // What an object had that came back in between is removed, as the one who knows it merges.
+        // The keys of an object that came back in between are removed, because the receiver that knows them merges.
         (
             vec![
                 json!({"a": {"b": 1}}),

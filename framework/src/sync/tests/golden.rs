@@ -1,4 +1,4 @@
-//! Files that the clients in other languages are tested with, too, so that all agree.
+//! Compares with files that the clients in other languages are tested with, too.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::sync::merge::{Keys, apply};
 use crate::sync::tree::{Tree, Version};
 use crate::wire::codec::{Format, RawData};
 
-/// Set, it writes the file anew instead of comparing with it.
+/// If this variable is set, the test writes the file anew.
 const BLESS: &str = "COURTSIDE_BLESS";
 
 fn path(name: &str) -> PathBuf {
@@ -79,9 +79,9 @@ struct Sequence {
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 struct Step {
-    /// What stands in MessagePack, in hexadecimal digits.
+    /// The patch in MessagePack, in hexadecimal digits.
     patch: String,
-    /// What the same patch is in JSON.
+    /// The same patch in JSON.
     json: Value,
     result: Value,
 }

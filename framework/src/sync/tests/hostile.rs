@@ -1,4 +1,4 @@
-//! Bytes that no encoder of ours would write.
+//! Bytes that none of our encoders writes.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::sync::merge::apply;
 use crate::sync::trial::apply_bytes;
 use crate::wire::codec::Format;
 
-/// MessagePack that is nearly right: real markers with lengths that may lie.
+/// Nearly valid MessagePack: real markers with lengths that may be wrong.
 fn markers() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::sample::select(vec![

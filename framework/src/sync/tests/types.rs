@@ -1,4 +1,4 @@
-//! Rust's types, compared with what the encoders of messages make of them.
+//! Compares the states of Rust's types with what the encoders of messages write.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -69,7 +69,7 @@ impl Serialize for Bytes {
     }
 }
 
-/// Only displayed.
+/// A type that is serialised by its `Display`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Shown(u16);
 
@@ -150,7 +150,7 @@ fn short_float() -> impl Strategy<Value = f32> {
 fn outside() -> impl Strategy<Value = Outside> {
     let plain = prop_oneof![
         Just(Outside::Unit),
-        // Around null nothing would be left of it.
+        // Nothing would be left of a variant around null.
         short_float().prop_filter_map("finite", |f| f.is_finite().then_some(Outside::New(f))),
         (any::<u8>(), any::<Option<f64>>()).prop_map(|(a, b)| Outside::Tuple(a, b)),
         (any::<u64>(), any::<Option<u8>>()).prop_map(|(w, h)| Outside::Struct { w, h }),
@@ -241,7 +241,7 @@ fn everything() -> impl Strategy<Value = Everything> {
     })
 }
 
-/// What a message would carry.
+/// The value that a message would carry.
 fn message<T: Serialize>(format: Format, value: &T) -> Value {
     let json: Value = RawData::of(format, value).unwrap().decode().unwrap();
     without_nulls(&json)
@@ -311,7 +311,7 @@ fn a_key_is_a_text_or_a_number() {
     );
 }
 
-/// Where a value cannot be a state is told, however deep that is.
+/// The error names the place at any depth.
 #[test]
 fn a_flaw_is_named_with_its_place() {
     #[derive(Serialize)]

@@ -1,14 +1,14 @@
-//! Values that proptest makes up, some of them much like each other.
+//! Random values, some of them similar to each other.
 
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
 
-/// A state: mostly objects, as only those can be patched.
+/// A state: mostly an object, as only objects can be patched.
 pub(super) fn state() -> impl Strategy<Value = Value> {
     prop_oneof![8 => object(value()), 1 => value()]
 }
 
-/// A later state: some of it is as it was.
+/// A later state, parts of which are unchanged.
 pub(super) fn next_state() -> impl Strategy<Value = (Value, Value)> {
     (state(), state(), any::<u64>()).prop_map(|(first, other, seed)| {
         let second = mix(&first, &other, &mut (seed | 1));
