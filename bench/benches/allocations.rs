@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::App;
-use courtside::{ChannelConfig, Server};
+use courtside::{ChannelConfig, Config, Server};
 
 use talking::Bench;
 
@@ -223,7 +223,11 @@ impl Client {
 }
 
 fn server() -> Server {
+    let mut config = Config::default();
+    // The load sends as fast as it can.
+    config.limits.rate = None;
     Server::builder()
+        .config(config)
         .room::<Bench>()
         .channel("bench", ChannelConfig::default().client_publish(true))
         .handle(talking::echo)
