@@ -135,7 +135,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The place for the value of `key`. `None` for a key that no action has.
-    pub(super) fn slot(&mut self, key: &str) -> Option<&mut Option<&'a [u8]>> {
+    pub(super) fn field_mut(&mut self, key: &str) -> Option<&mut Option<&'a [u8]>> {
         Some(match key {
             "action" => &mut self.action,
             "id" => &mut self.id,

@@ -7,7 +7,7 @@ use super::action::{Fields, FrameError};
 
 /// The fields of an action, borrowed from the frame. serde skips unknown fields, without recursion.
 #[derive(Deserialize)]
-struct Slots<'a> {
+struct RawFields<'a> {
     #[serde(borrow)]
     action: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -41,29 +41,29 @@ pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, FrameError> {
         return Err(FrameError::new("is not a JSON object"));
     }
     // If the whole text is checked for UTF-8 at once, serde need not check each part of it.
-    let slots = match std::str::from_utf8(text) {
-        Ok(text) => serde_json::from_str::<Slots<'_>>(text),
+    let fields = match std::str::from_utf8(text) {
+        Ok(text) => serde_json::from_str::<RawFields<'_>>(text),
         Err(_) => serde_json::from_slice(text),
     };
-    let slots = slots.map_err(|error| FrameError::new(format!("is not valid JSON: {error}")))?;
+    let fields = fields.map_err(|error| FrameError::new(format!("is not valid JSON: {error}")))?;
     Ok(Fields {
-        action: bytes(slots.action),
-        id: bytes(slots.id),
-        room: bytes(slots.room),
-        kind: bytes(slots.kind),
-        mode: bytes(slots.mode),
-        options: bytes(slots.options),
-        type_: bytes(slots.type_),
-        data: bytes(slots.data),
-        channel: bytes(slots.channel),
-        since: bytes(slots.since),
-        presence: bytes(slots.presence),
-        received: bytes(slots.received),
+        action: bytes(fields.action),
+        id: bytes(fields.id),
+        room: bytes(fields.room),
+        kind: bytes(fields.kind),
+        mode: bytes(fields.mode),
+        options: bytes(fields.options),
+        type_: bytes(fields.type_),
+        data: bytes(fields.data),
+        channel: bytes(fields.channel),
+        since: bytes(fields.since),
+        presence: bytes(fields.presence),
+        received: bytes(fields.received),
     })
 }
 
-fn bytes(slot: Option<&RawValue>) -> Option<&[u8]> {
-    slot.map(|raw| raw.get().as_bytes())
+fn bytes(raw: Option<&RawValue>) -> Option<&[u8]> {
+    raw.map(|raw| raw.get().as_bytes())
 }
 
 /// The content of a string that has no escapes. Expects valid JSON.

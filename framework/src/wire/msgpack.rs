@@ -131,10 +131,10 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, FrameError> {
             // Many encoders write an absent value as nil. JSON's null means absent here, too.
             continue;
         }
-        let Some(slot) = fields.slot(key) else {
+        let Some(field) = fields.field_mut(key) else {
             continue;
         };
-        if slot.replace(value).is_some() {
+        if field.replace(value).is_some() {
             return Err(FrameError::new(format!("has the key `{key}` twice")));
         }
     }
