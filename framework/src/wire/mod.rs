@@ -2,7 +2,7 @@
 //!
 //! The journey of an inbound frame: [`action::read`] finds the fields ([`json`] or [`msgpack`]) and leaves the application's data
 //! encoded. The room or the handler that knows the data's type decodes it.
-//! The journey of an outbound frame: a function of [`event`] encodes it once per format that has receivers, [`websocket`] puts a
+//! The journey of an outbound frame: a function of [`event`] encodes it once per format that has receivers, [`framing`] puts a
 //! header in front, and from there on only references to the bytes are passed on.
 
 pub(crate) mod action;
