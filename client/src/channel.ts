@@ -2,26 +2,26 @@ import { CourtsideError } from './errors.js';
 import { Emitter, type Off } from './events.js';
 import type { Position, Publication, SessionEvent } from './protocol.js';
 
-/** Where a publication stands, and how it came. */
+/** A publication's position in its channel, and whether it comes from the history. */
 export interface PublicationInfo extends Position {
   readonly channel: string;
-  /** It was published before this subscription and comes from the channel's history. */
+  /** Whether it was published before this subscription and comes from the channel's history. */
   readonly past: boolean;
 }
 
-/** Publications that this client will never see, because the channel's history no longer reaches back to them. */
+/** Publications that this client will never receive, because the channel's history no longer contains them. */
 export interface Gap {
-  /** The last position that was seen. */
+  /** The last position that was received. */
   readonly from: Position;
-  /** How many are missing, or undefined where the stream began anew and nobody knows. */
+  /** How many are missing; undefined if the channel has a new epoch, so that the number is unknown. */
   readonly missed: number | undefined;
 }
 
 /** What a channel needs of its client. */
 export interface ChannelPort {
-  /** Subscribes on the wire; the answer comes to `subscribed` or `ended`. */
+  /** Sends a subscription; the answer is passed to `subscribed` or `ended`. */
   subscribe(channel: Channel, since: Position | undefined): void;
-  /** Nobody listens any more. */
+  /** The channel has no listeners any more. */
   release(channel: Channel): void;
 }
 
@@ -31,22 +31,22 @@ interface ChannelEvents {
   ended: [error: CourtsideError];
 }
 
-/** One channel of one client, with all its listeners. Hands on each offset of an epoch once, however often it comes. */
+/** One channel of one client, with all its listeners. Delivers each offset of an epoch once, however often it arrives. */
 export class Channel {
   private readonly events = new Emitter<ChannelEvents>();
   private listeners = 0;
   private active = false;
   private hasEnded = false;
-  /** The last publication that was handed on, or that the server said is behind this subscription. */
+  /** The last publication that was delivered, or that the server reported as older than this subscription. */
   private position: Position | undefined;
   private settleReady!: { resolve: () => void; reject: (error: CourtsideError) => void };
   private readonly settled = new Promise<void>((resolve, reject) => (this.settleReady = { resolve, reject }));
-  /** Somebody has asked for `ready`, and is told by it if the subscription fails. */
+  /** Whether the application has read `ready`, which then reports a failed subscription. */
   private isAwaited = false;
 
   constructor(private readonly port: ChannelPort, readonly name: string, since: Position | undefined) {
     this.position = since;
-    // Whoever does not look at `ready` is told by the client's error event.
+    // If the application does not read `ready`, the client's error event reports a failure.
     this.settled.catch(() => {});
   }
 
@@ -59,7 +59,7 @@ export class Channel {
     return this.position;
   }
 
-  /** Subscribes on the wire: the first time, and again in each new session, from where it was. */
+  /** Sends the subscription: the first time, and again in each new session, from the last position. */
   begin(): void {
     this.active = false;
     this.port.subscribe(this, this.position);
@@ -96,7 +96,7 @@ export class Channel {
   }
 
   publication(event: Extract<SessionEvent, { event: 'publication' }>): void {
-    // What comes before the answer belongs to an earlier subscription to this channel.
+    // A publication before the answer belongs to an earlier subscription to this channel.
     if (this.active && this.position) this.handOn(this.position.epoch, event, false);
   }
 
@@ -107,7 +107,7 @@ export class Channel {
     return true;
   }
 
-  /** It is over for all listeners. Says whether anybody is told of it. */
+  /** Ends the subscription for all listeners. Returns whether a listener or a reader of `ready` was notified. */
   ended(error: CourtsideError): boolean {
     this.active = false;
     this.hasEnded = true;
@@ -115,7 +115,7 @@ export class Channel {
     return this.events.emit('ended', error) || this.isAwaited;
   }
 
-  /** In another epoch offsets begin anew: none of it was seen. */
+  /** In another epoch the offsets start again: none of them was received. */
   private seenIn(epoch: string): number {
     return this.position?.epoch === epoch ? this.position.offset : -1;
   }
@@ -127,7 +127,7 @@ export class Channel {
   }
 }
 
-/** One listener's part in a channel. */
+/** One listener's subscription to a channel. */
 export class Subscription {
   /** @internal Subscriptions are made by `client.subscribe`. */
   constructor(private readonly of: Channel, private readonly events: Emitter<ChannelEvents>, private readonly release: () => void) {}
@@ -136,27 +136,27 @@ export class Subscription {
     return this.of.name;
   }
 
-  /** Resolves when the server has confirmed the first subscription; rejects if it refused it. Need not be looked at. */
+  /** Resolves when the server has confirmed the first subscription; rejects if the server refused it. You may ignore it. */
   get ready(): Promise<void> {
     return this.of.ready;
   }
 
-  /** The last place that was handed on: keep it, and give it as `since` to go on from there later. */
+  /** The last position that was delivered. Store it and pass it as `since` to continue from there later. */
   get position(): Position | undefined {
     return this.of.lastSeen;
   }
 
-  /** Is told when publications were missed for good, after a lost session or with an old `since`. */
+  /** Calls the listener when publications were missed for good, after a lost session or with an old `since`. */
   onGap(listener: (gap: Gap) => void): Off {
     return this.events.on('gap', listener);
   }
 
-  /** Is told once if the server refuses or ends the subscription, or the client closes. It does not come back by itself. */
+  /** Calls the listener once if the server refuses or ends the subscription, or the client closes. The client does not subscribe again by itself. */
   onEnded(listener: (error: CourtsideError) => void): Off {
     return this.events.on('ended', listener);
   }
 
-  /** Stops this listener. With the last one of a channel, the server is told. */
+  /** Removes this listener. With the last listener of a channel, the client unsubscribes at the server. */
   unsubscribe(): void {
     this.release();
   }

@@ -7,14 +7,14 @@ import type { Sender } from './sender.js';
 
 type Subscribed = Extract<SessionEvent, { event: 'subscribed' }>;
 
-/** How long the client waits before it subscribes again to what the server found too fast, and by how much more at random. */
+/** How long the client waits after a `too_fast` before it subscribes again; a random time of up to as much is added. */
 const TOO_FAST_MS = 1_000;
 
-/** The channels that a client listens to, across its sessions. */
+/** The channels that a client is subscribed to, across its sessions. */
 export class Channels {
   private readonly channels = new Map<string, Channel>();
   private readonly port: ChannelPort;
-  /** Those that the server found too fast: they begin again together. */
+  /** Channels that the server refused with `too_fast`: they are subscribed to again together. */
   private readonly hurried = new Set<Channel>();
   private readonly calm: Timer;
 
@@ -50,13 +50,13 @@ export class Channels {
     if (this.channels.get(channel)?.unsubscribed(reason)) this.channels.delete(channel);
   }
 
-  /** Another session has begun: all go on in it from where they were. */
+  /** A new session has begun: all channels continue in it from their last position. */
   renew(): void {
     this.calmDown();
     for (const channel of this.channels.values()) channel.begin();
   }
 
-  /** The page before this one had these: those that this one does not listen to are ended. */
+  /** Unsubscribes from channels of the previous page that this page has no listener for. */
   inherited(names: readonly string[]): void {
     for (const name of names) if (!this.channels.has(name)) this.unsubscribe(name);
   }
@@ -76,15 +76,15 @@ export class Channels {
       if (isMine()) channel.subscribed(event);
     };
     const refused = (error: CourtsideError): void => {
-      // A lost session is no end: the channel begins again in the next one.
+      // After a lost session, the channel is subscribed to again in the next one.
       if (error.code === 'session_lost' || !isMine()) return;
-      // After a restart all clients come back at once, perhaps from one address: the channel goes on when it is its turn.
+      // After a restart all clients reconnect at once, perhaps from one address: the channel tries again later.
       if (error.code === 'too_fast' && since) return this.hurry(channel);
       this.channels.delete(channel.name);
       const isKnown = channel.ended(error);
       if (error.code !== 'closed' && !isKnown) this.complain(new CourtsideError(error.code, `Subscribing to "${channel.name}" was refused: ${error.message}`));
     };
-    // A page that subscribes is bounded like any request; a new session's own subscriptions must all be said.
+    // A subscription of the page is bounded like any request; the client's own subscriptions in a new session must all be sent.
     this.sender.ask<Subscribed>(action, answered, refused, isMine());
   }
 

@@ -15,10 +15,10 @@ import { Rooms, type JoinSettings } from './rooms.js';
 import { Sender, type Patience } from './sender.js';
 import { Session } from './session.js';
 
-/** Why a session was given up that another page has gone on with. */
+/** The reason for giving up a session that another page has continued. */
 const MOVED = 'moved';
 
-/** One session with a server, across as many connections as it takes. Made by {@link connect}. */
+/** A session with a server, across any number of connections. Created by {@link connect}. */
 export class Client {
   private readonly settings: Settings;
   private readonly events = new Emitter<ClientEvents>();
@@ -32,10 +32,10 @@ export class Client {
   private readonly channels: Channels;
   private readonly keep: Keep | undefined;
   private readonly stopPage: () => void;
-  /** Types of messages for which nobody listens, and of which that was said. */
+  /** Message types without a listener that a warning was written for. */
   private readonly unheard = new Set<string>();
   private opening: { resumed: boolean; session: string } | undefined;
-  /** The count of events at which a resumed session has caught up, and how many that is. */
+  /** The count of events at which a resumed session has caught up, and how many events were missed. */
   private behind: { until: number; missed: number } | undefined;
   private closedBy: CourtsideError | undefined;
   private gaveUp: string | undefined;
@@ -59,8 +59,8 @@ export class Client {
     this.rooms = new Rooms(this.sender, clock, {
       issue: (action) => this.sender.issue(action),
       request: (action, patience) => this.sender.request(action, patience),
-      // A room asks once, and then only after the answer, so there are never more of these than rooms. The state itself
-      // comes as an event; a refusal means that the room is about to end, which is told where it happens.
+      // A room asks again only after the answer, so there are never more of these than rooms. The state itself arrives as an
+      // event; a refusal means that the room is about to end, which its own event reports.
       sync: (room) => void this.sender.ask({ action: 'sync', room }, () => {}, () => {}),
       complain,
       unheard: (room, type) => this.notHeard(room, type),
@@ -80,25 +80,25 @@ export class Client {
     return this.link.state;
   }
 
-  /** The session's id, which is no secret; undefined before the first welcome. */
+  /** The session's id, which is not secret; undefined before the first `welcome`. */
   get sessionId(): string | undefined {
     return this.opening?.session;
   }
 
-  /** Milliseconds that the last answered ping took there and back; undefined before the first. */
+  /** The round-trip time of the last answered ping in milliseconds; undefined before the first. */
   get roundTrip(): number | undefined {
     return this.pulse.roundTrip;
   }
 
   /**
    * The server's clock now, in Unix milliseconds, from the ping with the shortest round trip among the last eight.
-   * It is off by half of that round trip at most. Undefined before the first welcome.
+   * The error is at most half of that round trip. Undefined before the first `welcome`.
    */
   serverTime(): number | undefined {
     return this.serverClock.at(this.settings.clock.now());
   }
 
-  /** The server's bounds that a client can meet; undefined before the first welcome. */
+  /** The server's limits that a client can observe; undefined before the first `welcome`. */
   get limits(): Limits | undefined {
     return this.sender.limits;
   }
@@ -107,7 +107,7 @@ export class Client {
     return this.events.on(name, listener);
   }
 
-  /** Resolves as soon as the server can be reached, at once if it can; rejects if the client closes before. */
+  /** Resolves as soon as the client is connected; rejects if the client closes before. */
   whenOpen(): Promise<void> {
     if (this.state === 'open') return Promise.resolve();
     if (this.state === 'closed') return Promise.reject(this.closedError());
@@ -122,8 +122,8 @@ export class Client {
   }
 
   /**
-   * Joins a room of a kind: one that has a seat free, or a new one. `mode` narrows that. Rejects with the server's refusal.
-   * After a reload with `storage`, it gives a room of this kind in which the page was before.
+   * Joins a room of a kind: one with a free seat, or a new one; see `mode`. Rejects with the server's refusal.
+   * After a reload with `storage`, it returns a room of this kind that the page was in before.
    */
   join<T extends RoomTypes = AnyRoom>(kind: string, options?: unknown, settings?: JoinSettings): Promise<Room<T>> {
     const mode = settings?.mode;
@@ -135,48 +135,48 @@ export class Client {
     return this.rooms.join({ action: 'join', room: id, options }, settings) as Promise<unknown> as Promise<Room<T>>;
   }
 
-  /** Asks one of the server's own handlers. Rejects with its refusal. */
+  /** Calls the server and resolves with its reply. Rejects with its refusal. */
   call<Reply = unknown>(type: string, data?: unknown, patience?: Patience): Promise<Reply> {
     return this.sender.request({ action: 'call', type, data }, patience);
   }
 
-  /** Publishes to a channel, if the server lets clients do that there, and says at which offset. */
+  /** Publishes to a channel, if the server allows it, and resolves with the offset. */
   publish(channel: string, data: unknown): Promise<number> {
     return this.sender.request({ action: 'publish', channel, data });
   }
 
   /**
-   * Listens to a channel: first to what its history holds (after `since`, if given), then to everything new, each
-   * publication once. Goes on by itself in a new session. A second listener to the same channel hears what comes from then on.
+   * Subscribes to a channel. The listener receives its history (after `since`, if given) and then everything new, each
+   * publication once. Continues by itself in a new session. A second listener of the same channel receives only what is published from then on.
    */
   subscribe<D = unknown>(name: string, listener: (data: D, info: PublicationInfo) => void, { since }: { since?: Position } = {}): Subscription {
     this.mustNotBeClosed();
     return this.channels.subscribe(name, listener, since);
   }
 
-  /** Measures the round trip now, in milliseconds. Rejects with `not_connected` where there is no connection, or it breaks first. */
+  /** Measures the round-trip time in milliseconds. Rejects with `not_connected` if there is no connection or it is lost first. */
   ping(): Promise<number> {
     if (!this.link.isOpen) return Promise.reject(this.pulse.notConnected());
     return new Promise((resolve, reject) => this.sender.beat({ resolve, reject }));
   }
 
   /**
-   * A testing aid: drops the connection as a failing network would, and refuses to come back for at least this long.
-   * The session goes on if the server's window allows it.
+   * For tests: drops the connection as a failing network would, and does not reconnect for at least this long.
+   * The session continues if the server's window allows it.
    */
   cut(milliseconds: number): void {
     this.link.cut(milliseconds);
   }
 
-  /** Ends a wait for the next attempt to connect, as for a button "Try again"; checks the connection where there is one. */
+  /** Ends the wait for the next attempt to connect, for example from a "Try again" button. If there is a connection, checks it. */
   reconnectNow(): void {
     this.mustNotBeClosed();
     this.link.reconnectNow();
   }
 
   /**
-   * Ends the session for good: its rooms are left, and what is under way is given up. What waits for an answer rejects with
-   * `closed`. Where the server cannot be reached now, it is told in the background until the session's window has ended.
+   * Ends the session for good: its rooms are left, and pending requests reject with `closed`. If the server cannot be reached,
+   * the client retries in the background until the session's window has ended.
    */
   close(): void {
     this.link.close();
@@ -214,17 +214,17 @@ export class Client {
     };
   }
 
-  /** The page goes. Without a storage nobody comes back for its session, unless the browser keeps the page as it is. */
+  /** The page is left. Without a storage nobody will resume its session, unless the browser keeps the page in its back-forward cache. */
   private hidden(isKept: boolean): void {
     if (this.keep) this.keep.write(this.delivery.keep(this.requests.unused));
     else if (!isKept) this.close();
   }
 
-  /** The browser shows the page again as it was. */
+  /** The browser shows the page again from its back-forward cache. */
   private shown(): void {
     if (this.keep && !this.keep.takeBack()) {
       this.giveUp(MOVED);
-      return this.link.breakOff(new CourtsideError('disconnected', 'Another page has gone on with this session.'));
+      return this.link.breakOff(new CourtsideError('disconnected', 'Another page has continued this session.'));
     }
     this.link.wake();
   }
@@ -249,7 +249,7 @@ export class Client {
     tell?.();
   }
 
-  /** The session of the page before this one goes on. */
+  /** The session of the page before this one continues. */
   private inherit({ rooms = [], subscriptions = [] }: Welcome): () => void {
     const inherited = this.rooms.inherit(rooms);
     return () => {
@@ -260,15 +260,15 @@ export class Client {
 
   private checkCaughtUp(): void {
     const { behind } = this;
-    // Whoever listens hears first that the connection is there.
+    // Listeners receive `open` first.
     if (!behind || this.delivery.received < behind.until || this.state !== 'open') return;
     this.behind = undefined;
     this.events.emit('caughtup', { missed: behind.missed });
   }
 
   /**
-   * Another session begins. Nothing of the old one leaks into it, not even what was never written: the page may have to
-   * sign in or join again before its next word makes sense, and only it knows that.
+   * Starts a new session. No action of the old one is sent in it, not even one that was never written: the page may have to
+   * sign in or join again first, and only the page knows that.
    */
   private beginAnew(told: string): () => void {
     const reason = this.gaveUp ?? told;
@@ -278,7 +278,7 @@ export class Client {
     const rooms = this.rooms.lost(reason);
     this.requests.rejectAll((id) => {
       const sent = !unsent.has(id);
-      const advice = sent ? 'It may or may not have been carried out: check before repeating it.' : 'It was never sent: repeat it if it is still wanted.';
+      const advice = sent ? 'It may or may not have had an effect: check before you repeat it.' : 'It was never sent: repeat it if it is still needed.';
       return new CourtsideError('session_lost', `The server no longer has this session (${reason}), so this request gets no answer. ${advice}`, { sent });
     });
     this.channels.renew();
@@ -315,7 +315,7 @@ export class Client {
       case 'subscribed':
         return void this.requests.resolve(event.id, event);
       case 'unsubscribed':
-        // With an `id` it answers this client's own wish.
+        // With an `id` it answers this client's own request.
         if (event.id !== undefined) return void this.requests.resolve(event.id, undefined);
         return this.channels.unsubscribed(event);
       case 'publication':
@@ -323,7 +323,7 @@ export class Client {
       case 'error':
         return this.serverError(event);
       default:
-      // An event of a later version: it was counted, and that is all that it needs.
+      // An event of a later version: it only needs to be counted.
     }
   }
 
@@ -349,10 +349,10 @@ export class Client {
 
   private notHeard(room: string, type: string): void {
     if (this.unheard.has(type)) return;
-    // Types are the application's, so there are few; were there many, the first are enough.
+    // An application has few types; if there are many, warnings for the first are enough.
     if (this.unheard.size < 100) this.unheard.add(type);
     else return;
-    console.warn(`courtside: the room ${room} sent a message of type "${type}", and nobody listens for it: register with room.on("${type}", …), or with room.onMessage for all. This is said once for each type.`);
+    console.warn(`courtside: the room ${room} sent a message of type "${type}", which has no listener: add one with room.on("${type}", …), or with room.onMessage for all types. This warning appears once for each type.`);
   }
 
   private ended(error: CourtsideError | undefined): void {
@@ -361,11 +361,11 @@ export class Client {
     this.requests.rejectAll(() => this.closedError());
     this.rooms.closed();
     this.channels.ended(this.closedError());
-    if (!this.events.emit('closed', error) && error) console.error(`courtside: ${error.message} The connection is closed and will not come back by itself.`);
+    if (!this.events.emit('closed', error) && error) console.error(`courtside: ${error.message} The client is closed and will not reconnect.`);
   }
 
   private closedError(): CourtsideError {
-    const why = this.closedBy ? this.closedBy.message : 'The page closed it.';
+    const why = this.closedBy ? this.closedBy.message : 'The application closed it.';
     return new CourtsideError('closed', `The client is closed: ${why} Call connect() for a new one.`, { cause: this.closedBy });
   }
 
@@ -375,9 +375,9 @@ export class Client {
 }
 
 /**
- * Connects to a Courtside server, and stays connected until `close`.
- * Returns at once: whatever is called before the server has answered is sent when it has.
- * `url` may be a path of the page's own host, such as `'/ws'`. Throws `bad_url` or `no_websocket` where it can never work.
+ * Connects to a Courtside server and stays connected until `close`.
+ * Returns at once: calls made before the server has answered are queued and sent afterwards.
+ * `url` may be a path of the page's own host, such as `'/ws'`. Throws `bad_url` or `no_websocket` if it can never work.
  */
 export function connect(url: Address, options: ConnectOptions = {}): Client {
   return new Client(url, options);

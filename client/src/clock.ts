@@ -1,10 +1,10 @@
-/** The time and timers that a client uses. Tests hand in their own. */
+/** The time and timers that a client uses. Tests pass their own. */
 export interface Clock {
-  /** Milliseconds since any fixed moment. It should not jump when somebody sets the computer's clock. */
+  /** Milliseconds since any fixed moment. It should not jump when the computer's clock is set. */
   now(): number;
   /** Calls back once, after `ms` milliseconds. */
   setTimeout(callback: () => void, ms: number): unknown;
-  /** Takes back what `setTimeout` returned; anything else does nothing. */
+  /** Cancels a timer that `setTimeout` returned; ignores anything else. */
   clearTimeout(timer: unknown): void;
 }
 
@@ -14,16 +14,16 @@ export const systemClock: Clock = {
   clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
 };
 
-/** What a platform's timers can wait: they keep milliseconds in 31 bits, and take more than that for nothing at all. */
+/** The longest time that a platform's timers can wait: they store milliseconds in 31 bits and treat longer times as zero. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** One timer, which can wait for any time: what is too long for the platform is waited for in parts, and Infinity never ends. */
+/** One timer for any time: it splits times that are too long for the platform, and with Infinity it never fires. */
 export class Timer {
   private handle: unknown;
 
   constructor(private readonly clock: Clock) {}
 
-  /** Calls back once after `ms` milliseconds, in place of what was set before. */
+  /** Calls back once after `ms` milliseconds. Replaces the previous callback. */
   set(ms: number, callback: () => void): void {
     this.clear();
     const part = Math.min(ms, LONGEST_MS);
@@ -44,17 +44,17 @@ interface Sample {
 const SAMPLES = 8;
 const STEP_TOLERANCE_MS = 50;
 
-/** Knows the server's clock: the offset of the sample with the shortest round trip among the last eight. */
+/** Estimates the server's clock from the sample with the shortest round trip among the last eight. */
 export class ServerClock {
   private samples: Sample[] = [];
 
-  /** The server said `serverTime` at some moment between `sentAt` and `receivedAt` of the local clock. */
+  /** The server's clock was `serverTime` at some moment between `sentAt` and `receivedAt` of the local clock. */
   sample(sentAt: number, receivedAt: number, serverTime: number): void {
     const roundTrip = receivedAt - sentAt;
     const offset = serverTime - (sentAt + roundTrip / 2);
     const best = this.best();
-    // Each sample is right to half its round trip. Two that contradict each other mean that a clock was stepped
-    // or the computer slept: the earlier ones describe a time that is over.
+    // Each sample is accurate to half its round trip. Two that contradict each other mean that a clock was set or the
+    // computer slept, so the earlier samples are out of date.
     if (best && Math.abs(offset - best.offset) > (roundTrip + best.roundTrip) / 2 + STEP_TOLERANCE_MS) this.samples = [];
     this.samples.push({ roundTrip, offset });
     if (this.samples.length > SAMPLES) this.samples.shift();

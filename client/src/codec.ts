@@ -4,10 +4,10 @@ import { Packed, Reader } from './reader.js';
 import { put, type Node } from './tree.js';
 import { pack } from './writer.js';
 
-/** One WebSocket message: text holds JSON, bytes hold MessagePack. */
+/** One WebSocket message: a string contains JSON, bytes contain MessagePack. */
 export type Frame = string | Uint8Array;
 
-/** How large a frame is. For text it is counted in UTF-16 units, which costs nothing and is near enough for a bound. */
+/** The size of a frame. Text is counted in UTF-16 units, which is free and accurate enough for a bound. */
 export function sizeOf(frame: Frame): number {
   return frame.length;
 }
@@ -15,7 +15,7 @@ export function sizeOf(frame: Frame): number {
 /** Whether a frame has more bytes on the wire than this. */
 export function isLongerThan(frame: Frame, bytes: number): boolean {
   if (frame.length > bytes) return true;
-  // A unit of UTF-16 is three bytes at most: most frames are short enough to need no counting.
+  // A UTF-16 unit has at most three bytes, so most frames need no counting.
   if (typeof frame !== 'string' || frame.length * 3 <= bytes) return false;
   return byteLength(frame) > bytes;
 }
@@ -25,12 +25,12 @@ export function byteLength(frame: Frame): number {
   return typeof frame === 'string' ? new TextEncoder().encode(frame).length : frame.length;
 }
 
-/** Half of a pair of UTF-16, escaped as JSON.stringify does it where its other half is missing. No text in UTF-8 can hold one. */
+/** A lone surrogate, as JSON.stringify escapes it. Text in UTF-8 cannot contain one. */
 const HALF_PAIR = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g;
 
 /**
- * Writes an action at once, so that what the page does to its objects afterwards changes nothing.
- * In either format it is what `JSON.stringify` makes of it: a Date is a text, undefined is left out, NaN is null.
+ * Encodes an action immediately, so that later changes to the page's objects have no effect.
+ * Both formats contain what `JSON.stringify` makes of the data: a Date is a string, undefined is left out, NaN is null.
  */
 export function encode(action: Action | Ping, format: Format): Frame {
   try {
@@ -42,7 +42,7 @@ export function encode(action: Action | Ping, format: Format): Frame {
   }
 }
 
-/** Reads a frame by its kind, whatever the session's format is. Throws where it is no event. */
+/** Decodes a text or binary frame, whatever the session's format is. Throws if it is not an event. */
 export function decode(frame: string | ArrayBuffer): ServerEvent {
   const value: unknown = typeof frame === 'string' ? JSON.parse(frame) : unpack(new Uint8Array(frame));
   if (typeof value !== 'object' || value === null || typeof (value as { event?: unknown }).event !== 'string') {
@@ -51,14 +51,14 @@ export function decode(frame: string | ArrayBuffer): ServerEvent {
   return value as ServerEvent;
 }
 
-/** Reads an event from MessagePack. What a patch holds stays packed: only its room has the key table to read it with. */
+/** Decodes an event from MessagePack. The data of a patch stays packed, because only its room has the key table to decode it. */
 function unpack(bytes: Uint8Array): Node {
   const reader = new Reader(bytes);
   const event: Node = {};
   let data: Uint8Array | undefined;
   for (let left = reader.enter(); left > 0; left -= 1) {
     const key = reader.key();
-    // The event's name may come behind its data.
+    // The event's name may come after its data.
     if (key === 'data' && (event.event === undefined || event.event === 'patch')) data = reader.skip();
     else put(event, key, reader.value());
   }

@@ -3,10 +3,10 @@ import { reasonOf } from './errors.js';
 import type { ServerEvent } from './protocol.js';
 import type { Socket, SocketClass } from './options.js';
 
-/** Who is told what happens on one connection. After `abandon`, nobody is told anything. */
+/** Receives what happens on one connection. After `abandon`, it is not called any more. */
 export interface ConnectionListener {
   event(event: ServerEvent, size: number): void;
-  /** A frame that is no event: nobody knows whether it counted, so the connection is of no use any more. */
+  /** A frame that is not an event. It is unknown whether it counts, so the connection is unusable. */
   garbage(reason: string): void;
   closed(code: number, reason: string): void;
 }
@@ -34,11 +34,11 @@ export class Connection {
       this.socket = undefined;
       this.listener.closed(code, reason);
     };
-    // An error is always followed by `close`, and a browser says nothing about it for fear of leaking.
+    // An error is always followed by `close`; browsers hide the details for security.
     socket.onerror = () => {};
   }
 
-  /** Bytes that were written and have not left this machine. */
+  /** Bytes that were written but have not left this machine. */
   get buffered(): number {
     return this.socket?.bufferedAmount ?? 0;
   }
@@ -47,28 +47,28 @@ export class Connection {
     try {
       this.socket?.send(frame);
     } catch {
-      // The socket closes under our hands: `closed` follows, and the frame waits in the session's queue.
+      // The socket is closing: `closed` follows, and the frame stays in the session's queue.
     }
   }
 
-  /** From now on somebody else is told what happens. */
+  /** Replaces the listener. */
   handOver(listener: ConnectionListener): void {
     this.listener = listener;
   }
 
-  /** Begins the closing handshake, behind what was written; `closed` says how it ended. */
+  /** Begins the closing handshake, after what was written; `closed` reports how it ended. */
   close(code: number): void {
     try {
       this.socket?.close(code, '');
     } catch {
-      // It is gone either way, and `closed` follows.
+      // The socket is closed already; `closed` follows.
     }
   }
 
   /**
-   * Ends the connection and hears nothing more of it, at once.
-   * A socket whose peer is dead stays half open for as long as the platform likes and may still deliver frames:
-   * those would be counted twice, because the server sends them again on the next connection.
+   * Ends the connection at once and ignores everything that it still delivers.
+   * A socket whose peer is dead may stay half open for a long time and still deliver frames. These would be counted
+   * twice, because the server sends them again on the next connection.
    */
   abandon(code: number, reason: string): void {
     const socket = this.socket;
@@ -77,7 +77,7 @@ export class Connection {
     try {
       socket.close(code, reason);
     } catch {
-      // It is gone either way.
+      // The socket is closed already.
     }
   }
 }

@@ -1,24 +1,24 @@
 import { guarded } from './events.js';
 import { entry, isNode, type Node } from './tree.js';
 
-/** Is told what becomes of the entities of one map in a state. Each part may be left out. */
+/** Receives changes to the entities of one map in a state. Each method may be left out. */
 export interface EntityListener<E> {
-  /** It is there now and was not before. */
+  /** The entity is new. */
   added?(key: string, entity: E): void;
-  /** Something in it changed. What did not change in it is identical (`===`) in both. */
+  /** Something in the entity changed. Unchanged parts are identical (`===`) in both. */
   changed?(key: string, entity: E, before: E): void;
-  /** It was there and is no more. */
+  /** The entity is gone. */
   removed?(key: string, entity: E): void;
 }
 
-/** The entities of one map, as a listener last heard of them. */
+/** The entities of one map, as last reported to a listener. */
 export class Entities<E> {
   private known: Node = {};
   private isOn = true;
 
   constructor(private readonly listener: EntityListener<E>) {}
 
-  /** Tells what differs from what is known: first what went, then, in the map's order, what came and what changed. */
+  /** Reports the differences: first removed entities, then, in the map's order, added and changed ones. */
   look(value: unknown): void {
     const before = this.known;
     const now = (this.known = isNode(value) ? value : {});
@@ -27,7 +27,7 @@ export class Entities<E> {
     const news: string[] = [];
     let kept = 0;
     for (const key of Object.keys(now)) {
-      // Most are as they were, and those are passed over without a look at whether they are the map's own.
+      // Most entities are unchanged; these are skipped without checking whether they are own properties of the map.
       if (now[key] === before[key]) kept += 1;
       else news.push(key);
     }
@@ -46,7 +46,7 @@ export class Entities<E> {
     }
   }
 
-  /** Nothing more is told, not even the rest of what is being told now. */
+  /** Stops all further calls, including the rest of a report in progress. */
   stop(): void {
     this.isOn = false;
   }

@@ -1,21 +1,21 @@
 /**
- * The codes of errors that this client makes by itself. Any other code is the server's or the application's.
+ * The codes of the client's own errors. All other codes come from the server or the application.
  *
  * | code | what happened |
  * | --- | --- |
- * | `bad_url`, `no_websocket`, `bad_option` | something was given that cannot work |
- * | `bad_data` | a value is none that JSON.stringify can write |
- * | `too_big` | a message is longer than the server takes; it was not sent |
- * | `aborted`, `timeout` | the request was given up by its signal or its time; see `sent` |
+ * | `bad_url`, `no_websocket`, `bad_option` | an argument cannot work |
+ * | `bad_data` | JSON.stringify cannot write the value |
+ * | `too_big` | a message is longer than the server accepts; it was not sent |
+ * | `aborted`, `timeout` | the request was given up by its signal or its timeout; see `sent` |
  * | `queue_full` | the bound on unacknowledged actions or open requests is reached |
  * | `session_lost` | the server no longer has the session; see `sent` |
  * | `room_left` | the room was left before |
- * | `closed` | the client is closed and will not come back |
- * | `not_connected` | a ping needs a connection and there is none, or it broke meanwhile |
- * | `connect_failed`, `disconnected`, `token_failed`, `protocol` | a connection failed; the client comes back by itself |
+ * | `closed` | the client is closed and will not reconnect |
+ * | `not_connected` | a ping needs a connection, and there is none or it was lost meanwhile |
+ * | `connect_failed`, `disconnected`, `token_failed`, `protocol` | a connection failed; the client reconnects by itself |
  * | `goodbye` and the names of close codes | the server ended the connection for good |
- * | `unheard` | a room's messages were discarded because nobody listened |
- * | `bad_hash` | a whole state does not have the hash that the server says |
+ * | `unheard` | a room's messages were discarded because no listener was registered |
+ * | `bad_hash` | a whole state does not have the hash that the server sent with it |
  */
 export type OwnErrorCode =
   | 'bad_url' | 'no_websocket' | 'bad_option' | 'bad_data' | 'too_big' | 'aborted' | 'timeout' | 'queue_full' | 'session_lost' | 'room_left' | 'closed' | 'not_connected'
@@ -27,11 +27,11 @@ export class CourtsideError extends Error {
   /** A stable word in snake_case: one of {@link OwnErrorCode}, a close code's name, or the server's own code. */
   readonly code: OwnErrorCode | (string & {});
   /**
-   * Of a request that failed without an answer: whether it was ever written to a connection.
-   * `false`: it certainly had no effect and is safe to repeat. `true`: it may have had one. Absent: the server answered.
+   * For a request that failed without an answer: whether it was ever written to a connection.
+   * `false`: it certainly had no effect and is safe to repeat. `true`: it may have had an effect. Absent: the server answered.
    */
   readonly sent?: boolean;
-  /** The room that the server's error speaks of, if it names one. */
+  /** The room that the server's error is about, if it names one. */
   readonly room?: string;
 
   constructor(code: OwnErrorCode | (string & {}), message: string, details: { sent?: boolean; room?: string; cause?: unknown } = {}) {
@@ -42,7 +42,7 @@ export class CourtsideError extends Error {
   }
 }
 
-/** What a thrown value says about itself, for a message. */
+/** The text of a thrown value, for an error message. */
 export function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

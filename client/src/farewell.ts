@@ -4,33 +4,33 @@ import { Connection, type ConnectionListener } from './connection.js';
 import type { Settings } from './options.js';
 import { closePolicy, CLOSE_DONE, CLOSE_AWAY } from './protocol.js';
 
-/** What a farewell needs of the link that is over. */
+/** What a farewell needs of the closed link. */
 export interface FarewellPort {
   readonly settings: Settings;
   readonly backoff: Backoff;
-  /** Opens a connection that says that the session shall end; undefined where there is none that could. */
+  /** Opens a connection that ends the session; undefined if there is no session. */
   open(listener: ConnectionListener): Promise<Connection | undefined>;
-  /** It is over: the session has ended, or its window has. */
+  /** The session has ended, or its window has. */
   done(): void;
 }
 
 /**
- * Ends the session for a client that is closed already.
- * The server ends a session whose client closes its connection with code 1000. Where there is no connection, or its end
- * does not arrive, attempts that say `end=true` are made until the session's window has ended by itself.
+ * Ends the session of a client that is already closed.
+ * The server ends a session whose client closes its connection with code 1000. If there is no connection, or the close does
+ * not arrive, the farewell connects with `end=true` until it succeeds or the session's window has ended.
  */
 export class Farewell {
   private readonly timer: Timer;
   private connection: Connection | undefined;
   private isOver = false;
-  /** Grows with every attempt, so that a connection that comes late knows that it is late. */
+  /** Grows with every attempt, so that a late connection is recognised. */
   private serial = 0;
 
   constructor(private readonly port: FarewellPort) {
     this.timer = new Timer(port.settings.clock);
   }
 
-  /** By way of the connection that there is: at once if it is welcomed, and otherwise as soon as it is. */
+  /** Uses the existing connection: at once if it is welcomed, otherwise as soon as it is. */
   begin(connection: Connection | undefined, isWelcomed: boolean): void {
     if (!connection) return this.attempt();
     this.connection = connection;
@@ -39,7 +39,7 @@ export class Farewell {
     else this.expect(this.port.settings.connectTimeoutMs);
   }
 
-  /** The network is back: what waits is tried now. */
+  /** The network is back: tries again now instead of waiting. */
   wake(): void {
     if (!this.isOver && !this.connection) this.attempt();
   }
@@ -80,7 +80,7 @@ export class Farewell {
     };
   }
 
-  /** Nothing that can be told came of it within the time. */
+  /** Fails the attempt if nothing has happened within the time. */
   private expect(ms: number): void {
     this.timer.set(ms, () => {
       this.connection?.abandon(CLOSE_AWAY, 'no answer');

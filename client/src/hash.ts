@@ -16,7 +16,7 @@ const double = new DataView(new ArrayBuffer(8));
 
 /**
  * The hash by which client and server compare their states: FNV-1a over a canonical form.
- * That form has the type of each value, numbers as doubles, texts as UTF-8 and the keys of objects in the order of their
+ * That form contains the type of each value, numbers as doubles, strings as UTF-8, and objects with their keys sorted by
  * UTF-8; a key whose value is null is absent.
  */
 export function hashOf(value: unknown): number {
@@ -49,7 +49,7 @@ function byte(hash: number, byte: number): number {
   return Math.imul(hash ^ byte, PRIME);
 }
 
-/** Four bytes, the highest first. */
+/** Four bytes, big-endian. */
 function word(hash: number, word: number): number {
   hash = Math.imul(hash ^ (word >>> 24), PRIME);
   hash = Math.imul(hash ^ ((word >>> 16) & 0xff), PRIME);
@@ -59,7 +59,7 @@ function word(hash: number, word: number): number {
 
 const utf8 = new TextEncoder();
 
-/** The length of the text's UTF-8, and then the UTF-8. */
+/** The length of the string's UTF-8, then the UTF-8. */
 function text(hash: number, text: string): number {
   let ascii = word(hash, text.length);
   for (let n = 0; n < text.length; n += 1) {
@@ -76,11 +76,11 @@ function bytes(hash: number, bytes: Uint8Array): number {
   return hash;
 }
 
-/** Sorts by the bytes of UTF-8. JavaScript sorts by the units of UTF-16, which is the same unless surrogates take part. */
+/** Sorts by the bytes of UTF-8. JavaScript sorts by UTF-16 units, which is the same unless there are surrogates. */
 function inOrder(keys: string[]): string[] {
   if (!keys.every(isBelowSurrogates)) return keys.sort(byCodePoints);
   if (keys.length > FEW_KEYS) return keys.sort();
-  // For few keys, which is what most objects have, this takes a fraction of the time of `sort`.
+  // Most objects have few keys; for these, this takes a fraction of the time of `sort`.
   for (let n = 1; n < keys.length; n += 1) {
     const key = keys[n] as string;
     let at = n;
@@ -106,7 +106,7 @@ function byCodePoints(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Puts the surrogates, which stand for the highest code points, behind all other units. */
+/** Sorts the surrogates, which stand for the highest code points, after all other units. */
 function rank(unit: number): number {
   if (unit < 0xd800) return unit;
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;

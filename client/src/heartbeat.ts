@@ -1,12 +1,12 @@
 export type Beat = 'ping' | 'dead' | 'wait';
 
-/** A timer that fires this much late was held back with the whole page, by a sleeping computer or a hidden tab. */
+/** If a timer fires this late, the whole page was suspended: the computer slept or the tab was hidden. */
 const LATE_MS = 2000;
 
-/** Decides when to ping on one connection and when the server counts as dead. It is handed the time and holds no timer. */
+/** Decides when to ping on one connection and when the server counts as dead. It receives the time and has no timer. */
 export class Heartbeat {
   private lastPing: number;
-  /** When the earliest ping was sent that nothing followed, and how much was then still to be written. */
+  /** When the earliest unanswered ping was sent, and how many bytes were then still unwritten. */
   private unanswered: { at: number; buffered: number } | undefined;
 
   constructor(
@@ -22,7 +22,7 @@ export class Heartbeat {
     this.unanswered = undefined;
   }
 
-  /** A ping was written; `buffered` bytes, itself included, have not left this machine yet. */
+  /** A ping was written; `buffered` bytes, including the ping, have not left this machine yet. */
   pinged(now: number, buffered: number): void {
     this.lastPing = now;
     this.unanswered ??= { at: now, buffered };
@@ -38,8 +38,8 @@ export class Heartbeat {
     const silent = this.unanswered;
     if (silent && now >= silent.at + this.timeoutMs) {
       const late = now > this.due + LATE_MS;
-      // While bytes still leave, the line is slow and not dead. After a pause of the whole page, the answer may be
-      // waiting behind this very timer. Both get a fresh chance.
+      // While bytes still leave, the line is slow but not dead. After the page was suspended, the answer may already be
+      // queued behind this timer. In both cases, ping once more.
       const draining = buffered < silent.buffered;
       if (!late && !draining) return 'dead';
       this.unanswered = undefined;

@@ -1,11 +1,11 @@
-// The client of Courtside, from the page's point of view.
+// The public API of the Courtside client.
 //
-// A frame's way in: connection.ts reads it, link.ts keeps the welcome and the goodbye, session.ts counts it, client.ts
-// hands it to a room, a channel or a waiting request. An action's way out: client.ts encodes it, session.ts keeps it until
-// the server has confirmed it, link.ts writes it once there is a welcomed connection.
+// Inbound: connection.ts reads a frame, link.ts handles `welcome` and `goodbye`, session.ts counts the event, client.ts passes
+// it to a room, a channel or a pending request. Outbound: sender.ts encodes an action, session.ts keeps it until the server has
+// acknowledged it, link.ts writes it once there is a welcomed connection.
 //
-// A room's state is in state.ts, which merges what comes (merge.ts) and checks it (hash.ts). What shows a state smoothly, and
-// ahead of the server, stands apart and knows nothing of rooms: interpolation.ts with ticks.ts, and prediction.ts.
+// A room's state is in state.ts, which merges patches (merge.ts) and checks hashes (hash.ts). Interpolation (interpolation.ts
+// with ticks.ts) and prediction (prediction.ts) are separate and do not depend on rooms.
 
 export { connect, type Client } from './client.js';
 export type { ClientEvents, Loss } from './client-events.js';

@@ -1,22 +1,22 @@
 import { entry, put } from './tree.js';
 
-/** What is between two values: `from` at part 0, `to` at part 1, and beyond `to` at parts above 1. It changes neither. */
+/** Computes the value between two values: `from` at part 0, `to` at part 1, and beyond `to` at parts above 1. It must not change them. */
 export type Lerp<S> = (from: S, to: S, part: number) => S;
 
-/** Between two numbers. */
+/** Interpolates numbers. */
 export const lerp: Lerp<number> = (from, to, part) => from + (to - from) * part;
 
 const TURN = 2 * Math.PI;
 
-/** Between two angles in radians, the shorter way round. What it returns may be outside of one turn, as `from` may be. */
+/** Interpolates angles in radians, the shorter way round. The result may be outside of one turn, as `from` may be. */
 export const lerpAngle: Lerp<number> = (from, to, part) => {
   const ahead = (((to - from) % TURN) + TURN) % TURN;
   return from + (ahead > Math.PI ? ahead - TURN : ahead) * part;
 };
 
 /**
- * Between two maps of entities, by what is between two of one. One that is in `to` only comes with it, and one that is in
- * `from` only goes then. One that is the same in both (`===`) is not asked about.
+ * Interpolates maps of entities with a function for one entity. An entity that is only in `to` appears at part 1, and one
+ * that is only in `from` disappears then. For an entity that is the same in both (`===`), the function is not called.
  */
 export function lerpEach<E>(each: Lerp<E>): Lerp<Readonly<Record<string, E>>> {
   return (from, to, part) => {
@@ -33,16 +33,16 @@ export function lerpEach<E>(each: Lerp<E>): Lerp<Readonly<Record<string, E>>> {
 
 export interface InterpolationOptions {
   /**
-   * How far behind the newest moment is shown, in milliseconds. Default 100.
-   * It should be two of the room's sends and what the line jitters: with less there is nothing to go towards at times, with more everything is seen late.
+   * How far the display is behind, in milliseconds. Default 100.
+   * Use two send intervals of the room plus the network's jitter. If smaller, the next snapshot is sometimes missing; if larger, everything is shown later.
    */
   readonly delayMs?: number;
   /**
-   * For how many milliseconds behind the last snapshot the way of the last two is gone on with. Default 0: the last one stays.
-   * A room sends nothing while nothing changes, so what goes on may be what has stopped.
+   * For how many milliseconds after the last snapshot its movement continues. Default 0: the last snapshot stays.
+   * A room sends nothing while nothing changes, so this may continue a movement that has stopped.
    */
   readonly extrapolateMs?: number;
-  /** Snapshots more milliseconds apart than this have nothing between them: the earlier stays, and is left this long before the later. Default 250. */
+  /** Snapshots more milliseconds apart than this are not interpolated: the earlier one stays until this long before the later one. Default 250. */
   readonly gapMs?: number;
   /** How many snapshots are kept. Default 64; the oldest are dropped. */
   readonly capacity?: number;
@@ -54,7 +54,7 @@ interface Snapshot<S> {
 }
 
 /**
- * Shows what comes in steps as if it moved: keeps the last snapshots, and says what was between them a little ago.
+ * Shows stepwise updates as smooth movement: it keeps the last snapshots and computes the state between them a moment ago.
  * It has no clock: all times are milliseconds on one axis, such as a room's own time (see {@link TickClock}).
  */
 export class Interpolation<S> {
@@ -71,7 +71,7 @@ export class Interpolation<S> {
     this.capacity = Math.max(2, capacity);
   }
 
-  /** This was so at this time. A later one of the same time takes the place of the one before; what is older than the newest is ignored. */
+  /** Adds the snapshot of this time. It replaces one of the same time, and is ignored if it is older than the newest. */
   push(time: number, state: S): void {
     const last = this.snapshots.at(-1);
     if (last && time < last.time) return;
@@ -80,7 +80,7 @@ export class Interpolation<S> {
     if (this.snapshots.length > this.capacity) this.snapshots.shift();
   }
 
-  /** What to show at this time: what was `delayMs` before it. Undefined before the first snapshot. */
+  /** What to show at this time: the state `delayMs` before it. Undefined before the first snapshot. */
   at(now: number): S | undefined {
     const { snapshots } = this;
     const time = now - this.delayMs;
@@ -95,7 +95,7 @@ export class Interpolation<S> {
     return this.on(before, from, Math.min(time, from.time + this.extrapolateMs));
   }
 
-  /** Forgets all snapshots: what comes next has nothing to do with them. */
+  /** Removes all snapshots, for example because the next one belongs to another room. */
   clear(): void {
     this.snapshots = [];
   }

@@ -1,24 +1,24 @@
 import type { TokenStorage } from './options.js';
 import type { Kept } from './session.js';
 
-/** What a page leaves to the one that is loaded in its place: written when it goes, and taken out by the next. */
+/** What a page stores for the page that is loaded next: written when the page is left, removed when the next one loads. */
 export class Keep {
   private readonly key: string;
   private written: string | null = null;
 
-  /** Each server has a place of its own in the storage. */
+  /** Each server has its own key in the storage. */
   constructor(private readonly storage: TokenStorage, address: string) {
     this.key = `courtside:${address}`;
   }
 
-  /** Takes out what the page before this one has left, so that no other page, such as a duplicated tab, has it too. */
+  /** Reads and removes what the previous page has stored, so that no other page, such as a duplicated tab, has it too. */
   take(): Kept | undefined {
     try {
       const text = this.storage.getItem(this.key);
       this.storage.removeItem(this.key);
       return parse(text);
     } catch {
-      // A browser may forbid the page its storage: then nothing was kept.
+      // The browser may forbid access to the storage: then nothing was stored.
       return undefined;
     }
   }
@@ -28,11 +28,11 @@ export class Keep {
     try {
       if (this.written !== null) this.storage.setItem(this.key, this.written);
     } catch {
-      // It is full or forbidden: the session is not kept, and ends with its window.
+      // The storage is full or forbidden: the session is not kept and ends with its window.
     }
   }
 
-  /** Takes back what this page has written. False where another page took it in between: the session is that one's now. */
+  /** Removes what this page has stored. Returns false if another page has taken it meanwhile and so continues the session. */
   takeBack(): boolean {
     try {
       const text = this.storage.getItem(this.key);

@@ -1,7 +1,7 @@
 /**
- * The keys that patches in MessagePack name by number.
- * It starts with what a whole state lists, and grows by each key that a patch spells out. Both ends write it in the order
- * of the bytes, so a patch that was not read, or not to its end, leaves it useless until the next whole state.
+ * The keys that patches in MessagePack refer to by number.
+ * The table starts with the list of a whole state and grows by each key that a patch contains as a string. Both ends add
+ * keys in the order of the bytes, so after a patch that was not read to its end, it is unusable until the next whole state.
  */
 export class KeyTable {
   private readonly keys: string[];
@@ -10,7 +10,7 @@ export class KeyTable {
     this.keys = [...keys];
   }
 
-  /** Throws where the table has no such number: it is not the one that the patch was written with. */
+  /** Throws if the table has no such number: the patch was written with another table. */
   at(index: number): string {
     const key = this.keys[index];
     if (key === undefined) throw new RangeError(`the key table has ${this.keys.length} keys and none at ${index}`);

@@ -10,14 +10,13 @@ import { badOption, type Address, type Credential, type Settings, type SocketCla
 import { CLOSE_AWAY, CLOSE_DONE, CLOSE_SUPERSEDED, CLOSE_UNAUTHORIZED, closePolicy, type Goodbye, type Pong, type SessionEvent, type Welcome } from './protocol.js';
 
 /**
- * `connecting` until the first welcome, `open` while the server can be reached, `reconnecting` between,
- * and `closed` for good.
+ * `connecting` until the first `welcome`, `open` while connected, `reconnecting` after a loss, and `closed` for good.
  */
 export type ClientState = 'connecting' | 'open' | 'reconnecting' | 'closed';
 
 /** A connection failed and the next attempt is planned. */
 export interface Retry {
-  /** How many connections or attempts have failed in a row; 0 where the page itself cut the connection. */
+  /** How many connections or attempts have failed in a row; 0 if the page itself cut the connection. */
   readonly attempt: number;
   /** Milliseconds until the next attempt. */
   readonly delayMs: number;
@@ -25,44 +24,44 @@ export interface Retry {
   readonly error: CourtsideError;
 }
 
-/** The client above the link. */
+/** The client that owns the link. */
 export interface LinkOwner {
   /** Whether there is a session that could be resumed. */
   readonly canResume: boolean;
-  /** Whether another page goes on with the session that this one has given up. */
+  /** Whether another page has continued the session that this one has given up. */
   readonly isElsewhere: boolean;
-  /** What the next attempt says of the session. */
+  /** The session's query parameters for the next attempt. */
   query(): Record<string, string | undefined>;
-  /** What an attempt says that only ends the session, or undefined where there is none. */
+  /** The query parameters of an attempt that only ends the session; undefined if there is no session. */
   endQuery(): Record<string, string> | undefined;
-  /** The server's first word. The owner takes the connection into use, or calls `breakOff`. */
+  /** The server's `welcome` arrived. The owner accepts the connection or calls `breakOff`. */
   welcome(welcome: Welcome, attemptedAt: number): void;
   event(event: SessionEvent | Pong, size: number): void;
-  /** A frame came that nobody can read, so nobody knows whether it counted. */
+  /** An unreadable frame arrived, so it is unknown whether it counts. */
   garbage(): void;
-  /** It is time for a ping: the owner writes one. */
+  /** A ping is due: the owner writes one. */
   beat(): void;
-  /** What was written on this connection and not answered has to wait. */
+  /** The connection is lost. */
   dropped(): void;
   stateChanged(state: ClientState, previous: ClientState): void;
   retry(retry: Retry): void;
   /** The server refused the credential. */
   unauthorized(refusal: CourtsideError): void;
-  /** The end. Without an error, the page wished it. */
+  /** The client is closed. Without an error, the application closed it. */
   closed(error: CourtsideError | undefined): void;
 }
 
-/** A connection that lived this long after its welcome was a good one: the next failure is the first again. */
+/** After a connection that lasted this long after its welcome, failures are counted from zero again. */
 const STABLE_MS = 5000;
 const DEFAULT_PING_MS = 10_000;
-/** How long a session outlives its connection, where no welcome has said so. */
+/** The session's window before the first `welcome`. */
 const DEFAULT_WINDOW_MS = 30_000;
 const PROTOCOL = 1;
 
 /**
- * Keeps one connection alive as long as the server and the page want one.
- * It is always in one of four phases, and each has one timer: `waiting` for the next attempt, `attempting` until the
- * welcome, `welcomed` until the next heartbeat, and `ended` without any.
+ * Keeps one connection open as long as the server and the page want one.
+ * It is always in one of four phases. `waiting` has a timer for the next attempt, `attempting` one for the welcome, `welcomed`
+ * one for the next heartbeat, and `ended` none.
  */
 export class Link {
   state: ClientState = 'connecting';
@@ -77,27 +76,27 @@ export class Link {
   private goodbye: Goodbye | undefined;
   private readonly timer: Timer;
   private windowMs = DEFAULT_WINDOW_MS;
-  /** Whether the attempt that is under way asks for a session. */
+  /** Whether the current attempt resumes a session. */
   private resumes = false;
   /**
-   * An attempt to resume came to nothing, and nobody knows whether the server has seen it. It may still get there, and be
-   * taken for somebody else: once for each, `superseded` is not believed.
+   * An attempt to resume failed, and the server may or may not have received it. If it arrives late, it supersedes a later
+   * attempt of this client; so the client ignores one `superseded` and reconnects.
    */
   private hasStray = false;
-  /** The credential was refused, and no welcome came since. */
+  /** Whether the credential was refused and no `welcome` has arrived since. */
   private wasRefused = false;
-  /** Grows with every attempt and every end of one, so that a late credential knows that it is late. */
+  /** Grows with every attempt and every end of one, so that a late credential is recognised. */
   private serial = 0;
   private attemptedAt = 0;
   private welcomedAt: number | undefined;
-  /** No wake-up shortens a wait that ends here: the server or the page asked for it. */
+  /** A wake-up does not shorten a wait before this time, because the server or the page asked for it. */
   private barredUntil = -Infinity;
 
   constructor(url: Address, private readonly settings: Settings, private readonly owner: LinkOwner) {
     this.address = resolveAddress(url);
     const given = settings.WebSocket ?? (globalThis as { WebSocket?: unknown }).WebSocket as SocketClass | undefined;
     if (!given) {
-      throw new CourtsideError('no_websocket', 'This platform has no WebSocket class: hand one in, connect(url, { WebSocket }), for example that of the package "ws".');
+      throw new CourtsideError('no_websocket', 'This platform has no WebSocket class: pass one, connect(url, { WebSocket }), for example that of the package "ws".');
     }
     this.WebSocket = given;
     this.backoff = new Backoff(settings.backoffBaseMs, settings.backoffCapMs, settings.random);
@@ -125,21 +124,21 @@ export class Link {
     this.armHeartbeat();
   }
 
-  /** Reconnects at once if only jitter was in the way, and checks a connection that may have died unnoticed. */
+  /** Reconnects at once if only the backoff delayed it, and checks a connection that may have died unnoticed. */
   wake(): void {
     if (this.phase === 'welcomed') this.owner.beat();
     else if (this.phase === 'waiting' && this.settings.clock.now() >= this.barredUntil) this.attempt();
   }
 
-  /** As `wake`, and whoever asked for a wait asks for its end by this. */
+  /** Like `wake`, but also ends a wait that the server or the page asked for. */
   reconnectNow(): void {
     this.barredUntil = -Infinity;
     this.wake();
   }
 
-  /** Drops a connection that is of no use any more; the next follows. */
+  /** Drops an unusable connection; the next attempt follows. */
   breakOff(error: CourtsideError): void {
-    // A session that nobody goes on with is not to keep its seats.
+    // A session that nobody will continue must not keep its seats.
     const isOver = this.phase === 'welcomed' && !this.owner.canResume && !this.owner.isElsewhere;
     this.connection?.abandon(isOver ? CLOSE_DONE : CLOSE_AWAY, error.code);
     this.failed(error);
@@ -152,7 +151,7 @@ export class Link {
     this.failed(new CourtsideError('disconnected', 'The page cut the connection.'), Math.max(0, ms));
   }
 
-  /** Ends the session, whatever is under way: what the server cannot be told at once, it is told in the background. */
+  /** Ends the session in any phase; if the server cannot be reached, in the background. */
   close(): void {
     const { connection, phase, settings, backoff } = this;
     if (phase === 'ended') return;
@@ -180,7 +179,7 @@ export class Link {
     const { clock, connectTimeoutMs } = this.settings;
     const patience = this.backoff.patience(clock.now(), connectTimeoutMs);
     this.timer.set(patience, () => {
-      this.breakOff(new CourtsideError('connect_failed', `No welcome came from ${this.place} within ${Math.round(patience)} ms: is it a Courtside server, and is it reachable?`));
+      this.breakOff(new CourtsideError('connect_failed', `${this.place} did not send a welcome within ${Math.round(patience)} ms: is it a Courtside server, and is it reachable?`));
     });
     const refused = (thrown: unknown): void => {
       if (serial === this.serial) this.failed(new CourtsideError('token_failed', `The accessToken function failed (${reasonOf(thrown)}).`, { cause: thrown }));
@@ -194,11 +193,11 @@ export class Link {
     }
   }
 
-  /** What the page shows as its credential now. */
+  /** The page's current credential. */
   private credential(): string | undefined | Promise<string | undefined> {
     const { accessToken } = this.settings;
     const checked = (token: Credential): string | undefined => {
-      if (token !== undefined && token !== null && typeof token !== 'string') throw new TypeError(`it returned ${typeof token === 'object' ? 'an object' : String(token)}: return a text, or undefined for a guest`);
+      if (token !== undefined && token !== null && typeof token !== 'string') throw new TypeError(`it returned ${typeof token === 'object' ? 'an object' : String(token)}: return a string, or undefined for a guest`);
       return token ?? undefined;
     };
     if (typeof accessToken !== 'function') return checked(accessToken);
@@ -220,7 +219,7 @@ export class Link {
         event: (event, size) => {
           if (event.event === 'goodbye') this.goodbye = event;
           else if (event.event === 'welcome') this.welcomed(connection, event);
-          else if (this.phase !== 'welcomed') this.breakOff(protocolError(`"${event.event}" came before the welcome`));
+          else if (this.phase !== 'welcomed') this.breakOff(protocolError(`"${event.event}" arrived before the welcome`));
           else {
             this.heartbeat?.heard();
             this.owner.event(event, size);
@@ -234,15 +233,15 @@ export class Link {
       });
       this.connection = connection;
     } catch (thrown) {
-      // The address itself is refused, for example ws: from a page of https:. Trying again would change nothing.
+      // The platform rejects the address itself, for example ws: on an https: page. A retry would fail again.
       this.end(new CourtsideError('bad_url', `The platform refuses to connect to ${this.place}: ${reasonOf(thrown)}`, { cause: thrown }));
     }
   }
 
   private welcomed(connection: Connection, welcome: Welcome): void {
-    if (this.phase === 'welcomed') return this.breakOff(protocolError('a second welcome came'));
+    if (this.phase === 'welcomed') return this.breakOff(protocolError('a second welcome arrived'));
     if (welcome.protocol !== PROTOCOL) {
-      return this.end(new CourtsideError('protocol', `The server speaks version ${welcome.protocol} of the protocol and this client version ${PROTOCOL}: use the client that belongs to the server.`));
+      return this.end(new CourtsideError('protocol', `The server uses version ${welcome.protocol} of the protocol and this client version ${PROTOCOL}: use the client that belongs to the server.`));
     }
     const { clock, pongTimeoutMs } = this.settings;
     const previous = this.state;
@@ -256,7 +255,7 @@ export class Link {
     this.heartbeat = new Heartbeat(welcome.ping_ms > 0 ? welcome.ping_ms : DEFAULT_PING_MS, pongTimeoutMs, this.welcomedAt);
     this.armHeartbeat();
     this.owner.welcome(welcome, this.attemptedAt);
-    // What the welcome set off may have ended the connection again.
+    // The owner may have ended the connection again.
     if (this.connection === connection) this.owner.stateChanged('open', previous);
   }
 
@@ -270,7 +269,7 @@ export class Link {
     if (code === CLOSE_SUPERSEDED && this.hasStray) {
       this.hasStray = this.resumes = false;
       this.goodbye = undefined;
-      return this.failed(new CourtsideError('disconnected', 'An attempt that this client had given up reached the server late and took its place.'));
+      return this.failed(new CourtsideError('disconnected', 'An attempt that this client had given up reached the server late and superseded this connection.'));
     }
     const policy = closePolicy(closeCode);
     if (!policy.comesBack) return this.end(new CourtsideError(policy.name, policy.meaning + said));
@@ -281,7 +280,7 @@ export class Link {
     );
   }
 
-  /** The server does not accept the credential. Only a function can give another one, and is asked once. */
+  /** The server does not accept the credential. If it comes from a function, the client calls the function once more. */
   private refused(said: string): void {
     const { goodbye, phase } = this;
     const { name, meaning } = closePolicy(CLOSE_UNAUTHORIZED);
@@ -295,11 +294,11 @@ export class Link {
     if (this.phase === 'ended') return;
     const error = new CourtsideError(name, meaning + said, { cause: refusal });
     if (isFinal) return this.end(error);
-    // A server that says so after its welcome is met with a backoff.
+    // If the refusal comes after a welcome, back off.
     this.failed(error, phase === 'attempting' ? 0 : undefined);
   }
 
-  /** The connection is gone, or never came to be. Plans the next attempt, by the backoff or after `waitMs`, unless the server said that there shall be none. */
+  /** The connection is lost or could not be opened. Schedules the next attempt, by the backoff or after `waitMs`, unless the server forbids one. */
   private failed(error: CourtsideError, waitMs?: number): void {
     const { clock, random } = this.settings;
     const { goodbye, welcomedAt, backoff } = this;
@@ -308,7 +307,7 @@ export class Link {
     this.forgetConnection();
     if (goodbye && !goodbye.reconnect) {
       const why = goodbye.error ? ` (${goodbye.error})` : '';
-      return this.end(new CourtsideError('goodbye', `The server ended the connection for good (code ${goodbye.code}): ${goodbye.reason || 'it gave no reason'}${why}.`));
+      return this.end(new CourtsideError('goodbye', `The server ended the connection for good (code ${goodbye.code}): ${goodbye.reason || 'no reason given'}${why}.`));
     }
     this.phase = 'waiting';
     if (welcomedAt !== undefined && now - welcomedAt >= STABLE_MS) backoff.reset();
@@ -316,13 +315,13 @@ export class Link {
     else backoff.relax();
     if (goodbye?.reconnect) this.bar(now + goodbye.reconnect.after_ms + random() * goodbye.reconnect.jitter_ms);
     if (waitMs !== undefined) this.bar(now + waitMs);
-    // A server that always says goodbye with no wait at all is still met with a backoff.
+    // Back off even if the server always sends a goodbye without a delay.
     const delayMs = Math.max(waitMs ?? backoff.next(now), this.barredUntil - now);
     this.timer.set(delayMs, () => this.attempt());
     const attempt = waitMs === undefined ? backoff.attempt : 0;
     this.owner.dropped();
     if (this.state === 'open') this.setState('reconnecting');
-    // A listener may have closed, or woken, the client meanwhile.
+    // A listener may have closed or woken the client meanwhile.
     if (this.phase === 'waiting') this.owner.retry({ attempt, delayMs, error });
   }
 
@@ -365,12 +364,12 @@ export class Link {
     });
   }
 
-  /** The server, without what an attempt says to it. */
+  /** The server's address without the query. */
   get place(): string {
     return `${this.address.host}${this.address.pathname}`;
   }
 }
 
 export function protocolError(what: string): CourtsideError {
-  return new CourtsideError('protocol', `The server broke the protocol: ${what}. Is a proxy in between, or is the client of another version than the server?`);
+  return new CourtsideError('protocol', `The server broke the protocol: ${what}. Is there a proxy in between, or do the client and the server have different versions?`);
 }

@@ -2,8 +2,8 @@ import { entry, isNode, put, type Node } from './tree.js';
 
 /**
  * Applies a JSON merge patch (RFC 7396) and returns the new value; neither argument changes.
- * What the patch leaves as it was keeps its identity, so `===` tells for any part whether something in it changed. That
- * holds for what the patch names and does not change, too: patches say again what came back to its old value.
+ * Unchanged parts keep their identity, so `===` tells whether something in a part changed. This also holds for parts that
+ * the patch names but does not change: a patch may contain values that have changed back.
  */
 export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isNode(patch)) return share(target, patch);
@@ -26,12 +26,12 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
   return after ?? before ?? {};
 }
 
-/** Up to this many keys an object is an entity rather than a map of them. */
+/** An object with at most this many keys is treated as an entity, one with more as a map of entities. */
 const FEW_KEYS = 32;
 
 /**
- * The spread is the faster way to copy a map of entities, and the slower one for the entities in it: engines make one
- * place in the code fast for few kinds of objects only, and maps and entities of all kinds pass through here.
+ * Spreading is faster for maps of entities and slower for the entities themselves: engines optimise a place in the code for
+ * few shapes of objects only, and all kinds of maps and entities are copied here.
  */
 function copy(node: Node): Node {
   const keys = Object.keys(node);
@@ -52,7 +52,7 @@ function without(node: Node, patch: Node): Node {
 
 /**
  * Returns `before` if `after` is equal to it, and otherwise `after` with each equal part replaced by that of `before`.
- * `after` must be fresh, and is written to: it was just decoded, and nobody else has seen it.
+ * `after` is modified, so it must be fresh: just decoded and not used elsewhere.
  */
 export function share(before: unknown, after: unknown): unknown {
   if (before === after) return before;

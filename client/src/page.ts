@@ -1,4 +1,4 @@
-/** Who is told that the page goes, and that it comes back. */
+/** Receives when the page is hidden and shown. */
 export interface PageListener {
   /** The page is left. `kept`: the browser may show it again as it is now, from its back-forward cache. */
   hidden(kept: boolean): void;
@@ -6,7 +6,7 @@ export interface PageListener {
   shown(): void;
 }
 
-/** Tells of the browser's `pagehide` and `pageshow`. Outside browsers there is nothing to tell. */
+/** Reports the browser's `pagehide` and `pageshow`. Outside browsers it does nothing. */
 export function browserPage(page: PageListener): () => void {
   if (typeof window === 'undefined' || typeof document === 'undefined') return () => {};
   const hide = ({ persisted }: PageTransitionEvent) => page.hidden(persisted);

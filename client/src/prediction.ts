@@ -1,20 +1,20 @@
 import type { Lerp } from './interpolation.js';
 
 export interface PredictionOptions<S, I> {
-  /** What an input makes of a state: the same rule as the server's. It is called again and again with old inputs, so it must change neither, and ask nothing else. */
+  /** Computes the next state from a state and an input, by the same rule as the server's. It is called repeatedly with old inputs, so it must not change its arguments or depend on anything else. */
   readonly step: (state: S, input: I) => S;
-  /** How many inputs may wait for the server. Default 128. Further ones are refused, because a server that is that far behind will not do what is shown. */
+  /** How many inputs may wait for the server. Default 128. Further ones are refused, because a server that is so far behind will not do what is shown. */
   readonly maxPending?: number;
-  /** What is between two states. With it, corrections are blended in; without it, they are shown at once. */
+  /** Computes the state between two states. With it, corrections are blended in; without it, they are shown at once. */
   readonly lerp?: Lerp<S>;
   /** Over how many milliseconds a correction is blended in. Default 100. */
   readonly smoothMs?: number;
 }
 
 /**
- * Shows at once what the own inputs will do, and takes it back where the server decides otherwise.
- * Inputs are numbered from 1. The page sends each with its number, and the server tells, beside the state of what they
- * steer, the number of the last one that it has applied.
+ * Shows the effect of the player's own inputs at once, and corrects it if the server decides otherwise.
+ * Inputs are numbered from 1. The page sends each input with its number; the server sends the number of the last input that
+ * it has applied together with the state that the inputs control.
  */
 export class Prediction<S, I> {
   private readonly step: (state: S, input: I) => S;
@@ -25,7 +25,7 @@ export class Prediction<S, I> {
   private waiting: { readonly number: number; readonly input: I }[] = [];
   private number = 0;
   private applied = 0;
-  /** What is being corrected: it goes on by the same inputs while it fades. */
+  /** The state that is being corrected. The same inputs apply to it while it fades out. */
   private fading: { state: S; readonly since: number } | undefined;
 
   constructor(state: S, { step, maxPending = 128, lerp, smoothMs = 100 }: PredictionOptions<S, I>) {
@@ -36,7 +36,7 @@ export class Prediction<S, I> {
     this.smoothMs = smoothMs;
   }
 
-  /** The server's last state and all inputs after it. */
+  /** The server's last state with all later inputs applied. */
   get state(): S {
     return this.predicted;
   }
@@ -46,7 +46,7 @@ export class Prediction<S, I> {
     return this.waiting.length;
   }
 
-  /** Applies an input now and returns its number, to be sent with it; or undefined, without effect, where `maxPending` wait already. */
+  /** Applies an input and returns its number, which the page sends with it. Returns undefined, without effect, if `maxPending` inputs are pending. */
   predict(input: I): number | undefined {
     if (this.waiting.length >= this.maxPending) return undefined;
     const number = (this.number += 1);
@@ -57,15 +57,15 @@ export class Prediction<S, I> {
   }
 
   /**
-   * The server's state, and the number of the last input that is in it: the later ones are applied to it again.
-   * An input that the server never got is gone with the next one that it did. `now` is needed for smoothing only, in milliseconds.
-   * False, and without effect, for a state that is older than one before.
+   * Takes the server's state and the number of the last input that it contains, and applies the later inputs again.
+   * An input that the server never received is dropped with the next one that it did. `now`, in milliseconds, is needed for smoothing only.
+   * Returns false, without effect, for a state that is older than a previous one.
    */
   reconcile(state: S, lastApplied: number, now = 0): boolean {
     if (lastApplied < this.applied) return false;
     const shown = this.lerp && this.shown(now);
     this.applied = lastApplied;
-    // The server may know numbers from before this page was loaded: ours go on after them.
+    // The server may have numbers from before this page was loaded: continue after them.
     this.number = Math.max(this.number, lastApplied);
     this.waiting = this.waiting.filter(({ number }) => number > lastApplied);
     this.predicted = this.waiting.reduce((before, { input }) => this.step(before, input), state);
@@ -73,7 +73,7 @@ export class Prediction<S, I> {
     return true;
   }
 
-  /** What to show at this moment, in milliseconds: `state`, or, shortly after a correction, what is between it and what was shown. */
+  /** What to show at this moment, in milliseconds: `state` or, shortly after a correction, a state between it and what was shown. */
   shown(now: number): S {
     if (!this.fading || !this.lerp) return this.predicted;
     const part = (now - this.fading.since) / this.smoothMs;
@@ -84,7 +84,7 @@ export class Prediction<S, I> {
     return this.lerp(this.fading.state, this.predicted, Math.max(0, part));
   }
 
-  /** Begins anew from a state, without anything pending and without smoothing. Numbers go on. For a respawn, or another room. */
+  /** Starts again from a state, without pending inputs and without smoothing. Numbers continue. For a respawn or another room. */
   reset(state: S): void {
     this.predicted = state;
     this.waiting = [];

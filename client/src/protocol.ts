@@ -1,10 +1,10 @@
-// The words of the wire protocol, version 1: what a client may send, what a server may say, and what each close code means.
-// Everything that both ends must agree on stands in this file; the rest of the client is written in its terms.
+// The terms of the wire protocol, version 1: what a client may send, what a server may send, and what each close code means.
+// Everything that both ends must agree on is in this file; the rest of the client uses its terms.
 
 /** The encoding of a session: text frames of JSON or binary frames of MessagePack, with the same field names. */
 export type Format = 'json' | 'msgpack';
 
-/** A place in a channel: the offset of a publication within an epoch. A new epoch means that the stream began anew. */
+/** A position in a channel: the offset of a publication within an epoch. In a new epoch the offsets start again. */
 export interface Position {
   readonly epoch: string;
   readonly offset: number;
@@ -13,7 +13,7 @@ export interface Position {
 /** How a join by kind finds its room: `any` joins one or creates it, `create` always creates, `existing` never does. */
 export type JoinMode = 'any' | 'create' | 'existing';
 
-/** An action that is counted by the server. An `id` asks for exactly one answer. */
+/** An action that the server counts. An `id` requests exactly one answer. */
 export type Action = (
   | { action: 'join'; room: string; options?: unknown }
   | { action: 'join'; kind: string; mode?: JoinMode; options?: unknown }
@@ -26,7 +26,7 @@ export type Action = (
   | { action: 'publish'; channel: string; data: unknown }
 ) & { id?: number };
 
-/** The only action that is not counted: it acknowledges, measures the round trip and proves that the server lives. */
+/** The only action that is not counted: it acknowledges events, measures the round trip and checks that the server is alive. */
 export interface Ping {
   action: 'ping';
   received: number;
@@ -47,13 +47,13 @@ export interface Welcome {
   /** How many counted events the session has produced so far. */
   sent?: number;
   limits?: Limits;
-  /** Where a page was reloaded: what its session has joined. */
+  /** After a reload of the page: the rooms of its session. */
   rooms?: readonly { room: string; kind: string; member: number }[];
-  /** Where a page was reloaded: the channels of its session. */
+  /** After a reload of the page: the channels of its session. */
   subscriptions?: readonly string[];
 }
 
-/** The bounds of the server that a client can meet. */
+/** The server's limits that a client can observe. */
 export interface Limits {
   /** Bytes of one message. A longer one would end the connection, so it is not sent. */
   readonly message_bytes: number;
@@ -65,9 +65,9 @@ export interface Limits {
   readonly subscriptions: number;
   /** Calls of one session that wait for their reply. */
   readonly calls: number;
-  /** Actions of one session that rooms and channels have not taken yet; the server reads no more until they have. */
+  /** Actions of one session that rooms and channels have not processed yet; the server reads no more until they have. */
   readonly actions_in_flight: number;
-  /** How many messages a session may send. Absent: as many as its rooms take. */
+  /** How many messages a session may send. Absent: no limit. */
   readonly rate?: { readonly per_second: number; readonly burst: number };
 }
 
@@ -82,7 +82,7 @@ export interface Goodbye {
   event: 'goodbye';
   code: number;
   reason: string;
-  /** The code of the refusal, where one is behind it. */
+  /** The code of the refusal, if there is one. */
   error?: string;
   reconnect?: { after_ms: number; jitter_ms: number };
 }
@@ -98,13 +98,13 @@ export interface StateEvent {
   room: string;
   tick: number;
   data: unknown;
-  /** In MessagePack: the keys that later patches name by number. Absent: none yet. */
+  /** In MessagePack: the keys that later patches refer to by number. Absent: none yet. */
   keys?: readonly string[];
-  /** What `data` hashes to. Absent: nobody checks. */
+  /** The hash of `data`. Absent: not checked. */
   hash?: number;
 }
 
-/** What has changed in a room's state since that of tick `base`. */
+/** What has changed in a room's state since tick `base`. */
 export interface PatchEvent {
   event: 'patch';
   room: string;
@@ -112,11 +112,11 @@ export interface PatchEvent {
   base: number;
   /** A JSON merge patch; in MessagePack still packed, see `Packed`. */
   data: unknown;
-  /** What the state hashes to once the patch is applied. Absent: nobody checks. */
+  /** The hash of the state after the patch. Absent: not checked. */
   hash?: number;
 }
 
-/** An event that the session's rules hand on to rooms, channels and waiting requests. */
+/** An event that the session passes on to rooms, channels and pending requests. */
 export type SessionEvent =
   | { event: 'joined'; id?: number; room: string; kind: string; member: number }
   | { event: 'left'; id?: number; room: string; reason: string }
@@ -134,46 +134,46 @@ export type ServerEvent = Welcome | Pong | Goodbye | SessionEvent;
 
 const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch']);
 
-/** Whether an event takes part in the count of received events. One that this client does not know does. */
+/** Whether an event is counted. Events that this client does not know are counted. */
 export function isSequenced(event: string): boolean {
   return !UNCOUNTED.has(event);
 }
 
 /** The client closes with this code to end its session. */
 export const CLOSE_DONE = 1000;
-/** The client closes with this code where it may come back: the session goes on. */
+/** The client closes with this code if it may reconnect: the session continues. */
 export const CLOSE_AWAY = 4900;
 export const CLOSE_SUPERSEDED = 4500;
 export const CLOSE_UNAUTHORIZED = 4501;
 
-/** What a close code means to a client, and whether it should come back by itself. */
+/** What a close code means to a client, and whether the client should reconnect by itself. */
 export interface CloseCode {
   readonly code: number;
   readonly name: string;
   readonly comesBack: boolean;
-  /** A sentence for a person: what happened and what to do. */
+  /** A sentence for people: what happened and what to do. */
   readonly meaning: string;
 }
 
-/** The codes that have a meaning of their own here. Any other code follows the rule of {@link closePolicy}. */
+/** The codes with a meaning of their own. All others follow the rule of {@link closePolicy}. */
 export const CLOSE_CODES: readonly CloseCode[] = [
-  { code: 1008, name: 'policy', comesBack: false, meaning: 'The server refused this connection by its policy: see the server’s log.' },
+  { code: 1008, name: 'policy', comesBack: false, meaning: 'The server’s policy refused this connection: see the server’s log.' },
   { code: 1009, name: 'too_big', comesBack: false, meaning: 'The server refused a message as too big: send smaller ones, or raise the server’s limit.' },
-  { code: 4000, name: 'heartbeat', comesBack: true, meaning: 'The server heard nothing for too long.' },
-  { code: 4001, name: 'slow', comesBack: true, meaning: 'This client did not read fast enough, and what it missed no longer fits.' },
-  { code: 4002, name: 'drain', comesBack: true, meaning: 'This server is going away.' },
-  { code: 4500, name: 'superseded', comesBack: false, meaning: 'The session goes on over another connection, so this one ended.' },
-  { code: 4501, name: 'unauthorized', comesBack: false, meaning: 'The server does not accept this credential: sign in again and call connect() anew.' },
-  { code: 4502, name: 'violation', comesBack: false, meaning: 'The server saw too many frames that are no actions, or too many actions: send less often.' },
+  { code: 4000, name: 'heartbeat', comesBack: true, meaning: 'The server received nothing from this client for too long.' },
+  { code: 4001, name: 'slow', comesBack: true, meaning: 'This client did not read fast enough, and its queue on the server is full.' },
+  { code: 4002, name: 'drain', comesBack: true, meaning: 'The server is shutting down.' },
+  { code: 4500, name: 'superseded', comesBack: false, meaning: 'The session continues on another connection, so this one was closed.' },
+  { code: 4501, name: 'unauthorized', comesBack: false, meaning: 'The server does not accept this credential: sign in and call connect() again.' },
+  { code: 4502, name: 'violation', comesBack: false, meaning: 'The server received too many frames that are not valid actions, or too many actions: send less often.' },
   { code: 4503, name: 'kicked', comesBack: false, meaning: 'The application ended this connection.' },
 ];
 
-/** 4000–4499 and WebSocket's own codes: come back, with jitter. 4500–4999: do not. The table's rows come first. */
+/** 4000–4499 and WebSocket's own codes: reconnect, with jitter. 4500–4999: do not. The rows of the table take precedence. */
 export function closePolicy(code: number): CloseCode {
   const known = CLOSE_CODES.find((row) => row.code === code);
   if (known) return known;
   const comesBack = code < 4500;
-  const ended = code === 1006 ? 'The connection broke.' : `The connection ended (code ${code}).`;
-  const meaning = comesBack ? ended : `The server ended this connection for good (code ${code}).`;
+  const ended = code === 1006 ? 'The connection was lost.' : `The connection ended (code ${code}).`;
+  const meaning = comesBack ? ended : `The server closed this connection for good (code ${code}).`;
   return { code, name: 'unnamed', comesBack, meaning };
 }

@@ -6,10 +6,10 @@ interface Sent {
   readonly waiting: { resolve: (roundTrip: number) => void; reject: (error: CourtsideError) => void } | undefined;
 }
 
-/** A server that answers no pings and yet lives keeps at most this many of them in mind. */
+/** How many unanswered pings are remembered, for a server that sends frames but answers no pings. */
 const REMEMBERED = 64;
 
-/** The pings of one connection that were not answered yet, and the round trip of the last one that was. */
+/** The unanswered pings of one connection, and the round trip of the last answered one. */
 export class Pulse {
   /** In milliseconds. */
   roundTrip: number | undefined;
@@ -25,7 +25,7 @@ export class Pulse {
     forgotten?.reject(new CourtsideError('not_connected', `The server answered none of the last ${REMEMBERED} pings.`));
   }
 
-  /** Between which local moments the server wrote this pong, or undefined where no ping asked for it. */
+  /** The local moments between which the server wrote this pong; undefined if it answers no ping. */
   answered(id: number | undefined): { sentAt: number; receivedAt: number } | undefined {
     const sent = id === undefined ? undefined : this.pings.get(id);
     if (!sent) return undefined;
@@ -36,13 +36,13 @@ export class Pulse {
     return { sentAt: sent.at, receivedAt };
   }
 
-  /** The connection is gone, and its pings with it. */
+  /** The connection is lost: its pings fail. */
   dropped(): void {
     for (const { waiting } of this.pings.values()) waiting?.reject(this.notConnected());
     this.pings.clear();
   }
 
   notConnected(): CourtsideError {
-    return new CourtsideError('not_connected', 'There is no connection now: wait for the client’s open event and ping again.');
+    return new CourtsideError('not_connected', 'There is no connection: wait for the client’s open event and ping again.');
   }
 }

@@ -1,21 +1,21 @@
 import type { KeyTable } from './keys.js';
 import { put, type Node } from './tree.js';
 
-// Short keys come again and again, so the last one of each slot is kept: equal bytes then are the very same string, which
-// makes objects faster to build than a string of its own for each would.
+// Short keys repeat, so the last one of each slot is kept: equal bytes then yield the same string, which makes objects
+// faster to build than a new string for each key would.
 const SLOTS = 512;
 const KEPT_BYTES = 24;
 const kept = new Array<string>(SLOTS).fill('');
 
 /** Below this many bytes a loop is faster than the platform's decoder. */
 const LOOPED_BYTES = 32;
-/** A mark of byte order is part of a text here, as it is in JSON. */
+/** A byte order mark is part of a string here, as it is in JSON. */
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * Reads MessagePack in the order of its bytes, as values of JSON's model: bytes are arrays of numbers, and each key is a
- * text. With a key table, keys are read by it: a number is looked up, a text is added.
- * Throws where the bytes end too early or are of no type that the model has.
+ * string. With a key table, a number as a key is looked up in the table, and a string is added to it.
+ * Throws if the bytes end too early or have a type that the model lacks.
  */
 export class Reader {
   private readonly view: DataView;
@@ -57,7 +57,7 @@ export class Reader {
     }
   }
 
-  /** Enters an object: how many keys it has, each of which is read with `key` and then `value` or `skip`. */
+  /** Enters an object and returns the number of its keys; read each with `key` and then `value` or `skip`. */
   enter(): number {
     const head = this.uint8();
     if (head >= 0x80 && head < 0x90) return head & 0x0f;
@@ -73,11 +73,11 @@ export class Reader {
       case 0xcc: case 0xcd: case 0xce: return this.numbered(this.size(head - 0xcc));
       case 0xcf: return this.numbered(this.uint64());
       case 0xd9: case 0xda: case 0xdb: return this.spelled(this.size(head - 0xd9));
-      default: throw new Error(`a key is of type 0x${head.toString(16)}: keys are texts and natural numbers`);
+      default: throw new Error(`a key is of type 0x${head.toString(16)}: keys are strings and unsigned integers`);
     }
   }
 
-  /** Passes over one value and returns its bytes. */
+  /** Skips one value and returns its bytes. */
   skip(): Uint8Array {
     const from = this.position;
     for (let left = 1; left > 0; left -= 1) {
@@ -101,7 +101,7 @@ export class Reader {
   private node(size: number): Node {
     const node: Node = {};
     for (; size > 0; size -= 1) {
-      // The key is met before what is inside its value.
+      // The key comes before the keys inside its value.
       const key = this.key();
       put(node, key, this.value());
     }
@@ -109,7 +109,7 @@ export class Reader {
   }
 
   private array(size: number): unknown[] {
-    // Not made in the size that is announced: it may be a lie.
+    // Not allocated in the announced size, which may be a lie.
     const array: unknown[] = [];
     for (; size > 0; size -= 1) array.push(this.value());
     return array;
@@ -137,7 +137,7 @@ export class Reader {
     if (n === length) return known;
     this.position = from;
     const text = this.text(length);
-    // As many units as bytes: the bytes are the units, and can be compared with them.
+    // If there are as many units as bytes, the bytes are the units and can be compared with them.
     if (text.length === length) kept[slot] = text;
     return text;
   }
@@ -176,7 +176,7 @@ export class Reader {
     return this.size(2) * 2 ** 32 + this.size(2);
   }
 
-  /** Goes on by so many bytes, and returns where they begin. */
+  /** Advances by `count` bytes and returns where they begin. */
   private advance(count: number): number {
     const from = this.position;
     if (count > this.bytes.length - from) throw new RangeError('the bytes end in the middle of a value');
@@ -186,14 +186,14 @@ export class Reader {
 }
 
 function unknownType(head: number): never {
-  throw new Error(`the type 0x${head.toString(16)} has no place in JSON's model`);
+  throw new Error(`the type 0x${head.toString(16)} does not exist in JSON's model`);
 }
 
-/** A value that can be read only with the key table of its room. */
+/** A value that can be decoded only with the key table of its room. */
 export class Packed {
   constructor(private readonly bytes: Uint8Array) {}
 
-  /** Reads it, and adds to the table the keys that it spells out. Throws where the table does not fit. */
+  /** Decodes the value, and adds the keys that it contains as strings to the table. Throws if the table does not fit. */
   open(keys: KeyTable): unknown {
     return new Reader(this.bytes, keys).value();
   }

@@ -7,7 +7,7 @@ interface Waiting {
 
 const nothing = (): void => {};
 
-/** The requests that wait for the one event with their `id`. */
+/** The requests that wait for the event with their `id`. */
 export class Requests {
   private readonly waiting = new Map<number, Waiting>();
   private lastId = 0;
@@ -21,12 +21,12 @@ export class Requests {
     return (this.lastId += 1);
   }
 
-  /** The `id`s before this one belong to a page that was reloaded: their answers may still come, and are nobody's. */
+  /** The `id`s before this one belong to the page before a reload: their answers may still arrive and are ignored. */
   skipTo(next: number): void {
     this.lastId = Math.max(this.lastId, next - 1);
   }
 
-  /** The next `id` that nothing has used. */
+  /** The next unused `id`. */
   get unused(): number {
     return this.lastId + 1;
   }
@@ -35,13 +35,13 @@ export class Requests {
     this.waiting.set(id, { resolve, reject });
   }
 
-  /** Nobody waits for this answer any more. If it was written it still comes, and then only `late` is told. */
+  /** Stops waiting for this answer. If the request was written, its answer still arrives and goes to `late`. */
   giveUp<T>(id: number, wasWritten: boolean, late: (answer: T) => void = nothing): void {
     if (wasWritten) this.waiting.set(id, { resolve: late, reject: nothing });
     else this.waiting.delete(id);
   }
 
-  /** False where nothing waits for this `id`. */
+  /** Returns false if no request waits for this `id`. */
   resolve(id: number | undefined, answer: unknown): boolean {
     const waiting = this.take(id);
     waiting?.resolve(answer as never);
@@ -54,7 +54,7 @@ export class Requests {
     return waiting !== undefined;
   }
 
-  /** Ends all that wait now. What the rejections set off belongs to what comes after. */
+  /** Rejects all pending requests, but not those that the rejections cause. */
   rejectAll(errorOf: (id: number) => CourtsideError): void {
     const all = [...this.waiting];
     this.waiting.clear();

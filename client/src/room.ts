@@ -7,8 +7,8 @@ import type { Patience } from './sender.js';
 import { StateMirror } from './state.js';
 
 /**
- * What an application's room speaks, declared once: the messages that come in, those that go out, the replies of those
- * that are asked with `call`, and the state. Every part may be left out.
+ * The types of a room, declared once: the messages that the client receives, the messages that it sends, the replies to
+ * messages sent with `call`, and the state. Every part may be left out.
  *
  * ```ts
  * interface Arena {
@@ -26,7 +26,7 @@ export interface RoomTypes {
   state?: unknown;
 }
 
-/** A room of which nothing is declared: any message, any state. */
+/** A room without declared types: any message, any state. */
 export interface AnyRoom {
   incoming: Record<string, any>;
   outgoing: Record<string, any>;
@@ -45,23 +45,23 @@ type ReplyTo<T extends RoomTypes, K> = K extends keyof Part<T, 'replies'> ? Part
 export interface RoomPort {
   issue(action: Action): void;
   request<R>(action: Action, patience?: Patience): Promise<R>;
-  /** Asks for a whole state. */
+  /** Requests the whole state. */
   sync(room: string): void;
   complain(error: CourtsideError): void;
-  /** A message came for which nobody listens. */
+  /** A message without a listener arrived. */
   unheard(room: string, type: string): void;
-  /** The room is left by own wish: it is not to be joined again. */
+  /** The application leaves the room, so it must not be rejoined. */
   stay(room: Room): void;
 }
 
-/** Where a client is in a room. */
+/** A client's place in a room. */
 export interface Seat {
   readonly id: string;
   readonly kind: string;
   readonly member: number;
 }
 
-/** How many messages wait for a room's first listener. */
+/** How many messages are queued until a room has its first listener. */
 const HELD_MESSAGES = 1000;
 
 interface RoomEvents {
@@ -77,21 +77,21 @@ export class Room<T extends RoomTypes = AnyRoom> {
   private readonly messages = new Emitter<Record<string, [data: never]>>();
   private readonly events = new Emitter<RoomEvents>();
   private mirror: StateMirror;
-  /** Messages that came before the first listener; undefined once they were handed on. */
+  /** Messages that arrived before the first listener; undefined once they were delivered. */
   private held: { type: string; data: unknown }[] | undefined = [];
   private flushing = false;
-  /** The session was lost, and the room is being joined again. */
+  /** Whether the session was lost and the room is being joined again. */
   private isAway = false;
   private leftReason: string | undefined;
-  /** @internal A leaving that is under way. */
+  /** @internal A `leave` in progress. */
   leaving: Promise<void> | undefined;
 
-  /** @internal Rooms are made by `client.join`. */
+  /** @internal Rooms are created by `client.join`. */
   constructor(private readonly port: RoomPort, private seat: Seat) {
     this.mirror = this.newMirror();
   }
 
-  /** The room's id, by which others can join it. */
+  /** The room's id, with which others can join it. */
   get id(): string {
     return this.seat.id;
   }
@@ -100,15 +100,15 @@ export class Room<T extends RoomTypes = AnyRoom> {
     return this.seat.kind;
   }
 
-  /** This client's number in the room. The room gives it to nobody else. */
+  /** This client's number in the room. The room never assigns it to another client. */
   get member(): number {
     return this.seat.member;
   }
 
   /**
-   * The last state that the server told, or undefined before the first.
-   * Treat it as read-only: what an event does not change is shared by the states before and after it, so that `===` tells
-   * for any part of a state whether something in it changed.
+   * The last state that the server sent, or undefined before the first.
+   * Treat it as read-only: consecutive states share their unchanged parts, so that `===` tells whether something in a part
+   * has changed.
    */
   get state(): Part<T, 'state'> | undefined {
     return this.mirror.data as Part<T, 'state'> | undefined;
@@ -119,7 +119,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     return this.mirror.tick;
   }
 
-  /** Whether messages can still be sent and may still come. */
+  /** Whether messages can be sent and may arrive. */
   get isJoined(): boolean {
     return !this.isAway && !this.isOver;
   }
@@ -130,9 +130,9 @@ export class Room<T extends RoomTypes = AnyRoom> {
   }
 
   /**
-   * Listens to one type of message, sequenced or signal.
-   * What came before the first listener of the room is held for it (up to 1000 messages), and is handed on right after
-   * the code that is running now; so register all listeners together.
+   * Listens to one type of message or signal.
+   * Messages that arrive before the room's first listener are queued (up to 1000) and delivered in the next microtask after
+   * it is registered, so register all listeners together.
    */
   on<K extends Names<Part<T, 'incoming'>>>(type: K, listener: (data: Part<T, 'incoming'>[K]) => void): Off {
     this.listened();
@@ -140,15 +140,15 @@ export class Room<T extends RoomTypes = AnyRoom> {
   }
 
   /**
-   * Listens to all messages, of whatever type, and besides the listeners of their type.
-   * What came before the first listener of the room is held for it, as with `on`.
+   * Listens to messages of all types, in addition to the listeners of each type.
+   * Messages that arrive before the room's first listener are queued, as with `on`.
    */
   onMessage(listener: (type: Names<Part<T, 'incoming'>>, data: Part<T, 'incoming'>[Names<Part<T, 'incoming'>>]) => void): Off {
     this.listened();
     return this.events.on('message', listener as (type: never, data: never) => void);
   }
 
-  /** Is told each state, and the present one first if there is one. */
+  /** Calls the listener with each state, and first with the present one if there is one. */
   onState(listener: (state: Part<T, 'state'>, tick: number) => void): Off {
     this.listened();
     let due = this.mirror.tick !== undefined;
@@ -167,9 +167,9 @@ export class Room<T extends RoomTypes = AnyRoom> {
   }
 
   /**
-   * Is told what stands at a place in the state, and what stood there, after each event that changed something there or
-   * below: `room.onChange(['ships', key, 'hp'], (now, before) => …)`. Undefined means that there was, or is, nothing.
-   * It is not told what is there already; that is in `state`.
+   * Calls the listener with the new and the previous value at a path in the state after each event that changed something at
+   * the path or below: `room.onChange(['ships', key, 'hp'], (now, before) => …)`. Undefined means that there is, or was, no value.
+   * The listener is not called with the present value; read that from `state`.
    */
   onChange<const P extends Path>(
     path: P & PathIn<Part<T, 'state'>, P>,
@@ -185,10 +185,10 @@ export class Room<T extends RoomTypes = AnyRoom> {
   }
 
   /**
-   * Is told, for the map at a place in the state, which of its entities came, changed and went with each event, and first,
-   * right after the code that is running now, of those that are there already:
+   * Reports the added, changed and removed entities of a map in the state after each event:
    * `room.onEntities(['ships'], { added: (key, ship) => …, changed: (key, ship, before) => …, removed: (key, ship) => … })`.
-   * The whole event is applied before; what went is told first. A map that is not there has no entities.
+   * Existing entities are reported as added in the next microtask. The whole event is applied before the calls; removed
+   * entities are reported first. A map that does not exist has no entities.
    */
   onEntities<const P extends Path>(path: P & PathIn<Part<T, 'state'>, P>, listener: EntityListener<EntityAt<Part<T, 'state'>, P>>): Off {
     this.listened();
@@ -203,9 +203,9 @@ export class Room<T extends RoomTypes = AnyRoom> {
   }
 
   /**
-   * Is told once when the membership ends: `left` by own wish, `kicked`, `disposed`, `crashed`, `shutdown` where the server
-   * goes away, or, where the server lost the session, `expired`, `unknown`, `overflow` or `identity`; `closed` when the
-   * client closes.
+   * Calls the listener once when the membership ends: `left` if the application left, `kicked`, `disposed`, `crashed`,
+   * `shutdown` if the server shuts down, `expired`, `unknown`, `overflow` or `identity` if the server lost the session, and
+   * `closed` when the client closes.
    */
   onLeft(listener: (reason: string) => void): Off {
     this.listened();
@@ -224,29 +224,29 @@ export class Room<T extends RoomTypes = AnyRoom> {
   }
 
   /**
-   * Is told when a room that was joined with `rejoin` was lost with its session and has been joined again: `id` and `member`
-   * are new, and so is the state, which follows. `reason` says why the session was lost.
+   * Calls the listener when a room that was joined with `rejoin` was lost with its session and has been joined again. `id` and
+   * `member` are new, and a new state follows. `reason` says why the session was lost.
    */
   onRejoined(listener: (rejoined: { reason: string; previous: Seat }) => void): Off {
     return this.events.on('rejoined', listener);
   }
 
-  /** Is told the server's errors that speak of this room and answer no request, for example to a `send` that it refused. */
+  /** Calls the listener with the server's errors about this room that answer no request, for example for a refused `send`. */
   onError(listener: (error: CourtsideError) => void): Off {
     return this.events.on('error', listener);
   }
 
   /**
    * Sends a message: exactly once and in order, also across reconnects within the session.
-   * Throws `room_left`, `queue_full`, `bad_data` or `closed`. If the server refuses the message, the room's error event
-   * says so; use `call` to know of each one.
+   * Throws `room_left`, `queue_full`, `bad_data` or `closed`. If the server refuses the message, `onError` reports it; use
+   * `call` to get the answer to each message.
    */
   send<K extends Names<Part<T, 'outgoing'>>>(type: K, ...data: Content<Part<T, 'outgoing'>[K]>): void {
     this.mustBeJoined();
     this.port.issue({ action: 'send', room: this.id, type, data: data[0] });
   }
 
-  /** Sends a message and waits for its reply. Rejects with the server's error, or as `send` throws. */
+  /** Sends a message and resolves with its reply. Rejects with the server's error or with an error that `send` would throw. */
   call<K extends Names<Part<T, 'outgoing'>>>(type: K, ...data: ContentAnd<Part<T, 'outgoing'>[K], Patience>): Promise<ReplyTo<T, K>> {
     try {
       this.mustBeJoined();
@@ -256,7 +256,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     return this.port.request({ action: 'send', room: this.id, type, data: data[0] }, data[1]);
   }
 
-  /** Leaves, and resolves when the server has confirmed it. What is sent after this throws `room_left`. */
+  /** Leaves, and resolves when the server has confirmed it. Sending after this throws `room_left`. */
   leave(): Promise<void> {
     if (this.isOver) return Promise.resolve();
     this.port.stay(this as unknown as Room);
@@ -267,7 +267,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     this.leaving ??= this.port.request<unknown>({ action: 'leave', room: this.id }).then(
       () => undefined,
       (error: unknown) => {
-        // Whatever ended the membership meanwhile ended it as wished; otherwise leaving can be tried again.
+        // If the membership has ended otherwise meanwhile, the goal is reached; if not, the application can leave again.
         this.leaving = undefined;
         if (!this.isOver) throw error;
       },
@@ -288,7 +288,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
       this.held.push({ type: event.type, data: event.data });
     } else {
       this.held = undefined;
-      this.port.complain(new CourtsideError('unheard', `${HELD_MESSAGES} messages of the room ${this.id} were discarded because nobody listened: register with room.on() right after join().`, { room: this.id }));
+      this.port.complain(new CourtsideError('unheard', `${HELD_MESSAGES} messages of the room ${this.id} were discarded because it has no listener: call room.on() right after join().`, { room: this.id }));
     }
   }
 
@@ -297,16 +297,16 @@ export class Room<T extends RoomTypes = AnyRoom> {
     if (this.isOver) return;
     this.isAway = false;
     this.leftReason = reason;
-    // Messages that are still held came before the end and are handed on before it.
+    // Queued messages arrived before the end and are delivered before it.
     if (!this.flushing) this.events.emit('left', reason);
   }
 
-  /** @internal The membership is lost, and is being had again. */
+  /** @internal The membership is lost, and the client joins again. */
   suspend(): void {
     this.isAway = true;
   }
 
-  /** @internal It is joined again: as somebody else, and perhaps elsewhere. */
+  /** @internal The room, or another one in its place, was joined again, with a new member number. */
   resume(seat: Seat, reason: string): void {
     const previous = this.seat;
     this.seat = seat;
@@ -315,7 +315,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     this.events.emit('rejoined', { reason, previous });
   }
 
-  /** @internal An error that names this room. False where nobody listens. */
+  /** @internal An error that names this room. Returns false if there is no listener. */
   receiveError(error: CourtsideError): boolean {
     return this.events.emit('error', error);
   }

@@ -4,13 +4,13 @@ import type { Action, JoinMode, SessionEvent, Welcome } from './protocol.js';
 import { Room, type RoomPort } from './room.js';
 import { checked, type Patience, type Sender } from './sender.js';
 
-/** What a join may say beside the options of its room. */
+/** The settings of a join besides the room's options. */
 export interface JoinSettings extends Patience {
   /** How a room of a kind is found. Default `'any'`. */
   mode?: JoinMode | undefined;
   /**
-   * Joins again by itself if the server loses the session: the same room, or where that is gone another one of its kind.
-   * The room object stays, and `room.onRejoined` tells of it. Default: false, and the room is left.
+   * Joins again by itself if the server loses the session: the same room or, if that is gone, another one of its kind.
+   * The room object stays, and `room.onRejoined` reports it. Default: false, and the room is left.
    */
   rejoin?: boolean | undefined;
 }
@@ -18,25 +18,25 @@ export interface JoinSettings extends Patience {
 type Join = Extract<Action, { action: 'join' }>;
 type Joined = Extract<SessionEvent, { event: 'joined' }>;
 
-/** A join that a room which is being left has refused is tried so often. */
+/** How often a join is tried if the room refuses it because it is still being left. */
 const TRIES = 8;
 
-/** The rooms of a client: how it comes into them, and what becomes of them with a session. */
+/** The rooms of a client: joining, leaving, and what happens to them when the session is lost or resumed. */
 export class Rooms {
-  /** Those of this session, by their id. */
+  /** The rooms of this session, by their id. */
   private readonly rooms = new Map<string, Room>();
-  /** Those that a page before this one has joined, until somebody asks for them. */
+  /** Rooms that the previous page has joined and this page has not asked for yet. */
   private readonly restored = new Set<Room>();
-  /** Joins that are under way, by the `id` of their action, in order. */
+  /** Joins in progress, by the `id` of their action, in order. */
   private readonly joining = new Map<number, Join>();
-  /** The rooms that were left because the server goes away: they are lost with the session. */
+  /** Rooms that were left because the server shuts down: they are reported with the lost session. */
   private shutDown: Room[] = [];
   /** How to join a room again. */
   private readonly plans = new WeakMap<Room, Join>();
   /** Rooms that are being joined again, by the `id` of that join. */
   private readonly rejoining = new Map<number, { room: Room; reason: string }>();
   private readonly port: RoomPort;
-  /** How many rooms were left by own wish. */
+  /** How many rooms the application has left. */
   private departures = 0;
 
   constructor(private readonly sender: Sender, private readonly clock: Clock, port: Omit<RoomPort, 'stay'>) {
@@ -58,9 +58,9 @@ export class Rooms {
         if (settings.rejoin) this.plans.set(joined, action);
         return joined;
       } catch (error) {
-        // Whoever leaves a room and joins it again without waiting is in it only because the leaving is still under way.
+        // After leaving and joining again without waiting, the session is still in the room until `leave` is processed.
         if (!(error instanceof CourtsideError) || error.code !== 'already_member' || tries === TRIES) throw error;
-        // The code that was told of the room may be about to leave it.
+        // Code that just received the room may be about to leave it.
         await new Promise<void>((resolve) => void this.clock.setTimeout(resolve, 0));
         const leaving = [...this.rooms.values()].flatMap((room) => room.leaving ?? []);
         if (leaving.length === 0 && this.departures === departures) throw error;
@@ -76,7 +76,7 @@ export class Rooms {
       again.room.resume({ id: name, kind, member }, again.reason);
       return again.room;
     }
-    // What a page before this one joined may be told to it once more.
+    // The server may resend the `joined` of a room that the previous page has joined.
     const known = this.rooms.get(name);
     if (known) return known;
     const room = new Room(this.port, { id: name, kind, member });
@@ -91,12 +91,12 @@ export class Rooms {
     if (reason === 'left') this.departures += 1;
     if (reason !== 'shutdown') return room.receiveLeft(reason);
     this.shutDown.push(room);
-    // The next server may have it, once this session is lost.
+    // The next server may have the room, once this session is lost.
     if (this.plans.has(room)) room.suspend();
     else room.receiveLeft(reason);
   }
 
-  /** The session is lost. Says which rooms with it, and how to tell them. */
+  /** The session is lost. Returns the ids of the lost rooms and a function that notifies them. */
   lost(reason: string): { ids: string[]; tell: () => void } {
     const all = [...this.shutDown, ...this.rooms.values()];
     const ids = all.map(({ id }) => id);
@@ -113,7 +113,7 @@ export class Rooms {
     };
   }
 
-  /** A page was reloaded: it is in these rooms, and joins that wait for the first welcome get them. */
+  /** The page was reloaded: its session is in these rooms. Joins that wait for the first `welcome` get them. */
   inherit(list: NonNullable<Welcome['rooms']>): Room[] {
     const inherited = list.map(({ room: name, kind, member }) => {
       const room = new Room(this.port, { id: name, kind, member });
@@ -138,13 +138,13 @@ export class Rooms {
     let own: number | undefined;
     const answer = this.sender.request<Room>(action, patience, {
       issued: (id) => this.joining.set((own = id), action),
-      // Nobody waits for it any more, so nobody would leave it.
+      // The join was given up, so nobody else would leave the room.
       late: (room) => void room.leave().catch(() => {}),
     });
     return answer.finally(() => own !== undefined && this.joining.delete(own));
   }
 
-  /** A room that a page before this one has joined, for the first who asks for one like it. */
+  /** Returns a room that the previous page has joined, to the first join that matches it. */
   private claim(action: Join): Room | undefined {
     const room = this.find(action);
     if (room) this.restored.delete(room);
@@ -159,20 +159,20 @@ export class Rooms {
     return undefined;
   }
 
-  /** Joins a room again that was lost: itself first, and if that is refused, another one of its kind. */
+  /** Joins a lost room again: first the same room and, if that is refused, another one of its kind. */
   private rejoin(room: Room, plan: Join, reason: string, action: Join = { action: 'join', room: room.id, options: plan.options }): void {
     room.suspend();
     const id = this.sender.ask<Room>(
       action,
       (joined) => {
         this.rejoining.delete(id);
-        // It was left meanwhile, so this is another object, which nobody knows.
+        // The room was left meanwhile, so this is another object that the application does not have.
         if (joined !== room) joined.leave().catch(() => {});
       },
       (error) => {
         this.rejoining.delete(id);
         if (room.isOver) return;
-        // Lost once more: the same again, in the next session.
+        // The session was lost again: try the same in the next session.
         if (error.code === 'closed') room.receiveLeft('closed');
         else if (error.code === 'session_lost') this.rejoin(room, plan, reason, action);
         else if ('kind' in plan && 'room' in action) this.rejoin(room, plan, reason, { ...plan, mode: 'any' });

@@ -15,11 +15,11 @@ export interface Signal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
-/** How long somebody waits for an answer. */
+/** How long to wait for an answer. */
 export interface Patience {
-  /** Gives the request up when it is aborted: it rejects with `aborted`, and is not sent if it was not sent yet. */
+  /** Gives the request up when the signal is aborted: the request rejects with `aborted`, and is not sent if it was not sent yet. */
   signal?: Signal | undefined;
-  /** Gives the request up after so many milliseconds: it rejects with `timeout`. Default: never. */
+  /** Gives the request up after this many milliseconds: the request rejects with `timeout`. Default: never. */
   timeoutMs?: number | undefined;
 }
 
@@ -28,14 +28,14 @@ export interface SenderPort {
   readonly isOpen: boolean;
   write(frame: Frame): void;
   writePing(frame: Frame): void;
-  /** Throws where the client is closed. */
+  /** Throws if the client is closed. */
   mustNotBeClosed(): void;
   complain(error: CourtsideError): void;
 }
 
-/** The way of an action out: encoded, kept until it is confirmed, written once there is a connection, and answered. */
+/** Sends actions: encodes them, queues them until they are acknowledged, writes them once there is a connection, and matches their answers. */
 export class Sender {
-  /** Those of the last welcome. */
+  /** The limits of the last `welcome`. */
   limits: Limits | undefined;
 
   constructor(
@@ -46,11 +46,11 @@ export class Sender {
     private readonly port: SenderPort,
   ) {}
 
-  /** Sends an action, and with an `id` wants an answer. */
+  /** Sends an action; with an `id`, the server answers it. */
   issue(action: Action, id?: number, beyondBounds = false): void {
     this.port.mustNotBeClosed();
     const { action: name, ...fields } = action;
-    // The head of a frame, by which the server routes it, stands before the content.
+    // The fields by which the server routes the action come before the content.
     const frame = encode({ action: name, id, ...fields } as Action, this.settings.format);
     if (this.limits && isLongerThan(frame, this.limits.message_bytes)) throw tooBig(frame, this.limits.message_bytes);
     if (beyondBounds) this.session.pushAlways(frame, id);
@@ -58,13 +58,13 @@ export class Sender {
     this.flush();
   }
 
-  /** Sends an action and waits for its answer. `issued` is told its `id`, and `late` an answer that comes when nobody waits any more. */
+  /** Sends an action and waits for its answer. `issued` receives its `id`, and `late` an answer that arrives after the request was given up. */
   request<R>(action: Action, patience: Patience = {}, { issued, late }: { issued?: (id: number) => void; late?: (answer: R) => void } = {}): Promise<R> {
     return new Promise((resolve, reject) => {
       const { signal, timeoutMs } = checked(patience);
       if (signal?.aborted) throw aborted(signal, false);
       if (this.requests.size >= this.settings.queueActions) {
-        throw new CourtsideError('queue_full', `${this.requests.size} requests wait for an answer, and no more may: wait for some, or raise queueActions.`, { sent: false });
+        throw new CourtsideError('queue_full', `${this.requests.size} requests wait for an answer, which is the limit: wait for some, or raise queueActions.`, { sent: false });
       }
       const id = this.requests.nextId();
       this.issue(action, id);
@@ -102,8 +102,8 @@ export class Sender {
   }
 
   /**
-   * Sends an action and has the answer told at once, not in a microtask as a promise does. `beyondBounds` is for what the
-   * client itself must say, which is bounded elsewhere.
+   * Sends an action and calls back with the answer synchronously, not in a microtask as a promise does. `beyondBounds` is for
+   * the client's own actions, which are bounded elsewhere.
    */
   ask<R>(action: Action, resolve: (answer: R) => void, reject: (error: CourtsideError) => void, beyondBounds = true): number {
     const id = this.requests.nextId();
@@ -112,12 +112,12 @@ export class Sender {
     return id;
   }
 
-  /** Takes a request back that was not written yet, and answers it here. False where it was written, or is none. */
+  /** Withdraws a request that was not written yet and answers it locally. Returns false if it was written or does not exist. */
   answer(id: number, answer: unknown): boolean {
     return this.session.withdraw((each) => each === id).length > 0 && this.requests.resolve(id, answer);
   }
 
-  /** A welcome says what may be sent from now on. What was accepted before anybody knew, and is too long, goes no further. */
+  /** Applies the limits of a `welcome`, and rejects queued messages that are too long for them. */
   welcomed(limits: Limits | undefined): void {
     this.limits = limits;
     if (!limits) return;
@@ -150,11 +150,11 @@ export class Sender {
   }
 }
 
-/** Throws `bad_option` where it cannot be meant so. */
+/** Throws `bad_option` if the arguments cannot work. */
 export function checked(patience: Patience): Patience {
   const { signal, timeoutMs } = patience;
-  if (timeoutMs !== undefined && !isSpan(timeoutMs)) throw badOption('timeoutMs is a number of milliseconds above 0', timeoutMs);
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') throw badOption('signal is an AbortSignal', signal);
+  if (timeoutMs !== undefined && !isSpan(timeoutMs)) throw badOption('timeoutMs must be a number of milliseconds above 0', timeoutMs);
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') throw badOption('signal must be an AbortSignal', signal);
   return patience;
 }
 
@@ -163,5 +163,5 @@ function aborted(signal: Signal | undefined, sent: boolean): CourtsideError {
 }
 
 function tooBig(frame: Frame, limit: number): CourtsideError {
-  return new CourtsideError('too_big', `The message has ${byteLength(frame)} bytes, and this server takes ${limit} at most: send less at once, or raise the server’s limit.`, { sent: false });
+  return new CourtsideError('too_big', `The message has ${byteLength(frame)} bytes, and this server accepts at most ${limit}: send less at once, or raise the server’s limit.`, { sent: false });
 }

@@ -2,24 +2,24 @@ import { sizeOf, type Frame } from './codec.js';
 import { CourtsideError } from './errors.js';
 import { isSequenced, type Welcome } from './protocol.js';
 
-/** Bounds on what the client keeps until the server has confirmed it. */
+/** Bounds on the actions that the client keeps until the server has acknowledged them. */
 export interface QueueBounds {
   readonly actions: number;
   readonly bytes: number;
 }
 
 /**
- * What a welcome means: the first session begins, the same one goes on, that of the page before a reload goes on, it is gone
- * and another begins, or nonsense.
+ * What a `welcome` means: the first session begins, the session continues, the session of the page before a reload
+ * continues, the session is lost and another begins, or the counts are invalid.
  */
 export type Outcome = 'first' | 'resumed' | 'restored' | 'lost' | 'broken';
 
-/** What a page leaves to the one that is loaded in its place. */
+/** What a page stores for the page that is loaded next. */
 export interface Kept {
   readonly token: string;
   readonly received: number;
   readonly attempt: number;
-  /** The first `id` that no action of the session has had. */
+  /** The first unused `id` of the session. */
   readonly nextId: number;
 }
 
@@ -29,7 +29,7 @@ interface Queued {
   written: boolean;
 }
 
-/** What a lost session leaves behind: for each unconfirmed action its `id`, if it had one, and whether it was ever written. */
+/** The unacknowledged actions of a lost session: for each its `id`, if it had one, and whether it was ever written. */
 export type Remains = readonly { readonly id: number | undefined; readonly written: boolean }[];
 
 const PING_FRAMES = 128;
@@ -37,32 +37,32 @@ const PING_BYTES = 64 * 1024;
 
 /**
  * The rules of delivery, without sockets and without time.
- * Nothing is numbered on the wire: both sides count the sequenced frames that they have received, and the counts are all
- * that a resume needs. Actions stay in `queue` until the server's count has passed them.
+ * Frames carry no numbers: both sides count the frames that they have received, and a resume needs only these counts.
+ * Actions stay in `queue` until the server's count has passed them.
  */
 export class Session {
   /** The secret that resumes this session; undefined until the first welcome and after `forget`. */
   token: string | undefined;
-  /** How many sequenced events of this session have arrived. */
+  /** How many counted events of this session have arrived. */
   received = 0;
 
   private begun = false;
-  /** The session is that of a page before this one, and no welcome has confirmed it yet. */
+  /** Whether the session belongs to the page before a reload and no `welcome` has confirmed it yet. */
   private restoring = false;
-  /** How often this session was asked for again: the server tells a late attempt from the newest by it. */
+  /** The number of attempts to resume this session, by which the server recognises a late attempt. */
   private attempts = 0;
   private queue: Queued[] = [];
   private queuedBytes = 0;
   /** The server's count of actions: the queue's head is the action after it. */
   private confirmed = 0;
-  /** Where in the queue the current connection goes on writing. */
+  /** The index in the queue of the next action to write on the current connection. */
   private next = 0;
-  /** What came in and what went out since the last ping. */
+  /** What was received and sent since the last ping. */
   private sincePing = { in: 0, inBytes: 0, out: 0, outBytes: 0 };
 
   constructor(private readonly bounds: QueueBounds) {}
 
-  /** Begins with the session of a page that was reloaded. */
+  /** Starts with the session of the page before a reload. */
   restore({ token, received, attempt }: Kept): void {
     this.token = token;
     this.received = received;
@@ -70,12 +70,12 @@ export class Session {
     this.restoring = true;
   }
 
-  /** What is to be kept through a reload, or undefined where there is nothing to resume. */
+  /** What to store for a reload; undefined if there is no session to resume. */
   keep(nextId: number): Kept | undefined {
     return this.token === undefined ? undefined : { token: this.token, received: this.received, attempt: this.attempts, nextId };
   }
 
-  /** What the next attempt to connect says of the session. Each is numbered. */
+  /** The session's query parameters for the next attempt to connect. Each attempt is numbered. */
   query(): Record<string, string | undefined> {
     if (this.token === undefined) return {};
     this.attempts += 1;
@@ -87,32 +87,32 @@ export class Session {
     };
   }
 
-  /** What an attempt says that only ends the session. */
+  /** The query parameters of an attempt that only ends the session. */
   endQuery(): Record<string, string> | undefined {
     const { resume, attempt } = this.query();
     return resume === undefined || attempt === undefined ? undefined : { resume, attempt, end: 'true' };
   }
 
-  /** Takes an action for delivery, or throws `queue_full`. */
+  /** Queues an action, or throws `queue_full`. */
   push(frame: Frame, id: number | undefined): void {
     const size = sizeOf(frame);
     if (this.queue.length >= this.bounds.actions || this.queuedBytes + size > this.bounds.bytes) {
       throw new CourtsideError(
         'queue_full',
-        `The server has not yet confirmed ${this.queue.length} actions (${this.queuedBytes} bytes), and no more than ${this.bounds.actions} (${this.bounds.bytes} bytes) may wait: send less often, wait until the client is open, or raise queueActions and queueBytes.`,
+        `The server has not yet acknowledged ${this.queue.length} actions (${this.queuedBytes} bytes), and no more than ${this.bounds.actions} (${this.bounds.bytes} bytes) may wait: send less often, wait until the client is open, or raise queueActions and queueBytes.`,
         { sent: false },
       );
     }
     this.pushAlways(frame, id);
   }
 
-  /** Takes an action beyond the bounds. Only for what the client itself must say, which is bounded elsewhere. */
+  /** Queues an action beyond the bounds. Only for the client's own actions, which are bounded elsewhere. */
   pushAlways(frame: Frame, id: number | undefined): void {
     this.queue.push({ frame, id, written: false });
     this.queuedBytes += sizeOf(frame);
   }
 
-  /** The actions that the current connection has not carried yet, each handed out once per connection, in order. */
+  /** The actions that were not written on the current connection yet, in order. Each is yielded once per connection. */
   *unwritten(): Generator<Frame, void, void> {
     for (let queued = this.queue[this.next]; queued; queued = this.queue[this.next]) {
       this.next += 1;
@@ -123,13 +123,13 @@ export class Session {
     }
   }
 
-  /** Opens the session on a new connection. After `lost`, call `renew`; after `broken`, call `forget` and drop the connection. */
+  /** Starts or continues the session on a new connection. After `lost`, call `renew`; after `broken`, call `forget` and drop the connection. */
   welcome(welcome: Welcome): Outcome {
     this.next = 0;
     const { restoring } = this;
     if (welcome.resumed) {
       if (this.token === undefined) return 'broken';
-      // Of what the page before has written, only the server knows how much arrived; this page goes on behind it.
+      // Only the server knows how many actions of the previous page have arrived; this page continues after them.
       if (restoring) this.confirmed = welcome.received;
       else if (!this.confirm(welcome.received)) return 'broken';
       this.token = welcome.resume;
@@ -140,7 +140,7 @@ export class Session {
     this.token = welcome.resume;
     this.restoring = false;
     if (!this.begun) {
-      // This page has no more to lose than one that was never here before.
+      // This page has nothing of the lost session, so it is treated like a new page.
       this.begun = true;
       this.attempts = this.received = 0;
       return 'first';
@@ -148,12 +148,12 @@ export class Session {
     return 'lost';
   }
 
-  /** Gives up a session whose counts no longer agree with the server's: the next welcome begins another one. */
+  /** Gives up a session whose counts differ from the server's: the next `welcome` begins another one. */
   forget(): void {
     this.token = undefined;
   }
 
-  /** Begins to count anew, as the server does in a new session, and says what was not confirmed in the old one. */
+  /** Resets the counts, as the server does in a new session, and returns the unacknowledged actions of the old one. */
   renew(): Remains {
     const remains = this.queue;
     this.queue = [];
@@ -162,18 +162,18 @@ export class Session {
     return remains;
   }
 
-  /** Takes back the actions for which `which` says so, as far as they were never written, and returns their `id`s. */
+  /** Withdraws the unwritten actions that `which` selects, and returns their `id`s. */
   withdraw(which: (id: number | undefined, frame: Frame) => boolean): (number | undefined)[] {
     const isOut = ({ id, frame, written }: Queued): boolean => !written && which(id, frame);
     const out = new Set(this.queue.filter(isOut));
     if (out.size === 0) return [];
-    // What was never written stands behind what was, so nothing that the server counts moves.
+    // Unwritten actions come after written ones in the queue, so nothing that the server counts moves.
     this.queue = this.queue.filter((queued) => !out.has(queued));
     for (const { frame } of out) this.queuedBytes -= sizeOf(frame);
     return [...out].map(({ id }) => id);
   }
 
-  /** Drops what the server has. False where the count contradicts what was written. */
+  /** Drops acknowledged actions. Returns false if the count contradicts what was written. */
   confirm(received: number): boolean {
     const count = received - this.confirmed;
     if (!Number.isInteger(count) || count < 0) return false;
@@ -184,7 +184,7 @@ export class Session {
     return true;
   }
 
-  /** Counts an inbound event, if it is one of those that count. */
+  /** Counts an inbound event, if its type is counted. */
   arrived(event: string, size: number): void {
     if (!isSequenced(event)) return;
     this.received += 1;
@@ -193,8 +193,8 @@ export class Session {
   }
 
   /**
-   * Whether so much came or went since the last ping that the next is worth its while before its time.
-   * A bound that is small is never approached unasked: half of it going out is enough.
+   * Whether enough was received or sent since the last ping to send the next one early.
+   * With a small queue, half of it is enough, so that the queue does not fill up while it waits for an acknowledgement.
    */
   get wantsPing(): boolean {
     const { in: events, inBytes, out, outBytes } = this.sincePing;

@@ -7,14 +7,14 @@ import { Packed } from './reader.js';
 
 /** What a mirror needs of its room. */
 export interface MirrorPort {
-  /** Asks the server for a whole state. */
+  /** Requests the whole state from the server. */
   sync(): void;
   complain(error: CourtsideError): void;
 }
 
 /**
- * A room's state as the server last told it. The one place where state events are applied.
- * What an event does not change keeps its identity, whether it came as a patch or whole.
+ * A room's state as the server last sent it. The only place where state events are applied.
+ * Parts that an event does not change keep their identity, both with patches and with whole states.
  */
 export class StateMirror {
   /** Undefined before the first state. Treat it as read-only: later states share parts with it. */
@@ -23,7 +23,7 @@ export class StateMirror {
   tick: number | undefined = undefined;
 
   private keys = new KeyTable();
-  /** A whole state was asked for, and until it is here nothing else fits. */
+  /** Whether the whole state was requested; until it arrives, patches are ignored. */
   private isStale = false;
   private trustsHashes = true;
 
@@ -40,13 +40,13 @@ export class StateMirror {
     } else if (!asked) {
       this.ask();
     } else if (this.trustsHashes) {
-      // The server was asked and says the same: both ends hash differently, and asking on would never end.
+      // The requested state does not match either: both ends hash differently, and asking again would not help.
       this.trustsHashes = false;
-      this.port.complain(new CourtsideError('bad_hash', 'A state that the server sent whole does not have the hash that the server says: it is taken as it came, and hashes are not looked at until one agrees. Is the client of another version than the server?'));
+      this.port.complain(new CourtsideError('bad_hash', 'A whole state does not have the hash that the server sent with it. The client uses the state anyway and ignores hashes until one matches. Do the client and the server have different versions?'));
     }
   }
 
-  /** Applies what changed and says whether the state is now that of the event. If not, a whole one was asked for. */
+  /** Applies a patch. If it does not fit, returns false and requests the whole state. */
   patch({ tick, base, data, hash }: PatchEvent): boolean {
     if (this.isStale) return false;
     if (base !== this.tick) return this.ask();

@@ -1,19 +1,19 @@
 export interface TickClockOptions {
   /** Milliseconds from one tick of the room to the next. */
   readonly tickMs: number;
-  /** How many of the last arrivals are compared. Default 64. More are steadier, and take longer to follow a line that has become slower. */
+  /** How many of the last arrivals are compared. Default 64. Larger values are steadier but adapt later to a line that has become slower. */
   readonly arrivals?: number;
 }
 
-/** A line that differs by more than this many milliseconds from what was known is another line: a clock was set, or the computer slept. */
+/** If the estimate changes by more than this many milliseconds, a clock was set or the computer slept: it is then replaced at once. */
 const JUMP_MS = 250;
-/** How much of a tick the clock gives way at each arrival otherwise, so that nobody sees it. */
+/** The most that the clock is adjusted at each arrival otherwise, as a part of a tick, so that it is not visible. */
 const GIVING_WAY = 1 / 20;
 
 /**
- * Knows when the ticks of a room are, from when their states arrived.
- * No state arrives before its time, and some hardly after it: the least delayed of the last ones tells the time of all.
- * It is handed the time, in milliseconds of any clock that does not jump: `performance.now()`, or `client.serverTime()`.
+ * Estimates when the ticks of a room happen, from the arrival of their states.
+ * No state arrives early, and some arrive almost without delay: the least delayed of the last ones determines the time of all.
+ * Pass the time in milliseconds of any clock that does not jump: `performance.now()` or `client.serverTime()`.
  */
 export class TickClock {
   private readonly tickMs: number;
@@ -39,14 +39,14 @@ export class TickClock {
   }
 
   /**
-   * The room's own time at the moment `now`, as far as it can be known here: ticks done times `tickMs`, in milliseconds.
-   * It is behind the server's by what the line takes at its best. Undefined before the first arrival.
+   * The estimated room time at the moment `now`: finished ticks times `tickMs`, in milliseconds.
+   * It is behind the server's by the network's shortest delay. Undefined before the first arrival.
    */
   at(now: number): number | undefined {
     return this.origin === undefined ? undefined : now - this.origin;
   }
 
-  /** The moment at which the state of this tick is here if nothing delays it, on the clock of the arrivals. Undefined before the first. */
+  /** The moment at which the state of this tick arrives if nothing delays it, on the clock of the arrivals. Undefined before the first. */
   timeOf(tick: number): number | undefined {
     return this.origin === undefined ? undefined : this.origin + tick * this.tickMs;
   }

@@ -1,4 +1,4 @@
-/** Wakes the client when the network comes back and when a hidden page becomes visible. Outside browsers it never does. */
+/** Wakes the client when the network is back and when a hidden page becomes visible. Outside browsers it does nothing. */
 export function browserWakes(wake: () => void): () => void {
   if (typeof window === 'undefined' || typeof document === 'undefined') return () => {};
   const visible = () => {

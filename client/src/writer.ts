@@ -1,10 +1,10 @@
-// Writes MessagePack as JSON.stringify writes JSON: the same values, for a server that sees no difference.
+// Writes MessagePack as JSON.stringify writes JSON, so that the server receives the same values.
 
 const UTF8 = new TextEncoder();
-/** An action is nested by a few levels more than what the page put into it. Deeper than this is a value that holds itself. */
+/** A value that is nested deeper than this contains itself. */
 const DEEPEST = 1000;
 
-/** The bytes of what `JSON.stringify(value)` would say. Throws a TypeError where that would. */
+/** The MessagePack of what `JSON.stringify(value)` would write. Throws a TypeError if that would. */
 export function pack(value: unknown): Uint8Array {
   const writer = new Writer();
   writer.value(plain('', value), 0);
@@ -20,7 +20,7 @@ class Writer {
     return this.bytes.slice(0, this.length);
   }
 
-  /** A value of which `plain` has been asked. What JSON leaves out is null here, as it is in an array. */
+  /** Writes a value that `plain` returned. What JSON leaves out is null here, as it is in an array. */
   value(value: unknown, depth: number): void {
     if (value === null || isLeftOut(value)) return this.byte(0xc0);
     switch (typeof value) {
@@ -31,15 +31,15 @@ class Writer {
       case 'string':
         return this.text(value);
       case 'bigint':
-        throw new TypeError('a BigInt has no place in JSON');
+        throw new TypeError('a BigInt cannot be written as JSON');
     }
-    if (depth > DEEPEST) throw new TypeError(`it is nested more than ${DEEPEST} deep, or holds itself`);
+    if (depth > DEEPEST) throw new TypeError(`it is nested more than ${DEEPEST} deep, or contains itself`);
     if (Array.isArray(value)) {
       this.head(value.length, 0x90, 0xdc);
       for (let n = 0; n < value.length; n += 1) this.value(plain(String(n), value[n]), depth + 1);
       return;
     }
-    // Each toJSON is asked once, and before the head, because what it says may be nothing.
+    // Call each toJSON once and before the head is written, because it may return undefined.
     const entries: [string, unknown][] = [];
     for (const name of Object.keys(value as object)) {
       const inner = plain(name, (value as Record<string, unknown>)[name]);
@@ -74,7 +74,7 @@ class Writer {
     this.view.setFloat64(at, value);
   }
 
-  /** An integer by its digits, as JSON says it, or a float where a reader of JSON could not take it as an integer either. */
+  /** Writes an integer by its digits, as JSON does, or a float if a JSON reader could not read it as an integer either. */
   private long(code: number, value: number, from: bigint, below: bigint): void {
     const digits = Math.abs(value) < 1e21 ? BigInt(String(value)) : below;
     if (digits < from || digits >= below) return this.float(value);
@@ -84,7 +84,7 @@ class Writer {
   }
 
   private text(text: string): void {
-    // A unit of UTF-16 is three bytes at most, so the place for the head is known to be enough before the length is.
+    // A UTF-16 unit has at most three bytes, so the size of the head is known before the length is.
     const widest = text.length * 3;
     const head = widest < 32 ? 1 : widest < 0x100 ? 2 : widest < 0x10000 ? 3 : 5;
     const at = this.space(head + widest);
@@ -114,7 +114,7 @@ class Writer {
     this.bytes[at] = byte;
   }
 
-  /** Makes room for so many bytes and says where they begin. */
+  /** Makes room for `count` bytes and returns where they begin. */
   private space(count: number): number {
     const at = this.length;
     this.length += count;
@@ -128,7 +128,7 @@ class Writer {
   }
 }
 
-/** What JSON looks at in place of a value: what its toJSON says, and the primitive in a wrapper. */
+/** What JSON writes instead of a value: the result of its toJSON, and the primitive in a wrapper. */
 function plain(key: string, value: unknown): unknown {
   let said = value;
   if ((typeof value === 'object' && value !== null) || typeof value === 'bigint') {

@@ -142,7 +142,7 @@ test('no welcome in time is a failed attempt', () => {
   on.clock.advance(2999);
   assert.deepEqual(told, []);
   on.clock.advance(1);
-  assert.match(told[0] ?? '', /No welcome came from server\.test\/ws within 3000 ms/);
+  assert.match(told[0] ?? '', /server\.test\/ws did not send a welcome within 3000 ms/);
   assert.equal(on.network.sockets[0]?.closedWith, 4900);
 });
 
@@ -377,7 +377,7 @@ test('a frame that nobody can read ends the session, because nobody knows whethe
 });
 
 test('an address that can never work is said at once', () => {
-  assert.throws(() => stage({ url: '/ws' }), /outside a browser give a whole address/);
-  assert.throws(() => stage({ url: 'ftp://server.test' }), /only ws:, wss:/);
+  assert.throws(() => stage({ url: '/ws' }), /outside a browser, give an absolute address/);
+  assert.throws(() => stage({ url: 'ftp://server.test' }), /use ws:, wss:/);
   assert.throws(() => stage({ WebSocket: undefined as never }), { code: 'no_websocket' });
 });

@@ -7,14 +7,14 @@ import { FORMATS, outcome, settle, stage, turn } from './support/stage.js';
 
 test('an option that cannot work is refused with a sentence', () => {
   const bad: [object, RegExp][] = [
-    [{ format: 'xml' }, /takes as format 'json' or 'msgpack', and was given "xml"/],
-    [{ connectTimeoutMs: 0 }, /connectTimeoutMs a number of milliseconds above 0, or Infinity, and was given 0/],
+    [{ format: 'xml' }, /expects format to be 'json' or 'msgpack', but got "xml"/],
+    [{ connectTimeoutMs: 0 }, /connectTimeoutMs to be a number of milliseconds above 0, or Infinity, but got 0/],
     [{ connectTimeoutMs: '5000' }, /connectTimeoutMs/], [{ connectTimeoutMs: NaN }, /connectTimeoutMs/], [{ pongTimeoutMs: -1 }, /pongTimeoutMs/],
     [{ backoffBaseMs: 0 }, /backoffBaseMs/], [{ backoffCapMs: NaN }, /backoffCapMs/],
     [{ queueActions: 0 }, /queueActions/], [{ queueBytes: null }, /queueBytes/],
-    [{ accessToken: 7 }, /accessToken a text, or a function/], [{ accessToken: {} }, /accessToken/],
-    [{ storage: true }, /storage a Storage such as sessionStorage/], [{ WebSocket: 'ws' }, /WebSocket a class/], [{ WebSocket: null }, /WebSocket/],
-    [{ fromat: 'json' }, /has no option "fromat": there are format, accessToken/], [{ toString: 1 }, /has no option "toString"/],
+    [{ accessToken: 7 }, /accessToken to be a string, or a function/], [{ accessToken: {} }, /accessToken/],
+    [{ storage: true }, /storage to be a Storage such as sessionStorage/], [{ WebSocket: 'ws' }, /WebSocket to be a class/], [{ WebSocket: null }, /WebSocket/],
+    [{ fromat: 'json' }, /has no option "fromat"; the options are format, accessToken/], [{ toString: 1 }, /has no option "toString"/],
     [{ clock: {} }, /clock/], [{ random: 1 }, /random/], [{ wakeOn: 1 }, /wakeOn/], [{ pageOn: 1 }, /pageOn/],
   ];
   for (const [options, message] of bad) {
@@ -39,7 +39,7 @@ test('an accessToken function that returns something else is told so, and does n
     const late = stage({ accessToken: async () => wrong as never });
     late.client.on('retry', ({ error }) => told.push(error.message));
     await turn();
-    assert.match(told.at(-1) ?? '', /accessToken function failed \(it returned .*: return a text, or undefined for a guest\)/);
+    assert.match(told.at(-1) ?? '', /accessToken function failed \(it returned .*: return a string, or undefined for a guest\)/);
   }
 });
 
@@ -89,7 +89,7 @@ for (const format of FORMATS) {
     const first = await early;
     assert.ok('error' in first);
     assert.deepEqual([first.error.code, first.error.sent], ['too_big', false]);
-    assert.match(first.error.message, /has 20\d\d bytes, and this server takes 1000 at most/);
+    assert.match(first.error.message, /has 20\d\d bytes, and this server accepts at most 1000/);
     assert.deepEqual(await small, { echo: 'small' });
     assert.equal(limit(), 1000);
     const room = await joining;
