@@ -44,7 +44,9 @@ pub enum PublishError {
     #[error("the publication cannot be encoded: {0}")]
     NotEncodable(String),
     /// The server has ended, or has too many channels.
-    #[error("the server has ended, or has as many channels as it can")]
+    #[error(
+        "the server has ended, or it has as many channels as `Limits::channels_in_all` allows and all of them are in use"
+    )]
     Unavailable,
 }
 
