@@ -37,7 +37,7 @@ impl<H: Clone + PartialEq, C> Channel<H, C> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Registry<H, C> {
+pub(crate) struct ChannelRegistry<H, C> {
     channels: HashMap<ChannelName, Channel<H, C>>,
     /// Those that only a pattern allows and nobody is subscribed to, the one first that was not used for longest.
     idle: BTreeMap<u64, ChannelName>,
@@ -47,7 +47,7 @@ pub(crate) struct Registry<H, C> {
     moment: u64,
 }
 
-impl<H: Clone + PartialEq, C> Registry<H, C> {
+impl<H: Clone + PartialEq, C> ChannelRegistry<H, C> {
     pub(crate) fn new() -> Self {
         Self {
             channels: HashMap::new(),
@@ -169,7 +169,7 @@ mod tests {
     use crate::ids::SessionId;
     use crate::wire::codec::{Format, RawData};
 
-    type Names = Registry<u8, ()>;
+    type Names = ChannelRegistry<u8, ()>;
 
     fn second(n: u64) -> Duration {
         Duration::from_secs(n)

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Room;
-use super::context::{Effect, RoomContext, Target};
+use super::context::{RoomContext, RoomEffect, SendTarget};
 use super::members::Members;
 use crate::handler::Message;
 use crate::ids::{MemberId, SessionId};
-use crate::session::outbox::{Delivery, Slot};
+use crate::session::outbox::{Delivery, ReplaceKey};
 use crate::wire::codec::CodecError;
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
@@ -99,11 +99,11 @@ impl<'a, R: Room> Audience<'a, R> {
     ///
     /// A key names one thing in this room, for whichever audience: what one member is sent under it replaces what all were.
     pub fn latest<M: Message + Serialize>(&mut self, key: impl Into<String>, message: &M) {
-        let slot = Slot {
+        let replaces = ReplaceKey {
             room: self.ctx.id().clone(),
             key: Some(key.into()),
         };
-        self.deliver(message, Delivery::Latest(Arc::new(slot)));
+        self.deliver(message, Delivery::Latest(Arc::new(replaces)));
     }
 
     fn deliver<M: Message + Serialize>(&mut self, message: &M, delivery: Delivery) {
@@ -142,23 +142,25 @@ impl<R: Room> RoomContext<R> {
         };
         let session_of = |member| self.members.get(member).map(|member| member.session);
         let to = match to {
-            Recipients::All => Target::All,
-            Recipients::Except(member) => session_of(*member).map_or(Target::All, Target::Except),
+            Recipients::All => SendTarget::All,
+            Recipients::Except(member) => {
+                session_of(*member).map_or(SendTarget::All, SendTarget::Except)
+            }
             Recipients::Only(member) => match session_of(*member) {
-                Some(session) => Target::Only(session),
+                Some(session) => SendTarget::Only(session),
                 None => return,
             },
             Recipients::Among(sessions, _) => {
                 self.effects
-                    .extend(sessions.iter().map(|session| Effect::Send {
-                        to: Target::Only(*session),
+                    .extend(sessions.iter().map(|session| RoomEffect::Send {
+                        to: SendTarget::Only(*session),
                         frame: frame.clone(),
                         delivery: delivery.clone(),
                     }));
                 return;
             }
         };
-        self.effects.push(Effect::Send {
+        self.effects.push(RoomEffect::Send {
             to,
             frame,
             delivery,
@@ -186,7 +188,7 @@ mod tests {
     use serde::Serializer;
 
     use super::super::config::RoomConfig;
-    use super::super::context::Beginning;
+    use super::super::context::RoomSeed;
     use super::super::member::Member;
     use super::*;
     use crate::claims::Claims;
@@ -225,14 +227,14 @@ mod tests {
 
     /// A room with one member for each format, numbered from 1, and their sessions.
     fn room_of(formats: &[Format]) -> (RoomContext<Plain>, Vec<SessionId>) {
-        let beginning = Beginning {
+        let seed = RoomSeed {
             id: RoomId::from("test"),
             kind: "plain".into(),
             time: 0,
             data: AppData::default(),
             hints: true,
         };
-        let mut ctx = RoomContext::new(beginning, &RoomConfig::default());
+        let mut ctx = RoomContext::new(seed, &RoomConfig::default());
         let mut sessions = Vec::new();
         for (id, format) in (1..).zip(formats) {
             let session = SessionId::random();
@@ -250,10 +252,10 @@ mod tests {
     }
 
     /// What was sent: to whom, as which event, with which delivery.
-    fn sent(ctx: &mut RoomContext<Plain>) -> Vec<(Target, String, Delivery)> {
+    fn sent(ctx: &mut RoomContext<Plain>) -> Vec<(SendTarget, String, Delivery)> {
         let effects = std::mem::take(&mut ctx.effects).into_iter();
         let sends = effects.map(|effect| match effect {
-            Effect::Send {
+            RoomEffect::Send {
                 to,
                 frame,
                 delivery,
@@ -272,7 +274,7 @@ mod tests {
     }
 
     fn latest(key: &str) -> Delivery {
-        Delivery::Latest(Arc::new(Slot {
+        Delivery::Latest(Arc::new(ReplaceKey {
             room: RoomId::from("test"),
             key: Some(key.to_owned()),
         }))
@@ -282,7 +284,7 @@ mod tests {
     #[track_caller]
     fn reaches(
         ctx: &mut RoomContext<Plain>,
-        targets: &[Target],
+        targets: &[SendTarget],
         mut audience: impl FnMut(&mut RoomContext<Plain>) -> Audience<'_, Plain>,
     ) {
         audience(ctx).send(&NOTE);
@@ -294,7 +296,7 @@ mod tests {
             ("signal", latest("key")),
         ];
         let expected = deliveries.into_iter().flat_map(|(event, delivery)| {
-            let to_each = move |to: &Target| (*to, event.to_owned(), delivery.clone());
+            let to_each = move |to: &SendTarget| (*to, event.to_owned(), delivery.clone());
             targets.iter().map(to_each)
         });
         assert_eq!(sent(ctx), expected.collect::<Vec<_>>());
@@ -308,12 +310,14 @@ mod tests {
         let [_, second, third, _] = sessions[..] else {
             panic!("four have joined");
         };
-        reaches(&mut ctx, &[Target::All], |ctx| ctx.all());
-        reaches(&mut ctx, &[Target::Only(second)], |ctx| ctx.to(member(2)));
-        reaches(&mut ctx, &[Target::Except(second)], |ctx| {
+        reaches(&mut ctx, &[SendTarget::All], |ctx| ctx.all());
+        reaches(&mut ctx, &[SendTarget::Only(second)], |ctx| {
+            ctx.to(member(2))
+        });
+        reaches(&mut ctx, &[SendTarget::Except(second)], |ctx| {
             ctx.except(member(2))
         });
-        let some = [Target::Only(second), Target::Only(third)];
+        let some = [SendTarget::Only(second), SendTarget::Only(third)];
         reaches(&mut ctx, &some, |ctx| ctx.among([member(2), member(3)]));
     }
 
@@ -326,7 +330,10 @@ mod tests {
         let message = |to| (to, "message".to_owned(), Delivery::Sequenced);
         assert_eq!(
             sent,
-            [message(Target::All), message(Target::Only(sessions[2]))]
+            [
+                message(SendTarget::All),
+                message(SendTarget::Only(sessions[2]))
+            ]
         );
     }
 
@@ -334,7 +341,7 @@ mod tests {
     fn members_are_named_by_id_by_reference_or_by_client() {
         let (mut ctx, sessions) = room_of(&FOUR);
         let ids = [member(1), member(3)];
-        let targets = [Target::Only(sessions[0]), Target::Only(sessions[2])];
+        let targets = [SendTarget::Only(sessions[0]), SendTarget::Only(sessions[2])];
         reaches(&mut ctx, &targets, |ctx| ctx.among(ids.iter()));
         let members: Vec<Member> = ctx.members().step_by(2).cloned().collect();
         reaches(&mut ctx, &targets, |ctx| ctx.among(&members));
@@ -346,8 +353,8 @@ mod tests {
         let (mut ctx, sessions) = room_of(&FOUR);
         let gone = member(7);
         reaches(&mut ctx, &[], |ctx| ctx.to(gone));
-        reaches(&mut ctx, &[Target::All], |ctx| ctx.except(gone));
-        let fourth = [Target::Only(sessions[3])];
+        reaches(&mut ctx, &[SendTarget::All], |ctx| ctx.except(gone));
+        let fourth = [SendTarget::Only(sessions[3])];
         reaches(&mut ctx, &fourth, |ctx| {
             ctx.among([member(4), gone, member(4), gone])
         });
@@ -388,7 +395,7 @@ mod tests {
         let (mut ctx, _) = room_of(&[Format::Json; 4]);
         ctx.among((1..=4).map(member)).latest("key", &NOTE);
         let addresses = ctx.effects.iter().map(|effect| match effect {
-            Effect::Send { frame, .. } => frame.websocket(Format::Json).as_ptr(),
+            RoomEffect::Send { frame, .. } => frame.websocket(Format::Json).as_ptr(),
             other => panic!("{other:?} is no message"),
         });
         let addresses: Vec<_> = addresses.collect();
@@ -413,7 +420,7 @@ mod tests {
         pair.send(&NOTE);
         pair.latest("key", &NOTE);
         let sent = sent(&mut ctx);
-        let (first, second) = (Target::Only(sessions[0]), Target::Only(sessions[1]));
+        let (first, second) = (SendTarget::Only(sessions[0]), SendTarget::Only(sessions[1]));
         let to: Vec<_> = sent.iter().map(|(to, ..)| *to).collect();
         assert_eq!(to, [first, second, first, second]);
     }

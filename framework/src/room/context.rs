@@ -37,23 +37,23 @@ type Repeated<R> = Box<dyn FnMut(&mut R, &mut RoomContext<R>)>;
 pub(crate) type Job<R> = Pin<Box<dyn Future<Output = Continuation<R>>>>;
 
 /// What a timer runs.
-pub(crate) enum Alarm<R: Room> {
+pub(crate) enum TimerCallback<R: Room> {
     Once(Continuation<R>),
     Every(Duration, Repeated<R>),
 }
 
 /// Whom a frame goes to, as the room's actor needs to know it: by then the member may have left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Target {
+pub(crate) enum SendTarget {
     All,
     Except(SessionId),
     Only(SessionId),
 }
 
 /// What a hook wants done, in the order in which it said so.
-pub(crate) enum Effect<R: Room> {
+pub(crate) enum RoomEffect<R: Room> {
     Send {
-        to: Target,
+        to: SendTarget,
         frame: Encoded,
         delivery: Delivery,
     },
@@ -77,7 +77,7 @@ pub(crate) enum Effect<R: Room> {
     Relist,
 }
 
-impl<R: Room> fmt::Debug for Effect<R> {
+impl<R: Room> fmt::Debug for RoomEffect<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send { to, delivery, .. } => write!(f, "Send({to:?}, {delivery:?})"),
@@ -109,8 +109,8 @@ pub struct RoomContext<R: Room> {
     began: u64,
     pub(super) tick: u64,
     pub(super) members: Members,
-    pub(super) effects: Vec<Effect<R>>,
-    pub(super) timers: Timers<Alarm<R>>,
+    pub(super) effects: Vec<RoomEffect<R>>,
+    pub(super) timers: Timers<TimerCallback<R>>,
     pub(super) jobs: usize,
     max_jobs: usize,
     pub(super) listing: Listing,
@@ -137,7 +137,7 @@ impl<R: Room> fmt::Debug for RoomContext<R> {
 
 /// What a room is begun with.
 #[derive(Clone, Debug)]
-pub(crate) struct Beginning {
+pub(crate) struct RoomSeed {
     pub(crate) id: RoomId,
     pub(crate) kind: Arc<str>,
     /// Unix milliseconds.
@@ -148,12 +148,12 @@ pub(crate) struct Beginning {
 }
 
 impl<R: Room> RoomContext<R> {
-    pub(super) fn new(beginning: Beginning, config: &RoomConfig) -> Self {
+    pub(super) fn new(seed: RoomSeed, config: &RoomConfig) -> Self {
         Self {
-            id: beginning.id,
-            kind: beginning.kind,
+            id: seed.id,
+            kind: seed.kind,
             now: Duration::ZERO,
-            began: beginning.time,
+            began: seed.time,
             tick: 0,
             members: Members::default(),
             effects: Vec::new(),
@@ -163,9 +163,9 @@ impl<R: Room> RoomContext<R> {
             listing: Listing::default(),
             kicked: VecDeque::new(),
             wants_end: false,
-            hints: beginning.hints,
+            hints: seed.hints,
             fault: None,
-            data: beginning.data,
+            data: seed.data,
         }
     }
 
@@ -335,19 +335,19 @@ impl<R: Room> RoomContext<R> {
     /// Lets nobody in any more, until [`unlock`](Self::unlock).
     pub fn lock(&mut self) {
         self.listing.is_locked = true;
-        self.effects.push(Effect::Relist);
+        self.effects.push(RoomEffect::Relist);
     }
 
     /// Lets clients in again.
     pub fn unlock(&mut self) {
         self.listing.is_locked = false;
-        self.effects.push(Effect::Relist);
+        self.effects.push(RoomEffect::Relist);
     }
 
     /// A private room is not listed and not matched; who knows its id can join it.
     pub fn set_private(&mut self, is_private: bool) {
         self.listing.is_private = is_private;
-        self.effects.push(Effect::Relist);
+        self.effects.push(RoomEffect::Relist);
     }
 
     /// What the lobby shows of the room, and what [`RoomConfig::match_on`] looks at first.
@@ -355,7 +355,7 @@ impl<R: Room> RoomContext<R> {
         match serde_json::to_value(metadata) {
             Ok(metadata) => {
                 self.listing.metadata = metadata;
-                self.effects.push(Effect::Relist);
+                self.effects.push(RoomEffect::Relist);
             }
             Err(error) => {
                 tracing::error!(room = %self.id, %error, "metadata cannot be encoded and was not set");
@@ -379,7 +379,7 @@ impl<R: Room> RoomContext<R> {
         then: impl FnOnce(&mut R, &mut Self) + 'static,
     ) -> TimerId {
         self.timers
-            .set(after(self.now, delay), Alarm::Once(Box::new(then)))
+            .set(after(self.now, delay), TimerCallback::Once(Box::new(then)))
     }
 
     /// Runs `then` each `period`, first after one period. A room that was late skips the times that it missed.
@@ -391,7 +391,7 @@ impl<R: Room> RoomContext<R> {
         let period = period.max(Duration::from_millis(1));
         self.timers.set(
             after(self.now, period),
-            Alarm::Every(period, Box::new(then)),
+            TimerCallback::Every(period, Box::new(then)),
         )
     }
 
@@ -421,7 +421,7 @@ impl<R: Room> RoomContext<R> {
             ));
         }
         self.jobs += 1;
-        self.effects.push(Effect::Spawn(Box::pin(async move {
+        self.effects.push(RoomEffect::Spawn(Box::pin(async move {
             let output = job.await;
             let then: Continuation<R> = Box::new(move |room, ctx| then(room, output, ctx));
             then
@@ -433,7 +433,7 @@ impl<R: Room> RoomContext<R> {
     pub fn publish(&mut self, channel: impl Into<ChannelName>, data: &impl Serialize) {
         let channel = channel.into();
         match RawData::of(Format::Json, data) {
-            Ok(data) => self.effects.push(Effect::Publish { channel, data }),
+            Ok(data) => self.effects.push(RoomEffect::Publish { channel, data }),
             Err(error) => {
                 tracing::error!(room = %self.id, %channel, %error, "a publication cannot be encoded and was not made");
                 self.note_fault(format_args!(

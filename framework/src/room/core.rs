@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Room;
 use super::audience::Recipients;
 use super::config::{DisposeReason, LeaveReason, RoomConfig};
-use super::context::{Alarm, Beginning, Effect, Listing, RoomContext, Target};
+use super::context::{Listing, RoomContext, RoomEffect, RoomSeed, SendTarget, TimerCallback};
 use super::member::Member;
 use super::syncing::Syncing;
 use crate::claims::Claims;
@@ -96,14 +96,14 @@ pub(crate) struct RoomCore<R: Room> {
 
 impl<R: Room> RoomCore<R> {
     pub(crate) fn create(
-        beginning: Beginning,
+        seed: RoomSeed,
         make: impl FnOnce(R::Options, &mut RoomContext<R>) -> Result<R, Refusal>,
         options: R::Options,
         handlers: Arc<Handlers<R>>,
         config: RoomConfig,
         phase: f64,
     ) -> Result<Self, Refusal> {
-        let mut ctx = RoomContext::new(beginning, &config);
+        let mut ctx = RoomContext::new(seed, &config);
         let room = make(options, &mut ctx)?;
         let mut core = Self {
             room,
@@ -151,13 +151,13 @@ impl<R: Room> RoomCore<R> {
         self.is_over
     }
 
-    pub(crate) fn take_effects(&mut self) -> Vec<Effect<R>> {
+    pub(crate) fn take_effects(&mut self) -> Vec<RoomEffect<R>> {
         self.finished = 0;
         std::mem::take(&mut self.ctx.effects)
     }
 
     /// Memory for the next effects.
-    pub(crate) fn reuse(&mut self, empty: Vec<Effect<R>>) {
+    pub(crate) fn reuse(&mut self, empty: Vec<RoomEffect<R>>) {
         if self.ctx.effects.is_empty() && empty.capacity() <= 64 {
             self.ctx.effects = empty;
         }
@@ -239,7 +239,7 @@ impl<R: Room> RoomCore<R> {
         .map_err(|_| Declined::Refused(Refusal::failed()))?;
         let session = member.session;
         let before = self.before();
-        self.ctx.effects.push(Effect::Enter {
+        self.ctx.effects.push(RoomEffect::Enter {
             session,
             member: member_id,
             frame,
@@ -332,7 +332,7 @@ impl<R: Room> RoomCore<R> {
             event::left(w, id, &room, reason.name())
         });
         if let Ok(frame) = frame {
-            self.ctx.effects.push(Effect::Exit {
+            self.ctx.effects.push(RoomEffect::Exit {
                 member: member.clone(),
                 frame,
             });
@@ -353,8 +353,8 @@ impl<R: Room> RoomCore<R> {
             .handlers
             .handle(&mut self.room, &member, name, data, id, &mut self.ctx);
         match outcome {
-            Ok(Some(frame)) => self.ctx.effects.push(Effect::Send {
-                to: Target::Only(session),
+            Ok(Some(frame)) => self.ctx.effects.push(RoomEffect::Send {
+                to: SendTarget::Only(session),
                 frame,
                 delivery: Delivery::Sequenced,
             }),
@@ -395,12 +395,12 @@ impl<R: Room> RoomCore<R> {
         let last = self.ctx.timers.newest();
         while let Some((due, id, alarm)) = self.ctx.timers.pop_due(now, last) {
             match alarm {
-                Alarm::Once(then) => then(&mut self.room, &mut self.ctx),
-                Alarm::Every(period, mut then) => {
+                TimerCallback::Once(then) => then(&mut self.room, &mut self.ctx),
+                TimerCallback::Every(period, mut then) => {
                     self.ctx.timers.begin(id);
                     then(&mut self.room, &mut self.ctx);
                     let next = next_beat(due, period, now);
-                    let again = Alarm::Every(period, then);
+                    let again = TimerCallback::Every(period, then);
                     self.ctx.timers.put_back(next, id, again);
                 }
             }
@@ -508,7 +508,7 @@ impl<R: Room> RoomCore<R> {
     ///
     /// Returns what is of no use any more. It may hold values of the user's, whose `drop` may panic as well.
     #[must_use = "dropping it may panic"]
-    pub(crate) fn crash(&mut self) -> Vec<Effect<R>> {
+    pub(crate) fn crash(&mut self) -> Vec<RoomEffect<R>> {
         self.is_over = true;
         self.is_crashed = true;
         let unfinished = self.finished.min(self.ctx.effects.len());
@@ -516,9 +516,9 @@ impl<R: Room> RoomCore<R> {
         for effect in self.ctx.effects.split_off(unfinished) {
             match effect {
                 // Who was let go before must hear so.
-                Effect::Exit { .. } => self.ctx.effects.push(effect),
+                RoomEffect::Exit { .. } => self.ctx.effects.push(effect),
                 // Who was not told `joined` is not told `left`.
-                Effect::Enter { session, .. } => {
+                RoomEffect::Enter { session, .. } => {
                     if let Some(member) = self.id_of(session) {
                         self.ctx.members.remove(member);
                     }

@@ -13,7 +13,7 @@ use crate::wire::frame::Formats;
 pub(crate) struct Members {
     by_id: BTreeMap<MemberId, Member>,
     by_session: HashMap<SessionId, MemberId, IdHasher>,
-    tally: Tally,
+    counts: FormatCounts,
     /// How many members were looked at by walks over all of them.
     #[cfg(test)]
     walked: std::cell::Cell<usize>,
@@ -21,7 +21,7 @@ pub(crate) struct Members {
 
 impl Members {
     pub(super) fn insert(&mut self, member: Member) {
-        self.tally.add(member.format);
+        self.counts.add(member.format);
         self.by_session.insert(member.session, member.id);
         self.by_id.insert(member.id, member);
     }
@@ -29,7 +29,7 @@ impl Members {
     pub(super) fn remove(&mut self, member: MemberId) -> Option<Member> {
         let member = self.by_id.remove(&member)?;
         self.by_session.remove(&member.session);
-        self.tally.remove(member.format);
+        self.counts.remove(member.format);
         Some(member)
     }
 
@@ -67,13 +67,13 @@ impl Members {
 
     /// The formats that somebody has.
     pub(super) fn formats(&self) -> Formats {
-        self.tally.formats()
+        self.counts.formats()
     }
 
     /// The formats that somebody else has.
     pub(super) fn formats_without(&self, member: MemberId) -> Formats {
         match self.get(member) {
-            Some(member) => self.tally.formats_without(member.format),
+            Some(member) => self.counts.formats_without(member.format),
             None => self.formats(),
         }
     }
@@ -87,9 +87,9 @@ impl Members {
 
 /// How many have each format.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally([usize; 2]);
+pub(super) struct FormatCounts([usize; 2]);
 
-impl Tally {
+impl FormatCounts {
     pub(super) fn add(&mut self, format: Format) {
         self.0[format as usize] += 1;
     }

@@ -24,7 +24,7 @@ pub(super) struct Stream {
     pub(super) sent: Version,
     pub(super) tick: u64,
     /// The last steps, the newest last.
-    steps: VecDeque<Step>,
+    steps: VecDeque<StreamStep>,
     /// When a hash was last sent along.
     hashed: Duration,
     /// When somebody last had this sight.
@@ -60,7 +60,7 @@ pub(super) struct Moment {
 
 /// Where those stand who have taken a step.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(super) struct StreamStep {
     pub(super) version: Version,
     tick: u64,
     mark: Mark,
@@ -270,7 +270,7 @@ impl Stream {
     }
 
     /// The step that led to `version`, if it is not too long ago.
-    pub(super) fn step_at(&self, version: Version) -> Option<Step> {
+    pub(super) fn step_at(&self, version: Version) -> Option<StreamStep> {
         let mut steps = self.steps.iter();
         steps.find(|step| step.version == version).copied()
     }
@@ -281,7 +281,7 @@ impl Stream {
         if self.steps.len() == STEPS {
             self.steps.pop_front();
         }
-        self.steps.push_back(Step {
+        self.steps.push_back(StreamStep {
             version,
             tick,
             mark: self.table.mark(),
@@ -294,7 +294,7 @@ impl Stream {
         room: &RoomId,
         shared: &Tree,
         format: Format,
-        at: Option<Step>,
+        at: Option<StreamStep>,
     ) -> Option<(Encoded, Option<Version>)> {
         let whole = self.whole(shared, format)?;
         let mut patch = Vec::new();

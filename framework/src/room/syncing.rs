@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 use super::Room;
 use super::audience::Recipients;
-use super::context::{Effect, Target};
+use super::context::{RoomEffect, SendTarget};
 use super::core::{RoomCore, not_a_member};
 use super::member::Member;
-use super::members::Tally;
+use super::members::FormatCounts;
 use super::state::ViewKey;
-use super::stream::{Moment, Receivers, Step, Stream};
+use super::stream::{Moment, Receivers, Stream, StreamStep};
 use crate::error::Refusal;
 use crate::ids::{IdHasher, MemberId, RoomId, SessionId};
-use crate::session::outbox::{Delivery, Slot};
+use crate::session::outbox::{Delivery, ReplaceKey};
 use crate::sync::tree::{Tree, Version};
 use crate::wire::codec::{CodecError, Format};
 use crate::wire::event;
@@ -33,9 +33,9 @@ pub(super) struct Syncing {
     streams: HashMap<ViewKey, Stream, IdHasher>,
     followers: BTreeMap<MemberId, Follower>,
     /// How many see the same, where that can be several.
-    tallies: HashMap<ViewKey, Tally, IdHasher>,
+    counts: HashMap<ViewKey, FormatCounts, IdHasher>,
     /// What a newer state takes the place of, once there was one.
-    slot: Option<Arc<Slot>>,
+    state_key: Option<Arc<ReplaceKey>>,
     /// Why the state could not be sent when that was last so.
     flaw: String,
     is_logged: bool,
@@ -60,20 +60,20 @@ struct Follower {
 /// A member did not take a step and is sent no more until it has taken those before.
 struct Gap {
     /// Where it stands; `None` if that is too long ago.
-    at: Option<Step>,
+    at: Option<StreamStep>,
     is_over: bool,
 }
 
 impl Syncing {
     pub(super) fn enter(&mut self, member: &Member) {
         let follower = Follower::default();
-        self.count(follower.view_key, |tally| tally.add(member.format));
+        self.count(follower.view_key, |counts| counts.add(member.format));
         self.followers.insert(member.id, follower);
     }
 
     pub(super) fn leave(&mut self, member: &Member) {
         if let Some(follower) = self.followers.remove(&member.id) {
-            self.count(follower.view_key, |tally| tally.remove(member.format));
+            self.count(follower.view_key, |counts| counts.remove(member.format));
         }
     }
 
@@ -92,26 +92,26 @@ impl Syncing {
             ..Follower::default()
         };
         let old = std::mem::replace(follower, new);
-        self.count(old.view_key, |tally| tally.remove(member.format));
-        self.count(view_key, |tally| tally.add(member.format));
+        self.count(old.view_key, |counts| counts.remove(member.format));
+        self.count(view_key, |counts| counts.add(member.format));
     }
 
     /// What one member alone sees has nobody else to count.
-    fn count(&mut self, view_key: ViewKey, change: impl FnOnce(&mut Tally)) {
+    fn count(&mut self, view_key: ViewKey, change: impl FnOnce(&mut FormatCounts)) {
         if matches!(view_key, ViewKey::Own(_)) {
             return;
         }
-        let tally = self.tallies.entry(view_key).or_default();
-        change(tally);
-        if tally.is_empty() {
-            self.tallies.remove(&view_key);
+        let counts = self.counts.entry(view_key).or_default();
+        change(counts);
+        if counts.is_empty() {
+            self.counts.remove(&view_key);
         }
     }
 
     /// The formats of those who see the same as a member, without it.
     fn formats_beside(&self, view_key: ViewKey, format: Format) -> Formats {
-        let tally = self.tallies.get(&view_key);
-        tally.map_or_else(Formats::default, |tally| tally.formats_without(format))
+        let counts = self.counts.get(&view_key);
+        counts.map_or_else(Formats::default, |counts| counts.formats_without(format))
     }
 
     /// Goes on to the next version. After the last one all begins anew, and everybody gets a whole state.
@@ -194,9 +194,9 @@ impl Syncing {
 }
 
 /// What a newer state or step of the room takes the place of, or goes on from.
-fn state_of(room: &RoomId) -> Arc<Slot> {
+fn state_of(room: &RoomId) -> Arc<ReplaceKey> {
     let room = room.clone();
-    Arc::new(Slot { room, key: None })
+    Arc::new(ReplaceKey { room, key: None })
 }
 
 impl<R: Room> RoomCore<R> {
@@ -294,7 +294,7 @@ impl<R: Room> RoomCore<R> {
             shared,
             streams,
             followers,
-            slot,
+            state_key,
             ..
         } = syncing;
         for (view_key, stream) in streams {
@@ -312,29 +312,29 @@ impl<R: Room> RoomCore<R> {
             let Some((frame, base)) = stream.next_step(ctx.id(), shared, formats, at, every) else {
                 continue;
             };
-            let slot = slot.get_or_insert_with(|| state_of(ctx.id())).clone();
+            let state_key = state_key.get_or_insert_with(|| state_of(ctx.id())).clone();
             let delivery = match base {
-                Some(base) => Delivery::Step(slot, base.0),
+                Some(base) => Delivery::Step(state_key, base.0),
                 None => {
                     let all = followers.values_mut();
                     for follower in all.filter(|f| f.view_key == *view_key && !f.needs_whole) {
                         follower.whole = version;
                         follower.gap = None;
                     }
-                    Delivery::Latest(slot)
+                    Delivery::Latest(state_key)
                 }
             };
             let mut send = |to| {
-                ctx.effects.push(Effect::Send {
+                ctx.effects.push(RoomEffect::Send {
                     to,
                     frame: frame.clone(),
                     delivery: delivery.clone(),
                 });
             };
             if is_for_all {
-                send(Target::All);
+                send(SendTarget::All);
             }
-            sessions.drain(..).map(Target::Only).for_each(send);
+            sessions.drain(..).map(SendTarget::Only).for_each(send);
             stream.receivers.sessions = sessions;
         }
         self.syncing.take_asking();
@@ -419,11 +419,11 @@ impl<R: Room> RoomCore<R> {
         if let (None, Some(follower)) = (base, syncing.followers.get_mut(&id)) {
             follower.whole = version;
         }
-        let slot = syncing.slot.get_or_insert_with(|| state_of(ctx.id()));
-        ctx.effects.push(Effect::Send {
-            to: Target::Only(member.session),
+        let state_key = syncing.state_key.get_or_insert_with(|| state_of(ctx.id()));
+        ctx.effects.push(RoomEffect::Send {
+            to: SendTarget::Only(member.session),
             frame,
-            delivery: Delivery::Latest(slot.clone()),
+            delivery: Delivery::Latest(state_key.clone()),
         });
     }
 

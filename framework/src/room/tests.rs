@@ -12,7 +12,7 @@ use super::core::{Entrant, RoomCore};
 use crate::handler::AppData;
 use crate::ids::{RoomId, SessionId};
 use crate::prelude::*;
-use crate::room::context::{Beginning, Effect};
+use crate::room::context::{RoomEffect, RoomSeed};
 use crate::wire::codec::{Format, RawData};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ fn core<R: Create>() -> RoomCore<R>
 where
     R::Options: Default,
 {
-    let beginning = Beginning {
+    let seed = RoomSeed {
         id: RoomId::from("test"),
         kind: R::kind().into(),
         time: 0,
@@ -53,7 +53,7 @@ where
     };
     let handlers = Arc::new(Handlers::collect());
     let options = R::Options::default();
-    RoomCore::create(beginning, R::create, options, handlers, R::config(), 0.0).unwrap()
+    RoomCore::create(seed, R::create, options, handlers, R::config(), 0.0).unwrap()
 }
 
 fn entrant() -> Entrant {
@@ -65,7 +65,7 @@ fn entrant() -> Entrant {
     }
 }
 
-fn names<R: Room>(effects: &[Effect<R>]) -> Vec<String> {
+fn names<R: Room>(effects: &[RoomEffect<R>]) -> Vec<String> {
     let name = |effect| format!("{effect:?}");
     effects
         .iter()
@@ -260,8 +260,8 @@ impl<const HZ: u32> Room for Watched<HZ> {
 
 fn sent<R: Room>(core: &mut RoomCore<R>, event: &str) -> usize {
     let head = format!("\"event\":\"{event}\"");
-    let is_it = |effect: &Effect<R>| match effect {
-        Effect::Send { frame, .. } => {
+    let is_it = |effect: &RoomEffect<R>| match effect {
+        RoomEffect::Send { frame, .. } => {
             String::from_utf8_lossy(frame.websocket(Format::Json)).contains(&head)
         }
         _ => false,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
 
 use crate::channel::config::Offer;
-use crate::channel::registry::{Channel, Registry};
+use crate::channel::registry::{Channel, ChannelRegistry};
 use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
 use crate::runtime::hub_address::HubAddress;
@@ -62,14 +62,14 @@ impl Known {
 /// Owns the channels whose names hash to it.
 pub(crate) struct ChannelShard {
     shared: Arc<ServerInner>,
-    channels: Registry<HubAddress, Charge>,
+    channels: ChannelRegistry<HubAddress, Charge>,
 }
 
 impl ChannelShard {
     pub(crate) fn new(shared: Arc<ServerInner>) -> Self {
         Self {
             shared,
-            channels: Registry::new(),
+            channels: ChannelRegistry::new(),
         }
     }
 

@@ -341,7 +341,7 @@ mod tests {
     use crate::runtime::connection::send_queue::DirectWriter;
     use crate::runtime::messages::{Broadcast, HubItem, Topic};
     use crate::runtime::worker::opening::Visitor;
-    use crate::session::outbox::{Delivery, Slot};
+    use crate::session::outbox::{Delivery, ReplaceKey};
     use crate::wire::codec::Format;
     use crate::wire::frame::Encoded;
 
@@ -441,7 +441,7 @@ mod tests {
                 except: None,
             };
             // What one member sees of the state is told to it alone, and to others at the same time.
-            let slot = Slot {
+            let slot = ReplaceKey {
                 room: room.clone(),
                 key: None,
             };

@@ -16,7 +16,7 @@ use crate::handler::Handlers;
 use crate::ids::{RoomId, SessionId};
 use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
-use crate::room::context::Beginning;
+use crate::room::context::RoomSeed;
 use crate::room::core::{Declined, Entrant, RoomCore, options_of, room_gone};
 use crate::room::create::Make;
 use crate::runtime::flusher::Flusher;
@@ -88,7 +88,7 @@ impl<R: Room> RoomKind for KindOf<R> {
     ) -> RoomAddress {
         let (handlers, config) = (self.handlers.clone(), self.config.clone());
         let make = self.make.clone();
-        let beginning = Beginning {
+        let seed = RoomSeed {
             id: id.clone(),
             kind: self.name.clone(),
             time: shared.time(),
@@ -99,7 +99,7 @@ impl<R: Room> RoomKind for KindOf<R> {
             id,
             shared,
             stage: Stage::Unborn {
-                beginning,
+                seed,
                 make,
                 options,
                 handlers,
@@ -138,7 +138,7 @@ impl<R: Room> Drop for RoomActor<R> {
 pub(crate) enum Stage<R: Room> {
     /// Until the actor runs on the room's thread.
     Unborn {
-        beginning: Beginning,
+        seed: RoomSeed,
         make: Make<R>,
         options: RawData,
         handlers: Arc<Handlers<R>>,
@@ -174,7 +174,7 @@ impl<R: Room> Actor for RoomActor<R> {
     fn started(&mut self, ctx: &mut Self::Context) {
         let over = Stage::Over(room_gone());
         let Stage::Unborn {
-            beginning,
+            seed,
             make,
             options,
             handlers,
@@ -186,7 +186,7 @@ impl<R: Room> Actor for RoomActor<R> {
         let phase = phase_of(&self.id);
         let created = catch_unwind(AssertUnwindSafe(|| {
             let options = options_of::<R>(&options)?;
-            RoomCore::create(beginning, &*make, options, handlers, config, phase)
+            RoomCore::create(seed, &*make, options, handlers, config, phase)
         }));
         match created {
             Ok(Ok(core)) => {

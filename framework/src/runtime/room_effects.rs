@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 
 use crate::ids::ChannelName;
 use crate::room::Room;
-use crate::room::context::{Effect, Target};
+use crate::room::context::{RoomEffect, SendTarget};
 use crate::room::core::RoomCore;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_batches::HubBatches;
@@ -45,7 +45,7 @@ impl<R: Room> RoomActor<R> {
         let mut publications = Vec::new();
         let mut broken = None;
         for effect in effects.drain(..) {
-            if let Effect::Publish { channel, data } = effect {
+            if let RoomEffect::Publish { channel, data } = effect {
                 publications.push((channel, data));
                 continue;
             }
@@ -110,13 +110,13 @@ impl<R: Room> RoomActor<R> {
         }
     }
 
-    fn apply(&mut self, effect: Effect<R>, outgoing: &mut HubBatches, ctx: &mut Context<Self>) {
+    fn apply(&mut self, effect: RoomEffect<R>, outgoing: &mut HubBatches, ctx: &mut Context<Self>) {
         let Stage::Alive(core) = &mut self.stage else {
             return;
         };
         match effect {
-            Effect::Send {
-                to: Target::Only(session),
+            RoomEffect::Send {
+                to: SendTarget::Only(session),
                 frame,
                 delivery,
             } => {
@@ -129,13 +129,13 @@ impl<R: Room> RoomActor<R> {
                     outgoing.push(hub, item);
                 }
             }
-            Effect::Send {
+            RoomEffect::Send {
                 to,
                 frame,
                 delivery,
             } => {
                 let except = match to {
-                    Target::Except(session) => Some(session),
+                    SendTarget::Except(session) => Some(session),
                     _ => None,
                 };
                 for hub in self.receiver_hubs.hubs() {
@@ -148,7 +148,7 @@ impl<R: Room> RoomActor<R> {
                     outgoing.push(hub, HubItem::Publish(topic, broadcast));
                 }
             }
-            Effect::Enter {
+            RoomEffect::Enter {
                 session,
                 member,
                 frame,
@@ -167,7 +167,7 @@ impl<R: Room> RoomActor<R> {
                     outgoing.push(hub, item);
                 }
             }
-            Effect::Exit { member, frame } => {
+            RoomEffect::Exit { member, frame } => {
                 if let Some(hub) = self.receiver_hubs.remove(member.session) {
                     let item = HubItem::Exit {
                         session: member.session,
@@ -180,7 +180,7 @@ impl<R: Room> RoomActor<R> {
                 }
                 self.tell_lobby(LobbyMessage::Release(self.id.clone()));
             }
-            Effect::Spawn(job) => {
+            RoomEffect::Spawn(job) => {
                 // A job that is done at once must not be followed by another before the thread's others have had their turn.
                 let job = async move {
                     tokio::task::yield_now().await;
@@ -197,12 +197,12 @@ impl<R: Room> RoomActor<R> {
                     let _gone = catch_unwind(act);
                 }));
             }
-            Effect::Relist => {
+            RoomEffect::Relist => {
                 let listing = core.listing().clone();
                 self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
             }
             // Publications are sent together, to keep their order.
-            Effect::Publish { .. } => {}
+            RoomEffect::Publish { .. } => {}
         }
     }
 }

@@ -29,26 +29,28 @@ pub(crate) enum Delivery {
     Plain,
     /// It is dropped if the client is behind.
     Droppable,
-    /// It takes the place of the pending frame with the same slot, and of the steps that wait for it.
-    Latest(Arc<Slot>),
-    /// It goes on from the frame with the same slot before it, and is worth nothing without. With the version that it goes on
-    /// from, for whoever sends it.
-    Step(Arc<Slot>, u32),
+    /// It replaces the pending frame with the same key, and the steps that wait for that frame.
+    Latest(Arc<ReplaceKey>),
+    /// It is a step from the frame with the same key before it, and useless without that frame. The number is the version that
+    /// the step starts from, for the room that sends it.
+    Step(Arc<ReplaceKey>, u32),
 }
 
 impl Delivery {
-    /// The slot of a state or of a step of it.
-    pub(crate) fn state(&self) -> Option<&Slot> {
+    /// The key of a room's state, or of a step of it.
+    pub(crate) fn state(&self) -> Option<&ReplaceKey> {
         match self {
-            Self::Latest(slot) | Self::Step(slot, _) if slot.key.is_none() => Some(slot),
+            Self::Latest(replaces) | Self::Step(replaces, _) if replaces.key.is_none() => {
+                Some(replaces)
+            }
             _ => None,
         }
     }
 }
 
-/// What a newer frame replaces.
+/// Names what a newer frame replaces: a frame takes the place of a pending one with an equal key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct ReplaceKey {
     pub(crate) room: RoomId,
     /// `None`: the room's state. Otherwise the key of a `latest` signal.
     pub(crate) key: Option<String>,
@@ -195,14 +197,14 @@ impl Outbox {
             Delivery::Droppable if self.pending_bytes > Self::DROPPABLE_BELOW => {
                 return Pushed::Unchanged;
             }
-            Delivery::Latest(slot) => {
-                if slot.key.is_none() {
-                    self.begin_following(&slot.room);
+            Delivery::Latest(replaces) => {
+                if replaces.key.is_none() {
+                    self.begin_following(&replaces.room);
                 }
                 let older = self
                     .pending
                     .iter_mut()
-                    .find(|entry| matches!(&entry.delivery, Delivery::Latest(s) if s == slot));
+                    .find(|entry| matches!(&entry.delivery, Delivery::Latest(s) if s == replaces));
                 if let Some(older) = older {
                     self.pending_bytes -= older.frame.websocket(self.format).len();
                     self.pending_bytes += length;
@@ -210,13 +212,13 @@ impl Outbox {
                     return Pushed::Unchanged;
                 }
             }
-            Delivery::Step(slot, _) => {
-                if !self.following.contains(&slot.room) {
+            Delivery::Step(replaces, _) => {
+                if !self.following.contains(&replaces.room) {
                     return Pushed::Unchanged;
                 }
-                if self.steps_waiting(&slot.room) >= Self::STEPS {
-                    self.following.retain(|room| *room != slot.room);
-                    self.behind.push(slot.room.clone());
+                if self.steps_waiting(&replaces.room) >= Self::STEPS {
+                    self.following.retain(|room| *room != replaces.room);
+                    self.behind.push(replaces.room.clone());
                     return Pushed::Behind;
                 }
             }
@@ -234,7 +236,7 @@ impl Outbox {
     fn begin_following(&mut self, room: &RoomId) {
         if self.steps_waiting(room) > 0 {
             self.retain_pending(
-                |delivery| !matches!(delivery, Delivery::Step(slot, _) if slot.room == *room),
+                |delivery| !matches!(delivery, Delivery::Step(replaces, _) if replaces.room == *room),
             );
         }
         self.behind.retain(|behind| behind != room);
@@ -489,7 +491,7 @@ impl Outbox {
             }
         }
         self.retain_pending(|delivery| match delivery {
-            Delivery::Latest(slot) | Delivery::Step(slot, _) => slot.room != *room,
+            Delivery::Latest(replaces) | Delivery::Step(replaces, _) => replaces.room != *room,
             _ => true,
         });
     }
@@ -498,13 +500,15 @@ impl Outbox {
     fn last_states(&self, room: &RoomId) -> (usize, usize) {
         let (mut of_it, mut of_others) = (0, 0);
         for entry in &self.pending {
-            let Some(slot) = entry.delivery.state() else {
+            let Some(replaces) = entry.delivery.state() else {
                 continue;
             };
             let length = entry.frame.websocket(self.format).len();
-            if slot.room == *room {
+            if replaces.room == *room {
                 of_it += length;
-            } else if !self.following.contains(&slot.room) && !self.behind.contains(&slot.room) {
+            } else if !self.following.contains(&replaces.room)
+                && !self.behind.contains(&replaces.room)
+            {
                 of_others += length;
             }
         }

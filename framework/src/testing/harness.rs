@@ -16,7 +16,7 @@ use crate::handler::{AnyShared, AppData, Handle, Handlers, Message};
 use crate::ids::{MemberId, RoomId, SessionId};
 use crate::room::Room;
 use crate::room::config::{DisposeReason, LeaveReason};
-use crate::room::context::{Beginning, Effect, Job, RoomContext, Target};
+use crate::room::context::{Job, RoomContext, RoomEffect, RoomSeed, SendTarget};
 use crate::room::core::{Declined, Entrant, RoomCore};
 use crate::room::create::Create;
 use crate::session::outbox::Delivery;
@@ -153,7 +153,7 @@ impl<R: Room> RoomHarness<R> {
         data: Data,
         make: impl FnOnce(R::Options, &mut RoomContext<R>) -> Result<R, Refusal>,
     ) -> Result<Self, Refusal> {
-        let beginning = Beginning {
+        let seed = RoomSeed {
             id: RoomId::from("test"),
             kind: R::kind().into(),
             time: 1_700_000_000_000,
@@ -165,7 +165,7 @@ impl<R: Room> RoomHarness<R> {
             panic!("no server could be built: {what}");
         }
         let handlers = Arc::new(Handlers::collect());
-        let core = RoomCore::create(beginning, make, options, handlers, config, 0.0)?;
+        let core = RoomCore::create(seed, make, options, handlers, config, 0.0)?;
         let mut harness = Self {
             core,
             now: Duration::ZERO,
@@ -421,7 +421,7 @@ impl<R: Room> RoomHarness<R> {
         }
         for effect in self.core.take_effects() {
             match effect {
-                Effect::Enter {
+                RoomEffect::Enter {
                     session,
                     member,
                     frame,
@@ -429,22 +429,22 @@ impl<R: Room> RoomHarness<R> {
                     self.present.insert(session, member);
                     self.deliver(member, &frame, &Delivery::Sequenced);
                 }
-                Effect::Exit { member, frame } => {
+                RoomEffect::Exit { member, frame } => {
                     if self.present.remove(&member.session).is_some() {
                         self.deliver(member.id, &frame, &Delivery::Sequenced);
                     }
                 }
-                Effect::Send {
+                RoomEffect::Send {
                     to,
                     frame,
                     delivery,
                 } => {
                     let reached: Vec<MemberId> = match to {
-                        Target::Only(only) => {
+                        SendTarget::Only(only) => {
                             self.present.get(&only).into_iter().copied().collect()
                         }
-                        Target::All => self.present.values().copied().collect(),
-                        Target::Except(except) => {
+                        SendTarget::All => self.present.values().copied().collect(),
+                        SendTarget::Except(except) => {
                             let others = self.present.iter().filter(|(s, _)| **s != except);
                             others.map(|(_, member)| *member).collect()
                         }
@@ -453,13 +453,13 @@ impl<R: Room> RoomHarness<R> {
                         self.deliver(member, &frame, &delivery);
                     }
                 }
-                Effect::Publish { channel, data } => {
+                RoomEffect::Publish { channel, data } => {
                     if let Ok(data) = data.decode() {
                         self.publications.push((channel.to_string(), data));
                     }
                 }
-                Effect::Spawn(job) => self.jobs.push(job),
-                Effect::Relist => {}
+                RoomEffect::Spawn(job) => self.jobs.push(job),
+                RoomEffect::Relist => {}
             }
         }
     }

@@ -292,8 +292,8 @@ impl Hub {
 pub(crate) fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
     let message = match (pushed, delivery) {
         (Pushed::Overflow, _) => SessionMessage::Overflowed,
-        (Pushed::Behind, Delivery::Step(slot, base)) => SessionMessage::Behind {
-            room: slot.room.clone(),
+        (Pushed::Behind, Delivery::Step(replaces, base)) => SessionMessage::Behind {
+            room: replaces.room.clone(),
             base: *base,
         },
         _ => return,

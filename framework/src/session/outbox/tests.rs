@@ -27,7 +27,7 @@ fn push(outbox: &mut Outbox, n: u64) -> Pushed {
 }
 
 fn latest(key: &str) -> Delivery {
-    Delivery::Latest(Arc::new(Slot {
+    Delivery::Latest(Arc::new(ReplaceKey {
         room: "r".into(),
         key: Some(key.to_owned()),
     }))
@@ -207,17 +207,17 @@ fn a_resume_with_a_full_replay_leaves_room_for_what_comes() {
 }
 
 fn state() -> Delivery {
-    Delivery::Latest(Arc::new(Slot {
+    Delivery::Latest(Arc::new(ReplaceKey {
         room: "r".into(),
         key: None,
     }))
 }
 
 fn step(base: u32) -> Delivery {
-    let Delivery::Latest(slot) = state() else {
+    let Delivery::Latest(replaces) = state() else {
         unreachable!()
     };
-    Delivery::Step(slot, base)
+    Delivery::Step(replaces, base)
 }
 
 #[test]
@@ -275,11 +275,11 @@ fn leaving_a_room_takes_its_pending_state_with_it() {
 fn the_last_states_of_rooms_that_have_ended_are_bounded_too() {
     let last_of = |name: String| {
         let room = RoomId::from(&*name);
-        let slot = Slot {
+        let replaces = ReplaceKey {
             room: room.clone(),
             key: None,
         };
-        (room, Delivery::Latest(Arc::new(slot)))
+        (room, Delivery::Latest(Arc::new(replaces)))
     };
     // How many of a hundred are left, one after another, with what each leaves behind.
     for (length, stay) in [(5000, 1), (400, 2), (10, 100)] {
