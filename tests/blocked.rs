@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use actix_web::App;
-use courtside::client::raw::RawClient;
 use courtside::prelude::*;
+use courtside::testing::raw::RawClient;
 use courtside::{Format, Server};
 use courtside_tests::wire_tools::{is_sequenced, numbers};
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use courtside::PublishError;
-use courtside::client::raw::opcode::CLOSE;
+use courtside::testing::raw::opcode::CLOSE;
 use courtside::testing::{Direction, TestServer};
 use courtside_tests::channel_tools::{builder, offsets, publish, server, subscribe};
 use courtside_tests::wire_tools::{Wire, both, calm, names, numbers, on_each_worker, quiet};

@@ -281,7 +281,7 @@ fn a_client_that_is_just_moving_is_sent_away_as_well() {
                     a.received
                 );
                 let attempt = async move {
-                    match courtside::client::raw::RawClient::open(io, &path, &[]).await {
+                    match courtside::testing::raw::RawClient::open(io, &path, &[]).await {
                         Ok(mut raw) => raw.close_code().await.ok().flatten(),
                         Err(_) => Some(CloseCode::TRY_LATER),
                     }

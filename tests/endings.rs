@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use courtside::client::raw::opcode;
 use courtside::prelude::*;
+use courtside::testing::raw::opcode;
 use courtside::{CloseCode, Format, ServerBuilder};
 use courtside_tests::scene::Scene;
 use courtside_tests::wire_tools::{

@@ -287,7 +287,7 @@ fn a_flood_is_slowed_down_and_loses_nothing() {
                 .flat_map(|n| {
                     let note = json!({"action": "send", "room": room, "type": "note", "data": n});
                     let payload = encode(format, &note);
-                    courtside::client::raw::frame(true, 0, opcode_of(format), MASK, &payload)
+                    courtside::testing::raw::frame(true, 0, opcode_of(format), MASK, &payload)
                 })
                 .collect();
             let watching = async {

@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use courtside::client::raw::opcode;
 use courtside::prelude::*;
+use courtside::testing::raw::opcode;
 use courtside::testing::{TestServer, run};
 use courtside::{Format, ServerBuilder};
 use courtside_tests::raw_tools::{Heard, Peer};

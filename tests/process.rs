@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
-use courtside::client::raw::{RawClient, RawFrame, opcode};
 use courtside::client::{Client, Event, JoinedRoom, Options};
+use courtside::testing::raw::{RawClient, RawFrame, opcode};
 use courtside::{CloseCode, Format, JoinMode};
 use courtside_tests::raw_tools::{MASK, data_frame, opcode_of};
 use serde_json::{Value, json};

@@ -2,9 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use courtside::Format;
-use courtside::client::raw::opcode;
 use courtside::prelude::*;
 use courtside::testing::TestServer;
+use courtside::testing::raw::opcode;
 use courtside_tests::answers::{assert_lives, builder, fields};
 use courtside_tests::wire_tools::{Wire, both};
 use serde::Deserialize;

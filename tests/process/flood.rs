@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use courtside::Format;
-use courtside::client::raw::{frame, opcode};
+use courtside::testing::raw::{frame, opcode};
 use courtside_tests::raw_tools::{MASK, data_frame};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use courtside::Format;
-use courtside::client::raw::{RawClient, frame, opcode};
+use courtside::testing::raw::{RawClient, frame, opcode};
 use courtside::testing::{CableControl, Direction, TestServer};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};

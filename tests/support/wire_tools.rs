@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use courtside::client::ConnectError;
-use courtside::client::raw::{RawClient, opcode};
 use courtside::prelude::*;
+use courtside::testing::raw::{RawClient, opcode};
 use courtside::testing::{CableControl, TestServer, run};
 use courtside::{CloseCode, Format};
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use courtside::Format;
-use courtside::client::raw::{frame, opcode};
 use courtside::testing::TestServer;
+use courtside::testing::raw::{frame, opcode};
 use courtside_tests::raw_tools::{Farewell, MASK, Peer, data_frame, encode, opcode_of, soon};
 use serde_json::json;
 

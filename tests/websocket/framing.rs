@@ -1,8 +1,8 @@
 //! Frames that are right, however they come.
 
 use courtside::Format;
-use courtside::client::raw::{frame, opcode};
 use courtside::testing::TestServer;
+use courtside::testing::raw::{frame, opcode};
 use courtside_tests::raw_tools::{Heard, MASK, Peer, data_frame, encode, opcode_of};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! What is checked before a request becomes a connection.
 
 use courtside::Format;
-use courtside::client::raw::RawClient;
+use courtside::testing::raw::RawClient;
 use courtside::testing::{TestServer, run};
 use courtside_tests::raw_tools::{Answer, Peer, Request, soon};
 

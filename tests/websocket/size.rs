@@ -1,7 +1,7 @@
 //! How long a message may be: `limits.message_bytes`, 64 KiB by default.
 
 use courtside::Format;
-use courtside::client::raw::{frame, opcode};
+use courtside::testing::raw::{frame, opcode};
 use courtside_tests::raw_tools::{MASK, Peer, encode, opcode_of};
 use serde_json::{Value, json};
 

@@ -12,7 +12,7 @@ use crate::client::handshake::{Request, shake};
 use crate::client::heard::{self, Farewell};
 use crate::client::rules::{Claim, Effect, Rules, violation};
 use crate::client::shared::{Shared, Wish};
-use crate::client::transport::{Link, Turn};
+use crate::client::socket::{ClientSocket, SocketEvent};
 use crate::close::CloseCode;
 use crate::wire::codec::RawData;
 
@@ -25,7 +25,11 @@ pub(crate) struct Dialer {
 
 impl Dialer {
     /// One attempt: a stream and a handshake on it. `ends`: to end the session instead of going on with it.
-    pub(crate) async fn dial(&self, shared: &Shared, ends: bool) -> Result<Link, ConnectError> {
+    pub(crate) async fn dial(
+        &self,
+        shared: &Shared,
+        ends: bool,
+    ) -> Result<ClientSocket, ConnectError> {
         let options = &shared.options;
         let mut headers = options.headers.clone();
         if let Some(token) = &options.access_token
@@ -47,7 +51,7 @@ impl Dialer {
         if matches!(accepted, Err(ConnectError::Refused { .. })) {
             shared.rules_mut(Rules::attempt_answered);
         }
-        Ok(Link::new(io, accepted?.rest, options.message_bytes))
+        Ok(ClientSocket::new(io, accepted?.rest, options.message_bytes).await)
     }
 
     fn path(&self, shared: &Shared, claim: Option<&Claim>, ends: bool) -> String {
@@ -75,14 +79,11 @@ impl Dialer {
 /// Runs a client until it is closed.
 pub(crate) async fn run(shared: Rc<Shared>, dialer: Dialer) {
     let mut pause = Duration::ZERO;
-    let mut open_link = None;
-    while let Some(link) = open(&shared, &dialer, pause).await {
-        let farewell = match attend(&shared, link).await {
-            Attended::Lost(farewell) => farewell,
-            Attended::Closing(link) => {
-                open_link = Some(link);
-                break;
-            }
+    let mut open_socket = None;
+    while let Some(mut socket) = open(&shared, &dialer, pause).await {
+        let Some(farewell) = attend(&shared, &mut socket).await else {
+            open_socket = Some(socket);
+            break;
         };
         match shared.ended(farewell) {
             Some(next) => pause = next,
@@ -90,13 +91,13 @@ pub(crate) async fn run(shared: Rc<Shared>, dialer: Dialer) {
         }
     }
     if shared.wished() == Wish::Close && !shared.has_failed() {
-        ending::end(&shared, &dialer, open_link).await;
+        ending::end(&shared, &dialer, open_socket).await;
     }
     shared.finish();
 }
 
 /// Opens the next connection, by as many attempts as it takes. `None` if there is no point in any.
-async fn open(shared: &Shared, dialer: &Dialer, mut pause: Duration) -> Option<Link> {
+async fn open(shared: &Shared, dialer: &Dialer, mut pause: Duration) -> Option<ClientSocket> {
     loop {
         let waited = async {
             tokio::select! {
@@ -110,7 +111,7 @@ async fn open(shared: &Shared, dialer: &Dialer, mut pause: Duration) -> Option<L
             () = waited => {}
         }
         let error = match attempt(shared, dialer).await? {
-            Ok(link) => return Some(link),
+            Ok(socket) => return Some(socket),
             Err(error) => error,
         };
         tracing::debug!(%error, "a connection could not be opened");
@@ -141,7 +142,7 @@ async fn open(shared: &Shared, dialer: &Dialer, mut pause: Duration) -> Option<L
 
 /// One attempt. `None` if the application closes the client before there is a connection, which is waited for if that is soon:
 /// a session that begins meanwhile is then ended, and not left behind.
-async fn attempt(shared: &Shared, dialer: &Dialer) -> Option<Result<Link, ConnectError>> {
+async fn attempt(shared: &Shared, dialer: &Dialer) -> Option<Result<ClientSocket, ConnectError>> {
     let options = &shared.options;
     let most = shared.rules(|rules| rules.attempt_time(shared.now(), options.connect_timeout));
     let dialed = async {
@@ -157,19 +158,12 @@ async fn attempt(shared: &Shared, dialer: &Dialer) -> Option<Result<Link, Connec
     if shared.wished() == Wish::Suspend {
         return None;
     }
-    let link = timeout(options.close_timeout, dialed).await.ok()?.ok()?;
-    Some(Ok(link))
+    let socket = timeout(options.close_timeout, dialed).await.ok()?.ok()?;
+    Some(Ok(socket))
 }
 
-/// How a connection's service ended.
-enum Attended {
-    Lost(Farewell),
-    /// The application wants the client to close.
-    Closing(Link),
-}
-
-/// Serves one connection until it ends.
-async fn attend(shared: &Shared, mut link: Link) -> Attended {
+/// Serves one connection until it ends. `None` if the application closes the client while the connection is open.
+async fn attend(shared: &Shared, socket: &mut ClientSocket) -> Option<Farewell> {
     let begun = shared.now();
     let welcome_time = shared.rules_mut(|rules| {
         rules.connected();
@@ -179,8 +173,8 @@ async fn attend(shared: &Shared, mut link: Link) -> Attended {
     loop {
         match shared.wished() {
             Wish::Nothing => {}
-            Wish::Cut | Wish::Suspend => return Attended::Lost(lost("cut by the application")),
-            Wish::Close => return Attended::Closing(link),
+            Wish::Cut | Wish::Suspend => return Some(lost("cut by the application")),
+            Wish::Close => return None,
         }
         let reads = shared.wants_more();
         let now = shared.now();
@@ -189,43 +183,43 @@ async fn attend(shared: &Shared, mut link: Link) -> Attended {
                 rules.heard();
             }
             let is_dead = rules.is_dead(now);
-            write(rules, &mut link, now);
+            write(rules, socket, now);
             (is_dead, rules.deadline())
         });
         if is_dead {
-            return Attended::Lost(lost("the server has been silent for too long"));
+            return Some(lost("the server has been silent for too long"));
         }
         let is_greeted = shared.rules(Rules::is_online);
         if !is_greeted && now >= welcome_by {
-            return Attended::Lost(lost("the server did not welcome the client in time"));
+            return Some(lost("the server did not welcome the client in time"));
         }
         let deadline = if is_greeted { deadline } else { welcome_by };
         tokio::select! {
             biased;
             () = shared.driver.notified() => {}
-            turn = link.turn(reads) => match turn {
-                Turn::Flushed => {}
-                Turn::Sign => shared.rules_mut(Rules::heard),
-                Turn::Message(frame) => take(shared, &mut link, frame),
-                Turn::Ended(farewell) => return Attended::Lost(farewell),
+            event = socket.next(reads) => match event {
+                SocketEvent::Flushed => {}
+                SocketEvent::Activity => shared.rules_mut(Rules::heard),
+                SocketEvent::Message(frame) => take(shared, socket, frame),
+                SocketEvent::Closed(farewell) => return Some(farewell),
             },
             () = sleep_until(shared.moment(deadline)) => {}
         }
     }
 }
 
-pub(crate) fn write(rules: &mut Rules, link: &mut Link, now: Duration) {
-    while link.has_room() {
+pub(crate) fn write(rules: &mut Rules, socket: &mut ClientSocket, now: Duration) {
+    while socket.has_room() {
         match rules.next_to_write(now) {
-            Some(frame) => link.send(frame),
+            Some(frame) => socket.send(frame),
             None => return,
         }
     }
 }
 
-fn take(shared: &Shared, link: &mut Link, frame: RawData) {
+fn take(shared: &Shared, socket: &mut ClientSocket, frame: RawData) {
     if let Some(Effect::Break(code, reason)) = shared.apply(receive(shared, &frame)) {
-        link.refuse(code, &reason);
+        socket.refuse(code, &reason);
     }
 }
 

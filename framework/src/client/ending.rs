@@ -10,15 +10,15 @@ use crate::client::error::ConnectError;
 use crate::client::random::Random;
 use crate::client::rules::Rules;
 use crate::client::shared::Shared;
-use crate::client::transport::{Link, Turn};
+use crate::client::socket::{ClientSocket, SocketEvent};
 use crate::close::CloseCode;
 
 /// Ends the client's session. Whoever waits for the end of the client waits for `close_timeout` at the longest; what takes longer
 /// goes on in the background, until the server itself has ended the session.
-pub(crate) async fn end(shared: &Shared, dialer: &Dialer, link: Option<Link>) {
+pub(crate) async fn end(shared: &Shared, dialer: &Dialer, socket: Option<ClientSocket>) {
     let mut ending = pin!(async {
-        let is_done = match link {
-            Some(link) => say_goodbye(shared, link).await,
+        let is_done = match socket {
+            Some(socket) => say_goodbye(shared, socket).await,
             None => false,
         };
         if !is_done {
@@ -36,20 +36,20 @@ pub(crate) async fn end(shared: &Shared, dialer: &Dialer, link: Option<Link>) {
 
 /// Sends what is queued and closes. True if the server has confirmed it, or will not have the client back.
 /// Nothing is handed on any more.
-async fn say_goodbye(shared: &Shared, mut link: Link) -> bool {
+async fn say_goodbye(shared: &Shared, mut socket: ClientSocket) -> bool {
     let saying = async {
         loop {
-            shared.rules_mut(|rules| write(rules, &mut link, shared.now()));
-            if link.is_flushed() && shared.rules(Rules::is_written) {
-                link.close(CloseCode::NORMAL, "");
+            shared.rules_mut(|rules| write(rules, &mut socket, shared.now()));
+            if socket.is_flushed() && shared.rules(Rules::is_written) {
+                socket.close(CloseCode::NORMAL, "");
             }
-            match link.turn(true).await {
+            match socket.next(true).await {
                 // What was missed is not handed on, but nothing can be sent before the welcome has come.
-                Turn::Message(frame) if !shared.rules(Rules::is_online) => {
+                SocketEvent::Message(frame) if !shared.rules(Rules::is_online) => {
                     drop(receive(shared, &frame));
                 }
-                Turn::Message(_) | Turn::Flushed | Turn::Sign => {}
-                Turn::Ended(farewell) => return farewell.code,
+                SocketEvent::Message(_) | SocketEvent::Flushed | SocketEvent::Activity => {}
+                SocketEvent::Closed(farewell) => return farewell.code,
             }
         }
     };
@@ -73,17 +73,17 @@ async fn end_from_afar(shared: &Shared, dialer: &Dialer) {
 
 /// One attempt. True if there is no need for another, or no use in one.
 async fn end_once(shared: &Shared, dialer: &Dialer) -> bool {
-    let mut link = match dialer.dial(shared, true).await {
-        Ok(link) => link,
+    let mut socket = match dialer.dial(shared, true).await {
+        Ok(socket) => socket,
         Err(ConnectError::Refused { status: 401, .. }) => return true,
         Err(error) => return !error.is_transient(),
     };
     loop {
-        match link.turn(true).await {
+        match socket.next(true).await {
             // A welcome, from a server that does not know the request: closing its connection ends the session as well.
-            Turn::Message(_) => link.close(CloseCode::NORMAL, ""),
-            Turn::Flushed | Turn::Sign => {}
-            Turn::Ended(farewell) => return farewell.code.is_some_and(is_final),
+            SocketEvent::Message(_) => socket.close(CloseCode::NORMAL, ""),
+            SocketEvent::Flushed | SocketEvent::Activity => {}
+            SocketEvent::Closed(farewell) => return farewell.code.is_some_and(is_final),
         }
     }
 }

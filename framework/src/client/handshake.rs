@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use actix_http::header::{HeaderName, HeaderValue};
 use bytes::BytesMut;
+use httparse::{EMPTY_HEADER, Response, Status};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -11,8 +13,11 @@ use crate::client::error::ConnectError;
 use crate::client::random::Random;
 use crate::error::Refusal;
 
-/// The longest answer that is read, head or body.
+/// How many bytes of the answer's head are read, and how many of its body.
 const LONGEST: usize = 16 << 10;
+
+/// How many headers the answer may have.
+const HEADERS: usize = 64;
 
 /// A request for a WebSocket.
 #[derive(Clone, Debug)]
@@ -47,26 +52,25 @@ impl Head {
         found.map(|(_, value)| value.as_str())
     }
 
-    fn parse(head: &[u8]) -> Result<Self, ConnectError> {
-        let wrong = || ConnectError::Protocol("what it answered is not HTTP".to_owned());
-        let head = std::str::from_utf8(head).map_err(|_| wrong())?;
-        let mut lines = head.split("\r\n");
-        let mut status_line = lines.next().unwrap_or_default().split(' ');
-        if !status_line
-            .next()
-            .is_some_and(|version| version.starts_with("HTTP/1."))
-        {
-            return Err(wrong());
-        }
-        let status = status_line
-            .next()
-            .and_then(|s| s.parse().ok())
-            .ok_or_else(wrong)?;
-        let headers = lines
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-            .collect();
-        Ok(Self { status, headers })
+    /// Reads a head, and how many bytes it takes. `None` if its end has not arrived yet.
+    fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ConnectError> {
+        let mut headers = [EMPTY_HEADER; HEADERS];
+        let mut response = Response::new(&mut headers);
+        let not_http = |error| {
+            ConnectError::Protocol(format!("its answer to the handshake is not HTTP: {error}"))
+        };
+        let Status::Complete(length) = response.parse(bytes).map_err(not_http)? else {
+            return Ok(None);
+        };
+        let headers = response.headers.iter().map(|header| {
+            let value = String::from_utf8_lossy(header.value);
+            (header.name.to_owned(), value.trim().to_owned())
+        });
+        let head = Self {
+            headers: headers.collect(),
+            status: response.code.unwrap_or_default(),
+        };
+        Ok(Some((head, length)))
     }
 }
 
@@ -80,22 +84,22 @@ where
     Io: AsyncRead + AsyncWrite + Unpin + ?Sized,
 {
     let key = key(random);
-    io.write_all(write(request, &key)?.as_bytes()).await?;
+    io.write_all(&write(request, &key)?).await?;
     io.flush().await?;
     let mut answer = BytesMut::new();
-    let end = loop {
-        if let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end;
-        }
-        if answer.len() > LONGEST {
-            return Err(ConnectError::Protocol("its answer does not end".to_owned()));
-        }
+    let (head, length) = loop {
         if io.read_buf(&mut answer).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
+        if let Some(read) = Head::parse(&answer)? {
+            break read;
+        }
+        if answer.len() > LONGEST {
+            let what = format!("the head of its answer has more than {LONGEST} bytes");
+            return Err(ConnectError::Protocol(what));
+        }
     };
-    let head = Head::parse(&answer[..end])?;
-    let mut rest = answer.split_off(end + 4);
+    let mut rest = answer.split_off(length);
     if head.status != 101 {
         read_body(io, &head, &mut rest).await;
         return Err(refused(&head, &rest));
@@ -106,33 +110,46 @@ where
         .is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
     if !is_websocket || head.header("sec-websocket-accept").map(str::as_bytes) != Some(&accept[..])
     {
-        let what = "its handshake does not fit the key it was sent".to_owned();
+        let what = "its answer to the handshake does not fit the request's key".to_owned();
         return Err(ConnectError::Protocol(what));
     }
     Ok(Accepted { head, rest })
 }
 
-fn write(request: &Request, key: &str) -> Result<String, ConnectError> {
+fn write(request: &Request, key: &str) -> Result<Vec<u8>, ConnectError> {
     let Request {
-        path, authority, ..
+        path,
+        authority,
+        headers,
     } = request;
-    let mut text = format!(
-        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-    );
-    for (name, value) in &request.headers {
-        let is_token = |b: u8| b.is_ascii_graphic() && b != b':';
-        if name.is_empty()
-            || !name.bytes().all(is_token)
-            || value.bytes().any(|b| b.is_ascii_control())
-        {
-            let what =
-                format!("the header `{name}` has a name or a value that no request may have");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what).into());
-        }
-        text.push_str(&format!("{name}: {value}\r\n"));
+    let mut text = format!("GET {path} HTTP/1.1\r\n").into_bytes();
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
+        text.extend_from_slice(format!("Host: {authority}\r\n").as_bytes());
     }
-    text.push_str("\r\n");
+    text.extend_from_slice(
+        format!(
+            "Connection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+        )
+        .as_bytes(),
+    );
+    for (name, value) in headers {
+        if HeaderName::try_from(&**name).is_err()
+            || HeaderValue::from_bytes(value.as_bytes()).is_err()
+        {
+            let what = format!(
+                "`{name}` cannot be a header: its name or its value is not allowed in HTTP"
+            );
+            return Err(ConnectError::Options(what));
+        }
+        for part in [name, ": ", value, "\r\n"] {
+            text.extend_from_slice(part.as_bytes());
+        }
+    }
+    text.extend_from_slice(b"\r\n");
     Ok(text)
 }
 
@@ -267,7 +284,27 @@ mod tests {
         for (name, value) in [("a", "b\r\nc: d"), ("a\r\nb", "c"), ("", "x"), ("a b", "c")] {
             assert!(write(&request(&[(name, value)]), "k").is_err());
         }
-        assert!(write(&request(&[("Origin", "https://example.org")]), "k").is_ok());
+        let origin = [("Origin", "https://example.org")];
+        let written = String::from_utf8(write(&request(&origin), "k").unwrap()).unwrap();
+        assert!(
+            written.ends_with("\r\nOrigin: https://example.org\r\n\r\n"),
+            "{written}"
+        );
+    }
+
+    #[test]
+    fn a_host_of_the_applications_own_replaces_the_address() {
+        for (headers, host) in [
+            (&[][..], "Host: h"),
+            (&[("host", "example.org")], "host: example.org"),
+        ] {
+            let written = String::from_utf8(write(&request(headers), "k").unwrap()).unwrap();
+            let hosts: Vec<&str> = written
+                .lines()
+                .filter(|line| line.to_ascii_lowercase().starts_with("host"))
+                .collect();
+            assert_eq!(hosts, [host]);
+        }
     }
 
     #[test]

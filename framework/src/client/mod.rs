@@ -43,26 +43,25 @@
 //! vain for the answers of its requests, as the client stops reading: read events in one place and ask in another.
 
 mod action;
-mod connect;
+pub(crate) mod connect;
 mod credential;
 mod driver;
 mod ending;
-mod error;
+pub(crate) mod error;
 mod event;
 mod handle;
-mod handshake;
+pub(crate) mod handshake;
 mod heard;
 mod limits;
 mod options;
 pub(crate) mod random;
-pub mod raw;
 mod room;
 mod rules;
 mod shared;
+mod socket;
 mod ticket;
-mod transport;
 mod typed;
-mod value;
+pub(crate) mod value;
 
 #[cfg(test)]
 #[cfg(feature = "testing")]

@@ -3,6 +3,7 @@
 mod cable;
 mod harness;
 mod pipe;
+pub mod raw;
 mod server;
 
 pub use cable::{Cable, CableControl, CableEnd, Direction};

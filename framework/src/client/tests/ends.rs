@@ -10,9 +10,9 @@ use tokio::time::{Instant, timeout};
 
 use super::peer::{Network, in_both, paused, refuse};
 use super::requests::join;
-use crate::client::raw::{RawClient, frame, opcode};
 use crate::client::{CallError, Client, Event, Options, SendError};
 use crate::close::CloseCode;
+use crate::testing::raw::{RawClient, frame, opcode};
 use crate::testing::{Cable, Direction};
 use crate::wire::codec::Format;
 

@@ -5,3 +5,4 @@ mod ends;
 mod peer;
 mod requests;
 mod returning;
+mod socket;
