@@ -1,4 +1,4 @@
-//! Writing actions: what the client sends.
+//! Encodes actions: what the client sends.
 
 use serde::Serialize;
 
@@ -7,10 +7,10 @@ use crate::ids::{ChannelName, RoomId};
 use crate::wire::action::JoinMode;
 use crate::wire::codec::{Format, RawData, encode_into};
 
-/// One action, its absent fields left out.
+/// An action that is to be encoded. Fields without a value are left out.
 #[derive(Debug, Serialize)]
-pub(crate) struct Outgoing<'a, T: ?Sized> {
-    pub(crate) action: Name,
+pub(crate) struct OutboundAction<'a, T: ?Sized> {
+    pub(crate) action: ActionName,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +22,7 @@ pub(crate) struct Outgoing<'a, T: ?Sized> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) channel: Option<&'a ChannelName>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) since: Option<Since<'a>>,
+    pub(crate) since: Option<SinceField<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) received: Option<u64>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
@@ -33,10 +33,10 @@ pub(crate) struct Outgoing<'a, T: ?Sized> {
     pub(crate) data: Option<&'a T>,
 }
 
-/// The actions of the protocol.
+/// The names of the protocol's actions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Name {
+pub(crate) enum ActionName {
     Join,
     Leave,
     Send,
@@ -48,10 +48,10 @@ pub(crate) enum Name {
     Ping,
 }
 
-impl Name {
-    /// Whether the action means nothing outside of the session for which it was made: that session's rooms and subscriptions
-    /// are gone with it.
-    pub(crate) fn is_bound_to_its_session(self) -> bool {
+impl ActionName {
+    /// Whether the action makes sense only in the session that it was made for, because it refers to a room or a subscription of
+    /// that session.
+    pub(crate) fn is_session_bound(self) -> bool {
         matches!(
             self,
             Self::Leave | Self::Send | Self::Sync | Self::Unsubscribe
@@ -61,14 +61,14 @@ impl Name {
 
 /// A position in a channel, borrowed.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Since<'a> {
+pub(crate) struct SinceField<'a> {
     pub(crate) epoch: &'a str,
     pub(crate) offset: u64,
 }
 
-impl<T: Serialize + ?Sized> Outgoing<'_, T> {
-    /// An action with nothing but its name.
-    pub(crate) fn new(action: Name) -> Self {
+impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
+    /// An action that has only its name.
+    pub(crate) fn new(action: ActionName) -> Self {
         Self {
             action,
             id: None,
@@ -95,7 +95,7 @@ impl<T: Serialize + ?Sized> Outgoing<'_, T> {
     }
 }
 
-/// The mode's name in the protocol; the default is left out.
+/// The mode's name in the protocol. `None` for the default, which is left out.
 pub(crate) fn mode_name(mode: JoinMode) -> Option<&'static str> {
     match mode {
         JoinMode::Any => None,
@@ -112,16 +112,16 @@ mod tests {
     use crate::wire::action::{Action, JoinTarget, read};
 
     #[test]
-    fn the_server_reads_what_is_written_here() {
+    fn the_server_can_read_what_the_client_encodes() {
         let (room, channel) = (RoomId::from("r1"), ChannelName::from("updates"));
         let options = json!({"bots": 3});
         for format in Format::ALL {
-            let join = Outgoing {
+            let join = OutboundAction {
                 id: Some(7),
                 kind: Some("arena"),
                 mode: mode_name(JoinMode::Create),
                 options: Some(&options),
-                ..Outgoing::new(Name::Join)
+                ..OutboundAction::new(ActionName::Join)
             };
             let inbound = read(format, &join.encode(format).unwrap().bytes, 32);
             assert_eq!((inbound.id, inbound.counts), (Some(7), true));
@@ -132,13 +132,13 @@ mod tests {
             assert_eq!(target, kind);
             assert_eq!(o.decode::<Value>().unwrap(), options);
 
-            let subscribe: Outgoing<'_, ()> = Outgoing {
+            let subscribe: OutboundAction<'_, ()> = OutboundAction {
                 channel: Some(&channel),
-                since: Some(Since {
+                since: Some(SinceField {
                     epoch: "e",
                     offset: 5,
                 }),
-                ..Outgoing::new(Name::Subscribe)
+                ..OutboundAction::new(ActionName::Subscribe)
             };
             let inbound = read(format, &subscribe.encode(format).unwrap().bytes, 32);
             assert!(matches!(
@@ -146,10 +146,10 @@ mod tests {
                 Ok(Action::Subscribe { since: Some(s), .. }) if s.offset == 5 && s.epoch == "e"
             ));
 
-            let send: Outgoing<'_, ()> = Outgoing {
+            let send: OutboundAction<'_, ()> = OutboundAction {
                 room: Some(&room),
                 type_: Some("steer"),
-                ..Outgoing::new(Name::Send)
+                ..OutboundAction::new(ActionName::Send)
             };
             let inbound = read(format, &send.encode(format).unwrap().bytes, 32);
             assert!(matches!(inbound.action, Ok(Action::Send { data, .. }) if data.is_null()));

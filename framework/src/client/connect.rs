@@ -1,4 +1,4 @@
-//! Where connections come from: TCP, or whatever a test puts in its place.
+//! Opening the stream under a connection: TCP, or a stream of the application's own.
 
 use std::fmt;
 use std::future::Future;
@@ -15,15 +15,15 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
-/// Opens the stream of bytes under a client's connections: once at its start and again for each time that it comes back.
+/// Opens the streams for a client's connections: one when it starts, and one for each attempt to reconnect.
 ///
-/// A closure that returns a future is one: that is how a test hands in streams of its own.
+/// A closure that returns a future of a stream implements it. Use one for TLS, for a Unix socket, or for a stream in memory.
 pub trait Connect {
     /// Opens a stream.
     ///
     /// # Errors
     ///
-    /// Whatever the network says; a client that was connected before tries again later.
+    /// An error of the network. A client that was connected before tries again later.
     fn connect(&self) -> LocalBoxFuture<'static, io::Result<Box<dyn Io>>>;
 }
 
@@ -51,35 +51,35 @@ impl Connect for Tcp {
         let Self { host, port } = self.clone();
         Box::pin(async move {
             let stream = TcpStream::connect((host, port)).await?;
-            // A game's messages are small and must not wait for each other.
+            // Small messages must not wait for each other.
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Io>)
         })
     }
 }
 
-/// What a `ws://` URL says.
+/// The parts of a `ws://` URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Target {
-    /// For the `Host` header: with the port, unless it is 80.
+pub(crate) struct ServerUrl {
+    /// The value of the `Host` header: the host, and the port if the URL has one.
     pub(crate) authority: String,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) path: Path,
 }
 
-impl Target {
+impl ServerUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, ConnectError> {
         let wrong = |what: &str| ConnectError::Url(format!("`{url}` {what}"));
         let (scheme, rest) = url
             .split_once("://")
-            .ok_or_else(|| wrong("is no URL: one such as ws://127.0.0.1:4000/ws is expected"))?;
+            .ok_or_else(|| wrong("is not a URL such as ws://127.0.0.1:4000/ws"))?;
         match scheme {
             "ws" => {}
             "wss" => {
                 return Err(wrong(
-                    "asks for TLS, which this client does not have: \
-                     let a proxy end the TLS, or hand the client a stream with `Client::connect_with`",
+                    "needs TLS, which this client does not have: \
+                     open an encrypted stream and pass it to `Client::connect_with`",
                 ));
             }
             _ => return Err(wrong("must begin with ws://")),
@@ -91,7 +91,7 @@ impl Target {
             Some((host, port)) if !port.ends_with(']') => {
                 let port = port
                     .parse()
-                    .map_err(|_| wrong("has a port that is no number up to 65535"))?;
+                    .map_err(|_| wrong("has a port that is not a number up to 65535"))?;
                 (host, port)
             }
             _ => (authority, 80),
@@ -101,7 +101,7 @@ impl Target {
             .trim_end_matches(']')
             .to_owned();
         if host.is_empty() || host.contains('@') {
-            return Err(wrong("has no host, or a user name in front of it"));
+            return Err(wrong("has no host, or has a user name before the host"));
         }
         Ok(Self {
             authority: authority.to_owned(),
@@ -119,7 +119,7 @@ impl Target {
     }
 }
 
-/// A request's path with its query.
+/// The path of a request, with its query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Path(String);
 
@@ -136,7 +136,7 @@ impl Path {
         }))
     }
 
-    /// The path with further parameters, which must need no encoding.
+    /// The path with further parameters. Their values must not need encoding.
     pub(crate) fn with(&self, parameters: &[(&str, &dyn fmt::Display)]) -> String {
         let mut path = self.0.clone();
         for (name, value) in parameters {
@@ -166,10 +166,10 @@ mod tests {
             ("ws://[::1]", "[::1]", "::1", 80, "/"),
             ("ws://h?b=c", "h", "h", 80, "/?b=c"),
         ] {
-            let target = Target::parse(url).unwrap();
+            let target = ServerUrl::parse(url).unwrap();
             let path = Path(path.to_owned());
             let (authority, host) = (authority.to_owned(), host.to_owned());
-            let expected = Target {
+            let expected = ServerUrl {
                 authority,
                 host,
                 port,
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_for_this_client_is_told_so() {
+    fn an_error_says_what_is_wrong_with_the_url() {
         for (url, hint) in [
             ("wss://example.org/ws", "TLS"),
             ("http://example.org", "ws://"),
@@ -190,7 +190,7 @@ mod tests {
             ("ws://h/a b", "percent"),
             ("ws://h/a\r\nX: y", "percent"),
         ] {
-            let error = Target::parse(url).unwrap_err().to_string();
+            let error = ServerUrl::parse(url).unwrap_err().to_string();
             assert!(error.contains(hint), "{url}: {error}");
         }
     }

@@ -1,4 +1,4 @@
-//! The credential that a client shows.
+//! The credential that the client sends to the server.
 
 use std::fmt;
 use std::future::Future;
@@ -6,64 +6,64 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 
-type Ask = dyn Fn() -> LocalBoxFuture<'static, Option<String>> + Send + Sync;
+type Provider = dyn Fn() -> LocalBoxFuture<'static, Option<String>> + Send + Sync;
 
-/// A credential: a fixed text, or a function that is asked for one before each attempt to connect.
+/// A credential: a fixed text, or a function that the client calls before each attempt to connect.
 #[derive(Clone)]
-pub struct AccessToken(Source);
+pub struct AccessToken(TokenSource);
 
 #[derive(Clone)]
-enum Source {
+enum TokenSource {
     Fixed(String),
-    Asked(Arc<Ask>),
+    Function(Arc<Provider>),
 }
 
 impl AccessToken {
-    /// Asks `ask` before each attempt to connect. `None` connects without a credential, as a guest.
+    /// A credential that `token` returns. If it returns `None`, the client connects as a guest.
     ///
-    /// It is asked within [`Options::connect_timeout`](crate::client::Options::connect_timeout), and may be dropped before it
-    /// has answered.
-    pub fn asked<F, Answer>(ask: F) -> Self
+    /// The client calls `token` before each attempt to connect. The call counts towards
+    /// [`Options::connect_timeout`](crate::client::Options::connect_timeout); when that time is over, its future is dropped.
+    pub fn from_fn<F, Token>(token: F) -> Self
     where
-        F: Fn() -> Answer + Send + Sync + 'static,
-        Answer: Future<Output = Option<String>> + 'static,
+        F: Fn() -> Token + Send + Sync + 'static,
+        Token: Future<Output = Option<String>> + 'static,
     {
-        Self(Source::Asked(Arc::new(move || Box::pin(ask()))))
+        Self(TokenSource::Function(Arc::new(move || Box::pin(token()))))
     }
 
-    /// Whether another attempt may have another credential.
+    /// Whether the next attempt may use another credential.
     pub(crate) fn can_change(&self) -> bool {
-        matches!(self.0, Source::Asked(_))
+        matches!(self.0, TokenSource::Function(_))
     }
 
-    /// The credential for an attempt.
+    /// The credential for an attempt to connect.
     pub(crate) async fn get(&self) -> Option<String> {
         match &self.0 {
-            Source::Fixed(text) => Some(text.clone()),
-            Source::Asked(ask) => ask().await,
+            TokenSource::Fixed(text) => Some(text.clone()),
+            TokenSource::Function(token) => token().await,
         }
     }
 }
 
 impl fmt::Debug for AccessToken {
-    /// Says nothing of the credential itself, which is a secret.
+    /// Leaves out the credential, which is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Source::Fixed(_) => "AccessToken(fixed)",
-            Source::Asked(_) => "AccessToken(asked)",
+            TokenSource::Fixed(_) => "AccessToken(fixed)",
+            TokenSource::Function(_) => "AccessToken(function)",
         })
     }
 }
 
 impl From<String> for AccessToken {
     fn from(text: String) -> Self {
-        Self(Source::Fixed(text))
+        Self(TokenSource::Fixed(text))
     }
 }
 
 impl From<&str> for AccessToken {
     fn from(text: &str) -> Self {
-        Self(Source::Fixed(text.to_owned()))
+        Self(TokenSource::Fixed(text.to_owned()))
     }
 }
 

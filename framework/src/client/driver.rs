@@ -1,4 +1,4 @@
-//! The driver: the task that moves bytes between a connection and the rules, and opens the next connection.
+//! The driver: a task that opens connections and moves frames between a connection and the rules.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::time::{sleep, sleep_until, timeout};
 use crate::client::connect::{Connect, Path};
 use crate::client::ending;
 use crate::client::error::ConnectError;
-use crate::client::handshake::{Request, shake};
-use crate::client::heard::{self, Farewell};
-use crate::client::rules::{Claim, Effect, Rules, violation};
-use crate::client::shared::{Shared, Wish};
+use crate::client::handshake::{Request, upgrade};
+use crate::client::inner::{ClientInner, Instruction};
+use crate::client::rules::{Output, ResumeAttempt, Rules, violation};
+use crate::client::server_frame::{self, Disconnection};
 use crate::client::socket::{ClientSocket, SocketEvent};
 use crate::close::CloseCode;
 use crate::wire::codec::RawData;
@@ -24,13 +24,13 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// One attempt: a stream and a handshake on it. `ends`: to end the session instead of going on with it.
+    /// Opens a stream and does the handshake. With `ends`, the connection only ends the session.
     pub(crate) async fn dial(
         &self,
-        shared: &Shared,
+        inner: &ClientInner,
         ends: bool,
     ) -> Result<ClientSocket, ConnectError> {
-        let options = &shared.options;
+        let options = &inner.options;
         let mut headers = options.headers.clone();
         if let Some(token) = &options.access_token
             && let Some(token) = token.get().await
@@ -38,124 +38,129 @@ impl Dialer {
             headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
         }
         let mut io = self.connect.connect().await?;
-        // Not before there is somebody to send it to: what never left cannot arrive late.
-        let claim = shared.rules_mut(Rules::claim);
+        // The attempt is numbered after the stream is open: an attempt that was never sent cannot arrive late.
+        let attempt = inner.rules_mut(Rules::begin_attempt);
         let request = Request {
-            path: self.path(shared, claim.as_ref(), ends),
+            path: self.path(inner, attempt.as_ref(), ends),
             authority: self.authority.clone(),
             headers,
         };
-        let mut random = shared.random(|random| random.clone());
-        shared.random(|random| random.next());
-        let accepted = shake(&mut io, &request, &mut random).await;
+        let mut random = inner.random(|random| random.clone());
+        inner.random(|random| random.next());
+        let accepted = upgrade(&mut io, &request, &mut random).await;
         if matches!(accepted, Err(ConnectError::Refused { .. })) {
-            shared.rules_mut(Rules::attempt_answered);
+            inner.rules_mut(Rules::attempt_answered);
         }
         Ok(ClientSocket::new(io, accepted?.rest, options.message_bytes).await)
     }
 
-    fn path(&self, shared: &Shared, claim: Option<&Claim>, ends: bool) -> String {
-        let format = shared.options.format.name();
-        let Some(claim) = claim else {
+    fn path(&self, inner: &ClientInner, attempt: Option<&ResumeAttempt>, ends: bool) -> String {
+        let format = inner.options.format.name();
+        let Some(attempt) = attempt else {
             return self.path.with(&[("format", &format)]);
         };
         let last: (&str, &dyn std::fmt::Display) = match ends {
             true => ("end", &true),
-            false => ("received", &claim.received),
+            false => ("received", &attempt.received),
         };
         let mut parameters: Vec<(&str, &dyn std::fmt::Display)> = vec![
             ("format", &format),
-            ("resume", &claim.token),
-            ("attempt", &claim.attempt),
+            ("resume", &attempt.token),
+            ("attempt", &attempt.attempt),
             last,
         ];
-        if shared.rules(Rules::is_restoring) && !ends {
+        if inner.rules(Rules::is_restoring) && !ends {
             parameters.push(("restore", &true));
         }
         self.path.with(&parameters)
     }
 }
 
-/// Runs a client until it is closed.
-pub(crate) async fn run(shared: Rc<Shared>, dialer: Dialer) {
+/// Runs a client until it ends.
+pub(crate) async fn run(inner: Rc<ClientInner>, dialer: Dialer) {
     let mut pause = Duration::ZERO;
     let mut open_socket = None;
-    while let Some(mut socket) = open(&shared, &dialer, pause).await {
-        let Some(farewell) = attend(&shared, &mut socket).await else {
+    while let Some(mut socket) = open(&inner, &dialer, pause).await {
+        let Some(disconnection) = serve(&inner, &mut socket).await else {
             open_socket = Some(socket);
             break;
         };
-        match shared.ended(farewell) {
+        match inner.ended(disconnection) {
             Some(next) => pause = next,
             None => break,
         }
     }
-    if shared.wished() == Wish::Close && !shared.has_failed() {
-        ending::end(&shared, &dialer, open_socket).await;
+    if inner.take_instruction() == Instruction::Close && !inner.has_failed() {
+        ending::end(&inner, &dialer, open_socket).await;
     }
-    shared.finish();
+    inner.finish();
 }
 
-/// Opens the next connection, by as many attempts as it takes. `None` if there is no point in any.
-async fn open(shared: &Shared, dialer: &Dialer, mut pause: Duration) -> Option<ClientSocket> {
+/// Opens the next connection, in as many attempts as necessary. `None` if the client ends instead.
+async fn open(inner: &ClientInner, dialer: &Dialer, mut pause: Duration) -> Option<ClientSocket> {
     loop {
         let waited = async {
             tokio::select! {
                 () = sleep(pause) => {}
-                () = shared.hurry.notified() => {}
+                () = inner.retry_now.notified() => {}
             }
         };
         tokio::select! {
             biased;
-            () = shared.until_closing() => return None,
+            () = inner.until_closing() => return None,
             () = waited => {}
         }
-        let error = match attempt(shared, dialer).await? {
+        let error = match attempt(inner, dialer).await? {
             Ok(socket) => return Some(socket),
             Err(error) => error,
         };
-        tracing::debug!(%error, "a connection could not be opened");
+        tracing::debug!(%error, "could not open a connection");
         if let ConnectError::Refused {
             status: 401,
             refusal,
             ..
         } = error
         {
-            pause = shared.unauthorized(refusal)?;
+            pause = inner.unauthorized(refusal)?;
             continue;
         }
-        if !shared.was_welcomed() {
-            shared.failed(error);
+        if !inner.was_welcomed() {
+            inner.failed(error);
             return None;
         }
         if !error.is_transient() {
-            shared.closed(error.to_string());
+            inner.closed(error.to_string());
             return None;
         }
         let least = match &error {
             ConnectError::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        pause = shared.ended(lost(&error.to_string()))?.max(least);
+        pause = inner.ended(lost(&error.to_string()))?.max(least);
     }
 }
 
-/// One attempt. `None` if the application closes the client before there is a connection, which is waited for if that is soon:
-/// a session that begins meanwhile is then ended, and not left behind.
-async fn attempt(shared: &Shared, dialer: &Dialer) -> Option<Result<ClientSocket, ConnectError>> {
-    let options = &shared.options;
-    let most = shared.rules(|rules| rules.attempt_time(shared.now(), options.connect_timeout));
+/// Makes one attempt to connect. `None` if the application closes the client meanwhile and the connection does not open within
+/// `close_timeout`.
+///
+/// If the connection does open in that time, it is returned, so that the session that it may have begun can be ended.
+async fn attempt(
+    inner: &ClientInner,
+    dialer: &Dialer,
+) -> Option<Result<ClientSocket, ConnectError>> {
+    let options = &inner.options;
+    let most = inner.rules(|rules| rules.attempt_time(inner.now(), options.connect_timeout));
     let dialed = async {
-        let dialed = timeout(most, dialer.dial(shared, false)).await;
+        let dialed = timeout(most, dialer.dial(inner, false)).await;
         dialed.unwrap_or(Err(ConnectError::TimedOut))
     };
     tokio::pin!(dialed);
     tokio::select! {
         biased;
         dialed = &mut dialed => return Some(dialed),
-        () = shared.until_closing() => {}
+        () = inner.until_closing() => {}
     }
-    if shared.wished() == Wish::Suspend {
+    if inner.take_instruction() == Instruction::Suspend {
         return None;
     }
     let socket = timeout(options.close_timeout, dialed).await.ok()?.ok()?;
@@ -163,51 +168,54 @@ async fn attempt(shared: &Shared, dialer: &Dialer) -> Option<Result<ClientSocket
 }
 
 /// Serves one connection until it ends. `None` if the application closes the client while the connection is open.
-async fn attend(shared: &Shared, socket: &mut ClientSocket) -> Option<Farewell> {
-    let begun = shared.now();
-    let welcome_time = shared.rules_mut(|rules| {
+async fn serve(inner: &ClientInner, socket: &mut ClientSocket) -> Option<Disconnection> {
+    let begun = inner.now();
+    let welcome_time = inner.rules_mut(|rules| {
         rules.connected();
-        rules.attempt_time(begun, shared.options.connect_timeout)
+        rules.attempt_time(begun, inner.options.connect_timeout)
     });
     let welcome_by = begun.saturating_add(welcome_time);
     loop {
-        match shared.wished() {
-            Wish::Nothing => {}
-            Wish::Cut | Wish::Suspend => return Some(lost("cut by the application")),
-            Wish::Close => return None,
+        match inner.take_instruction() {
+            Instruction::Nothing => {}
+            Instruction::Cut | Instruction::Suspend => {
+                return Some(lost("the application dropped the connection"));
+            }
+            Instruction::Close => return None,
         }
-        let reads = shared.wants_more();
-        let now = shared.now();
-        let (is_dead, deadline) = shared.rules_mut(|rules| {
+        let reads = inner.wants_more();
+        let now = inner.now();
+        let (is_dead, deadline) = inner.rules_mut(|rules| {
             if !reads {
-                rules.heard();
+                rules.server_is_alive();
             }
             let is_dead = rules.is_dead(now);
             write(rules, socket, now);
             (is_dead, rules.deadline())
         });
         if is_dead {
-            return Some(lost("the server has been silent for too long"));
+            return Some(lost("the server did not answer a ping in time"));
         }
-        let is_greeted = shared.rules(Rules::is_online);
-        if !is_greeted && now >= welcome_by {
+        let is_welcomed = inner.rules(Rules::is_online);
+        if !is_welcomed && now >= welcome_by {
             return Some(lost("the server did not welcome the client in time"));
         }
-        let deadline = if is_greeted { deadline } else { welcome_by };
+        let deadline = if is_welcomed { deadline } else { welcome_by };
         tokio::select! {
             biased;
-            () = shared.driver.notified() => {}
+            () = inner.driver_wakeup.notified() => {}
             event = socket.next(reads) => match event {
                 SocketEvent::Flushed => {}
-                SocketEvent::Activity => shared.rules_mut(Rules::heard),
-                SocketEvent::Message(frame) => take(shared, socket, frame),
-                SocketEvent::Closed(farewell) => return Some(farewell),
+                SocketEvent::Activity => inner.rules_mut(Rules::server_is_alive),
+                SocketEvent::Message(frame) => take(inner, socket, frame),
+                SocketEvent::Closed(disconnection) => return Some(disconnection),
             },
-            () = sleep_until(shared.moment(deadline)) => {}
+            () = sleep_until(inner.moment(deadline)) => {}
         }
     }
 }
 
+/// Writes queued actions while the socket has room.
 pub(crate) fn write(rules: &mut Rules, socket: &mut ClientSocket, now: Duration) {
     while socket.has_room() {
         match rules.next_to_write(now) {
@@ -217,23 +225,23 @@ pub(crate) fn write(rules: &mut Rules, socket: &mut ClientSocket, now: Duration)
     }
 }
 
-fn take(shared: &Shared, socket: &mut ClientSocket, frame: RawData) {
-    if let Some(Effect::Break(code, reason)) = shared.apply(receive(shared, &frame)) {
+fn take(inner: &ClientInner, socket: &mut ClientSocket, frame: RawData) {
+    if let Some(Output::Disconnect(code, reason)) = inner.apply(receive(inner, &frame)) {
         socket.refuse(code, &reason);
     }
 }
 
-/// What the rules make of a frame.
-pub(crate) fn receive(shared: &Shared, frame: &RawData) -> Vec<Effect> {
-    let now = shared.now();
-    match heard::read(frame) {
-        Ok(heard) => shared.rules_mut(|rules| rules.receive(now, heard)),
+/// Decodes a frame and gives it to the rules.
+pub(crate) fn receive(inner: &ClientInner, frame: &RawData) -> Vec<Output> {
+    let now = inner.now();
+    match server_frame::read(frame) {
+        Ok(frame) => inner.rules_mut(|rules| rules.receive(now, frame)),
         Err(what) => violation("bad_event", CloseCode::PROTOCOL_ERROR, what),
     }
 }
 
-fn lost(reason: &str) -> Farewell {
-    Farewell {
+fn lost(reason: &str) -> Disconnection {
+    Disconnection {
         code: None,
         reason: reason.to_owned(),
     }

@@ -1,4 +1,4 @@
-//! What can go wrong for a client: one error for each thing it does, as each is handled differently.
+//! The client's errors: one type for connecting, one for sending, one for requests.
 
 use std::fmt;
 use std::io;
@@ -12,35 +12,35 @@ use crate::wire::event::ResumeFailure;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address is no `ws://` URL; the text says what is wrong with it.
+    /// The URL is not one of `ws://`; the text says what is wrong with it.
     ///
-    /// A `wss://` URL is one such case: this client has no TLS, and expects a proxy or a tunnel to bring it.
+    /// For `wss://`, see [TLS](crate::client#tls).
     Url(String),
-    /// The options cannot work; the text says which and why.
+    /// An option has a value that cannot work; the text names it.
     Options(String),
-    /// The network failed, or the connection ended too early.
+    /// The network failed, or the connection ended during the handshake.
     Io(io::Error),
-    /// The server, or something in front of it, answered the handshake with something else than 101.
+    /// The server, or a proxy in front of it, refused the handshake with an HTTP status.
     Refused {
         /// The HTTP status.
         status: u16,
-        /// The server's own words, or a code of `http_…` where the body is not a Courtside server's.
+        /// The server's refusal. Its code is `http_` and the status if the answer is not from a Courtside server.
         refusal: Refusal,
-        /// How long the server wants the client to wait, if it says so (`Retry-After`).
+        /// How long to wait before the next attempt, if the server says so (`Retry-After`).
         retry_after: Option<Duration>,
     },
-    /// The server refused the credential, or that there was none.
+    /// The server refused the credential, or requires one.
     Unauthorized(Refusal),
-    /// What answered is no WebSocket server, or speaks another version of the protocol.
+    /// The server does not speak WebSocket, or speaks another version of Courtside's protocol.
     Protocol(String),
-    /// The server closed the connection before it welcomed the client.
+    /// The server closed the connection before its welcome.
     Closed {
-        /// The close code; `None` where the connection ended without one.
+        /// The close code; `None` if the connection ended without one.
         code: Option<CloseCode>,
         /// The server's reason.
         reason: String,
     },
-    /// There was no welcome within [`Options::connect_timeout`](crate::client::Options::connect_timeout).
+    /// The server did not welcome the client within [`Options::connect_timeout`](crate::client::Options::connect_timeout).
     TimedOut,
 }
 
@@ -51,7 +51,7 @@ impl ConnectError {
             Self::Url(_) | Self::Options(_) | Self::Unauthorized(_) => false,
             Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             Self::Closed { code, .. } => code.is_none_or(CloseCode::comes_back),
-            // A proxy's error page during a deployment looks like a protocol error, too.
+            // During a deployment, a proxy's error page looks like a protocol error.
             Self::Io(_) | Self::Protocol(_) | Self::TimedOut => true,
         }
     }
@@ -71,7 +71,7 @@ impl fmt::Display for ConnectError {
             Self::Unauthorized(refusal) => {
                 write!(f, "the server refused the credential: {refusal}")
             }
-            Self::Protocol(what) => write!(f, "this is no Courtside server: {what}"),
+            Self::Protocol(what) => write!(f, "this is not a Courtside server: {what}"),
             Self::Closed {
                 code: Some(code),
                 reason,
@@ -102,24 +102,24 @@ impl From<io::Error> for ConnectError {
     }
 }
 
-/// Why an action was not queued.
+/// Why an action was not queued. It is not sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum SendError {
-    /// As many actions wait for the server as [`Options::queue_actions`](crate::client::Options::queue_actions) or
-    /// [`Options::queue_bytes`](crate::client::Options::queue_bytes) allow.
+    /// Too many actions wait for the server's acknowledgement: see
+    /// [`Options::queue_actions`](crate::client::Options::queue_actions) and
+    /// [`Options::queue_bytes`](crate::client::Options::queue_bytes). Try again later.
     Full,
-    /// The server takes no message as long as this one, and would close the connection for good; see
-    /// [`Client::limits`](crate::client::Client::limits).
+    /// The message is longer than the server allows; see [`Client::limits`](crate::client::Client::limits).
     TooBig {
-        /// Bytes of the action's frame.
+        /// Bytes of the message, its envelope included.
         bytes: usize,
-        /// Bytes that the server takes.
+        /// Bytes that the server allows.
         limit: usize,
     },
-    /// The client was closed, by itself or for good by the server.
+    /// The client has ended: the application has closed it, or the server has told it not to come back.
     Closed,
-    /// The client is not, or no longer, in that room.
+    /// The client is not in that room, or no longer.
     NotInRoom,
     /// The data could not be encoded; the text says why.
     Encode(String),
@@ -128,10 +128,10 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => f.write_str("too many actions wait for the server already"),
+            Self::Full => f.write_str("too many actions wait for the server's acknowledgement"),
             Self::TooBig { bytes, limit } => write!(
                 f,
-                "the message has {bytes} bytes, and the server takes {limit} at most"
+                "the message has {bytes} bytes; the server allows {limit}"
             ),
             Self::Closed => f.write_str("the client is closed"),
             Self::NotInRoom => f.write_str("the client is not in that room"),
@@ -142,24 +142,24 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// Why a request has no answer.
+/// Why a request failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The server refused it.
+    /// The server refused the request.
     Refused(Refusal),
-    /// It was never sent.
+    /// The request was not sent.
     NotSent(SendError),
-    /// The session ended while the request was on its way: the server may have done it or not.
+    /// The session was lost before the answer arrived. The server may or may not have processed the request.
     SessionLost(ResumeFailure),
-    /// The client was closed while the request was on its way: the server may have done it or not.
+    /// The client was closed before the answer arrived. The server may or may not have processed the request.
     Closed,
-    /// The answer is not of the type that was asked for; the text says why.
+    /// The answer does not fit the expected type; the text says why.
     Decode(String),
 }
 
 impl CallError {
-    /// The server's refusal, if that is what it was.
+    /// The refusal, if the server refused the request.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
@@ -172,14 +172,14 @@ impl CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(refusal) => write!(f, "the server refused: {refusal}"),
-            Self::NotSent(error) => write!(f, "not sent: {error}"),
+            Self::Refused(refusal) => write!(f, "the server refused the request: {refusal}"),
+            Self::NotSent(error) => write!(f, "the request was not sent: {error}"),
             Self::SessionLost(reason) => write!(
                 f,
-                "the session was lost ({reason:?}) before the answer came"
+                "the session was lost ({reason:?}) before the answer arrived"
             ),
-            Self::Closed => f.write_str("the client was closed before the answer came"),
-            Self::Decode(why) => write!(f, "the answer is of another type: {why}"),
+            Self::Closed => f.write_str("the client was closed before the answer arrived"),
+            Self::Decode(why) => write!(f, "the answer does not fit the expected type: {why}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the client tells the application.
+//! Events: what the client reports to the application.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,160 +14,162 @@ use crate::handler::Message;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::wire::event::ResumeFailure;
 
-/// A place in a channel: recovery goes on after it.
+/// A position in a channel. [`Client::subscribe_since`](crate::client::Client::subscribe_since) continues after it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Position {
-    /// Which life of the channel the offset belongs to; offsets of different epochs have nothing to do with each other.
+    /// The life of the channel that the offset belongs to. Offsets of different epochs cannot be compared.
     pub epoch: String,
-    /// The last publication that was seen; 0 for none.
+    /// The offset of the last publication that was received; 0 if there was none.
     pub offset: u64,
 }
 
-/// Something that happened, as [`Client::next`](crate::client::Client::next) hands it on.
+/// Something that happened. [`Client::next`](crate::client::Client::next) returns events in the order in which they happened.
 ///
-/// What comes from the server comes in the server's order; sequenced events come exactly once, however often the connection
-/// was lost in between, as long as the session lives.
+/// Messages, publications and the other counted events arrive exactly once, even if the connection is lost in between, for as long
+/// as the session lives. Signals and states may be skipped in favour of newer ones.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A message to the members of a room.
+    /// A room sent a message.
     Message {
         /// The room.
         room: RoomId,
         /// The message's type.
         name: String,
-        /// What it says; null if nothing.
+        /// The message's data; null if it has none.
         data: Value,
     },
-    /// A message that may be dropped or overtaken by a newer one.
+    /// A room sent a signal: a message that the server may drop, or replace by a newer one, for a slow client.
     Signal {
         /// The room.
         room: RoomId,
         /// The message's type.
         name: String,
-        /// What it says; null if nothing.
+        /// The message's data; null if it has none.
         data: Value,
     },
-    /// The whole state of a room.
+    /// The state of a room has changed. This is the whole state; the client has applied the patches.
     State {
         /// The room.
         room: RoomId,
-        /// The step of the room's simulation at which it was so.
+        /// The tick of the room that the state belongs to.
         tick: u64,
-        /// The state. Shared with the client, which keeps the newest; a clone is a reference.
+        /// The state. A clone of it is cheap: it is a reference.
         data: Arc<Value>,
     },
-    /// A publication in a channel.
+    /// Something was published to a channel.
     Publication {
         /// The channel.
         channel: ChannelName,
-        /// Its number in the channel.
+        /// The publication's number in the channel.
         offset: u64,
         /// What was published.
         data: Value,
     },
-    /// Who came to and left a channel, for subscribers that asked for it.
+    /// Clients came to a channel or left it. Reserved: no server sends it yet.
     Presence {
         /// The channel.
         channel: ChannelName,
-        /// Who came.
+        /// The clients that came.
         joined: Value,
-        /// Who left.
+        /// The clients that left.
         left: Value,
     },
-    /// The client subscribed to a channel again by itself, after its session was lost. Where the server found that too fast, it
-    /// tried again until it was its turn.
+    /// The session was lost, and the client has subscribed to a channel again by itself.
     Resubscribed {
         /// The channel.
         channel: ChannelName,
-        /// Whether everything that was published in between follows.
-        /// If not, some of it is lost; what the server still had follows.
+        /// Whether all publications from the time in between follow.
+        /// If not, some are lost, and those follow that the server still had.
         recovered: bool,
     },
-    /// The server ended a subscription, or refused to renew it after a lost session.
+    /// The server has ended a subscription, or has refused to renew it after a lost session.
     Unsubscribed {
         /// The channel.
         channel: ChannelName,
         /// Why.
         reason: String,
     },
-    /// The client is no longer in a room, for another reason than its own wish.
+    /// The client is no longer in a room, and has not asked to leave it.
     Left {
         /// The room.
         room: RoomId,
         /// The server's reason, such as `kicked`, `disposed` or `shutdown`; `session_lost` where the whole session ended.
         reason: String,
     },
-    /// The server has welcomed the client: the first event of each connection.
+    /// The client is connected. This is the first event of each connection.
     Connected {
-        /// The session.
+        /// The session's id.
         session: SessionId,
-        /// Whether the session of the connection before goes on.
+        /// Whether the session of the last connection continues.
         resumed: bool,
-        /// Why it does not; `None` if it does, or if there was none.
+        /// Why that session does not continue. `None` if it does, or if there was none.
         reason: Option<ResumeFailure>,
     },
-    /// The client goes on with a session that another one began: comes after the first [`Event::Connected`] of
-    /// [`Client::restore`](crate::client::Client::restore), if the session was still there.
+    /// The client has taken over a session with [`Client::restore`](crate::client::Client::restore).
+    /// This event follows the first [`Event::Connected`], if the server still had the session.
     Restored {
-        /// The rooms that the session is in; [`Client::room`](crate::client::Client::room) hands them out. Their states follow.
+        /// The rooms that the session is in. [`Client::room`](crate::client::Client::room) returns them; their states follow.
         rooms: Vec<RoomId>,
-        /// The channels that it is subscribed to. Subscribing again brings their history.
+        /// The channels that the session is subscribed to. Subscribe to one again to get its history.
         subscriptions: Vec<ChannelName>,
     },
-    /// Everything that the client missed while it had no connection has come: what follows is new.
-    /// Comes once on each connection that resumes the session; where nothing was missed, right after [`Event::Connected`].
+    /// The client has received everything that it missed while it had no connection. What follows is new.
     ///
-    /// It counts messages, publications and answers. Signals and states are not counted, and a room's whole state may follow.
+    /// This event comes once on each connection that resumes the session. If nothing was missed, it comes right after
+    /// [`Event::Connected`].
     CaughtUp {
-        /// How many of them there were.
+        /// How many messages, publications and answers were missed. Signals and states are not counted; a room's state may still
+        /// follow.
         missed: u64,
     },
-    /// The server no longer has the session, and a new one has begun: comes after its [`Event::Connected`].
-    /// Channels are subscribed again by themselves; rooms are to be joined again by the application.
+    /// The server no longer has the session, and a new one has begun. This event follows the new session's [`Event::Connected`].
+    ///
+    /// The client subscribes to its channels again by itself. The application has to join rooms again.
     Lost {
         /// Why.
         reason: ResumeFailure,
-        /// The rooms that the client was in. First those that it has been told of already, by an [`Event::Left`] with the
-        /// reason `shutdown`, because the server was going away.
+        /// The rooms that the client was in. The first ones are those that a server that went away has ended before, with an
+        /// [`Event::Left`] of the reason `shutdown`.
         rooms: Vec<RoomId>,
-        /// How many actions that nobody waits for were given up with the session: the server may have done them or not.
+        /// How many actions without a reply were lost with the session. The server may or may not have processed them.
         lost_actions: usize,
     },
-    /// The server refused the credential.
-    /// Where [`Options::access_token`](crate::client::Options::access_token) is a function, it is asked once more; otherwise,
-    /// and the second time in a row, [`Event::Closed`] follows.
+    /// The server has refused the credential.
+    ///
+    /// If [`Options::access_token`](crate::client::Options::access_token) is a function, the client calls it once more and tries
+    /// again. Otherwise, and if the server refuses the second credential, too, [`Event::Closed`] follows.
     Unauthorized {
-        /// The server's words.
+        /// The server's refusal.
         refusal: Refusal,
     },
-    /// The connection was lost; the client comes back by itself.
+    /// The connection is lost. The client reconnects by itself.
     Disconnected {
-        /// The close code; `None` where the connection ended without one.
+        /// The server's close code; `None` if the connection ended without one.
         code: Option<CloseCode>,
-        /// Why, for people.
+        /// The reason as text, for logs.
         reason: String,
-        /// After how long the client tries to come back.
+        /// How long the client waits before it tries to reconnect.
         retry_in: Duration,
     },
-    /// The client will not come back; the last event.
+    /// The client has ended and will not reconnect. This is the last event.
     Closed {
-        /// The close code; `None` where the last attempt to come back failed before there was a WebSocket.
+        /// The server's close code; `None` if the last attempt failed before there was a WebSocket.
         code: Option<CloseCode>,
-        /// Why, for people.
+        /// The reason as text, for logs.
         reason: String,
     },
-    /// The server refused an action that nobody waits for, or it sent what it must not.
+    /// The server has refused an action without a reply, or it has broken the protocol.
     Error {
-        /// The server's words; code `bad_event` or `miscount` where it broke the protocol.
+        /// The server's refusal. Its code is `bad_event` or `miscount` if the server broke the protocol.
         refusal: Refusal,
-        /// The room that it is about, if it is about one.
+        /// The room that the refused action was for, if there is one.
         room: Option<RoomId>,
     },
 }
 
 impl Event {
-    /// The application's data, where the event has some.
+    /// The application's data in a message, signal, state or publication; `None` for other events.
     #[must_use]
     pub fn data(&self) -> Option<&Value> {
         match self {
@@ -179,8 +181,9 @@ impl Event {
         }
     }
 
-    /// What a message or a signal says, if it is an `M`; `None` for every other event, and for an `M` of another shape, of which
-    /// the log has a warning, once per type.
+    /// Decodes a message or a signal of the type `M`.
+    ///
+    /// Returns `None` for all other events, and if the data does not fit `M`. The latter is logged as a warning, once per type.
     #[must_use]
     pub fn message<M: Message + DeserializeOwned>(&self) -> Option<M> {
         match self {
@@ -197,36 +200,37 @@ impl Event {
         }
     }
 
-    /// Decodes the application's data.
+    /// Decodes the application's data; see [`Event::data`].
     ///
     /// # Errors
     ///
-    /// [`CallError::Decode`] if it is of another type, or if this event has none and `T` does not accept null.
+    /// [`CallError::Decode`] if the data does not fit `T`. An event without data is decoded as null.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         let data = self.data().unwrap_or(&Value::Null);
         T::deserialize(data).map_err(|error| CallError::Decode(error.to_string()))
     }
 }
 
-/// Types are few, and names of types live for ever, so what was warned of may be remembered for good.
-/// Returns whether it warned.
+/// Logs a warning unless there was one for this type. Returns whether it did.
+///
+/// There are few types, so the set of their names stays small.
 fn warn_once(name: &'static str, error: &serde_json::Error) -> bool {
     static WARNED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
     let is_first = warned.insert(name);
     if is_first {
-        tracing::warn!(name, %error, "a message has another shape than its type here, and is ignored");
+        tracing::warn!(name, %error, "ignored a message whose data does not fit its type");
     }
     is_first
 }
 
-/// The answer to a `subscribe`. What the channel's history held follows as [`Event::Publication`]s.
+/// The answer to a subscription. The publications of the channel's history follow as [`Event::Publication`]s.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Subscribed {
-    /// Where the channel stood.
+    /// The channel's position when the subscription began.
     pub position: Position,
-    /// Whether everything after the position that was asked for follows; false if none was.
+    /// Whether all publications after the requested position follow. False if no position was given.
     pub recovered: bool,
 }
 
@@ -237,7 +241,7 @@ pub(crate) enum Answer {
     Subscribed(Subscribed),
     Published(u64),
     Reply(Value),
-    /// It was done, and there is nothing to say about it.
+    /// The server has done it, and the answer has no data.
     Done,
 }
 
@@ -246,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_of_another_shape_is_warned_of_once_per_type() {
+    fn a_message_that_does_not_fit_is_logged_once_per_type() {
         let error = serde_json::from_str::<u8>("true").unwrap_err();
         let warned = ["steer", "steer", "jump", "steer"].map(|name| warn_once(name, &error));
         assert_eq!(warned, [true, false, true, false]);

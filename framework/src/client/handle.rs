@@ -1,4 +1,4 @@
-//! The client's handle: what an application holds.
+//! The handle that an application holds.
 
 use std::fmt;
 use std::rc::Rc;
@@ -7,58 +7,57 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::client::action::{Name, Outgoing, Since, mode_name};
-use crate::client::connect::{Connect, Path, Target};
+use crate::client::action::{ActionName, OutboundAction, SinceField, mode_name};
+use crate::client::connect::{Connect, Path, ServerUrl};
 use crate::client::driver::{Dialer, run};
 use crate::client::error::{CallError, ConnectError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
+use crate::client::inner::{ClientInner, Instruction};
 use crate::client::limits::Limits;
 use crate::client::options::Options;
 use crate::client::room::JoinedRoom;
-use crate::client::shared::{Shared, Wish};
 use crate::client::ticket::Ticket;
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::wire::action::JoinMode;
 
-/// A client of a Courtside server: one session, whatever happens to its connections.
+/// A client of a Courtside server: one session that survives lost connections.
 ///
-/// A clone is a reference to the same client.
-/// When the last one, rooms included, is dropped, the client closes by itself.
-/// It stays on the thread on which it was made.
+/// A clone is another handle to the same client. When the last handle is dropped, [`JoinedRoom`]s included, the client closes.
+/// A client cannot move to another thread.
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) held: Rc<Held>,
+    pub(crate) handle: Rc<CloseOnDrop>,
 }
 
-/// What the handles hold in common: the client closes when it is dropped.
-pub(crate) struct Held(pub(crate) Rc<Shared>);
+/// Closes the client when the last handle is dropped.
+pub(crate) struct CloseOnDrop(Rc<ClientInner>);
 
-impl Drop for Held {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.0.wish(Wish::Close);
+        self.0.instruct(Instruction::Close);
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.held.0.fmt(f)
+        self.inner().fmt(f)
     }
 }
 
 impl Client {
-    /// Connects over TCP to a `ws://` URL. Returns once the server has welcomed the client.
+    /// Connects over TCP to a `ws://` URL. Returns when the server has welcomed the client.
     ///
     /// # Errors
     ///
-    /// Whatever kept the first connection from being welcomed. It is not tried again: that begins with the first welcome.
-    /// (A credential that was refused is asked for once more, if it comes from a function.)
-    /// [`ConnectError::Options`] if the options cannot work.
+    /// Returns the reason why the first attempt failed. The client does not try again by itself until it has been connected once.
+    /// (One exception: a function for the credential is called once more if the server has refused the first credential.)
+    /// Returns [`ConnectError::Options`] if the options cannot work.
     ///
     /// # Panics
     ///
-    /// Outside of an actix system or a `tokio::task::LocalSet`.
+    /// Panics outside of an actix system or a `tokio::task::LocalSet`.
     pub async fn connect(url: &str, options: Options) -> Result<Self, ConnectError> {
-        let target = Target::parse(url)?;
+        let target = ServerUrl::parse(url)?;
         let dialer = Dialer {
             connect: Box::new(target.tcp()),
             authority: target.authority,
@@ -67,21 +66,22 @@ impl Client {
         Self::start(dialer, options, None).await
     }
 
-    /// As [`Client::connect`], to go on with the session of another client that has been suspended, or has died.
+    /// Connects like [`Client::connect`], and takes over the session of another client that was suspended or has died.
     ///
-    /// If the server still has the session, [`Event::Restored`] says what it takes part in, and what that client missed follows.
-    /// Otherwise it is a new one, and [`Event::Lost`] says why.
-    /// What the other client sent and the server did not confirm may have been done or not.
+    /// If the server still has the session, [`Event::Restored`] lists its rooms and subscriptions, and the events that the other
+    /// client missed follow. Otherwise a new session begins, and [`Event::Lost`] says why.
+    ///
+    /// The server may or may not have processed the actions that the other client sent last.
     ///
     /// # Errors
     ///
-    /// As [`Client::connect`].
+    /// See [`Client::connect`].
     pub async fn restore(
         url: &str,
         ticket: Ticket,
         options: Options,
     ) -> Result<Self, ConnectError> {
-        let target = Target::parse(url)?;
+        let target = ServerUrl::parse(url)?;
         let dialer = Dialer {
             connect: Box::new(target.tcp()),
             authority: target.authority,
@@ -90,11 +90,11 @@ impl Client {
         Self::start(dialer, options, Some(ticket)).await
     }
 
-    /// As [`Client::restore`], over streams of `connect`'s making.
+    /// Takes over a session like [`Client::restore`], over streams that `connect` opens.
     ///
     /// # Errors
     ///
-    /// As [`Client::connect`].
+    /// See [`Client::connect`].
     pub async fn restore_with(
         connect: impl Connect + 'static,
         path: &str,
@@ -109,11 +109,14 @@ impl Client {
         Self::start(dialer, options, Some(ticket)).await
     }
 
-    /// Connects over streams of `connect`'s making to a path such as `/ws`. Otherwise as [`Client::connect`].
+    /// Connects like [`Client::connect`], over streams that `connect` opens, for example [encrypted](crate::client#tls) ones.
+    ///
+    /// `path` is the path of the server's WebSocket, such as `/ws`. The `Host` header is `localhost`, unless
+    /// [`Options::headers`] has another one.
     ///
     /// # Errors
     ///
-    /// As [`Client::connect`].
+    /// See [`Client::connect`].
     pub async fn connect_with(
         connect: impl Connect + 'static,
         path: &str,
@@ -133,45 +136,46 @@ impl Client {
         ticket: Option<Ticket>,
     ) -> Result<Self, ConnectError> {
         options.check()?;
-        let shared = Rc::new(Shared::new(options, ticket));
+        let inner = Rc::new(ClientInner::new(options, ticket));
         let client = Self {
-            held: Rc::new(Held(shared.clone())),
+            handle: Rc::new(CloseOnDrop(inner.clone())),
         };
-        tokio::task::spawn_local(run(shared.clone(), dialer));
-        shared
-            .until(|shared| shared.was_welcomed() || shared.has_ended())
+        tokio::task::spawn_local(run(inner.clone(), dialer));
+        inner
+            .until(|inner| inner.was_welcomed() || inner.has_ended())
             .await;
-        match shared.take_failure() {
+        match inner.take_failure() {
             Some(error) => Err(error),
             None => Ok(client),
         }
     }
 
-    fn shared(&self) -> &Shared {
-        &self.held.0
+    pub(crate) fn inner(&self) -> &ClientInner {
+        &self.handle.0
     }
 
-    /// The next event, in the order in which they happened. Waits for one; `None` once the client is closed.
+    /// Waits for the next event. Returns `None` when the client has ended and all events were returned.
     ///
-    /// Several waiting at once share the events between them. It can be dropped at any time without losing one.
+    /// The future can be dropped at any time without losing an event. Each event is returned once: if several tasks wait, one of
+    /// them gets it.
     pub async fn next(&self) -> Option<Event> {
-        self.shared().next().await
+        self.inner().next().await
     }
 
-    /// The next event if one is there already.
+    /// The next event, if there is one already.
     #[must_use]
     pub fn try_next(&self) -> Option<Event> {
-        self.shared().take()
+        self.inner().take()
     }
 
-    /// Joins a room of that kind: one that fits, or a new one.
+    /// Joins a room of the kind `kind`: one that has a free seat and matches `options`, or a new one.
     ///
-    /// It waits as long as it takes; `tokio::time::timeout` sets a limit to it, as to every request.
-    /// If its future is dropped before the answer has come, the client does not stay in the room.
+    /// Like every request, it has no time limit of its own, and waits for the next connection if this one is lost. Use
+    /// `tokio::time::timeout` to limit it. If the future is dropped before the answer has arrived, the client leaves the room again.
     ///
     /// # Errors
     ///
-    /// The server's refusal, or why there is no answer; see [`CallError`].
+    /// Returns the server's refusal, or why there is no answer; see [`CallError`].
     pub async fn join<T: Serialize + ?Sized>(
         &self,
         kind: &str,
@@ -180,68 +184,68 @@ impl Client {
         self.join_with(kind, JoinMode::Any, options).await
     }
 
-    /// Joins a room of that kind, found as `mode` says.
+    /// Joins a room of the kind `kind`. `mode` says whether it may be an existing room, a new one, or either.
     ///
     /// # Errors
     ///
-    /// As [`Client::join`].
+    /// See [`Client::join`].
     pub async fn join_with<T: Serialize + ?Sized>(
         &self,
         kind: &str,
         mode: JoinMode,
         options: &T,
     ) -> Result<JoinedRoom, CallError> {
-        self.joined(Outgoing {
+        self.joined(OutboundAction {
             kind: Some(kind),
             mode: mode_name(mode),
             options: Some(options),
-            ..Outgoing::new(Name::Join)
+            ..OutboundAction::new(ActionName::Join)
         })
         .await
     }
 
-    /// Joins the room of that id.
+    /// Joins the room with the id `room`.
     ///
     /// # Errors
     ///
-    /// As [`Client::join`].
+    /// See [`Client::join`].
     pub async fn join_room<T: Serialize + ?Sized>(
         &self,
         room: &RoomId,
         options: &T,
     ) -> Result<JoinedRoom, CallError> {
-        self.joined(Outgoing {
+        self.joined(OutboundAction {
             room: Some(room),
             options: Some(options),
-            ..Outgoing::new(Name::Join)
+            ..OutboundAction::new(ActionName::Join)
         })
         .await
     }
 
     async fn joined<T: Serialize + ?Sized>(
         &self,
-        action: Outgoing<'_, T>,
+        action: OutboundAction<'_, T>,
     ) -> Result<JoinedRoom, CallError> {
-        match self.shared().ask(action).await? {
+        match self.inner().ask(action).await? {
             Answer::Joined(room, member) => Ok(JoinedRoom::new(self.clone(), room, member)),
             answer => Err(unexpected(&answer)),
         }
     }
 
-    /// The room of that id, if the client is in it.
+    /// The room with the id `room`, if the client is in it.
     #[must_use]
     pub fn room(&self, room: &RoomId) -> Option<JoinedRoom> {
-        let member = self.shared().rules(|rules| rules.member(room))?;
+        let member = self.inner().rules(|rules| rules.member(room))?;
         Some(JoinedRoom::new(self.clone(), room.clone(), member))
     }
 
-    /// Calls one of the server's own handlers, by its name, and waits for the reply, as long as it takes.
+    /// Calls the server's handler `name` with `data`, and waits for the reply.
     ///
-    /// If its future is dropped before the call was sent, it is not sent.
+    /// If the future is dropped before the call was sent, it is never sent.
     ///
     /// # Errors
     ///
-    /// The server's refusal, [`CallError::Decode`] if the reply is no `R`, or why there is none.
+    /// Returns the server's refusal, [`CallError::Decode`] if the reply does not fit `R`, or why there is no reply.
     pub async fn call_raw<T, R>(&self, name: &str, data: &T) -> Result<R, CallError>
     where
         T: Serialize + ?Sized,
@@ -250,27 +254,27 @@ impl Client {
         self.call_with(name, Some(data)).await
     }
 
-    /// As [`Client::call_raw`], with or without data.
+    /// [`Client::call_raw`] with or without data.
     pub(crate) async fn call_with<T, R>(&self, name: &str, data: Option<&T>) -> Result<R, CallError>
     where
         T: Serialize + ?Sized,
         R: DeserializeOwned,
     {
-        let call = Outgoing {
+        let call = OutboundAction {
             type_: Some(name),
             data,
-            ..Outgoing::new(Name::Call)
+            ..OutboundAction::new(ActionName::Call)
         };
-        reply(self.shared().ask(call).await?)
+        reply(self.inner().ask(call).await?)
     }
 
-    /// Subscribes to a channel: what its history holds and what is published from now on comes as [`Event::Publication`]s.
+    /// Subscribes to a channel. The publications of its history, and all further ones, arrive as [`Event::Publication`]s.
     ///
-    /// After a lost session the client subscribes again by itself, from where it was.
+    /// After a lost session the client subscribes again by itself and continues after the last publication that it received.
     ///
     /// # Errors
     ///
-    /// The server's refusal, or why there is no answer.
+    /// Returns the server's refusal, or why there is no answer.
     pub async fn subscribe(
         &self,
         channel: impl Into<ChannelName>,
@@ -278,147 +282,148 @@ impl Client {
         self.subscribe_since(channel, None).await
     }
 
-    /// Subscribes to a channel from where an earlier subscription, perhaps of another process, stopped.
+    /// Subscribes to a channel and continues after `position`, which an earlier subscription has reached, perhaps in another process.
     ///
     /// # Errors
     ///
-    /// As [`Client::subscribe`].
+    /// See [`Client::subscribe`].
     pub async fn subscribe_since(
         &self,
         channel: impl Into<ChannelName>,
         position: Option<&Position>,
     ) -> Result<Subscribed, CallError> {
-        let subscribe: Outgoing<'_, ()> = Outgoing {
+        let subscribe: OutboundAction<'_, ()> = OutboundAction {
             channel: Some(&channel.into()),
-            since: position.map(|position| Since {
+            since: position.map(|position| SinceField {
                 epoch: &position.epoch,
                 offset: position.offset,
             }),
-            ..Outgoing::new(Name::Subscribe)
+            ..OutboundAction::new(ActionName::Subscribe)
         };
-        match self.shared().ask(subscribe).await? {
+        match self.inner().ask(subscribe).await? {
             Answer::Subscribed(subscribed) => Ok(subscribed),
             answer => Err(unexpected(&answer)),
         }
     }
 
-    /// Ends a subscription. Publications that were on their way still come until this returns.
+    /// Ends a subscription. Publications may still arrive until this returns.
     ///
     /// # Errors
     ///
-    /// The server's refusal, or why there is no answer.
+    /// Returns the server's refusal, or why there is no answer.
     pub async fn unsubscribe(&self, channel: impl Into<ChannelName>) -> Result<(), CallError> {
-        let unsubscribe: Outgoing<'_, ()> = Outgoing {
+        let unsubscribe: OutboundAction<'_, ()> = OutboundAction {
             channel: Some(&channel.into()),
-            ..Outgoing::new(Name::Unsubscribe)
+            ..OutboundAction::new(ActionName::Unsubscribe)
         };
-        ended(self.shared().ask(unsubscribe).await)
+        ended(self.inner().ask(unsubscribe).await)
     }
 
-    /// How far a channel was read, if it is subscribed to.
+    /// The position up to which the client has received a channel's publications, if it is subscribed to the channel.
     #[must_use]
     pub fn position(&self, channel: impl Into<ChannelName>) -> Option<Position> {
-        self.shared()
+        self.inner()
             .rules(|rules| rules.position(&channel.into()).cloned())
     }
 
-    /// Publishes to a channel. Returns the publication's offset.
+    /// Publishes to a channel. Returns the offset of the publication.
     ///
     /// # Errors
     ///
-    /// The server's refusal, or why there is no answer.
+    /// Returns the server's refusal, or why there is no answer.
     pub async fn publish<T: Serialize + ?Sized>(
         &self,
         channel: impl Into<ChannelName>,
         data: &T,
     ) -> Result<u64, CallError> {
-        let publish = Outgoing {
+        let publish = OutboundAction {
             channel: Some(&channel.into()),
             data: Some(data),
-            ..Outgoing::new(Name::Publish)
+            ..OutboundAction::new(ActionName::Publish)
         };
-        match self.shared().ask(publish).await? {
+        match self.inner().ask(publish).await? {
             Answer::Published(offset) => Ok(offset),
             answer => Err(unexpected(&answer)),
         }
     }
 
-    /// The session, as the last welcome named it.
+    /// The id of the session. `None` until the client has been connected.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
-        self.shared().rules(|rules| rules.session())
+        self.inner().rules(|rules| rules.session())
     }
 
-    /// Whether the client is connected and welcomed.
+    /// Whether the client is connected to the server.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.shared().rules(|rules| rules.is_online())
+        self.inner().rules(|rules| rules.is_online())
     }
 
-    /// How many actions the server has not acknowledged yet.
+    /// How many actions wait for the server's acknowledgement.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
-        self.shared().rules(|rules| rules.unacknowledged())
+        self.inner().rules(|rules| rules.unacknowledged())
     }
 
-    /// The server's clock in Unix milliseconds, late by the time that its last word took to arrive.
+    /// The server's clock, in Unix milliseconds. It is late by the time that the server's message took to arrive.
     #[must_use]
     pub fn server_time(&self) -> Option<u64> {
-        self.shared()
-            .rules(|rules| rules.server_time(self.shared().now()))
+        self.inner()
+            .rules(|rules| rules.server_time(self.inner().now()))
     }
 
-    /// What the server allows each client, as the last welcome named it.
+    /// The server's limits for this client. `None` until the client has been connected.
     #[must_use]
     pub fn limits(&self) -> Option<Limits> {
-        self.shared().rules(|rules| rules.limits().cloned())
+        self.inner().rules(|rules| rules.limits().cloned())
     }
 
-    /// Drops the connection without a word, as a lost network would. The client comes back by its usual rules.
+    /// Drops the connection without closing it, as if the network were lost. The client then reconnects as usual. For tests.
     pub fn cut(&self) {
-        self.shared().wish(Wish::Cut);
+        self.inner().instruct(Instruction::Cut);
     }
 
-    /// Tries at once to come back, if the client is waiting before its next attempt.
+    /// Tries to reconnect at once, if the client is waiting before its next attempt.
     pub fn reconnect_now(&self) {
-        self.shared().hurry.notify_waiters();
+        self.inner().retry_now.notify_waiters();
     }
 
-    /// Stops reading from the connection, as a client that hangs would. What was read already is still handed on.
+    /// Stops reading from the connection, like a client that hangs. Events that were read before still arrive. For tests.
     pub fn stop_reading(&self) {
-        self.shared().set_reads(false);
+        self.inner().set_reads(false);
     }
 
     /// Reads again after [`Client::stop_reading`].
     pub fn resume_reading(&self) {
-        self.shared().set_reads(true);
+        self.inner().set_reads(true);
     }
 
-    /// What another client would need to go on with the session now.
+    /// What another client would need now to take over the session. `None` if there is no session.
     #[must_use]
     pub fn ticket(&self) -> Option<Ticket> {
-        self.shared().rules(|rules| rules.ticket())
+        self.inner().rules(|rules| rules.ticket())
     }
 
-    /// Ends the client, and leaves its session to another one: see [`Client::restore`].
+    /// Ends the client and keeps its session for another client; see [`Client::restore`].
     ///
-    /// The connection is dropped at once. What was queued and not sent is given up; events that wait are still handed on.
-    /// `None` if there is no session; the client has ended then as well.
+    /// The connection is dropped at once. Actions that were not sent are discarded. Events that wait can still be read.
+    /// Returns `None` if there is no session; the client ends in that case, too.
     pub fn suspend(&self) -> Option<Ticket> {
         let ticket = self.ticket();
-        self.shared().wish(Wish::Suspend);
+        self.inner().instruct(Instruction::Suspend);
         ticket
     }
 
-    /// Sends what is queued, ends the session and with it the client: its seats are free at once.
+    /// Sends the queued actions, and ends the session and the client. The client leaves its rooms at once.
     ///
-    /// It takes [`Options::close_timeout`] at the longest. Requests that wait end with [`CallError::Closed`].
-    /// Without a connection, what is queued is given up, and the server is told on a new connection that the session has ended.
-    /// If that cannot be done in time, the client goes on trying in the background, until the server would have ended the
-    /// session anyway.
+    /// This takes at most [`Options::close_timeout`]. Pending requests fail with [`CallError::Closed`].
+    ///
+    /// If there is no connection, the queued actions are discarded, and the client connects once more to end the session.
+    /// If that does not succeed in time, the client keeps trying in the background until the server would have ended the session
+    /// by itself.
     pub async fn close(&self) {
-        self.shared().wish(Wish::Close);
-        self.shared().until(Shared::has_ended).await;
+        self.inner().instruct(Instruction::Close);
+        self.inner().until(ClientInner::has_ended).await;
     }
 }
 
@@ -432,7 +437,7 @@ pub(crate) fn reply<R: DeserializeOwned>(answer: Answer) -> Result<R, CallError>
     R::deserialize(data).map_err(|error| CallError::Decode(error.to_string()))
 }
 
-/// The answer to a request that ends something: a session that was lost has ended it as well.
+/// The answer to a request that ends something. A lost session has ended it, too.
 pub(crate) fn ended(answer: Result<Answer, CallError>) -> Result<(), CallError> {
     match answer {
         Ok(_) | Err(CallError::SessionLost(_)) => Ok(()),
@@ -441,13 +446,15 @@ pub(crate) fn ended(answer: Result<Answer, CallError>) -> Result<(), CallError> 
 }
 
 fn unexpected(answer: &Answer) -> CallError {
-    CallError::Decode(format!("the server answered another question: {answer:?}"))
+    CallError::Decode(format!(
+        "the answer belongs to another kind of request: {answer:?}"
+    ))
 }
 
-/// Queues an action that nobody waits for.
+/// Queues an action without a reply.
 pub(crate) fn act<T: Serialize + ?Sized>(
     client: &Client,
-    action: Outgoing<'_, T>,
+    action: OutboundAction<'_, T>,
 ) -> Result<(), SendError> {
-    client.held.0.act(action)
+    client.inner().act(action)
 }

@@ -1,4 +1,7 @@
-//! The opening handshake (RFC 6455, 4.1), from the client's side.
+//! The client's side of the opening handshake (RFC 6455, 4.1).
+//!
+//! It does not use tungstenite's handshake, which needs another version of the crate `http` than actix does, and discards the part
+//! of a refusal's body that has not arrived yet.
 
 use std::io;
 use std::time::Duration;
@@ -13,13 +16,13 @@ use crate::client::error::ConnectError;
 use crate::client::random::Random;
 use crate::error::Refusal;
 
-/// How many bytes of the answer's head are read, and how many of its body.
+/// How many bytes the answer's head may have, and how many of its body are read.
 const LONGEST: usize = 16 << 10;
 
 /// How many headers the answer may have.
 const HEADERS: usize = 64;
 
-/// A request for a WebSocket.
+/// A request to open a WebSocket.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) path: String,
@@ -27,23 +30,23 @@ pub(crate) struct Request {
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// What the server said to it.
+/// The answer of a server that has accepted.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) head: Head,
-    /// What came after the head: the first frames.
+    pub(crate) head: ResponseHead,
+    /// The bytes that arrived behind the head: the first frames.
     pub(crate) rest: BytesMut,
 }
 
-/// The head of an HTTP answer.
+/// The head of an HTTP response.
 #[derive(Clone, Debug)]
-pub(crate) struct Head {
+pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
 }
 
-impl Head {
-    /// The value of a header, whatever the case of its name.
+impl ResponseHead {
+    /// The value of a header. The case of the name does not matter.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self
             .headers
@@ -52,13 +55,11 @@ impl Head {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Reads a head, and how many bytes it takes. `None` if its end has not arrived yet.
+    /// Parses a head and returns its length, too. `None` if its end has not arrived yet.
     fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ConnectError> {
         let mut headers = [EMPTY_HEADER; HEADERS];
         let mut response = Response::new(&mut headers);
-        let not_http = |error| {
-            ConnectError::Protocol(format!("its answer to the handshake is not HTTP: {error}"))
-        };
+        let not_http = |error| ConnectError::Protocol(format!("its response is not HTTP: {error}"));
         let Status::Complete(length) = response.parse(bytes).map_err(not_http)? else {
             return Ok(None);
         };
@@ -74,8 +75,8 @@ impl Head {
     }
 }
 
-/// Asks for a WebSocket.
-pub(crate) async fn shake<Io>(
+/// Does the handshake on a stream.
+pub(crate) async fn upgrade<Io>(
     io: &mut Io,
     request: &Request,
     random: &mut Random,
@@ -91,11 +92,11 @@ where
         if io.read_buf(&mut answer).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        if let Some(read) = Head::parse(&answer)? {
+        if let Some(read) = ResponseHead::parse(&answer)? {
             break read;
         }
         if answer.len() > LONGEST {
-            let what = format!("the head of its answer has more than {LONGEST} bytes");
+            let what = format!("the head of its response has more than {LONGEST} bytes");
             return Err(ConnectError::Protocol(what));
         }
     };
@@ -110,7 +111,7 @@ where
         .is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
     if !is_websocket || head.header("sec-websocket-accept").map(str::as_bytes) != Some(&accept[..])
     {
-        let what = "its answer to the handshake does not fit the request's key".to_owned();
+        let what = "its response does not accept the WebSocket".to_owned();
         return Err(ConnectError::Protocol(what));
     }
     Ok(Accepted { head, rest })
@@ -153,7 +154,7 @@ fn write(request: &Request, key: &str) -> Result<Vec<u8>, ConnectError> {
     Ok(text)
 }
 
-/// 16 random bytes in base 64. Chosen in base 64 right away: 21 digits, one that ends on four zero bits, and the padding.
+/// 16 random bytes in base 64: 21 random digits, one whose last four bits are zero, and the padding.
 fn key(random: &mut Random) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut digit = |step: usize| char::from(DIGITS[(random.next() % 64) as usize / step * step]);
@@ -163,8 +164,12 @@ fn key(random: &mut Random) -> String {
     key
 }
 
-/// Reads what there is of a refusal's body. That it may be cut short is no error: it is for people.
-async fn read_body<Io: AsyncRead + Unpin + ?Sized>(io: &mut Io, head: &Head, body: &mut BytesMut) {
+/// Reads the body of a refusal, as far as it arrives. It is only text for people, so a part of it will do.
+async fn read_body<Io: AsyncRead + Unpin + ?Sized>(
+    io: &mut Io,
+    head: &ResponseHead,
+    body: &mut BytesMut,
+) {
     let length = head
         .header("content-length")
         .and_then(|length| length.parse().ok());
@@ -178,7 +183,7 @@ async fn read_body<Io: AsyncRead + Unpin + ?Sized>(io: &mut Io, head: &Head, bod
     body.truncate(length);
 }
 
-fn refused(head: &Head, body: &[u8]) -> ConnectError {
+fn refused(head: &ResponseHead, body: &[u8]) -> ConnectError {
     #[derive(Deserialize)]
     struct Body {
         code: String,
@@ -218,16 +223,16 @@ mod tests {
         }
     }
 
-    /// What the client makes of an answer, in which `KEY` stands for the right accept value.
+    /// The result of the handshake if the server sends `answer`, in which `KEY` stands for the right accept value.
     async fn answered(answer: &str) -> Result<Accepted, ConnectError> {
         let (mut client, mut server) = duplex(1024);
         let answering = async {
-            let mut asked = BytesMut::new();
-            while !asked.ends_with(b"\r\n\r\n") {
-                server.read_buf(&mut asked).await.unwrap();
+            let mut request = BytesMut::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                server.read_buf(&mut request).await.unwrap();
             }
-            let asked = String::from_utf8(asked.to_vec()).unwrap();
-            let (_, key) = asked.split_once("Sec-WebSocket-Key: ").unwrap();
+            let request = String::from_utf8(request.to_vec()).unwrap();
+            let (_, key) = request.split_once("Sec-WebSocket-Key: ").unwrap();
             let accept = actix_http::ws::hash_key(key.split("\r\n").next().unwrap().as_bytes());
             let answer = answer.replace("KEY", std::str::from_utf8(&accept).unwrap());
             server.write_all(answer.as_bytes()).await.unwrap();
@@ -235,11 +240,11 @@ mod tests {
         };
         let request = request(&[]);
         let mut random = Random::new(Some(1));
-        tokio::join!(shake(&mut client, &request, &mut random), answering).0
+        tokio::join!(upgrade(&mut client, &request, &mut random), answering).0
     }
 
     #[tokio::test]
-    async fn the_right_answer_opens_and_keeps_what_follows() {
+    async fn the_right_answer_is_accepted_and_the_bytes_behind_it_are_kept() {
         let answer = "HTTP/1.1 101 Switching\r\nupgrade: WebSocket\r\nSec-Websocket-Accept: KEY\r\n\r\nfirst";
         let accepted = answered(answer).await.unwrap();
         assert_eq!(&accepted.rest[..], b"first");

@@ -1,29 +1,30 @@
-//! What a server allows each of its clients.
+//! The server's limits for each client.
 
 use serde::Deserialize;
 
-/// The bounds that a client can meet, as the last welcome named them.
+/// The server's limits for this client, as announced when the client connected. `None` means that the server has not announced
+/// that limit.
 ///
-/// An action whose frame is longer than `message_bytes` would end the connection for good; the client refuses it with
-/// [`SendError::TooBig`](crate::client::SendError::TooBig) and does not send it. All else the server itself refuses, and the
-/// connection lives on.
+/// The client itself checks only `message_bytes`, because a longer message would end the connection for good: it does not send
+/// such a message, and returns [`SendError::TooBig`](crate::client::SendError::TooBig). The server checks the other limits; it
+/// refuses or delays what goes beyond them, and the connection stays open.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
 #[non_exhaustive]
 #[serde(default)]
 pub struct Limits {
-    /// Bytes of one message to the server.
+    /// Bytes of one message to the server, its envelope included.
     pub message_bytes: Option<usize>,
-    /// How deep objects and arrays may be nested.
+    /// How deep objects and arrays in a message may be nested.
     pub nesting: Option<usize>,
-    /// Rooms that one session may be in.
+    /// Rooms that the session may be in at the same time.
     pub rooms: Option<usize>,
-    /// Channels that one session may be subscribed to.
+    /// Channels that the session may be subscribed to at the same time.
     pub subscriptions: Option<usize>,
-    /// Calls of one session that wait for their reply.
+    /// Calls that may wait for their reply at the same time.
     pub calls: Option<usize>,
-    /// Actions of one session that are under way; the server reads no further meanwhile.
+    /// Actions that the server processes at the same time. It does not read further ones until some are done.
     pub actions_in_flight: Option<usize>,
-    /// How fast a client may send; `None` where there is no such bound.
+    /// How fast the client may send. The server delays what goes beyond it.
     pub rate: Option<Rate>,
 }
 
@@ -31,8 +32,8 @@ pub struct Limits {
 #[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
 #[non_exhaustive]
 pub struct Rate {
-    /// Messages a second, in the long run.
+    /// Messages per second on average.
     pub per_second: u32,
-    /// Messages at once.
+    /// Messages that may be sent at once.
     pub burst: u32,
 }

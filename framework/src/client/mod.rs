@@ -1,8 +1,7 @@
-//! A client for bots, tests and load: the same sessions, rooms and channels, from the other end.
+//! The Rust client: for bots, for tests, for load generators and for services that talk to a Courtside server.
 //!
-//! A [`Client`] keeps its session across connections: it comes back by itself, sends again what the server has not counted,
-//! and hands on each event once. What it does when, is decided by its rules, which are plain data; a task on the
-//! current thread moves the bytes.
+//! A [`Client`] holds one session. It reconnects by itself when a connection is lost, sends the actions again that the server has
+//! not acknowledged, and delivers each event exactly once and in order, for as long as the server keeps the session.
 //!
 //! ```no_run
 //! # async fn play() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,26 +20,61 @@
 //! # }
 //! ```
 //!
-//! # Coming back, and going
+//! # Parts
 //!
-//! A lost connection is an [`Event::Disconnected`] and no more: the client comes back in time, [`Event::CaughtUp`] follows what it
-//! missed, and requests get their answers. If the session itself is gone, [`Event::Lost`] names the rooms that went with it.
+//! | type | what it is |
+//! | --- | --- |
+//! | [`Client`] | connects, joins rooms, calls handlers, subscribes and publishes to channels, and yields events |
+//! | [`JoinedRoom`] | sends messages to one room, and leaves it |
+//! | [`Event`] | everything that happens: messages, states, publications, lost connections |
+//! | [`Options`] | format, credential, timeouts, bounds; each has a default |
+//! | [`ConnectError`], [`SendError`], [`CallError`] | why a connection, an action or a request failed |
+//! | [`Ticket`] | what another process needs to take over the session |
 //!
-//! [`Client::close`], and dropping the last handle, end the session: its seats are free at once. [`Client::suspend`] leaves it to
-//! another client, of a later process perhaps.
-//! A request whose future is dropped (`tokio::time::timeout` does that) is taken back if it was not sent yet, and nobody stays in a
-//! room whose `join` was given up.
+//! # Reconnecting
 //!
-//! # Where it runs
+//! A lost connection is reported as [`Event::Disconnected`], and the client reconnects.
+//! If the server still has the session, the events that the client missed arrive, then [`Event::CaughtUp`], and pending requests
+//! get their answers.
+//! If the server has dropped the session, a new one begins, and [`Event::Lost`] lists the rooms that the client was in.
 //!
-//! The client spawns a task with `tokio::task::spawn_local`, so it needs a `LocalSet` around it: every thread of an actix
-//! system is one; elsewhere use `tokio::task::LocalSet`.
-//! It reads no clock but tokio's, so that it runs on a paused one.
+//! # Closing
 //!
-//! # Reading is up to the application
+//! [`Client::close`] ends the session: the client leaves its rooms at once. Dropping the last handle does the same in the
+//! background.
+//! [`Client::suspend`] ends the client, but keeps the session for another client, in another process perhaps.
 //!
-//! Events wait in a bounded queue. An application that does not call [`Client::next`] will, once the queue is full, also wait in
-//! vain for the answers of its requests, as the client stops reading: read events in one place and ask in another.
+//! A request ends when its future is dropped, for example by `tokio::time::timeout`. A request that was not sent yet is then
+//! never sent. A room that a dropped [`Client::join`] has joined is left again.
+//!
+//! # Read events in a task of their own
+//!
+//! Events wait in a bounded queue ([`Options::events`]). While the queue is full, the client stops reading from its connection,
+//! so replies do not arrive either. An application that waits for a reply and does not call [`Client::next`] can wait for ever.
+//! Call [`Client::next`] in one task and make requests in another.
+//!
+//! # Runtime
+//!
+//! The client spawns a task with `tokio::task::spawn_local`, so it must run in a `tokio::task::LocalSet`. Each thread of an actix
+//! system is one already. All timers use tokio's clock, so a test can pause it.
+//!
+//! # TLS
+//!
+//! The client speaks `ws://` only. To connect to a `wss://` server, open the encrypted stream with a TLS library of your choice and
+//! give it to [`Client::connect_with`]:
+//!
+//! ```ignore
+//! // With the crate tokio-rustls; `tls` is a `tokio_rustls::TlsConnector`.
+//! let connect = move || {
+//!     let tls = tls.clone();
+//!     async move {
+//!         let stream = TcpStream::connect(("example.org", 443)).await?;
+//!         tls.connect("example.org".try_into().unwrap(), stream).await
+//!     }
+//! };
+//! let options = Options::default().header("Host", "example.org");
+//! let client = Client::connect_with(connect, "/ws", options).await?;
+//! ```
 
 mod action;
 pub(crate) mod connect;
@@ -51,13 +85,13 @@ pub(crate) mod error;
 mod event;
 mod handle;
 pub(crate) mod handshake;
-mod heard;
+mod inner;
 mod limits;
 mod options;
 pub(crate) mod random;
 mod room;
 mod rules;
-mod shared;
+mod server_frame;
 mod socket;
 mod ticket;
 mod typed;

@@ -1,4 +1,4 @@
-//! How a client behaves.
+//! The client's options.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::client::credential::AccessToken;
 use crate::client::error::ConnectError;
 use crate::wire::codec::Format;
 
-/// How a client behaves: each field has a default that suits a bot.
+/// The client's options. The defaults suit a bot.
 ///
 /// ```
 /// use courtside::Format;
@@ -15,59 +15,85 @@ use crate::wire::codec::Format;
 ///
 /// let options = Options::default().format(Format::MsgPack).header("Origin", "https://example.org");
 /// ```
+///
+/// Values that cannot work are refused when the client connects, with [`ConnectError::Options`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// What is sent and asked for.
-    /// Default: JSON.
+    /// The encoding of actions and events.
+    ///
+    /// Default: JSON. MessagePack needs fewer bytes.
     pub format: Format,
-    /// Further headers of the handshake.
-    /// Default: none.
+    /// Headers that are added to the handshake, as name and value.
+    ///
+    /// Default: none. A header `Host` replaces the client's own.
     pub headers: Vec<(String, String)>,
-    /// A credential, sent as `Authorization: Bearer`: a text, or a function that is asked before each attempt to connect.
-    /// Default: none.
-    /// If the server refuses it, the application is told by [`Event::Unauthorized`](crate::client::Event::Unauthorized), and a
-    /// function is asked once for another one.
+    /// The credential, sent as `Authorization: Bearer`. It is a text, or a function that is called before each attempt to connect.
+    ///
+    /// Default: none; the client connects as a guest.
+    ///
+    /// If the server refuses the credential, the application gets [`Event::Unauthorized`](crate::client::Event::Unauthorized).
+    /// A function is then called once more for another credential.
     pub access_token: Option<AccessToken>,
-    /// How long a connection may take from the first byte to the welcome.
-    /// Default: 10 s; `Duration::MAX` waits for ever, and zero is refused.
-    /// After it the attempt counts as failed. While a session waits to be resumed, an attempt gets half of what is left of the
-    /// window if that is less, but 3 s at least.
+    /// How long an attempt to connect may take, from opening the stream to the server's welcome.
+    ///
+    /// Default: 10 s. `Duration::MAX` sets no limit; zero is refused.
+    ///
+    /// After this time the attempt has failed, and the client waits before the next one. While a session can still be resumed,
+    /// an attempt gets at most half of the time that is left for it, but never less than 3 s.
     pub connect_timeout: Duration,
-    /// How long the server may be silent after a ping.
-    /// Default: 5 s; `Duration::MAX` waits for ever, and zero is refused.
-    /// After it the connection counts as lost. While the client does not read on purpose, no time passes here.
+    /// How long the server may stay silent after a ping.
+    ///
+    /// Default: 5 s. `Duration::MAX` sets no limit; zero is refused.
+    ///
+    /// After this time the client drops the connection and reconnects. Every byte from the server counts, so a long message on a
+    /// slow line does not time out. The time does not run while the client has paused reading.
     pub ping_timeout: Duration,
-    /// How long [`Client::close`](crate::client::Client::close) waits for what is queued to be sent and for the server's own close.
-    /// Default: 2 s; zero does not wait.
-    /// After it the client goes on in the background to tell the server that the session has ended.
+    /// How long [`Client::close`](crate::client::Client::close) waits until queued actions are sent and the server has closed.
+    ///
+    /// Default: 2 s. Zero does not wait.
+    ///
+    /// After this time `close` returns, and the client goes on in the background until the server knows that the session has ended.
     pub close_timeout: Duration,
-    /// Events that wait for the application.
-    /// Default: 1,024; zero works as one.
-    /// When it is met, the client stops reading from its connection until the application has taken some.
-    /// Nothing is dropped, but a server cuts a client that does not read for too long.
+    /// How many events may wait for [`Client::next`](crate::client::Client::next).
+    ///
+    /// Default: 1,024. Zero means one.
+    ///
+    /// When the queue is full, the client stops reading until the application has taken an event. No event is dropped. A server
+    /// disconnects a client that does not read for too long.
     pub events: usize,
-    /// Actions that the server has not acknowledged, those included that wait for a connection.
-    /// Default: 4,096; zero is refused.
-    /// Beyond it an action is refused with [`SendError::Full`](crate::client::SendError::Full).
+    /// How many actions may wait for the server's acknowledgement. Actions that wait for a connection count, too.
+    ///
+    /// Default: 4,096. Zero is refused.
+    ///
+    /// A further action fails with [`SendError::Full`](crate::client::SendError::Full).
     pub queue_actions: usize,
-    /// Bytes of such actions.
+    /// How many bytes such actions may have together.
+    ///
     /// Default: 1 MiB.
-    /// Works as `queue_actions`; a single larger action is taken when nothing else waits.
+    ///
+    /// A further action fails with [`SendError::Full`](crate::client::SendError::Full). An empty queue accepts one action of any
+    /// size, so zero means one action at a time.
     pub queue_bytes: usize,
-    /// Bytes of one message from the server, all its fragments together.
-    /// Default: 16 MiB; zero is refused.
-    /// A longer one ends the connection with 1009.
+    /// How many bytes one message from the server may have, all its fragments together.
+    ///
+    /// Default: 16 MiB. Zero is refused.
+    ///
+    /// The client ends the connection with close code 1009 as soon as a longer message is announced, and reconnects.
     pub message_bytes: usize,
-    /// The longest wait before the first attempt to come back; it doubles with each attempt.
-    /// Default: 250 ms; zero is refused, as it would be a flood.
+    /// The longest wait before the first attempt to reconnect. It doubles with each attempt; the wait is random below it.
+    ///
+    /// Default: 250 ms. Zero is refused, because the client would flood the server with attempts.
     pub backoff_base: Duration,
-    /// The longest wait before any attempt to come back.
-    /// Default: 20 s; less than `backoff_base` is refused.
-    /// As long as the session can be resumed, no wait is longer than half of what is left of the window.
+    /// The longest wait before any attempt to reconnect.
+    ///
+    /// Default: 20 s. Less than `backoff_base` is refused.
+    ///
+    /// While the session can be resumed, no wait is longer than half of the time that is left for it.
     pub backoff_cap: Duration,
-    /// What the random waits are made from.
-    /// Default: `None`, which makes them differ in each run.
+    /// The seed of the random waits.
+    ///
+    /// Default: `None`; the waits differ in each run. A seed makes them the same, for tests.
     pub seed: Option<u64>,
 }
 
@@ -106,14 +132,15 @@ impl Options {
         self
     }
 
-    /// Sets [`Options::access_token`] to a text.
+    /// Sets [`Options::access_token`] to a text, or to an [`AccessToken`].
     #[must_use]
     pub fn access_token(mut self, token: impl Into<AccessToken>) -> Self {
         self.access_token = Some(token.into());
         self
     }
 
-    /// Sets [`Options::access_token`] to a function, which is asked before each attempt to connect; `None` is a guest.
+    /// Sets [`Options::access_token`] to a function that is called before each attempt to connect. If it returns `None`, the client
+    /// connects as a guest.
     ///
     /// ```
     /// use courtside::client::Options;
@@ -122,12 +149,12 @@ impl Options {
     /// let options = Options::default().access_token_with(|| async { Some(fetch_token().await) });
     /// ```
     #[must_use]
-    pub fn access_token_with<F, Answer>(self, ask: F) -> Self
+    pub fn access_token_with<F, Token>(self, token: F) -> Self
     where
-        F: Fn() -> Answer + Send + Sync + 'static,
-        Answer: Future<Output = Option<String>> + 'static,
+        F: Fn() -> Token + Send + Sync + 'static,
+        Token: Future<Output = Option<String>> + 'static,
     {
-        self.access_token(AccessToken::asked(ask))
+        self.access_token(AccessToken::from_fn(token))
     }
 
     /// Sets [`Options::events`].
@@ -144,32 +171,32 @@ impl Options {
         self
     }
 
-    /// Refuses what cannot work.
+    /// Refuses values that cannot work.
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
         let rules = [
             (
                 self.connect_timeout.is_zero(),
-                "`connect_timeout` is zero: no connection is ever that fast",
+                "`connect_timeout` must not be zero: every attempt to connect would fail",
             ),
             (
                 self.ping_timeout.is_zero(),
-                "`ping_timeout` is zero: no server ever answers that fast",
+                "`ping_timeout` must not be zero: every connection would count as lost",
             ),
             (
                 self.queue_actions == 0,
-                "`queue_actions` is zero: nothing could be sent",
+                "`queue_actions` must not be zero: nothing could be sent",
             ),
             (
                 self.message_bytes == 0,
-                "`message_bytes` is zero: nothing could be received",
+                "`message_bytes` must not be zero: nothing could be received",
             ),
             (
                 self.backoff_base.is_zero(),
-                "`backoff_base` is zero: the client would try without a pause",
+                "`backoff_base` must not be zero: the client would reconnect without a pause",
             ),
             (
                 self.backoff_cap < self.backoff_base,
-                "`backoff_cap` is less than `backoff_base`: it is the longest wait, and that one the first",
+                "`backoff_cap` must not be less than `backoff_base`: it limits every wait, the first one included",
             ),
         ];
         match rules.iter().find(|(is_wrong, _)| *is_wrong) {
@@ -184,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_work_is_refused_and_named() {
+    fn values_that_cannot_work_are_refused_by_name() {
         type Change = fn(&mut Options);
         let changes: [(&str, Change); 6] = [
             ("connect_timeout", |o| o.connect_timeout = Duration::ZERO),

@@ -1,13 +1,13 @@
-//! A small random generator that a test can seed.
+//! A random number generator that a test can seed.
 
 use uuid::Uuid;
 
-/// SplitMix64: spreads reconnects and makes handshake keys; no secrets come from it.
+/// SplitMix64, for the waits before reconnects and the keys of handshakes. Not for secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The same seed gives the same numbers; without one they differ in each run.
+    /// The same seed gives the same numbers. Without a seed they differ in each run.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(seed.unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0))
     }

@@ -3,15 +3,15 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::client::action::{Name, Outgoing};
+use crate::client::action::{ActionName, OutboundAction};
 use crate::client::error::{CallError, SendError};
 use crate::client::handle::{Client, act, ended, reply};
 use crate::ids::{MemberId, RoomId};
 
 /// A room that the client has joined.
 ///
-/// Dropping it leaves nothing: that takes [`JoinedRoom::leave`].
-/// Its messages and states come from [`Client::next`], in order with everything else.
+/// The room's messages and states arrive as events of [`Client::next`].
+/// Dropping this handle does not leave the room; call [`JoinedRoom::leave`] for that.
 #[derive(Clone, Debug)]
 pub struct JoinedRoom {
     client: Client,
@@ -24,13 +24,13 @@ impl JoinedRoom {
         Self { client, id, member }
     }
 
-    /// The room's id, by which others can join it.
+    /// The room's id. Other clients can join the room by it.
     #[must_use]
     pub fn id(&self) -> &RoomId {
         &self.id
     }
 
-    /// Who this client is in the room.
+    /// This client's member id in the room.
     #[must_use]
     pub fn member(&self) -> MemberId {
         self.member
@@ -39,20 +39,21 @@ impl JoinedRoom {
     /// Whether the client is still in the room.
     #[must_use]
     pub fn is_joined(&self) -> bool {
-        let member = self.client.held.0.rules(|rules| rules.member(&self.id));
+        let member = self.client.inner().rules(|rules| rules.member(&self.id));
         member == Some(self.member)
     }
 
-    /// Queues a message to the room, without waiting for anything; while the connection is lost, too.
+    /// Queues a message to the room and returns at once. While the connection is lost, the message waits for the next one.
     ///
     /// # Errors
     ///
-    /// See [`SendError`]. That the server refuses it comes as an [`Event::Error`](crate::client::Event::Error).
+    /// See [`SendError`]. If the server refuses the message later, the client gets an
+    /// [`Event::Error`](crate::client::Event::Error).
     pub fn send_raw<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), SendError> {
         self.send_with(name, Some(data))
     }
 
-    /// As [`JoinedRoom::send_raw`], with or without data.
+    /// [`JoinedRoom::send_raw`] with or without data.
     pub(crate) fn send_with<T: Serialize + ?Sized>(
         &self,
         name: &str,
@@ -61,11 +62,11 @@ impl JoinedRoom {
         act(&self.client, self.message(name, data))
     }
 
-    /// Sends a message to the room and waits for the reply, which comes once the room has handled it.
+    /// Sends a message to the room and waits until the room has handled it and replied.
     ///
     /// # Errors
     ///
-    /// The room's refusal, [`CallError::Decode`] if the reply is no `R`, or why there is none.
+    /// Returns the room's refusal, [`CallError::Decode`] if the reply does not fit `R`, or why there is no reply.
     pub async fn call_raw<T, R>(&self, name: &str, data: &T) -> Result<R, CallError>
     where
         T: Serialize + ?Sized,
@@ -74,25 +75,25 @@ impl JoinedRoom {
         self.call_with(name, Some(data)).await
     }
 
-    /// As [`JoinedRoom::call_raw`], with or without data.
+    /// [`JoinedRoom::call_raw`] with or without data.
     pub(crate) async fn call_with<T, R>(&self, name: &str, data: Option<&T>) -> Result<R, CallError>
     where
         T: Serialize + ?Sized,
         R: DeserializeOwned,
     {
-        reply(self.client.held.0.ask(self.message(name, data)).await?)
+        reply(self.client.inner().ask(self.message(name, data)).await?)
     }
 
     fn message<'a, T: ?Sized + Serialize>(
         &'a self,
         name: &'a str,
         data: Option<&'a T>,
-    ) -> Outgoing<'a, T> {
-        Outgoing {
+    ) -> OutboundAction<'a, T> {
+        OutboundAction {
             room: Some(&self.id),
             type_: Some(name),
             data,
-            ..Outgoing::new(Name::Send)
+            ..OutboundAction::new(ActionName::Send)
         }
     }
 
@@ -100,12 +101,12 @@ impl JoinedRoom {
     ///
     /// # Errors
     ///
-    /// The server's refusal, or why there is no answer.
+    /// Returns the server's refusal, or why there is no answer.
     pub async fn leave(&self) -> Result<(), CallError> {
-        let leave: Outgoing<'_, ()> = Outgoing {
+        let leave: OutboundAction<'_, ()> = OutboundAction {
             room: Some(&self.id),
-            ..Outgoing::new(Name::Leave)
+            ..OutboundAction::new(ActionName::Leave)
         };
-        ended(self.client.held.0.ask(leave).await)
+        ended(self.client.inner().ask(leave).await)
     }
 }

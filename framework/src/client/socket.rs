@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 use tokio_tungstenite::tungstenite::{Result, Utf8Bytes};
 
 use crate::client::connect::Io;
-use crate::client::heard::Farewell;
+use crate::client::server_frame::Disconnection;
 use crate::close::CloseCode;
 use crate::wire::codec::{Format, RawData};
 
@@ -44,12 +44,12 @@ pub(crate) enum SocketEvent {
     /// Something else arrived: a control frame, or part of a message. The server is alive.
     Activity,
     /// The connection has ended.
-    Closed(Farewell),
+    Closed(Disconnection),
 }
 
 /// A WebSocket connection whose handshake is done.
 pub(crate) struct ClientSocket {
-    stream: WebSocketStream<Watched>,
+    stream: WebSocketStream<WatchedStream>,
     /// How many bytes were given to the stream since its output was last empty; 0 if it is empty.
     unflushed: usize,
     /// How many pongs are among them.
@@ -57,7 +57,7 @@ pub(crate) struct ClientSocket {
     /// A close frame was written, so no other frame may follow.
     is_closing: bool,
     /// How the connection ends as soon as the output, a close frame at its end, is written.
-    ending: Option<Farewell>,
+    ending: Option<Disconnection>,
 }
 
 impl fmt::Debug for ClientSocket {
@@ -79,7 +79,7 @@ impl ClientSocket {
             .write_buffer_size(OUTPUT_BYTES)
             .max_message_size(Some(message_bytes))
             .max_frame_size(Some(message_bytes));
-        let io = Watched {
+        let io = WatchedStream {
             io,
             has_read: false,
         };
@@ -130,7 +130,7 @@ impl ClientSocket {
     pub(crate) fn refuse(&mut self, code: CloseCode, reason: &str) {
         self.close(code, reason);
         let reason = format!("the server broke the protocol: {reason}");
-        self.ending = Some(Farewell { code: None, reason });
+        self.ending = Some(Disconnection { code: None, reason });
     }
 
     fn write(&mut self, message: Message, length: usize) {
@@ -160,7 +160,9 @@ impl ClientSocket {
                         }
                     }
                     Poll::Ready(Err(error)) => match self.ending.take() {
-                        Some(farewell) => return Poll::Ready(SocketEvent::Closed(farewell)),
+                        Some(disconnection) => {
+                            return Poll::Ready(SocketEvent::Closed(disconnection));
+                        }
                         None if !reads => return Poll::Ready(lost(&error)),
                         // The server's close frame may have arrived before the stream broke, and its code decides what is next.
                         None => (self.unflushed, self.is_closing) = (0, true),
@@ -169,9 +171,9 @@ impl ClientSocket {
                 }
             }
             if self.unflushed == 0
-                && let Some(farewell) = self.ending.take()
+                && let Some(disconnection) = self.ending.take()
             {
-                return Poll::Ready(SocketEvent::Closed(farewell));
+                return Poll::Ready(SocketEvent::Closed(disconnection));
             }
             // A server that pings and does not read must not make the output grow. As nothing is read from it any more,
             // it soon counts as silent.
@@ -211,7 +213,7 @@ impl ClientSocket {
                     Some(close) => (Some(CloseCode(close.code.into())), close.reason.to_string()),
                     None => (None, String::new()),
                 };
-                self.ending = Some(Farewell { code, reason });
+                self.ending = Some(Disconnection { code, reason });
                 None
             }
             Some(Err(error)) => match fault(&error) {
@@ -246,25 +248,25 @@ fn lost(error: &Error) -> SocketEvent {
         Error::Io(error) => error.to_string(),
         _ => "the connection was lost".to_owned(),
     };
-    SocketEvent::Closed(Farewell { code: None, reason })
+    SocketEvent::Closed(Disconnection { code: None, reason })
 }
 
 /// The stream under a socket, which notes whether bytes have arrived.
 ///
 /// A long message on a slow line takes longer than a server may be silent. Its bytes show that the server is alive.
-struct Watched {
+struct WatchedStream {
     io: Box<dyn Io>,
     has_read: bool,
 }
 
-impl Watched {
+impl WatchedStream {
     /// Whether bytes have arrived since this was last asked.
     fn take_activity(&mut self) -> bool {
         std::mem::take(&mut self.has_read)
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -277,7 +279,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for WatchedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Sending and calling with types instead of names: for messages that derive [`Message`].
+//! Sending and calling with types that derive [`Message`] instead of with names.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,11 +13,11 @@ fn data<M: Message>(message: &M) -> Option<&M> {
 }
 
 impl Client {
-    /// Calls one of the server's own handlers and waits for the reply.
+    /// Calls the server's handler of `M` and waits for the reply.
     ///
     /// # Errors
     ///
-    /// The server's refusal, [`CallError::Decode`] if the reply is of another type, or why there is none.
+    /// Returns the server's refusal, [`CallError::Decode`] if the reply does not fit its type, or why there is no reply.
     pub async fn call<M>(&self, message: &M) -> Result<M::Reply, CallError>
     where
         M: Message + Serialize,
@@ -28,20 +28,21 @@ impl Client {
 }
 
 impl JoinedRoom {
-    /// Queues a message to the room, without waiting for anything; while the connection is lost, too.
+    /// Queues a message to the room and returns at once. While the connection is lost, the message waits for the next one.
     ///
     /// # Errors
     ///
-    /// See [`SendError`]. That the server refuses it comes as an [`Event::Error`](crate::client::Event::Error).
+    /// See [`SendError`]. If the server refuses the message later, the client gets an
+    /// [`Event::Error`](crate::client::Event::Error).
     pub fn send<M: Message + Serialize>(&self, message: &M) -> Result<(), SendError> {
         self.send_with(M::NAME, data(message))
     }
 
-    /// Sends a message to the room and waits for the reply, which comes once the room has handled it.
+    /// Sends a message to the room and waits until the room has handled it and replied.
     ///
     /// # Errors
     ///
-    /// The room's refusal, [`CallError::Decode`] if the reply is of another type, or why there is none.
+    /// Returns the room's refusal, [`CallError::Decode`] if the reply does not fit its type, or why there is no reply.
     pub async fn call<M>(&self, message: &M) -> Result<M::Reply, CallError>
     where
         M: Message + Serialize,

@@ -1,4 +1,4 @@
-//! Decoding any frame into JSON's model, whatever MessagePack can say beyond it.
+//! Decodes any frame into JSON's model, including MessagePack that JSON cannot express.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(crate) fn value(format: Format, bytes: &[u8]) -> Result<Value, CodecError> {
     }
 }
 
-/// A value whose keys may be integers, which are read as their digits, and whose strings may be bytes.
+/// A value whose keys may be integers and which may hold bytes. An integer key becomes its digits, bytes become an array.
 struct Loose(Value);
 
 impl<'de> Deserialize<'de> for Loose {
@@ -46,7 +46,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        // What JSON cannot say, NaN and the infinities, is null there, too.
+        // JSON has no NaN and no infinities; they are null there.
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        // The length that the frame claims is not believed beyond what costs nothing.
+        // The frame may claim any length, so only a little is reserved for it.
         let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(64));
         while let Some(Loose(item)) = seq.next_element()? {
             items.push(item);
@@ -132,15 +132,15 @@ mod tests {
 
     #[test]
     fn both_formats_decode_to_one_value() {
-        let said = json!({"a": [1, -2, 0.5, null, true, "é"], "b": {"c": u64::MAX, "d": i64::MIN}});
+        let sent = json!({"a": [1, -2, 0.5, null, true, "é"], "b": {"c": u64::MAX, "d": i64::MIN}});
         for format in Format::ALL {
-            let raw = RawData::of(format, &said).unwrap();
-            assert_eq!(value(format, &raw.bytes).unwrap(), said);
+            let raw = RawData::of(format, &sent).unwrap();
+            assert_eq!(value(format, &raw.bytes).unwrap(), sent);
         }
     }
 
     #[test]
-    fn what_only_messagepack_can_say_is_taken_too() {
+    fn messagepack_that_json_cannot_express_is_decoded_too() {
         // {5: 0.5f32, "b": bin [1, 2], "n": NaN}
         let bytes = [
             0x83, 5, 0xca, 0x3f, 0, 0, 0, 0xa1, b'b', 0xc4, 2, 1, 2, 0xa1, b'n', 0xca, 0x7f, 0xc0,
@@ -151,9 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_lie_are_errors() {
-        for lie in [&[0xdd, 0xff, 0xff, 0xff, 0xff][..], &[0x81], &[0xc1], &[]] {
-            assert!(value(Format::MsgPack, lie).is_err(), "{lie:x?}");
+    fn wrong_lengths_are_errors() {
+        for wrong in [&[0xdd, 0xff, 0xff, 0xff, 0xff][..], &[0x81], &[0xc1], &[]] {
+            assert!(value(Format::MsgPack, wrong).is_err(), "{wrong:x?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A WebSocket without manners, for tests of a server: it sends whatever it is told to and shows each frame as it came.
+//! A raw WebSocket client for tests of the protocol: it sends any bytes, valid or not, and shows each frame as it arrived.
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::connect::{Io, Path};
 use crate::client::error::ConnectError;
-use crate::client::handshake::{Head, Request, shake};
+use crate::client::handshake::{Request, ResponseHead, upgrade};
 use crate::client::random::Random;
 use crate::client::value::value;
 use crate::close::CloseCode;
@@ -15,42 +15,42 @@ use crate::wire::codec::{Format, encode_into};
 
 /// A frame's opcode (RFC 6455, 5.2).
 pub mod opcode {
-    /// Goes on with a fragmented message.
+    /// A further fragment of a message.
     pub const CONTINUATION: u8 = 0;
-    /// UTF-8.
+    /// Text, in UTF-8.
     pub const TEXT: u8 = 1;
     /// Bytes.
     pub const BINARY: u8 = 2;
     /// Closes the connection.
     pub const CLOSE: u8 = 8;
-    /// Asks for a pong.
+    /// Requests a pong.
     pub const PING: u8 = 9;
     /// Answers a ping.
     pub const PONG: u8 = 10;
 }
 
-/// A frame as it stood on the wire.
+/// A frame as it was on the wire.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct RawFrame {
-    /// Whether it ends its message.
+    /// Whether it is the last frame of its message.
     pub fin: bool,
     /// The three reserved bits.
     pub reserved: u8,
-    /// What it is: see [`opcode`].
+    /// The kind of frame; see [`opcode`].
     pub opcode: u8,
-    /// What it holds, unmasked.
+    /// The payload, unmasked.
     pub payload: Bytes,
 }
 
 impl RawFrame {
-    /// The text of the frame; `None` if it is not UTF-8.
+    /// The payload as text. `None` if it is not UTF-8.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.payload).ok()
     }
 
-    /// What a text frame (JSON) or a binary frame (MessagePack) says; `None` if it is neither.
+    /// Decodes a text frame as JSON and a binary frame as MessagePack. `None` if that fails, and for other frames.
     #[must_use]
     pub fn json(&self) -> Option<Value> {
         let format = match self.opcode {
@@ -61,7 +61,7 @@ impl RawFrame {
         value(format, &self.payload).ok()
     }
 
-    /// The code of a close frame; `None` for another frame, and for a close without one.
+    /// The code of a close frame. `None` if it has none, and for other frames.
     #[must_use]
     pub fn close_code(&self) -> Option<CloseCode> {
         let code = self.payload.first_chunk().copied().map(u16::from_be_bytes);
@@ -69,14 +69,14 @@ impl RawFrame {
     }
 }
 
-/// A connection whose user decides about each byte.
+/// A connection on which the test decides about each byte.
 ///
-/// It answers nothing by itself: no ping, no close.
-/// The methods that send panic on nothing and return the network's error, as a server may hang up at any time.
+/// It answers nothing by itself, neither pings nor a close.
+/// Its methods return errors of the network and do not panic, because the server may close the connection at any time.
 pub struct RawClient {
     io: Box<dyn Io>,
     input: BytesMut,
-    head: Head,
+    head: ResponseHead,
 }
 
 impl std::fmt::Debug for RawClient {
@@ -88,11 +88,11 @@ impl std::fmt::Debug for RawClient {
 }
 
 impl RawClient {
-    /// Does the opening handshake for `path`, query included, with further headers.
+    /// Does the opening handshake on a stream. `path` includes the query; `headers` are added to the request.
     ///
     /// # Errors
     ///
-    /// The server's refusal, or what is wrong with its answer.
+    /// Returns the server's refusal, or what is wrong with its answer.
     pub async fn open(
         io: impl Io + 'static,
         path: &str,
@@ -107,7 +107,7 @@ impl RawClient {
             authority: "localhost".to_owned(),
             headers: headers.collect(),
         };
-        let accepted = shake(&mut io, &request, &mut Random::new(None)).await?;
+        let accepted = upgrade(&mut io, &request, &mut Random::new(None)).await?;
         Ok(Self {
             io,
             input: accepted.rest,
@@ -115,27 +115,27 @@ impl RawClient {
         })
     }
 
-    /// A header of the server's answer to the handshake.
+    /// A header of the server's handshake.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are, without a frame.
     ///
     /// # Errors
     ///
-    /// The network's.
+    /// Returns errors of the network.
     pub async fn send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.io.write_all(bytes).await?;
         self.io.flush().await
     }
 
-    /// Sends one frame of any kind, masked as a client must.
+    /// Sends one masked frame of any kind.
     ///
     /// # Errors
     ///
-    /// The network's.
+    /// Returns errors of the network.
     pub async fn send_frame(
         &mut self,
         fin: bool,
@@ -156,7 +156,7 @@ impl RawClient {
     ///
     /// # Errors
     ///
-    /// The network's.
+    /// Returns errors of the network.
     pub async fn send_text(&mut self, text: &str) -> std::io::Result<()> {
         self.send_frame(true, opcode::TEXT, text.as_bytes()).await
     }
@@ -165,16 +165,16 @@ impl RawClient {
     ///
     /// # Errors
     ///
-    /// The network's.
+    /// Returns errors of the network.
     pub async fn send_binary(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.send_frame(true, opcode::BINARY, bytes).await
     }
 
-    /// Sends a value as one message: text for JSON, binary for MessagePack.
+    /// Encodes a value and sends it as one message: text for JSON, binary for MessagePack.
     ///
     /// # Errors
     ///
-    /// The network's, or `InvalidInput` if the value cannot be encoded.
+    /// Returns errors of the network, and `InvalidInput` if the value cannot be encoded.
     pub async fn send<T: Serialize + ?Sized>(
         &mut self,
         format: Format,
@@ -195,20 +195,20 @@ impl RawClient {
     ///
     /// # Errors
     ///
-    /// The network's.
+    /// Returns errors of the network.
     pub async fn send_close(&mut self, code: CloseCode, reason: &str) -> std::io::Result<()> {
         let mut payload = code.0.to_be_bytes().to_vec();
         payload.extend_from_slice(reason.as_bytes());
         self.send_frame(true, opcode::CLOSE, &payload).await
     }
 
-    /// The next frame, whatever it is; `None` at the end of the stream.
+    /// Waits for the next frame of any kind. `None` at the end of the stream.
     ///
-    /// It can be dropped at any time without losing bytes.
+    /// The future can be dropped at any time without losing bytes.
     ///
     /// # Errors
     ///
-    /// The network's; `UnexpectedEof` if the stream ended within a frame.
+    /// Returns errors of the network, and `UnexpectedEof` if the stream ends within a frame.
     pub async fn next_frame(&mut self) -> std::io::Result<Option<RawFrame>> {
         loop {
             if let Some(frame) = parse(&mut self.input) {
@@ -223,11 +223,11 @@ impl RawClient {
         }
     }
 
-    /// What the next text or binary frame says, control frames passed over; `None` at a close frame or at the end.
+    /// Waits for the next text or binary frame, skips pings and pongs, and decodes it. `None` at a close frame or at the end.
     ///
     /// # Errors
     ///
-    /// As [`RawClient::next_frame`]; `InvalidData` if it is neither JSON nor MessagePack.
+    /// See [`RawClient::next_frame`]. Returns `InvalidData` if the frame cannot be decoded.
     pub async fn next_json(&mut self) -> std::io::Result<Option<Value>> {
         while let Some(frame) = self.next_frame().await? {
             match frame.opcode {
@@ -244,11 +244,11 @@ impl RawClient {
         Ok(None)
     }
 
-    /// Passes over everything up to the close frame. Returns its code; `None` where there is no frame or no code.
+    /// Skips all frames up to the close frame and returns its code. `None` if there is no close frame or no code.
     ///
     /// # Errors
     ///
-    /// As [`RawClient::next_frame`].
+    /// See [`RawClient::next_frame`].
     pub async fn close_code(&mut self) -> std::io::Result<Option<CloseCode>> {
         while let Some(frame) = self.next_frame().await? {
             if frame.opcode == opcode::CLOSE {
@@ -259,7 +259,7 @@ impl RawClient {
     }
 }
 
-/// A frame's bytes, right or wrong: any opcode, any reserved bits, masked or not.
+/// Encodes a frame, valid or not: any opcode, any reserved bits, masked or not.
 #[must_use]
 pub fn frame(
     fin: bool,
@@ -295,7 +295,7 @@ pub fn frame(
     frame
 }
 
-/// Takes a whole frame off the front.
+/// Takes a frame off the front. `None` if it has not arrived whole.
 fn parse(input: &mut BytesMut) -> Option<RawFrame> {
     let (first, second) = (*input.first()?, *input.get(1)?);
     let (length, header) = match second & 127 {
@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_of_all_lengths_survive_masked_and_bare() {
+    fn frames_of_all_lengths_are_parsed_as_they_were_encoded() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let payload: Vec<u8> = (0..length).map(|n| n as u8).collect();
             for mask in [None, Some([1, 2, 3, 4])] {

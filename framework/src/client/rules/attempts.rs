@@ -1,22 +1,23 @@
-//! Attempts to resume: their numbers, and those that were given up.
+//! Attempts to resume: their numbers, and those that got no answer.
 
 /// Numbers a session's attempts to resume, so that the server can tell an old one that arrives late from a new one.
 ///
-/// An attempt that was given up may still arrive: a server that was frozen handles it after the newer one.
-/// An older server, or a worker that learns of both in the wrong order, then takes it for the client's present connection
-/// and closes the right one with 4500. A client that has given up an attempt therefore comes back after 4500, once.
+/// An attempt that the client has abandoned may still arrive: a server that was frozen handles it after the newer one.
+/// A server that does not know the numbers, or a worker that gets both attempts in the wrong order, then takes the old attempt for
+/// the client's present connection and closes the right one with 4500.
+/// So a client that has abandoned an attempt reconnects after 4500, once.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts {
+pub(crate) struct AttemptCounter {
     /// The number of the last attempt; 0 before the first.
     last: u64,
     /// An attempt was sent, and the server has not answered it.
     is_open: bool,
-    /// An attempt was given up, and no 4500 has been forgiven for it yet.
+    /// An attempt was abandoned, and the client has not reconnected after a 4500 since.
     was_abandoned: bool,
 }
 
-impl Attempts {
-    /// Goes on counting after `last`, for a session that another client began.
+impl AttemptCounter {
+    /// Continues to count after `last`, for a session that another client began.
     pub(crate) fn after(last: u64) -> Self {
         Self {
             last,
@@ -36,17 +37,17 @@ impl Attempts {
         self.last
     }
 
-    /// The server has answered the attempt, whatever it said.
+    /// The server has answered the attempt, with success or not.
     pub(crate) fn answered(&mut self) {
         self.is_open = false;
     }
 
-    /// The connection, or the attempt at one, has ended.
+    /// The connection, or the attempt to open it, has ended.
     pub(crate) fn ended(&mut self) {
         self.was_abandoned |= std::mem::take(&mut self.is_open);
     }
 
-    /// Whether a 4500 may be the doing of an attempt that was given up. Only the first one may.
+    /// Whether an abandoned attempt may be the reason for a 4500. That is possible once.
     pub(crate) fn forgives(&mut self) -> bool {
         std::mem::take(&mut self.was_abandoned)
     }
@@ -58,11 +59,11 @@ mod tests {
 
     #[test]
     fn an_attempt_without_an_answer_forgives_once() {
-        let mut attempts = Attempts::default();
+        let mut attempts = AttemptCounter::default();
         assert_eq!(attempts.begin(), 1);
         attempts.answered();
         attempts.ended();
-        assert!(!attempts.forgives(), "nothing was given up");
+        assert!(!attempts.forgives(), "nothing was abandoned");
         assert_eq!(attempts.begin(), 2);
         attempts.ended();
         assert_eq!(attempts.begin(), 3);
@@ -70,6 +71,6 @@ mod tests {
         assert_eq!(attempts.begin(), 4);
         attempts.answered();
         assert!(attempts.forgives());
-        assert!(!attempts.forgives(), "once for all that were given up");
+        assert!(!attempts.forgives(), "once for all abandoned attempts");
     }
 }

@@ -1,4 +1,4 @@
-//! How long to wait before coming back.
+//! How long to wait before an attempt to reconnect.
 
 use std::time::Duration;
 
@@ -6,31 +6,30 @@ use crate::wire::event::Reconnect;
 
 /// Exponential backoff with full jitter: a random time up to a ceiling that doubles with each attempt.
 ///
-/// Full jitter spreads clients that lost one server at the same moment over the whole time.
-/// As long as the server may still hold the session, the ceiling is also bounded by what is left of the window, so that a
-/// server that is back before the window's end is found in time.
+/// Full jitter spreads clients that lost their server at the same moment.
+/// While the server may still keep the session, the ceiling is also limited by what is left of the session's window, so that the
+/// client finds a server that is back before the window ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     base: Duration,
     cap: Duration,
     attempts: u32,
-    /// When the server welcomed the client, if the connection has not ended since.
+    /// When the server welcomed the client. `None` without a connection.
     since: Option<Duration>,
-    /// How long the server keeps the session; `None` where there is none to resume.
+    /// How long the server keeps the session without a connection. `None` if there is no session.
     window: Option<Duration>,
     /// When the client noticed that the connection was lost.
     lost_at: Option<Duration>,
 }
 
 impl Backoff {
-    /// A connection that lasts so long starts the doubling anew.
+    /// After a connection that lasted this long, the doubling starts again.
     pub(crate) const STABLE: Duration = Duration::from_secs(1);
 
-    /// The least ceiling within the window: even at its very end, clients do not try more often than that.
+    /// The lowest ceiling. It bounds how often clients try at the end of the window.
     const LEAST: Duration = Duration::from_millis(250);
 
-    /// The least time that an attempt is given: a slow line or a busy server needs it, and to give up what would have come makes
-    /// a busy server busier.
+    /// The least time for an attempt. A slow line or a busy server needs it; a new attempt would make a busy server busier.
     const LEAST_ATTEMPT: Duration = Duration::from_secs(3);
 
     pub(crate) fn new(base: Duration, cap: Duration) -> Self {
@@ -44,19 +43,19 @@ impl Backoff {
         }
     }
 
-    /// The server has welcomed the client, and keeps its session for `window` once the connection is lost.
+    /// The server has welcomed the client. It will keep the session for `window` after the connection is lost.
     pub(crate) fn welcomed(&mut self, now: Duration, window: Duration) {
         self.since = Some(now);
         self.window = Some(window);
         self.lost_at = None;
     }
 
-    /// There is nothing to resume any more, so there is no hurry.
+    /// The session cannot be resumed any more, so its window does not limit the waits.
     pub(crate) fn forget_session(&mut self) {
         self.window = None;
     }
 
-    /// The connection, or an attempt at one, has ended.
+    /// The connection, or an attempt to open one, has ended.
     pub(crate) fn lost(&mut self, now: Duration) {
         let Some(since) = self.since.take() else {
             return;
@@ -67,7 +66,7 @@ impl Backoff {
         }
     }
 
-    /// How long to wait now that a connection, or an attempt at one, has ended. `random` is from 0 up to 1.
+    /// How long to wait before the next attempt. `random` is from 0 up to 1.
     pub(crate) fn pause(&mut self, now: Duration, random: f64) -> Duration {
         self.lost(now);
         let ceiling = 1_u32
@@ -79,12 +78,12 @@ impl Backoff {
         ceiling.mul_f64(random)
     }
 
-    /// The highest ceiling with which the session can still be resumed.
+    /// The highest ceiling with which the client can still resume the session.
     fn limit(&self, now: Duration) -> Duration {
         let (Some(window), Some(left)) = (self.window, self.left(now)) else {
             return Duration::MAX;
         };
-        // The server may have noticed the loss later than the client, and then keeps the session for longer.
+        // The server may have noticed the loss later than the client; it then keeps the session longer.
         let grace = window / 2;
         match self.lost_at {
             _ if !left.is_zero() => (left / 2).max(Self::LEAST),
@@ -95,13 +94,13 @@ impl Backoff {
         }
     }
 
-    /// How much of the window is left; `None` where there is no session to resume, or it is connected.
+    /// How much of the window is left. `None` while connected, or without a session.
     pub(crate) fn left(&self, now: Duration) -> Option<Duration> {
         let end = self.lost_at?.saturating_add(self.window?);
         Some(end.saturating_sub(now))
     }
 
-    /// How long an attempt may take: one that a dead network swallows must not use up what is left of the window.
+    /// How long an attempt may take. An attempt without an answer must leave time for another one within the window.
     pub(crate) fn attempt(&self, now: Duration, most: Duration) -> Duration {
         match self.left(now) {
             Some(left) if !left.is_zero() => most.min((left / 2).max(Self::LEAST_ATTEMPT)),
@@ -109,8 +108,8 @@ impl Backoff {
         }
     }
 
-    /// How long the server wants this client to wait. `random` is from 0 up to 1.
-    pub(crate) fn wished(reconnect: Reconnect, random: f64) -> Duration {
+    /// How long to wait if the server has said so in its goodbye. `random` is from 0 up to 1.
+    pub(crate) fn requested(reconnect: Reconnect, random: f64) -> Duration {
         Duration::from_millis(reconnect.after_ms)
             .saturating_add(Duration::from_millis(reconnect.jitter_ms).mul_f64(random))
     }
@@ -162,12 +161,12 @@ mod tests {
         );
     }
 
-    /// The server is back at some time within the window. Whatever the waits were, and however long each attempt before was
-    /// swallowed, there is an attempt in what is left, and there are several if those before failed at once.
+    /// The server is back at some time within the window. At least one attempt falls into the rest of the window, even if each
+    /// attempt before got no answer for its whole time. If those attempts failed at once, several do.
     #[test]
     fn several_attempts_fall_into_what_is_left_of_the_window() {
         let mut random = Random::new(Some(7));
-        for swallowed in [false, true] {
+        for unanswered in [false, true] {
             for outage in 1..=25 {
                 for n in 0..200 {
                     let mut backoff = backoff();
@@ -175,26 +174,26 @@ mod tests {
                     let (mut now, back, end) = (secs(9), secs(9 + outage), secs(39));
                     let mut in_time = 0;
                     loop {
-                        // Bad luck every time, and then whatever luck there is.
+                        // The longest waits in the first run, random ones in the others.
                         let luck = if n == 0 { 0.999 } else { random.fraction() };
                         now += backoff.pause(now, luck);
                         if now >= end {
                             break;
                         }
                         in_time += usize::from(now >= back);
-                        if swallowed && now < back {
+                        if unanswered && now < back {
                             now += backoff.attempt(now, secs(10));
                         }
                     }
-                    let least = if swallowed { 1 } else { 3 };
-                    assert!(in_time >= least, "{outage} s, {swallowed}: {in_time}");
+                    let least = if unanswered { 1 } else { 3 };
+                    assert!(in_time >= least, "{outage} s, {unanswered}: {in_time}");
                 }
             }
         }
     }
 
     #[test]
-    fn a_window_is_no_reason_to_hammer() {
+    fn a_window_does_not_make_clients_try_too_often() {
         let mut backoff = backoff();
         backoff.welcomed(secs(0), secs(30));
         let mut random = Random::new(Some(7));
@@ -204,7 +203,7 @@ mod tests {
             attempts += 1;
         }
         assert!(attempts < 40, "{attempts}");
-        // The server may have noticed later, so the ceiling stays low for a while, and is as ever after that.
+        // The server may have noticed the loss later, so the ceiling stays low for half a window.
         assert_eq!(backoff.pause(secs(41), 1.0), Duration::from_millis(1875));
         assert_eq!(backoff.pause(secs(56), 1.0), secs(20));
     }
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn times_beyond_all_measure_do_no_harm() {
+    fn endless_times_do_not_overflow() {
         let mut backoff = Backoff::new(Duration::MAX, Duration::MAX);
         backoff.welcomed(secs(1), Duration::MAX);
         assert!(backoff.pause(secs(2), 0.999) > secs(1 << 40));
@@ -237,11 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_goes_away_says_when() {
+    fn a_server_that_goes_away_decides_the_wait() {
         let reconnect = Reconnect {
             after_ms: 500,
             jitter_ms: 2000,
         };
-        assert_eq!(Backoff::wished(reconnect, 0.25), Duration::from_secs(1));
+        assert_eq!(Backoff::requested(reconnect, 0.25), Duration::from_secs(1));
     }
 }

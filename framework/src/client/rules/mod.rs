@@ -1,13 +1,13 @@
-//! The rules of a client: what is sent, counted, acknowledged, sent again and given up. Plain data, handed the time and the
-//! random numbers; no runtime.
+//! The rules of a client: what it sends, counts, acknowledges, sends again and discards.
 //!
-//! The driver asks [`Rules::next_to_write`] what to write, hands each frame to [`Rules::receive`], and applies the effects.
+//! The rules are plain data without a runtime. The driver passes the time and the random numbers in: it asks
+//! [`Rules::next_to_write`] what to write, passes each frame to [`Rules::receive`], and applies the outputs.
 
 mod attempts;
 mod backoff;
-mod hearing;
+mod keepalive;
 mod queue;
-mod receipt;
+mod receive;
 mod rooms;
 mod subscriptions;
 
@@ -21,14 +21,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::action::{Name, Outgoing};
+use crate::client::action::{ActionName, OutboundAction};
 use crate::client::credential::AccessToken;
 use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position};
-use crate::client::heard::Farewell;
 use crate::client::limits::Limits;
 use crate::client::options::Options;
 use crate::client::random::Random;
+use crate::client::server_frame::Disconnection;
 use crate::client::ticket::Ticket;
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -36,114 +36,113 @@ use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::Reconnect;
 
-use attempts::Attempts;
+use attempts::AttemptCounter;
 use backoff::Backoff;
+use keepalive::Keepalive;
 use queue::{Queued, ResendQueue};
-use receipt::Receipt;
 use rooms::Rooms;
 use subscriptions::Subscriptions;
 
-/// What the driver is to do after a frame.
+/// What the driver has to do after a frame.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Effect {
-    /// Hand it to the application.
-    Tell(Event),
-    /// Complete the request of that id.
-    Answer(u64, Result<Answer, CallError>),
-    /// The server broke the protocol: end the connection with this code.
-    Break(CloseCode, String),
+pub(crate) enum Output {
+    /// Deliver the event to the application.
+    Emit(Event),
+    /// Complete the request with this id.
+    Complete(u64, Result<Answer, CallError>),
+    /// The server has broken the protocol: close the connection with this code and reason.
+    Disconnect(CloseCode, String),
 }
 
-/// What becomes of the client after a connection has ended.
+/// What the client does after a connection has ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Next {
-    ComeBack(Duration),
-    StayAway(Farewell),
-    /// The server refused the credential. `asks_again`: there may be another one, with which to come back at once.
-    Unauthorized {
-        refusal: Refusal,
-        asks_again: bool,
-    },
+pub(crate) enum AfterDisconnect {
+    /// Wait this long, then reconnect.
+    Reconnect(Duration),
+    /// End: the server does not want the client back.
+    GiveUp(Disconnection),
+    /// The server has refused the credential. With `asks_again`, try once more at once with another one.
+    Unauthorized { refusal: Refusal, asks_again: bool },
 }
 
-/// What names a session to the server.
+/// What the client sends to resume its session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct ResumeAttempt {
     pub(crate) token: String,
     pub(crate) received: u64,
-    /// Which attempt of the session it is.
+    /// The number of the attempt.
     pub(crate) attempt: u64,
 }
 
-/// Who waits for an answer.
+/// What waits for an answer.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+enum Waiter {
     Application,
-    /// The rules themselves, after a lost session.
+    /// The rules, which subscribe again after a lost session.
     Resubscribe(ChannelName),
-    /// The rules themselves, for a state that has gone astray. The answer is the state.
+    /// The rules, which need the whole state of a room. The state is the answer.
     Sync,
-    /// Nobody any more: what it leads to is undone.
-    Nobody,
+    /// Nothing: the request's future was dropped. A room that it joins is left again.
+    Abandoned,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Offline,
-    /// Connected, but not welcomed yet: nothing is written.
+    /// Connected and waiting for the welcome. Nothing may be written.
     Greeting,
     Online,
 }
 
 #[derive(Debug)]
 struct Session {
-    /// `None` until the welcome, where another client began the session.
+    /// `None` before the first welcome of a session that another client began.
     id: Option<SessionId>,
     token: String,
 }
 
-/// The rules of one client across all its sessions.
+/// The rules of one client, for all its sessions one after the other.
 #[derive(Debug)]
 pub(crate) struct Rules {
     format: Format,
     phase: Phase,
     session: Option<Session>,
-    attempts: Attempts,
-    /// Another client began the session, and the server has yet to say what it takes part in.
+    attempts: AttemptCounter,
+    /// Another client began the session, and the server has not listed its rooms and subscriptions yet.
     is_restoring: bool,
     queue: ResendQueue,
-    receipt: Receipt,
-    asked: BTreeMap<u64, Asked>,
+    keepalive: Keepalive,
+    waiters: BTreeMap<u64, Waiter>,
     last_id: u64,
     rooms: Rooms,
     subscriptions: Subscriptions,
     backoff: Backoff,
-    /// The server's goodbye on this connection.
+    /// The goodbye that the server sent on this connection.
     goodbye: Option<Goodbye>,
     limits: Option<Limits>,
-    /// What the client missed before this connection, until all of it has come.
+    /// The events that the client missed before this connection. `None` when all have arrived.
     missed: Option<Missed>,
-    /// Whether another attempt may have another credential.
+    /// Whether the next attempt may use another credential.
     can_ask_again: bool,
-    /// The server refused the credential, and has not welcomed the client since.
+    /// The server has refused a credential and has not welcomed the client since.
     was_unauthorized: bool,
-    /// The server's clock in Unix milliseconds, and when it was heard.
+    /// The server's clock in Unix milliseconds, and when it was received.
     server_time: Option<(u64, Duration)>,
     random: Random,
 }
 
 #[derive(Debug)]
 struct Goodbye {
-    farewell: Farewell,
+    disconnection: Disconnection,
     error: Option<String>,
     reconnect: Option<Reconnect>,
 }
 
-/// Counted events from the time without a connection.
+/// The counted events from the time without a connection.
 #[derive(Clone, Copy, Debug)]
 struct Missed {
     all: u64,
-    /// How many of them have not come yet.
+    /// How many of them have not arrived yet.
     left: u64,
 }
 
@@ -153,11 +152,11 @@ impl Rules {
             format: options.format,
             phase: Phase::Offline,
             session: None,
-            attempts: Attempts::default(),
+            attempts: AttemptCounter::default(),
             is_restoring: false,
             queue: ResendQueue::new(options.queue_actions, options.queue_bytes),
-            receipt: Receipt::new(options.ping_timeout),
-            asked: BTreeMap::new(),
+            keepalive: Keepalive::new(options.ping_timeout),
+            waiters: BTreeMap::new(),
             last_id: 0,
             rooms: Rooms::default(),
             subscriptions: Subscriptions::default(),
@@ -175,23 +174,23 @@ impl Rules {
         }
     }
 
-    /// The rules of a client that goes on with a session of another one.
+    /// The rules of a client that takes over the session of another one.
     pub(crate) fn restored(options: &Options, ticket: Ticket) -> Self {
         let mut rules = Self {
             session: Some(Session {
                 id: None,
                 token: ticket.token,
             }),
-            attempts: Attempts::after(ticket.attempt),
+            attempts: AttemptCounter::after(ticket.attempt),
             is_restoring: true,
             last_id: ticket.next_id.saturating_sub(1),
             ..Self::new(options)
         };
-        rules.receipt.start_at(ticket.received);
+        rules.keepalive.start_at(ticket.received);
         rules
     }
 
-    /// What another client needs to go on with the session.
+    /// What another client needs to take over the session.
     pub(crate) fn ticket(&self) -> Option<Ticket> {
         let (token, received) = self.resume().filter(|(token, _)| !token.is_empty())?;
         Some(Ticket {
@@ -206,34 +205,34 @@ impl Rules {
         self.is_restoring
     }
 
-    /// The token to come back with, and how many sequenced events were received.
+    /// The resume token, and how many counted events were received.
     pub(crate) fn resume(&self) -> Option<(&str, u64)> {
         let session = self.session.as_ref()?;
-        Some((&session.token, self.receipt.received()))
+        Some((&session.token, self.keepalive.received()))
     }
 
-    /// As [`Rules::resume`], for an attempt that is about to be sent. `None` where there is no session to come back to.
-    pub(crate) fn claim(&mut self) -> Option<Claim> {
+    /// Begins an attempt to resume the session. `None` if there is no session to resume.
+    pub(crate) fn begin_attempt(&mut self) -> Option<ResumeAttempt> {
         let (token, received) = self.resume().filter(|(token, _)| !token.is_empty())?;
         let token = token.to_owned();
-        Some(Claim {
+        Some(ResumeAttempt {
             token,
             received,
             attempt: self.attempts.begin(),
         })
     }
 
-    /// The server has answered an attempt with something else than a WebSocket.
+    /// The server has refused an attempt with an HTTP status.
     pub(crate) fn attempt_answered(&mut self) {
         self.attempts.answered();
     }
 
-    /// How long an attempt may take that begins now, if it may take `most`.
+    /// How long an attempt that begins now may take, at most `most`.
     pub(crate) fn attempt_time(&self, now: Duration, most: Duration) -> Duration {
         self.backoff.attempt(now, most)
     }
 
-    /// How long the server keeps the session yet, if the client comes no more. `None` where there is none.
+    /// How much longer the server keeps the session without a connection. `None` if there is no session.
     pub(crate) fn time_left(&mut self, now: Duration) -> Option<Duration> {
         self.backoff.lost(now);
         self.resume().filter(|(token, _)| !token.is_empty())?;
@@ -265,26 +264,26 @@ impl Rules {
         self.subscriptions.position(channel)
     }
 
-    /// How many actions the server has not acknowledged.
+    /// How many actions wait for the server's acknowledgement.
     pub(crate) fn unacknowledged(&self) -> usize {
         self.queue.len()
     }
 
-    /// The server's clock in Unix milliseconds, as far as it is known.
+    /// The server's clock in Unix milliseconds. `None` until it is known.
     pub(crate) fn server_time(&self, now: Duration) -> Option<u64> {
-        let (time, heard) = self.server_time?;
-        let since = u64::try_from(now.saturating_sub(heard).as_millis()).unwrap_or(u64::MAX);
+        let (time, at) = self.server_time?;
+        let since = u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
         Some(time.saturating_add(since))
     }
 
-    /// Queues an action; with `asks`, returns the id of the answer.
+    /// Queues an action. With `asks`, it gets an id, under which its answer arrives.
     pub(crate) fn act<T: Serialize + ?Sized>(
         &mut self,
-        mut action: Outgoing<'_, T>,
+        mut action: OutboundAction<'_, T>,
         asks: bool,
     ) -> Result<Option<u64>, SendError> {
         if let Some(room) = action.room
-            && action.action.is_bound_to_its_session()
+            && action.action.is_session_bound()
             && self.member(room).is_none()
         {
             return Err(SendError::NotInRoom);
@@ -293,51 +292,54 @@ impl Rules {
         self.queue.push(self.queued(&action)?)?;
         if let Some(id) = action.id {
             self.last_id = id;
-            self.asked.insert(id, Asked::Application);
+            self.waiters.insert(id, Waiter::Application);
         }
-        if let (Name::Unsubscribe, Some(channel)) = (action.action, action.channel) {
+        if let (ActionName::Unsubscribe, Some(channel)) = (action.action, action.channel) {
             self.subscriptions.leave(channel);
         }
         Ok(action.id)
     }
 
-    /// Whoever asked does not wait any more. What was not written yet is taken back, and what was is undone if it is a `join`.
-    pub(crate) fn give_up_on(&mut self, id: u64) {
-        if self.queue.take_back(id) {
-            self.asked.remove(&id);
-        } else if let Some(asked) = self.asked.get_mut(&id) {
-            *asked = Asked::Nobody;
+    /// The future of a request was dropped. An action that was not written is removed; a room that a `join` enters is left again.
+    pub(crate) fn abandon(&mut self, id: u64) {
+        if self.queue.cancel(id) {
+            self.waiters.remove(&id);
+        } else if let Some(waiter) = self.waiters.get_mut(&id) {
+            *waiter = Waiter::Abandoned;
         }
     }
 
-    /// Leaves a room that nobody wants to be in any more. Nobody is told of it.
-    pub(crate) fn leave_quietly(&mut self, room: &RoomId) {
+    /// Leaves a room whose `join` was dropped. The application gets no event.
+    pub(crate) fn leave_silently(&mut self, room: &RoomId) {
         self.last_id += 1;
-        let leave: Outgoing<'_, ()> = Outgoing {
+        let leave: OutboundAction<'_, ()> = OutboundAction {
             id: Some(self.last_id),
             room: Some(room),
-            ..Outgoing::new(Name::Leave)
+            ..OutboundAction::new(ActionName::Leave)
         };
         if let Ok(queued) = self.queued(&leave) {
-            self.queue.push_owed(queued);
-            self.asked.insert(self.last_id, Asked::Nobody);
+            self.queue.push_unbounded(queued);
+            self.waiters.insert(self.last_id, Waiter::Abandoned);
         }
     }
 
-    /// Asks for a room's whole state, as this client's is not right any more.
+    /// Asks for the whole state of a room, because the client's copy is out of sync.
     fn ask_for_state(&mut self, room: &RoomId) {
-        let sync: Outgoing<'_, ()> = Outgoing {
+        let sync: OutboundAction<'_, ()> = OutboundAction {
             room: Some(room),
-            ..Outgoing::new(Name::Sync)
+            ..OutboundAction::new(ActionName::Sync)
         };
-        // Where the queue is full, the next patch asks again.
+        // If the queue is full, the next patch asks again.
         if let Ok(Some(id)) = self.act(sync, true) {
-            self.asked.insert(id, Asked::Sync);
-            self.rooms.asked(room);
+            self.waiters.insert(id, Waiter::Sync);
+            self.rooms.requested(room);
         }
     }
 
-    fn queued<T: Serialize + ?Sized>(&self, action: &Outgoing<'_, T>) -> Result<Queued, SendError> {
+    fn queued<T: Serialize + ?Sized>(
+        &self,
+        action: &OutboundAction<'_, T>,
+    ) -> Result<Queued, SendError> {
         let frame = action.encode(self.format)?;
         let limit = self.limits.as_ref().and_then(|limits| limits.message_bytes);
         if let Some(limit) = limit.filter(|limit| frame.bytes.len() > *limit) {
@@ -347,120 +349,127 @@ impl Rules {
         Ok(Queued {
             frame,
             id: action.id,
-            is_bound: action.action.is_bound_to_its_session(),
+            is_bound: action.action.is_session_bound(),
         })
     }
 
-    /// A WebSocket is open.
+    /// A connection is open. The server's welcome comes next.
     pub(crate) fn connected(&mut self) {
         self.phase = Phase::Greeting;
         self.goodbye = None;
         self.queue.rewind();
     }
 
-    /// The next frame to write.
+    /// The next frame to write, if there is one.
     pub(crate) fn next_to_write(&mut self, now: Duration) -> Option<RawData> {
         if self.phase != Phase::Online {
             return None;
         }
-        if self.receipt.ping(now) {
-            let ping: Outgoing<'_, ()> = Outgoing {
-                received: Some(self.receipt.received()),
-                ..Outgoing::new(Name::Ping)
+        if self.keepalive.ping(now) {
+            let ping: OutboundAction<'_, ()> = OutboundAction {
+                received: Some(self.keepalive.received()),
+                ..OutboundAction::new(ActionName::Ping)
             };
             return ping.encode(self.format).ok();
         }
         self.resubscribe_due(now);
         let frame = self.queue.next()?;
-        self.receipt.wrote(frame.bytes.len());
+        self.keepalive.wrote(frame.bytes.len());
         Some(frame)
     }
 
-    /// Whether everything that was queued is written.
+    /// Whether all queued actions are written on this connection.
     pub(crate) fn is_written(&self) -> bool {
         self.phase == Phase::Online && self.queue.is_written()
     }
 
-    /// When [`Rules::next_to_write`] and [`Rules::is_dead`] may have something new to say.
+    /// When to call [`Rules::next_to_write`] and [`Rules::is_dead`] again at the latest.
     pub(crate) fn deadline(&self) -> Duration {
-        let receipt = self.receipt.deadline();
+        let keepalive = self.keepalive.deadline();
         let again = self.subscriptions.deadline();
-        again.map_or(receipt, |again| again.min(receipt))
+        again.map_or(keepalive, |again| again.min(keepalive))
     }
 
-    /// Whether the server has been silent for too long.
+    /// Whether the server has not answered a ping in time.
     pub(crate) fn is_dead(&mut self, now: Duration) -> bool {
-        self.receipt.is_dead(now)
+        self.keepalive.is_dead(now)
     }
 
-    /// Something arrived, or nothing is read on purpose.
-    pub(crate) fn heard(&mut self) {
-        self.receipt.heard();
+    /// Bytes have arrived, or reading is paused: the server does not count as silent.
+    pub(crate) fn server_is_alive(&mut self) {
+        self.keepalive.server_is_alive();
     }
 
-    /// The connection, or an attempt at one, has ended. `random` is from 0 up to 1.
-    pub(crate) fn disconnected(&mut self, now: Duration, farewell: Farewell, random: f64) -> Next {
+    /// A connection, or an attempt to open one, has ended. `random` is from 0 up to 1.
+    pub(crate) fn disconnected(
+        &mut self,
+        now: Duration,
+        disconnection: Disconnection,
+        random: f64,
+    ) -> AfterDisconnect {
         self.phase = Phase::Offline;
-        self.receipt.end();
+        self.keepalive.end();
         self.missed = None;
         self.backoff.lost(now);
         let goodbye = self.goodbye.take();
-        if goodbye.is_some() || farewell.code.is_some() {
+        if goodbye.is_some() || disconnection.code.is_some() {
             self.attempts.answered();
         }
         self.attempts.ended();
         let code = match &goodbye {
-            Some(goodbye) => goodbye.farewell.code,
-            None => farewell.code,
+            Some(goodbye) => goodbye.disconnection.code,
+            None => disconnection.code,
         };
         if code == Some(CloseCode::DRAIN) {
             self.backoff.forget_session();
         }
-        let (farewell, error) = match goodbye {
+        let (disconnection, error) = match goodbye {
             Some(Goodbye {
                 reconnect: Some(reconnect),
                 ..
-            }) => return Next::ComeBack(Backoff::wished(reconnect, random)),
+            }) => return AfterDisconnect::Reconnect(Backoff::requested(reconnect, random)),
             Some(Goodbye {
-                farewell, error, ..
-            }) => (farewell, error),
+                disconnection,
+                error,
+                ..
+            }) => (disconnection, error),
             None if code.is_none_or(CloseCode::comes_back) => {
-                return Next::ComeBack(self.backoff.pause(now, random));
+                return AfterDisconnect::Reconnect(self.backoff.pause(now, random));
             }
-            None => (farewell, None),
+            None => (disconnection, None),
         };
         if code == Some(CloseCode::SUPERSEDED) && self.attempts.forgives() {
-            return Next::ComeBack(self.backoff.pause(now, random));
+            return AfterDisconnect::Reconnect(self.backoff.pause(now, random));
         }
         if code == Some(CloseCode::UNAUTHORIZED) {
             let error = error.unwrap_or_else(|| CloseCode::UNAUTHORIZED.name().to_owned());
-            return self.unauthorized(Refusal::new(error, farewell.reason));
+            return self.unauthorized(Refusal::new(error, disconnection.reason));
         }
-        Next::StayAway(farewell)
+        AfterDisconnect::GiveUp(disconnection)
     }
 
-    /// The server refused the credential. Another one is asked for once.
-    pub(crate) fn unauthorized(&mut self, refusal: Refusal) -> Next {
+    /// The server has refused the credential. The client tries another one once.
+    pub(crate) fn unauthorized(&mut self, refusal: Refusal) -> AfterDisconnect {
         self.attempts.answered();
         let was_unauthorized = std::mem::replace(&mut self.was_unauthorized, true);
-        Next::Unauthorized {
+        AfterDisconnect::Unauthorized {
             refusal,
             asks_again: self.can_ask_again && !was_unauthorized,
         }
     }
 
-    /// The client ends: nobody will be answered any more.
-    pub(crate) fn give_up(&mut self) {
-        self.asked.clear();
+    /// The client ends: forgets the requests that wait for an answer.
+    pub(crate) fn clear_waiters(&mut self) {
+        self.waiters.clear();
     }
 }
 
-/// The server did what it must not: the application is told, and the connection ends.
-pub(crate) fn violation(code: &'static str, close_code: CloseCode, what: String) -> Vec<Effect> {
+/// The server has broken the protocol: the application gets an error, and the connection is closed.
+pub(crate) fn violation(code: &'static str, close_code: CloseCode, what: String) -> Vec<Output> {
     let refusal = Refusal::new(code, what.clone());
-    let told = Effect::Tell(Event::Error {
+    let error = Output::Emit(Event::Error {
         refusal,
         room: None,
     });
-    vec![told, Effect::Break(close_code, what)]
+    vec![error, Output::Disconnect(close_code, what)]
 }

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::client::heard;
+use crate::client::server_frame;
 use crate::config::Config;
 use crate::session::outbox::{Delivery, Outbox, Resumed};
-use crate::wire::action::{self, Action, Since as Asked};
+use crate::wire::action::{self, Action, Since};
 use crate::wire::codec::CodecError;
 use crate::wire::event::{self, Publication, ResumeFailure};
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
@@ -52,7 +52,7 @@ struct World {
     made: u64,
     calls: BTreeMap<u64, u64>,
     answers: BTreeMap<u64, Vec<Result<Answer, CallError>>>,
-    told: Vec<u64>,
+    received: Vec<u64>,
     read: Vec<u64>,
     lost_actions: usize,
     sessions_lost: usize,
@@ -80,7 +80,7 @@ impl World {
             made: 0,
             calls: BTreeMap::new(),
             answers: BTreeMap::new(),
-            told: Vec::new(),
+            received: Vec::new(),
             read: Vec::new(),
             lost_actions: 0,
             sessions_lost: 0,
@@ -88,9 +88,9 @@ impl World {
         };
         world.reconnect();
         let channel = ChannelName::from("c");
-        let action: Outgoing<'_, ()> = Outgoing {
+        let action: OutboundAction<'_, ()> = OutboundAction {
             channel: Some(&channel),
-            ..Outgoing::new(Name::Subscribe)
+            ..OutboundAction::new(ActionName::Subscribe)
         };
         world.rules.act(action, true).unwrap();
         world.settle();
@@ -141,7 +141,7 @@ impl World {
             }
             Step::ClientReads if self.connected => {
                 if let Some(frame) = self.to_client.pop_front() {
-                    self.hear(&frame);
+                    self.deliver(&frame);
                 }
             }
             Step::Second => self.now += Duration::from_secs(1),
@@ -162,15 +162,15 @@ impl World {
         let (n, channel) = (self.made, ChannelName::from("out"));
         self.made += 1;
         let action = match asks {
-            true => Outgoing {
+            true => OutboundAction {
                 type_: Some("ask"),
                 data: Some(&n),
-                ..Outgoing::new(Name::Call)
+                ..OutboundAction::new(ActionName::Call)
             },
-            false => Outgoing {
+            false => OutboundAction {
                 channel: Some(&channel),
                 data: Some(&n),
-                ..Outgoing::new(Name::Publish)
+                ..OutboundAction::new(ActionName::Publish)
             },
         };
         if let Some(id) = self.rules.act(action, asks).unwrap() {
@@ -195,7 +195,7 @@ impl World {
             Action::Publish { data, .. } => self.done.push(data.decode().unwrap()),
             Action::Subscribe { since, .. } => {
                 self.subscribed = true;
-                let since = since.map_or(0, |Asked { offset, .. }| offset);
+                let since = since.map_or(0, |Since { offset, .. }| offset);
                 let publications: Vec<Publication> = (since + 1..=self.offset)
                     .map(|offset| self.publication(offset))
                     .collect();
@@ -223,31 +223,33 @@ impl World {
         }
     }
 
-    fn hear(&mut self, frame: &Bytes) {
+    fn deliver(&mut self, frame: &Bytes) {
         let bytes = Bytes::copy_from_slice(framing::body(frame));
-        let heard = heard::read(&RawData {
+        let frame = server_frame::read(&RawData {
             format: self.format,
             bytes,
         })
         .unwrap();
-        for effect in self.rules.receive(self.now, heard) {
-            match effect {
-                Effect::Tell(Event::CaughtUp { .. }) => {
+        for output in self.rules.receive(self.now, frame) {
+            match output {
+                Output::Emit(Event::CaughtUp { .. }) => {
                     let received = self.rules.resume().map(|(_, received)| received);
                     assert_eq!(received, self.behind.take(), "it has caught up too early");
                 }
-                Effect::Tell(Event::Message { data, .. }) => self.told.push(data.as_u64().unwrap()),
-                Effect::Tell(Event::Publication { offset, data, .. }) => {
+                Output::Emit(Event::Message { data, .. }) => {
+                    self.received.push(data.as_u64().unwrap())
+                }
+                Output::Emit(Event::Publication { offset, data, .. }) => {
                     assert_eq!(data, Value::from(offset));
                     self.read.push(offset);
                 }
-                Effect::Tell(Event::Lost { lost_actions, .. }) => {
+                Output::Emit(Event::Lost { lost_actions, .. }) => {
                     self.lost_actions += lost_actions;
                     self.sessions_lost += 1;
                 }
-                Effect::Tell(_) => {}
-                Effect::Answer(id, answer) => self.answers.entry(id).or_default().push(answer),
-                Effect::Break(_, why) => panic!("{why}"),
+                Output::Emit(_) => {}
+                Output::Complete(id, answer) => self.answers.entry(id).or_default().push(answer),
+                Output::Disconnect(_, why) => panic!("{why}"),
             }
         }
     }
@@ -258,13 +260,13 @@ impl World {
         self.to_client.clear();
         self.outbox.disconnect();
         if std::mem::take(&mut self.connected) {
-            let farewell = Farewell {
+            let disconnection = Disconnection {
                 code: None,
                 reason: String::new(),
             };
             assert!(matches!(
-                self.rules.disconnected(self.now, farewell, 0.5),
-                Next::ComeBack(_)
+                self.rules.disconnected(self.now, disconnection, 0.5),
+                AfterDisconnect::Reconnect(_)
             ));
         }
     }
@@ -370,7 +372,7 @@ proptest! {
         prop_assert_eq!(world.sessions_lost, 0);
         prop_assert_eq!(world.behind, None, "it has never caught up");
         prop_assert_eq!(&world.done, &(0..world.made).collect::<Vec<_>>());
-        prop_assert_eq!(&world.told, &(0..world.messages).collect::<Vec<_>>());
+        prop_assert_eq!(&world.received, &(0..world.messages).collect::<Vec<_>>());
         prop_assert_eq!(&world.read, &(1..=world.offset).collect::<Vec<_>>());
         for (id, n) in &world.calls {
             let answer = Ok(Answer::Reply(Value::from(*n)));
@@ -386,7 +388,7 @@ proptest! {
         world.step(Step::Reconnect);
         world.settle();
         prop_assert!(is_increasing(&world.done), "{:?}", world.done);
-        prop_assert!(is_increasing(&world.told), "{:?}", world.told);
+        prop_assert!(is_increasing(&world.received), "{:?}", world.received);
         prop_assert_eq!(&world.read, &(1..=world.offset).collect::<Vec<_>>(), "channels recover");
         let mut failed = 0;
         for (id, n) in &world.calls {

@@ -5,22 +5,23 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::client::error::SendError;
 use crate::wire::codec::RawData;
 
-/// One counted action.
+/// A counted action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Queued {
     pub(crate) frame: RawData,
     pub(crate) id: Option<u64>,
-    /// Whether it means nothing in another session.
+    /// Whether it makes sense only in the session that it was made for.
     pub(crate) is_bound: bool,
 }
 
-/// The server claims to have processed what it was never sent, or less than it said before.
+/// The server acknowledged more actions than it was sent, or fewer than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Miscount;
 
-/// Actions in the order in which they were made, from the oldest that the server has not acknowledged.
+/// Unacknowledged actions, the oldest first.
 ///
-/// From the front: what was written on this connection, what was written on an earlier one, what was never written.
+/// At the front are actions that were written on this connection, then those that were written on an earlier one, then those that
+/// were never written.
 #[derive(Debug)]
 pub(crate) struct ResendQueue {
     most_actions: usize,
@@ -48,7 +49,7 @@ impl ResendQueue {
         }
     }
 
-    /// Adds an action, or refuses it where a bound would be passed. An empty queue takes an action of any size.
+    /// Adds an action. Refuses it if the queue would exceed a bound; an empty queue accepts an action of any size.
     pub(crate) fn push(&mut self, action: Queued) -> Result<(), SendError> {
         let bytes = self.bytes + action.frame.bytes.len();
         let is_full = self.actions.len() >= self.most_actions || bytes > self.most_bytes;
@@ -60,21 +61,21 @@ impl ResendQueue {
         Ok(())
     }
 
-    /// Adds actions in front of what was not tried yet, whatever the bounds say. Only for a queue just renewed.
+    /// Adds an action in front of the others, without a check of the bounds. Only for a queue that was just renewed.
     pub(crate) fn push_front(&mut self, action: Queued) {
         debug_assert_eq!(self.tried, 0);
         self.bytes += action.frame.bytes.len();
         self.actions.push_front(action);
     }
 
-    /// Adds an action that is owed to the server, whatever the bounds say: there is one at most for each that was given up.
-    pub(crate) fn push_owed(&mut self, action: Queued) {
+    /// Adds an action without a check of the bounds. There is at most one for each request that was dropped or refused before.
+    pub(crate) fn push_unbounded(&mut self, action: Queued) {
         self.bytes += action.frame.bytes.len();
         self.actions.push_back(action);
     }
 
-    /// Takes an action out that was never written. False if it was, or if there is none.
-    pub(crate) fn take_back(&mut self, id: u64) -> bool {
+    /// Removes an action that was never written. Returns false if it was written, or if there is none.
+    pub(crate) fn cancel(&mut self, id: u64) -> bool {
         let is_it = |action: &Queued| action.id == Some(id);
         let Some(place) = self.actions.iter().skip(self.tried).position(is_it) else {
             return false;
@@ -84,7 +85,7 @@ impl ResendQueue {
         true
     }
 
-    /// Takes out what is longer than the server takes. Only for a queue just renewed.
+    /// Removes and returns the actions that are longer than the server allows. Only for a queue that was just renewed.
     pub(crate) fn take_too_long(&mut self, most: usize) -> Vec<Queued> {
         debug_assert_eq!(self.tried, 0);
         let actions = std::mem::take(&mut self.actions);
@@ -103,12 +104,12 @@ impl ResendQueue {
         Some(action.frame.clone())
     }
 
-    /// Whether everything was written on this connection.
+    /// Whether all actions were written on this connection.
     pub(crate) fn is_written(&self) -> bool {
         self.written == self.actions.len()
     }
 
-    /// The server has processed `received` actions of this session: they will not be sent again.
+    /// The server has processed `received` actions of this session. They are not sent again.
     pub(crate) fn acknowledge(&mut self, received: u64) -> Result<(), Miscount> {
         let news = received.checked_sub(self.acknowledged).ok_or(Miscount)?;
         let news = usize::try_from(news).map_err(|_| Miscount)?;
@@ -120,24 +121,24 @@ impl ResendQueue {
         }
         self.acknowledged = received;
         self.tried -= news;
-        // After a resume, what is acknowledged was written on the connection before, not on this one.
+        // After a resume, the acknowledged actions were written on the connection before, not on this one.
         self.written = self.written.saturating_sub(news);
         Ok(())
     }
 
-    /// The server has processed so many actions of another client of the session: this one's come after them.
+    /// The server has processed `received` actions of another client of the session. This client's actions come after them.
     pub(crate) fn start_at(&mut self, received: u64) {
         debug_assert_eq!(self.tried, 0);
         self.acknowledged = received;
     }
 
-    /// A new connection of the same session: what is not acknowledged is written again.
+    /// A new connection of the same session: unacknowledged actions are written again.
     pub(crate) fn rewind(&mut self) {
         self.written = 0;
     }
 
-    /// A new session: what was tried may have been done in the old one and what is bound to that means nothing any more.
-    /// Both are taken out and returned; the rest waits for the new session.
+    /// A new session: removes and returns the actions that the server may have processed in the old session, and those that make
+    /// sense only there. The others wait for the new session.
     pub(crate) fn renew(&mut self) -> Vec<Queued> {
         let tried = self.tried;
         let (mut lost, mut kept) = (Vec::new(), VecDeque::new());
@@ -154,12 +155,12 @@ impl ResendQueue {
         lost
     }
 
-    /// The ids of the actions that wait.
+    /// The ids of the actions in the queue.
     pub(crate) fn ids(&self) -> BTreeSet<u64> {
         self.actions.iter().filter_map(|action| action.id).collect()
     }
 
-    /// How many actions wait for their acknowledgement or for being written.
+    /// How many actions wait to be written or acknowledged.
     pub(crate) fn len(&self) -> usize {
         self.actions.len()
     }
@@ -217,16 +218,20 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_cannot_be_are_refused() {
+    fn impossible_counts_are_refused() {
         let mut queue = queue(5);
         queue.next();
         assert_eq!(queue.acknowledge(2), Err(Miscount), "it was sent one");
         assert_eq!(queue.acknowledge(1), Ok(()));
-        assert_eq!(queue.acknowledge(0), Err(Miscount), "it said one before");
+        assert_eq!(
+            queue.acknowledge(0),
+            Err(Miscount),
+            "it acknowledged one before"
+        );
     }
 
     #[test]
-    fn the_bounds_refuse_and_hold_nothing_back_once_there_is_room() {
+    fn a_full_queue_refuses_actions_until_there_is_room() {
         let mut queue = ResendQueue::new(2, 1000);
         assert_eq!(queue.push(action(0)), Ok(()));
         assert_eq!(queue.push(action(1)), Ok(()));
@@ -245,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_never_written_is_taken_back() {
+    fn only_actions_that_were_never_written_are_cancelled() {
         let mut queue = ResendQueue::new(100, 1000);
         for n in 0..4 {
             let id = Some(n);
@@ -253,15 +258,15 @@ mod tests {
         }
         queue.next();
         queue.rewind();
-        assert!(!queue.take_back(0), "an earlier connection had it");
-        assert!(queue.take_back(2) && !queue.take_back(2));
+        assert!(!queue.cancel(0), "an earlier connection had it");
+        assert!(queue.cancel(2) && !queue.cancel(2));
         assert_eq!(frames(&mut queue), [0, 1, 3]);
         assert_eq!(queue.acknowledge(3), Ok(()));
         assert_eq!((queue.len(), queue.bytes), (0, 0));
     }
 
     #[test]
-    fn a_new_session_gets_only_what_was_never_tried_and_is_not_bound() {
+    fn a_new_session_gets_only_unwritten_actions_that_are_not_bound() {
         let mut queue = queue(8);
         for _ in 0..3 {
             queue.next();

@@ -5,65 +5,65 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::client::heard::Patch;
+use crate::client::server_frame::Patch;
 use crate::ids::{MemberId, RoomId};
 use crate::sync::canonical;
 use crate::sync::merge::{Keys, apply};
 
 #[derive(Debug)]
-struct Membership {
+struct KnownRoom {
     member: MemberId,
-    state: Option<State>,
+    state: Option<StateCopy>,
 }
 
-/// A room's state as this client knows it.
+/// The client's copy of a room's state.
 #[derive(Debug)]
-struct State {
+struct StateCopy {
     tick: u64,
     data: Arc<Value>,
-    /// What the numbers in patches mean.
+    /// The keys that patches in MessagePack refer to by number.
     keys: Keys,
-    standing: Standing,
+    status: SyncStatus,
 }
 
-/// Whether a state can be relied on.
+/// Whether a copy matches the server's state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Standing {
-    Right,
-    /// It is not what the server has, and the server has yet to be asked for a whole one.
-    Astray,
-    /// The server has been asked.
-    Asked,
+enum SyncStatus {
+    InSync,
+    /// It does not match. The whole state has to be requested.
+    OutOfSync,
+    /// It does not match. The whole state was requested.
+    Requested,
 }
 
-/// What became of a patch.
+/// The result of a patch.
 #[derive(PartialEq, Debug)]
 pub(crate) enum Patched {
-    /// The whole state after it.
+    /// The whole state after the patch.
     State(Arc<Value>),
-    /// It is of no use, and a whole state is on its way.
-    Nothing,
-    /// The server is to be asked for a whole state.
-    Astray,
+    /// The patch cannot be used. The whole state is on its way.
+    Ignored,
+    /// The copy is out of sync. The whole state has to be requested.
+    OutOfSync,
 }
 
 /// The rooms of this session.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
-    joined: BTreeMap<RoomId, Membership>,
-    /// Those that the server ended because it goes away: they are lost with the session, and not at their end.
+    joined: BTreeMap<RoomId, KnownRoom>,
+    /// Rooms that a server that goes away has ended. They are reported again when the session is lost.
     shut: Vec<RoomId>,
 }
 
-/// The reason of a `left` with which a server that goes away ends its rooms.
+/// The reason in the `left` event when a server that goes away ends its rooms.
 const SHUTDOWN: &str = "shutdown";
 
 impl Rooms {
     pub(crate) fn joined(&mut self, room: RoomId, member: MemberId) {
-        // A room that a welcome listed may be said to be joined once more, by what is replayed.
+        // A replayed `joined` may repeat a room that the welcome has listed.
         if self.member(&room) != Some(member) {
             let state = None;
-            self.joined.insert(room, Membership { member, state });
+            self.joined.insert(room, KnownRoom { member, state });
         }
     }
 
@@ -74,17 +74,17 @@ impl Rooms {
     }
 
     pub(crate) fn member(&self, room: &RoomId) -> Option<MemberId> {
-        self.joined.get(room).map(|membership| membership.member)
+        self.joined.get(room).map(|known| known.member)
     }
 
-    /// A new session is in no room. The rooms that were lost with the one before: first those from which it had been shut out
-    /// already, then those that it was still in.
+    /// A new session has begun, which is in no room. Returns the rooms that were lost with the last session: first those that the
+    /// server has ended when it went away, then those that the client was still in.
     pub(crate) fn renew(&mut self) -> (Vec<RoomId>, Vec<RoomId>) {
         let joined = std::mem::take(&mut self.joined).into_keys().collect();
         (std::mem::take(&mut self.shut), joined)
     }
 
-    /// The whole state of a room.
+    /// The whole state of a room arrived.
     pub(crate) fn state(
         &mut self,
         room: &RoomId,
@@ -93,45 +93,45 @@ impl Rooms {
         keys: Keys,
     ) -> Arc<Value> {
         let data = Arc::new(data);
-        if let Some(membership) = self.joined.get_mut(room) {
-            membership.state = Some(State {
+        if let Some(known) = self.joined.get_mut(room) {
+            known.state = Some(StateCopy {
                 tick,
                 data: data.clone(),
                 keys,
-                standing: Standing::Right,
+                status: SyncStatus::InSync,
             });
         }
         data
     }
 
-    /// What changed since the patch's base.
+    /// A patch arrived.
     pub(crate) fn patch(&mut self, patch: &Patch) -> Patched {
-        // Whoever has joined gets a whole state first.
+        // The first state of a room is always a whole one.
         let state = self.joined.get_mut(&patch.room);
-        let Some(state) = state.and_then(|membership| membership.state.as_mut()) else {
-            return Patched::Nothing;
+        let Some(state) = state.and_then(|known| known.state.as_mut()) else {
+            return Patched::Ignored;
         };
-        if state.standing == Standing::Asked {
-            return Patched::Nothing;
+        if state.status == SyncStatus::Requested {
+            return Patched::Ignored;
         }
-        if state.standing == Standing::Right && state.apply(patch) {
+        if state.status == SyncStatus::InSync && state.apply(patch) {
             return Patched::State(state.data.clone());
         }
-        state.standing = Standing::Astray;
-        Patched::Astray
+        state.status = SyncStatus::OutOfSync;
+        Patched::OutOfSync
     }
 
-    /// The server has been asked for a whole state.
-    pub(crate) fn asked(&mut self, room: &RoomId) {
-        let membership = self.joined.get_mut(room);
-        if let Some(state) = membership.and_then(|membership| membership.state.as_mut()) {
-            state.standing = Standing::Asked;
+    /// The whole state of a room was requested.
+    pub(crate) fn requested(&mut self, room: &RoomId) {
+        let known = self.joined.get_mut(room);
+        if let Some(state) = known.and_then(|known| known.state.as_mut()) {
+            state.status = SyncStatus::Requested;
         }
     }
 }
 
-impl State {
-    /// Whether the patch fitted, and led to the state that the server has.
+impl StateCopy {
+    /// Applies a patch. Returns whether the result matches the server's state.
     fn apply(&mut self, patch: &Patch) -> bool {
         if self.tick != patch.base {
             return false;
@@ -175,7 +175,7 @@ mod tests {
         rooms.joined(room.clone(), MemberId(1));
         assert_eq!(
             rooms.patch(&in_json(0, &json!({}))),
-            Patched::Nothing,
+            Patched::Ignored,
             "there is no state yet"
         );
         let keys = vec!["x".to_owned(), "y".to_owned()];
@@ -191,30 +191,30 @@ mod tests {
         assert_eq!(
             *first,
             json!({"x": 1, "y": 2}),
-            "what the application holds stays as it was"
+            "the state that the application holds does not change"
         );
     }
 
     #[test]
-    fn keys_are_numbered_as_they_are_said() {
+    fn keys_are_numbered_in_the_order_of_their_first_use() {
         let (mut rooms, _) = begun();
         // {1: 3, "z": {"w": 4, 2: 5}}, then {3: null, 2: {3: 6}}.
-        let said = patch(
+        let named = patch(
             Format::MsgPack,
             5,
             b"\x82\x01\x03\xa1z\x82\xa1w\x04\x02\x05",
         );
         let state = json!({"x": 1, "y": 3, "z": {"w": 4, "z": 5}});
-        assert_eq!(rooms.patch(&said), Patched::State(Arc::new(state)));
+        assert_eq!(rooms.patch(&named), Patched::State(Arc::new(state)));
         let numbered = patch(Format::MsgPack, 6, b"\x82\x00\xc0\x02\x81\x03\x06");
         let state = json!({"y": 3, "z": {"w": 6, "z": 5}});
         assert_eq!(rooms.patch(&numbered), Patched::State(Arc::new(state)));
         let unknown = patch(Format::MsgPack, 7, b"\x81\x04\x00");
-        assert_eq!(rooms.patch(&unknown), Patched::Astray);
+        assert_eq!(rooms.patch(&unknown), Patched::OutOfSync);
     }
 
     #[test]
-    fn a_state_gone_astray_is_asked_for_once() {
+    fn a_state_that_is_out_of_sync_is_requested_once() {
         let room = RoomId::from("r");
         let wrong_hash = Patch {
             hash: Some(7),
@@ -222,14 +222,14 @@ mod tests {
         };
         for wrong in [in_json(6, &json!({})), wrong_hash] {
             let (mut rooms, _) = begun();
-            assert_eq!(rooms.patch(&wrong), Patched::Astray);
+            assert_eq!(rooms.patch(&wrong), Patched::OutOfSync);
             assert_eq!(
                 rooms.patch(&in_json(5, &json!({}))),
-                Patched::Astray,
-                "nobody asked"
+                Patched::OutOfSync,
+                "it was not requested yet"
             );
-            rooms.asked(&room);
-            assert_eq!(rooms.patch(&in_json(5, &json!({}))), Patched::Nothing);
+            rooms.requested(&room);
+            assert_eq!(rooms.patch(&in_json(5, &json!({}))), Patched::Ignored);
             rooms.state(&room, 8, json!({}), Keys::new());
             let next = rooms.patch(&in_json(8, &json!({"a": 1})));
             assert_eq!(next, Patched::State(Arc::new(json!({"a": 1}))));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_that_is_right_is_no_news() {
+    fn a_matching_hash_changes_nothing() {
         let (mut rooms, _) = begun();
         let hash = Some(canonical::hash(&json!({"x": 9, "y": 2})));
         let right = Patch {

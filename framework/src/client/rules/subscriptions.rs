@@ -1,4 +1,4 @@
-//! Channels: how far each was read, so that nothing is handed on twice and recovery goes on from there.
+//! Subscriptions: up to where each channel was received, so that no publication is delivered twice and recovery continues there.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use crate::ids::ChannelName;
 #[derive(Debug)]
 struct Subscription {
     position: Position,
-    /// The application has asked to end it.
+    /// The application has asked to unsubscribe.
     leaving: bool,
-    /// The server found it too fast: it is asked again.
+    /// The server has refused to renew it as too fast; the client will ask again.
     is_put_off: bool,
 }
 
@@ -19,14 +19,14 @@ struct Subscription {
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     channels: BTreeMap<ChannelName, Subscription>,
-    /// When the server is asked again for those that it found too fast.
+    /// When to ask again for the subscriptions that were refused as too fast.
     again_at: Option<Duration>,
 }
 
 impl Subscriptions {
     /// The server has confirmed a subscription. Returns the offset after which publications are new.
     ///
-    /// Offsets of another epoch have nothing to do with those that were seen: all are new then.
+    /// `None` if all are new, because the channel is new to the client or has another epoch than before.
     pub(crate) fn subscribed(&mut self, channel: &ChannelName, epoch: &str) -> Option<u64> {
         match self.channels.get_mut(channel) {
             Some(known) if known.position.epoch == epoch => {
@@ -37,7 +37,7 @@ impl Subscriptions {
         }
     }
 
-    /// The server has confirmed a subscription, and what its list held was handed on: the channel was read up to `offset`.
+    /// A subscription is confirmed, and its publications up to `offset` were delivered.
     pub(crate) fn confirm(&mut self, channel: ChannelName, epoch: String, offset: u64) {
         let position = Position { epoch, offset };
         self.channels.insert(
@@ -50,9 +50,9 @@ impl Subscriptions {
         );
     }
 
-    /// A publication arrived; true if it is new.
+    /// A publication arrived. Returns whether it is new.
     pub(crate) fn publication(&mut self, channel: &ChannelName, offset: u64) -> bool {
-        // A channel that is not here was never confirmed: the server's fault, and no reason to hide what it says.
+        // The server never confirmed this channel. That is its fault; the publication is delivered all the same.
         let Some(known) = self.channels.get_mut(channel) else {
             return true;
         };
@@ -63,7 +63,7 @@ impl Subscriptions {
         is_new
     }
 
-    /// The application has asked to end it: a new session does not get it again.
+    /// The application unsubscribes: a new session does not renew the subscription.
     pub(crate) fn leave(&mut self, channel: &ChannelName) {
         if let Some(known) = self.channels.get_mut(channel) {
             known.leaving = true;
@@ -71,12 +71,12 @@ impl Subscriptions {
         }
     }
 
-    /// The server has ended it.
+    /// The server has ended a subscription.
     pub(crate) fn remove(&mut self, channel: &ChannelName) {
         self.channels.remove(channel);
     }
 
-    /// A new session: what is to be subscribed again, and from where.
+    /// A new session has begun. Returns the subscriptions to renew, with their positions.
     pub(crate) fn renew(&mut self) -> Vec<(ChannelName, Position)> {
         self.channels.retain(|_, known| !known.leaving);
         self.again_at = None;
@@ -89,8 +89,8 @@ impl Subscriptions {
             .collect()
     }
 
-    /// The server found it too fast to subscribe again: that is done at `at`, or when it is done for others that were put off.
-    /// False if there is no such subscription.
+    /// The server has refused to renew a subscription as too fast. It is due again at `at`, or earlier with others that were refused
+    /// before. Returns false if there is no such subscription.
     pub(crate) fn put_off(&mut self, channel: &ChannelName, at: Duration) -> bool {
         let known = self.channels.get_mut(channel);
         let Some(known) = known.filter(|known| !known.leaving) else {
@@ -101,12 +101,12 @@ impl Subscriptions {
         true
     }
 
-    /// When [`Subscriptions::take_due`] has something, if ever.
+    /// When [`Subscriptions::take_due`] has to be called. `None` if nothing is due.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         self.again_at
     }
 
-    /// What was put off and is due now.
+    /// Takes the subscriptions that are due to be renewed.
     pub(crate) fn take_due(&mut self, now: Duration) -> Vec<(ChannelName, Position)> {
         if self.again_at.take_if(|at| *at <= now).is_none() {
             return Vec::new();
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(
             subscriptions.subscribed(&channel, "e2"),
             None,
-            "the stream began anew"
+            "a new epoch"
         );
         subscriptions.confirm(channel.clone(), "e2".to_owned(), 0);
         assert!(subscriptions.publication(&channel, 1));

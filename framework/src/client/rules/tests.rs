@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::client::heard;
+use crate::client::server_frame;
 use crate::wire::event::ResumeFailure;
 
 const fn at(ms: u64) -> Duration {
@@ -21,51 +21,51 @@ fn welcome(fields: Value) -> Value {
     welcome
 }
 
-fn hear(rules: &mut Rules, event: Value) -> Vec<Effect> {
+fn receive(rules: &mut Rules, event: Value) -> Vec<Output> {
     let frame = RawData::of(Format::Json, &event).unwrap();
-    rules.receive(at(0), heard::read(&frame).unwrap())
+    rules.receive(at(0), server_frame::read(&frame).unwrap())
 }
 
 /// Rules after their first welcome.
 fn online() -> Rules {
     let mut rules = Rules::new(&Options::default());
     rules.connected();
-    hear(&mut rules, welcome(json!({})));
+    receive(&mut rules, welcome(json!({})));
     rules
 }
 
-fn come_back(rules: &mut Rules, fields: Value) -> Vec<Effect> {
+fn come_back(rules: &mut Rules, fields: Value) -> Vec<Output> {
     rules.disconnected(at(0), lost(), 0.0);
     rules.connected();
-    hear(rules, welcome(fields))
+    receive(rules, welcome(fields))
 }
 
-fn lost() -> Farewell {
+fn lost() -> Disconnection {
     closed(None)
 }
 
-fn closed(code: Option<u16>) -> Farewell {
-    Farewell {
+fn closed(code: Option<u16>) -> Disconnection {
+    Disconnection {
         code: code.map(CloseCode),
         reason: String::new(),
     }
 }
 
 fn call(rules: &mut Rules, n: u64) -> u64 {
-    let action = Outgoing {
+    let action = OutboundAction {
         type_: Some("ask"),
         data: Some(&n),
-        ..Outgoing::new(Name::Call)
+        ..OutboundAction::new(ActionName::Call)
     };
     rules.act(action, true).unwrap().unwrap()
 }
 
-fn to_room(rules: &mut Rules, room: &str, name: Name) -> Result<Option<u64>, SendError> {
+fn to_room(rules: &mut Rules, room: &str, name: ActionName) -> Result<Option<u64>, SendError> {
     let room = room.into();
-    let action: Outgoing<'_, ()> = Outgoing {
+    let action: OutboundAction<'_, ()> = OutboundAction {
         room: Some(&room),
         type_: Some("steer"),
-        ..Outgoing::new(name)
+        ..OutboundAction::new(name)
     };
     rules.act(action, false)
 }
@@ -76,12 +76,12 @@ fn written(rules: &mut Rules) -> Vec<Value> {
         .collect()
 }
 
-fn told(effects: &[Effect]) -> Vec<&Event> {
-    let told = effects.iter().filter_map(|effect| match effect {
-        Effect::Tell(event) => Some(event),
+fn emitted(outputs: &[Output]) -> Vec<&Event> {
+    let events = outputs.iter().filter_map(|output| match output {
+        Output::Emit(event) => Some(event),
         _ => None,
     });
-    told.collect()
+    events.collect()
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn nothing_is_written_before_the_welcome() {
     assert!(written(&mut rules).is_empty());
     rules.connected();
     assert!(written(&mut rules).is_empty());
-    hear(&mut rules, welcome(json!({})));
+    receive(&mut rules, welcome(json!({})));
     assert_eq!(written(&mut rules)[0]["data"], 1);
 }
 
@@ -99,30 +99,36 @@ fn nothing_is_written_before_the_welcome() {
 fn an_event_before_the_welcome_breaks_the_connection() {
     let mut rules = Rules::new(&Options::default());
     rules.connected();
-    let effects = hear(&mut rules, json!({"event": "reply", "id": 1}));
+    let outputs = receive(&mut rules, json!({"event": "reply", "id": 1}));
     assert!(matches!(
-        effects[..],
-        [Effect::Tell(_), Effect::Break(CloseCode::PROTOCOL_ERROR, _)]
+        outputs[..],
+        [
+            Output::Emit(_),
+            Output::Disconnect(CloseCode::PROTOCOL_ERROR, _)
+        ]
     ));
-    let effects = hear(&mut rules, welcome(json!({"protocol": 2})));
-    assert!(matches!(effects[..], [Effect::Tell(_), Effect::Break(..)]));
+    let outputs = receive(&mut rules, welcome(json!({"protocol": 2})));
+    assert!(matches!(
+        outputs[..],
+        [Output::Emit(_), Output::Disconnect(..)]
+    ));
 }
 
 #[test]
-fn a_resume_goes_on_where_the_counts_say() {
+fn a_resume_continues_after_the_acknowledged_actions() {
     let mut rules = online();
     for n in 1..=3 {
         call(&mut rules, n);
     }
     assert_eq!(written(&mut rules).len(), 3);
-    hear(&mut rules, json!({"event": "reply", "id": 1, "data": 10}));
+    receive(&mut rules, json!({"event": "reply", "id": 1, "data": 10}));
     assert_eq!(rules.resume(), Some(("token", 1)));
-    let effects = come_back(
+    let outputs = come_back(
         &mut rules,
         json!({"resumed": true, "received": 1, "resume": "next"}),
     );
     assert!(matches!(
-        told(&effects)[..],
+        emitted(&outputs)[..],
         [Event::Connected {
             resumed: true,
             reason: None,
@@ -138,17 +144,17 @@ fn a_resume_goes_on_where_the_counts_say() {
 }
 
 #[test]
-fn a_lost_session_fails_what_was_tried_and_keeps_what_was_not() {
+fn a_lost_session_fails_written_requests_and_keeps_the_others() {
     let mut rules = online();
     let tried = call(&mut rules, 1);
     written(&mut rules);
     rules.disconnected(at(0), lost(), 0.0);
     let untried = call(&mut rules, 2);
-    let effects = come_back(&mut rules, json!({"reason": "expired"}));
-    let expired = Effect::Answer(tried, Err(CallError::SessionLost(ResumeFailure::Expired)));
+    let outputs = come_back(&mut rules, json!({"reason": "expired"}));
+    let expired = Output::Complete(tried, Err(CallError::SessionLost(ResumeFailure::Expired)));
     assert!(
-        effects.contains(&expired) && effects.len() == 3,
-        "{effects:?}"
+        outputs.contains(&expired) && outputs.len() == 3,
+        "{outputs:?}"
     );
     assert_eq!(
         rules.resume(),
@@ -156,10 +162,10 @@ fn a_lost_session_fails_what_was_tried_and_keeps_what_was_not() {
         "a new session counts from zero"
     );
     assert_eq!(written(&mut rules)[0]["id"], untried);
-    let effects = hear(&mut rules, json!({"event": "reply", "id": untried}));
+    let outputs = receive(&mut rules, json!({"event": "reply", "id": untried}));
     assert_eq!(
-        effects,
-        [Effect::Answer(untried, Ok(Answer::Reply(Value::Null)))]
+        outputs,
+        [Output::Complete(untried, Ok(Answer::Reply(Value::Null)))]
     );
 }
 
@@ -169,47 +175,47 @@ fn an_acknowledged_request_without_an_answer_fails_with_its_session_too() {
     let id = call(&mut rules, 1);
     written(&mut rules);
     assert!(
-        hear(
+        receive(
             &mut rules,
             json!({"event": "pong", "received": 1, "time": 5})
         )
         .is_empty()
     );
     assert_eq!(rules.unacknowledged(), 0);
-    let effects = come_back(&mut rules, json!({"reason": "overflow"}));
+    let outputs = come_back(&mut rules, json!({"reason": "overflow"}));
     let overflow = CallError::SessionLost(ResumeFailure::Overflow);
-    assert!(effects.contains(&Effect::Answer(id, Err(overflow))));
+    assert!(outputs.contains(&Output::Complete(id, Err(overflow))));
 }
 
 #[test]
-fn rooms_end_with_their_session_and_what_was_meant_for_them() {
+fn rooms_and_their_actions_end_with_the_session() {
     let mut rules = online();
     assert_eq!(
-        to_room(&mut rules, "r", Name::Send),
+        to_room(&mut rules, "r", ActionName::Send),
         Err(SendError::NotInRoom)
     );
-    hear(
+    receive(
         &mut rules,
         json!({"event": "joined", "id": 9, "room": "r", "kind": "k", "member": 4}),
     );
     rules.disconnected(at(0), lost(), 0.0);
     assert_eq!(
-        to_room(&mut rules, "r", Name::Send),
+        to_room(&mut rules, "r", ActionName::Send),
         Ok(None),
         "it may be resumed yet"
     );
-    let effects = come_back(&mut rules, json!({"reason": "unknown"}));
-    let told = told(&effects);
+    let outputs = come_back(&mut rules, json!({"reason": "unknown"}));
+    let events = emitted(&outputs);
     let lost = Event::Lost {
         reason: ResumeFailure::Unknown,
         rooms: vec!["r".into()],
         lost_actions: 1,
     };
-    assert_eq!(told[1], &lost);
-    assert!(matches!(told[2], Event::Left { reason, .. } if reason == "session_lost"));
+    assert_eq!(events[1], &lost);
+    assert!(matches!(events[2], Event::Left { reason, .. } if reason == "session_lost"));
     assert!(written(&mut rules).is_empty());
     assert_eq!(
-        to_room(&mut rules, "r", Name::Send),
+        to_room(&mut rules, "r", ActionName::Send),
         Err(SendError::NotInRoom)
     );
 }
@@ -225,11 +231,13 @@ fn subscribed(epoch: &str, offset: u64, recovered: bool, offsets: &[u64]) -> Val
     })
 }
 
-fn offsets(effects: &[Effect]) -> Vec<u64> {
-    let offsets = told(effects).into_iter().filter_map(|event| match event {
-        Event::Publication { offset, .. } => Some(*offset),
-        _ => None,
-    });
+fn offsets(outputs: &[Output]) -> Vec<u64> {
+    let offsets = emitted(outputs)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Publication { offset, .. } => Some(*offset),
+            _ => None,
+        });
     offsets.collect()
 }
 
@@ -237,29 +245,29 @@ fn offsets(effects: &[Effect]) -> Vec<u64> {
 fn reader() -> Rules {
     let mut rules = online();
     let channel = "c".into();
-    let action: Outgoing<'_, ()> = Outgoing {
+    let action: OutboundAction<'_, ()> = OutboundAction {
         channel: Some(&channel),
-        ..Outgoing::new(Name::Subscribe)
+        ..OutboundAction::new(ActionName::Subscribe)
     };
     rules.act(action, true).unwrap();
     written(&mut rules);
-    let effects = hear(&mut rules, subscribed("e", 4, false, &[3, 4]));
+    let outputs = receive(&mut rules, subscribed("e", 4, false, &[3, 4]));
     assert!(matches!(
-        effects[0],
-        Effect::Answer(1, Ok(Answer::Subscribed(_)))
+        outputs[0],
+        Output::Complete(1, Ok(Answer::Subscribed(_)))
     ));
-    assert_eq!(offsets(&effects), [3, 4]);
+    assert_eq!(offsets(&outputs), [3, 4]);
     let event = json!({"event": "publication", "channel": "c", "offset": 5});
-    assert_eq!(offsets(&hear(&mut rules, event.clone())), [5]);
+    assert_eq!(offsets(&receive(&mut rules, event.clone())), [5]);
     assert!(
-        hear(&mut rules, event).is_empty(),
-        "an offset is never handed on twice"
+        receive(&mut rules, event).is_empty(),
+        "an offset is never delivered twice"
     );
     rules
 }
 
 #[test]
-fn a_channel_is_subscribed_again_from_where_it_was() {
+fn a_subscription_is_renewed_from_its_position() {
     for (epoch, recovered, listed, expected) in [
         ("e", true, vec![6, 7], vec![6, 7]),
         ("e", false, vec![4, 5, 8], vec![8]),
@@ -271,38 +279,41 @@ fn a_channel_is_subscribed_again_from_where_it_was() {
         assert_eq!(again[0]["since"], json!({"epoch": "e", "offset": 5}));
         let mut event = subscribed(epoch, *listed.last().unwrap(), recovered, &listed);
         event["id"] = again[0]["id"].clone();
-        let effects = hear(&mut rules, event);
-        let resubscribed = Effect::Tell(Event::Resubscribed {
+        let outputs = receive(&mut rules, event);
+        let resubscribed = Output::Emit(Event::Resubscribed {
             channel: "c".into(),
             recovered,
         });
-        assert_eq!(effects[0], resubscribed);
-        assert_eq!(offsets(&effects), expected);
+        assert_eq!(outputs[0], resubscribed);
+        assert_eq!(offsets(&outputs), expected);
     }
 }
 
 #[test]
-fn a_subscription_that_is_refused_after_a_lost_session_is_told() {
+fn a_subscription_that_cannot_be_renewed_is_reported() {
     let mut rules = reader();
     come_back(&mut rules, json!({"reason": "expired"}));
     let id = written(&mut rules)[0]["id"].clone();
-    let effects = hear(
+    let outputs = receive(
         &mut rules,
         json!({"event": "error", "id": id, "code": "unknown_channel", "message": ""}),
     );
-    assert!(matches!(told(&effects)[..], [Event::Unsubscribed { .. }]));
+    assert!(matches!(
+        emitted(&outputs)[..],
+        [Event::Unsubscribed { .. }]
+    ));
     come_back(&mut rules, json!({"reason": "expired"}));
     assert!(written(&mut rules).is_empty(), "it is not asked for again");
 }
 
 #[test]
-fn a_subscription_that_comes_back_too_fast_is_tried_again() {
+fn a_subscription_that_is_renewed_too_fast_is_tried_again() {
     let mut rules = reader();
     come_back(&mut rules, json!({"reason": "unknown"}));
     let too_fast =
         |id: &Value| json!({"event": "error", "id": id, "code": "too_fast", "message": ""});
     let id = written(&mut rules)[0]["id"].clone();
-    assert!(hear(&mut rules, too_fast(&id)).is_empty());
+    assert!(receive(&mut rules, too_fast(&id)).is_empty());
     assert!(written(&mut rules).is_empty(), "not at once");
     for _ in 0..2 {
         let due = rules.deadline();
@@ -312,13 +323,13 @@ fn a_subscription_that_comes_back_too_fast_is_tried_again() {
         assert_eq!(again["action"], "subscribe");
         assert_eq!(again["since"], json!({"epoch": "e", "offset": 5}));
         assert!(rules.next_to_write(due).is_none());
-        assert!(hear(&mut rules, too_fast(&again["id"])).is_empty());
+        assert!(receive(&mut rules, too_fast(&again["id"])).is_empty());
     }
     // Who does not want it any more is not subscribed again.
     let channel = "c".into();
-    let action: Outgoing<'_, ()> = Outgoing {
+    let action: OutboundAction<'_, ()> = OutboundAction {
         channel: Some(&channel),
-        ..Outgoing::new(Name::Unsubscribe)
+        ..OutboundAction::new(ActionName::Unsubscribe)
     };
     rules.act(action, false).unwrap();
     assert_eq!(written(&mut rules)[0]["action"], "unsubscribe");
@@ -326,7 +337,7 @@ fn a_subscription_that_comes_back_too_fast_is_tried_again() {
 }
 
 #[test]
-fn every_sequenced_event_counts_known_or_not() {
+fn every_counted_event_counts_even_if_it_is_unknown() {
     let mut rules = online();
     for event in [
         json!({"event": "fireworks"}),
@@ -338,44 +349,44 @@ fn every_sequenced_event_counts_known_or_not() {
         json!({"event": "state", "room": "r", "tick": 1, "data": {}}),
         json!({"event": "patch", "room": "r", "tick": 2, "base": 1, "data": {}}),
     ] {
-        hear(&mut rules, event);
+        receive(&mut rules, event);
     }
     assert_eq!(rules.resume(), Some(("token", 4)));
 }
 
 #[test]
-fn a_state_gone_astray_is_asked_for_once_and_set_right() {
+fn a_state_that_is_out_of_sync_is_requested_once() {
     let mut rules = online();
-    hear(
+    receive(
         &mut rules,
         json!({"event": "joined", "room": "r", "kind": "k", "member": 1}),
     );
     let state = |n: u64| json!({"event": "state", "room": "r", "tick": n, "data": {"n": n}});
     let patch = |base: u64| json!({"event": "patch", "room": "r", "tick": base + 1, "base": base, "data": {"n": base + 1}});
-    hear(&mut rules, state(1));
-    let effects = hear(&mut rules, patch(1));
-    assert_eq!(told(&effects)[0].data(), Some(&json!({"n": 2})));
+    receive(&mut rules, state(1));
+    let outputs = receive(&mut rules, patch(1));
+    assert_eq!(emitted(&outputs)[0].data(), Some(&json!({"n": 2})));
     for base in [3, 4, 2] {
-        assert!(hear(&mut rules, patch(base)).is_empty());
+        assert!(receive(&mut rules, patch(base)).is_empty());
     }
     let asked = written(&mut rules);
     assert_eq!(asked, [json!({"action": "sync", "id": 1, "room": "r"})]);
-    hear(&mut rules, state(7));
-    assert!(hear(&mut rules, json!({"event": "reply", "id": 1})).is_empty());
-    let effects = hear(&mut rules, patch(7));
-    assert_eq!(told(&effects)[0].data(), Some(&json!({"n": 8})));
+    receive(&mut rules, state(7));
+    assert!(receive(&mut rules, json!({"event": "reply", "id": 1})).is_empty());
+    let outputs = receive(&mut rules, patch(7));
+    assert_eq!(emitted(&outputs)[0].data(), Some(&json!({"n": 8})));
 
-    hear(&mut rules, patch(9));
+    receive(&mut rules, patch(9));
     assert_eq!(written(&mut rules).len(), 1);
     let refused = json!({"event": "error", "id": 2, "code": "not_a_member", "message": "m"});
     assert!(
-        hear(&mut rules, refused).is_empty(),
+        receive(&mut rules, refused).is_empty(),
         "it was not the application that asked"
     );
-    hear(&mut rules, patch(10));
-    let effects = come_back(&mut rules, json!({"reason": "expired"}));
+    receive(&mut rules, patch(10));
+    let outputs = come_back(&mut rules, json!({"reason": "expired"}));
     assert!(matches!(
-        told(&effects)[1],
+        emitted(&outputs)[1],
         Event::Lost {
             lost_actions: 0,
             ..
@@ -384,13 +395,16 @@ fn a_state_gone_astray_is_asked_for_once_and_set_right() {
 }
 
 #[test]
-fn counts_that_cannot_be_end_the_session() {
+fn impossible_counts_end_the_session() {
     let mut rules = online();
-    let effects = hear(
+    let outputs = receive(
         &mut rules,
         json!({"event": "pong", "received": 1, "time": 5}),
     );
-    assert!(matches!(effects[..], [Effect::Tell(_), Effect::Break(..)]));
+    assert!(matches!(
+        outputs[..],
+        [Output::Emit(_), Output::Disconnect(..)]
+    ));
     assert_eq!(
         rules.resume(),
         Some(("", 0)),
@@ -399,7 +413,7 @@ fn counts_that_cannot_be_end_the_session() {
 }
 
 #[test]
-fn the_close_code_says_whether_to_come_back() {
+fn the_close_code_decides_whether_to_reconnect() {
     for (code, comes_back) in [
         (None, true),
         (Some(1001), true),
@@ -414,39 +428,43 @@ fn the_close_code_says_whether_to_come_back() {
         (Some(4503), false),
     ] {
         let next = online().disconnected(at(0), closed(code), 0.5);
-        assert_eq!(matches!(next, Next::ComeBack(_)), comes_back, "{code:?}");
+        assert_eq!(
+            matches!(next, AfterDisconnect::Reconnect(_)),
+            comes_back,
+            "{code:?}"
+        );
     }
 }
 
 #[test]
-fn a_goodbye_says_more_than_the_close_code() {
+fn a_goodbye_takes_precedence_over_the_close_code() {
     let goodbye = json!({"event": "goodbye", "code": 4002, "reason": "restart",
         "reconnect": {"after_ms": 500, "jitter_ms": 1000}});
     let mut rules = online();
-    hear(&mut rules, goodbye);
+    receive(&mut rules, goodbye);
     assert_eq!(
         rules.disconnected(at(0), closed(Some(4002)), 0.5),
-        Next::ComeBack(at(1000))
+        AfterDisconnect::Reconnect(at(1000))
     );
     rules.connected();
     assert_eq!(
         rules.disconnected(at(0), lost(), 1.0),
-        Next::ComeBack(at(250)),
+        AfterDisconnect::Reconnect(at(250)),
         "it counts once"
     );
 
     let mut rules = online();
-    hear(
+    receive(
         &mut rules,
         json!({"event": "goodbye", "code": 4001, "reason": "slow"}),
     );
     assert!(
-        matches!(rules.disconnected(at(0), lost(), 0.5), Next::StayAway(farewell) if farewell.reason == "slow")
+        matches!(rules.disconnected(at(0), lost(), 0.5), AfterDisconnect::GiveUp(disconnection) if disconnection.reason == "slow")
     );
 }
 
 #[test]
-fn the_servers_clock_goes_on_between_its_words() {
+fn the_servers_clock_advances_between_its_messages() {
     let rules = online();
     assert_eq!(rules.server_time(at(250)), Some(1250));
 }

@@ -17,7 +17,7 @@ use crate::testing::{Cable, Direction};
 use crate::wire::codec::Format;
 
 #[test]
-fn the_close_code_decides_whether_the_client_comes_back() {
+fn the_close_code_decides_whether_the_client_reconnects() {
     for (code, comes_back) in [
         (1001, true),
         (1012, true),
@@ -61,7 +61,7 @@ fn the_close_code_decides_whether_the_client_comes_back() {
 }
 
 #[test]
-fn a_drained_server_is_come_back_to_when_it_says() {
+fn the_client_reconnects_to_a_drained_server_when_it_says() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -86,7 +86,7 @@ fn a_drained_server_is_come_back_to_when_it_says() {
 }
 
 #[test]
-fn a_server_that_is_away_is_tried_again_and_one_that_refuses_is_not() {
+fn the_client_tries_again_unless_the_server_refuses_it() {
     paused(async {
         let mut network = Network::new();
         let (client, peer) = network.open(Options::default()).await;
@@ -98,7 +98,7 @@ fn a_server_that_is_away_is_tried_again_and_one_that_refuses_is_not() {
         for _ in 0..20 {
             drop(network.accept().await);
         }
-        assert_eq!(client.try_next(), None, "the application is told once");
+        assert_eq!(client.try_next(), None, "one event for the whole outage");
         let (end, _) = network.accept().await;
         let start = Instant::now();
         refuse(
@@ -122,7 +122,7 @@ fn a_server_that_is_away_is_tried_again_and_one_that_refuses_is_not() {
 }
 
 #[test]
-fn closing_says_what_is_queued_and_answers_nobody() {
+fn closing_sends_the_queue_and_fails_pending_requests() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -156,7 +156,7 @@ fn closing_says_what_is_queued_and_answers_nobody() {
 }
 
 #[test]
-fn closing_waits_for_no_dead_server_and_for_no_connection() {
+fn closing_does_not_wait_long_for_a_dead_server() {
     paused(async {
         let mut network = Network::new();
         let (client, peer) = network.open(Options::default()).await;
@@ -225,12 +225,12 @@ fn a_client_that_cannot_reach_the_server_ends_its_session_in_the_background() {
         let request = end_requested(&mut network, Format::Json).await;
         assert!(request.contains("&end=true "), "{request}");
         let more = timeout(Duration::from_secs(3600), network.accept()).await;
-        assert!(more.is_err(), "it was told");
+        assert!(more.is_err(), "the server has confirmed it");
     });
 }
 
 #[test]
-fn a_session_whose_window_has_ended_need_not_be_ended() {
+fn the_client_stops_trying_to_end_a_session_after_its_window() {
     paused(async {
         let mut network = Network::new();
         let (client, peer) = network.open(Options::default()).await;
@@ -251,7 +251,7 @@ fn a_session_whose_window_has_ended_need_not_be_ended() {
 }
 
 #[test]
-fn a_close_that_the_server_does_not_confirm_is_said_again() {
+fn a_close_that_the_server_does_not_confirm_is_repeated() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -286,7 +286,7 @@ fn a_client_that_is_closed_while_it_connects_leaves_no_session_behind() {
 }
 
 #[test]
-fn a_client_that_is_closed_while_it_comes_back_sends_what_waits_first() {
+fn a_client_that_is_closed_while_it_reconnects_sends_its_queue_first() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -328,7 +328,7 @@ fn the_last_handle_closes_the_client() {
 }
 
 #[test]
-fn a_server_that_breaks_the_protocol_is_left_and_come_back_to() {
+fn the_client_reconnects_to_a_server_that_broke_the_protocol() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;

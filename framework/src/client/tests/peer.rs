@@ -170,7 +170,7 @@ impl Peer {
     }
 
     /// The next action, whatever it is.
-    pub(super) async fn heard(&mut self) -> Value {
+    pub(super) async fn next_action(&mut self) -> Value {
         match self.frame().await.unwrap() {
             ws::Frame::Text(bytes) if self.format == Format::Json => {
                 decode(Format::Json, &bytes).unwrap()
@@ -185,7 +185,7 @@ impl Peer {
     /// The next action; pings are answered in between.
     pub(super) async fn action(&mut self) -> Value {
         loop {
-            let action = self.heard().await;
+            let action = self.next_action().await;
             if action["action"] != "ping" {
                 return action;
             }

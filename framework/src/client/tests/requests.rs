@@ -11,7 +11,7 @@ use crate::wire::action::JoinMode;
 use crate::wire::codec::Format;
 
 #[test]
-fn the_handshake_says_what_the_options_say() {
+fn the_handshake_follows_the_options() {
     paused(async {
         let mut network = Network::new();
         let options = Options::default()
@@ -34,7 +34,7 @@ fn the_handshake_says_what_the_options_say() {
 }
 
 #[test]
-fn a_room_is_joined_played_in_and_left() {
+fn a_room_is_joined_used_and_left() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -92,7 +92,7 @@ fn a_room_is_joined_played_in_and_left() {
 }
 
 #[test]
-fn a_room_that_throws_the_client_out_says_so() {
+fn a_client_that_is_removed_from_a_room_gets_an_event() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -123,7 +123,7 @@ pub(super) async fn join(
 }
 
 #[test]
-fn refusals_and_answers_of_another_type_are_told_apart() {
+fn refusals_and_wrong_answers_are_different_errors() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -157,7 +157,7 @@ fn refusals_and_answers_of_another_type_are_told_apart() {
 }
 
 #[test]
-fn channels_are_subscribed_published_to_and_left() {
+fn channels_are_subscribed_used_and_left() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -203,7 +203,7 @@ fn channels_are_subscribed_published_to_and_left() {
 }
 
 #[test]
-fn a_refused_handshake_is_an_error_with_the_servers_words() {
+fn a_refused_handshake_is_an_error_with_the_servers_text() {
     paused(async {
         let mut network = Network::new();
         let connecting = network.connect(Options::default());
@@ -218,7 +218,7 @@ fn a_refused_handshake_is_an_error_with_the_servers_words() {
 }
 
 #[test]
-fn a_server_that_never_welcomes_is_given_up() {
+fn a_server_that_sends_no_welcome_times_out() {
     paused(async {
         let mut network = Network::new();
         let start = Instant::now();
@@ -235,7 +235,7 @@ fn a_server_that_never_welcomes_is_given_up() {
 }
 
 #[test]
-fn an_action_beyond_the_bound_is_refused_and_the_bound_holds_offline_too() {
+fn a_full_queue_refuses_actions_offline_too() {
     in_both(|format| async move {
         let mut network = Network::new();
         let mut options = Options::default().format(format);
@@ -279,7 +279,7 @@ struct TopScores {
 struct Jump;
 
 #[test]
-fn types_stand_for_names() {
+fn typed_messages_use_their_names() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -318,7 +318,7 @@ fn types_stand_for_names() {
 }
 
 #[test]
-fn a_message_that_the_server_would_not_take_is_refused_here() {
+fn a_message_that_is_too_long_for_the_server_is_not_sent() {
     in_both(|format| async move {
         let mut network = Network::new();
         let connecting = network.connect(Options::default().format(format));
@@ -360,7 +360,7 @@ fn a_message_that_the_server_would_not_take_is_refused_here() {
 }
 
 #[test]
-fn what_a_new_server_would_not_take_is_not_sent_to_it() {
+fn a_queued_message_that_is_too_long_for_a_new_server_is_not_sent() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, peer) = network.open(Options::default().format(format)).await;
@@ -390,7 +390,7 @@ fn what_a_new_server_would_not_take_is_not_sent_to_it() {
 }
 
 #[test]
-fn a_request_that_is_given_up_before_it_was_sent_is_not_sent() {
+fn a_request_that_is_dropped_before_it_was_sent_is_not_sent() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, peer) = network.open(Options::default().format(format)).await;
@@ -418,7 +418,7 @@ fn a_request_that_is_given_up_before_it_was_sent_is_not_sent() {
 }
 
 #[test]
-fn nobody_stays_in_a_room_that_nobody_waits_for() {
+fn a_dropped_join_leaves_the_room_again() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -437,7 +437,7 @@ fn nobody_stays_in_a_room_that_nobody_waits_for() {
         );
         peer.send(json!({"event": "left", "id": leave["id"], "room": "r1", "reason": "left"}))
             .await;
-        // A refusal of what nobody waits for is nobody's business, either.
+        // The refusal of a dropped request is not reported.
         let (given_up, call) = tokio::join!(
             timeout(Duration::from_secs(1), client.call_raw::<_, ()>("ask", &0)),
             peer.action()

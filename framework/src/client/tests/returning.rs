@@ -1,4 +1,4 @@
-//! How clients come back: numbered attempts, credentials, and what they are told of the time in between.
+//! Reconnecting: numbered attempts, credentials, and the events after an outage.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use crate::close::CloseCode;
 use crate::testing::Direction;
 use crate::wire::codec::Format;
 
-/// Loses the connection and has one attempt swallowed: a client that has given up an attempt.
+/// Loses the connection, and lets one attempt get no answer, so that the client abandons it.
 async fn abandon(network: &mut Network, client: &Client) {
     client.cut();
     assert!(matches!(
@@ -24,12 +24,12 @@ async fn abandon(network: &mut Network, client: &Client) {
     let (_end, control) = network.accept().await;
     control.stall(Direction::ToClient);
     let (end, control) = network.accept().await;
-    // The next one, for whoever asks.
+    // The next attempt, for the caller.
     network.dial(end, control);
 }
 
 #[test]
-fn an_attempt_that_was_given_up_is_forgiven_once() {
+fn a_client_that_abandoned_an_attempt_reconnects_after_4500_once() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, peer) = network.open(Options::default().format(format)).await;
@@ -46,7 +46,7 @@ fn an_attempt_that_was_given_up_is_forgiven_once() {
             client.next().await,
             Some(Event::Connected { resumed: true, .. })
         ));
-        // The server has woken, and found the attempt that was given up.
+        // The server wakes up and finds the abandoned attempt.
         peer.close(4500).await;
         assert!(
             matches!(client.next().await, Some(Event::Disconnected { code: Some(code), .. }) if code == CloseCode::SUPERSEDED)
@@ -71,7 +71,7 @@ fn an_attempt_that_was_given_up_is_forgiven_once() {
 }
 
 #[test]
-fn an_attempt_that_got_an_answer_was_not_given_up() {
+fn an_attempt_that_got_an_answer_was_not_abandoned() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, peer) = network.open(Options::default().format(format)).await;
@@ -93,7 +93,7 @@ fn an_attempt_that_got_an_answer_was_not_given_up() {
 }
 
 #[test]
-fn a_new_session_numbers_its_attempts_anew() {
+fn a_new_session_numbers_its_attempts_from_one() {
     paused(async {
         let mut network = Network::new();
         let (client, peer) = network.open(Options::default()).await;
@@ -114,7 +114,7 @@ fn a_new_session_numbers_its_attempts_anew() {
 
 /// How long after the loss a server may be back, whatever it does with attempts before.
 #[test]
-fn a_server_that_is_back_within_the_window_gets_the_session_back() {
+fn a_session_is_resumed_if_the_server_is_back_within_the_window() {
     for outage in [5, 15, 20, 25, 28] {
         // An attempt that is swallowed takes 3 s, however little is left.
         let swallowing = [false, true].into_iter().filter(|s| !s || outage < 28);
@@ -149,7 +149,7 @@ fn a_server_that_is_back_within_the_window_gets_the_session_back() {
 }
 
 #[test]
-fn an_impatient_application_ends_the_wait() {
+fn reconnect_now_ends_the_wait() {
     paused(async {
         let mut network = Network::new();
         let options = Options {
@@ -191,7 +191,7 @@ fn unauthorized() -> serde_json::Value {
 }
 
 #[test]
-fn a_refused_credential_is_asked_for_once_more() {
+fn a_refused_credential_is_replaced_once() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (options, asked) = counting(Options::default().format(format));
@@ -244,7 +244,7 @@ fn a_refused_credential_is_asked_for_once_more() {
 }
 
 #[test]
-fn a_client_that_is_never_let_in_says_why() {
+fn a_client_that_is_always_refused_returns_the_reason() {
     paused(async {
         let mut network = Network::new();
         let (asking, asked) = counting(Options::default());
@@ -270,7 +270,7 @@ fn a_client_that_is_never_let_in_says_why() {
 }
 
 #[test]
-fn options_that_cannot_work_connect_to_nothing() {
+fn options_that_cannot_work_are_refused() {
     paused(async {
         let mut network = Network::new();
         let options = Options {
@@ -300,7 +300,7 @@ fn options_that_cannot_work_connect_to_nothing() {
 }
 
 #[test]
-fn an_application_is_told_when_it_has_caught_up() {
+fn caught_up_follows_the_missed_events() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -340,7 +340,7 @@ fn an_application_is_told_when_it_has_caught_up() {
 }
 
 #[test]
-fn rooms_that_a_server_took_down_with_it_are_lost_with_the_session() {
+fn rooms_that_a_server_ended_at_shutdown_are_lost_with_the_session() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -364,7 +364,7 @@ fn rooms_that_a_server_took_down_with_it_are_lost_with_the_session() {
 }
 
 #[test]
-fn another_client_goes_on_with_a_session() {
+fn another_client_takes_over_a_session() {
     in_both(|format| async move {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
@@ -381,7 +381,7 @@ fn another_client_goes_on_with_a_session() {
         );
         drop(client);
         let more = timeout(Duration::from_secs(3600), network.accept()).await;
-        assert!(more.is_err(), "it does not come back, nor end the session");
+        assert!(more.is_err(), "it neither reconnects nor ends the session");
 
         let kept = serde_json::to_string(&ticket).unwrap();
         let ticket = serde_json::from_str(&kept).unwrap();
@@ -406,7 +406,7 @@ fn another_client_goes_on_with_a_session() {
             subscriptions: vec!["c".into()],
         };
         assert_eq!(client.next().await, Some(restored));
-        // What the other one joined is said once more, and an answer to it means nothing.
+        // The `joined` of the other client is replayed; an answer to its request is ignored.
         peer.send(json!({"event": "joined", "id": 1, "room": "r1", "kind": "arena", "member": 1}))
             .await;
         peer.send(json!({"event": "reply", "id": 2})).await;

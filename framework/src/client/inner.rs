@@ -1,4 +1,4 @@
-//! What a client's handles and its driver share: the rules, the queue of events, and what each wants of the other.
+//! The state that a client's handles and its driver share: the rules, the event queue, and what each asks of the other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -9,60 +9,60 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use crate::client::action::Outgoing;
+use crate::client::action::OutboundAction;
 use crate::client::error::{CallError, ConnectError, SendError};
 use crate::client::event::{Answer, Event};
-use crate::client::heard::Farewell;
 use crate::client::options::Options;
 use crate::client::random::Random;
-use crate::client::rules::{Effect, Next, Rules};
+use crate::client::rules::{AfterDisconnect, Output, Rules};
+use crate::client::server_frame::Disconnection;
 use crate::client::ticket::Ticket;
 use crate::error::Refusal;
 
 type Answered = Result<Answer, CallError>;
 
-/// What the application wants of the driver.
+/// What the application asks the driver to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum Instruction {
     Nothing,
-    /// Drop the connection now.
+    /// Drop the connection now and reconnect.
     Cut,
-    /// Say what is queued, close, and do not come back.
+    /// Send what is queued, close, and end.
     Close,
-    /// Drop the connection now, do not come back, and leave the session to another client.
+    /// Drop the connection now and end. Keep the session for another client.
     Suspend,
 }
 
-impl Wish {
-    /// Whether nothing else can be wished for any more.
+impl Instruction {
+    /// Whether the instruction ends the client, so that no other can replace it.
     fn is_last(self) -> bool {
         matches!(self, Self::Close | Self::Suspend)
     }
 }
 
-/// Shared by handles and driver on one thread. Nothing is borrowed across an await.
-pub(crate) struct Shared {
+/// The state of a client, shared by its handles and its driver on one thread. No cell is borrowed across an await.
+pub(crate) struct ClientInner {
     pub(crate) options: Options,
     rules: RefCell<Rules>,
     random: RefCell<Random>,
     events: RefCell<VecDeque<Event>>,
-    asked: RefCell<HashMap<u64, oneshot::Sender<Answered>>>,
+    pending: RefCell<HashMap<u64, oneshot::Sender<Answered>>>,
     /// Why the first attempt failed, for [`Client::connect`](crate::client::Client::connect).
     failure: RefCell<Option<ConnectError>>,
     started: Instant,
-    wish: Cell<Wish>,
+    instruction: Cell<Instruction>,
     reads: Cell<bool>,
     was_welcomed: Cell<bool>,
     has_ended: Cell<bool>,
-    /// Wakes the driver: something is to be written, read, or ended.
-    pub(crate) driver: Notify,
-    /// Wakes the handles: there is an event, or none will come any more.
-    pub(crate) handles: Notify,
+    /// Wakes the driver: there is something to write, room to read, or an instruction.
+    pub(crate) driver_wakeup: Notify,
+    /// Wakes the handles: there is an event, or the client has ended.
+    pub(crate) handle_wakeup: Notify,
     /// Ends the wait before the next attempt.
-    pub(crate) hurry: Notify,
+    pub(crate) retry_now: Notify,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ClientInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let session = self.rules(|rules| rules.session());
         f.debug_struct("Client")
@@ -73,7 +73,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-impl Shared {
+impl ClientInner {
     pub(crate) fn new(options: Options, ticket: Option<Ticket>) -> Self {
         let rules = match ticket {
             Some(ticket) => Rules::restored(&options, ticket),
@@ -84,25 +84,25 @@ impl Shared {
             random: RefCell::new(Random::new(options.seed)),
             options,
             events: RefCell::default(),
-            asked: RefCell::default(),
+            pending: RefCell::default(),
             failure: RefCell::default(),
             started: Instant::now(),
-            wish: Cell::new(Wish::Nothing),
+            instruction: Cell::new(Instruction::Nothing),
             reads: Cell::new(true),
             was_welcomed: Cell::new(false),
             has_ended: Cell::new(false),
-            driver: Notify::new(),
-            handles: Notify::new(),
-            hurry: Notify::new(),
+            driver_wakeup: Notify::new(),
+            handle_wakeup: Notify::new(),
+            retry_now: Notify::new(),
         }
     }
 
-    /// The time since the client began, by tokio's clock.
+    /// The time since the client was made, by tokio's clock.
     pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The moment of a time since the client began; far away for one that never comes.
+    /// The instant of a time since the client was made, at most an hour ahead: a time may be endless, an instant may not.
     pub(crate) fn moment(&self, time: Duration) -> Instant {
         const FAR: Duration = Duration::from_secs(3600);
         self.started + time.min(self.now() + FAR)
@@ -120,54 +120,57 @@ impl Shared {
         ask(&mut self.random.borrow_mut())
     }
 
-    // What handles do.
+    // Called by handles.
 
-    /// Queues an action that nobody waits for.
+    /// Queues an action without a reply.
     pub(crate) fn act<T: Serialize + ?Sized>(
         &self,
-        action: Outgoing<'_, T>,
+        action: OutboundAction<'_, T>,
     ) -> Result<(), SendError> {
         if self.is_closing() {
             return Err(SendError::Closed);
         }
         self.rules_mut(|rules| rules.act(action, false))?;
-        self.driver.notify_one();
+        self.driver_wakeup.notify_one();
         Ok(())
     }
 
-    /// Queues an action and waits for its answer. Dropped before, it takes the action back or undoes what it led to.
-    pub(crate) async fn ask<T: Serialize + ?Sized>(&self, action: Outgoing<'_, T>) -> Answered {
+    /// Queues an action and waits for its answer. If the future is dropped before, the action is cancelled or undone.
+    pub(crate) async fn ask<T: Serialize + ?Sized>(
+        &self,
+        action: OutboundAction<'_, T>,
+    ) -> Answered {
         if self.is_closing() {
             return Err(SendError::Closed.into());
         }
         let id = self.rules_mut(|rules| rules.act(action, true))?;
         let (answer, answered) = oneshot::channel();
-        self.asked.borrow_mut().extend(id.map(|id| (id, answer)));
-        self.driver.notify_one();
-        let mut question = Question {
-            shared: self,
+        self.pending.borrow_mut().extend(id.map(|id| (id, answer)));
+        self.driver_wakeup.notify_one();
+        let mut request = PendingRequest {
+            inner: self,
             id,
             answered,
         };
-        let answer = (&mut question.answered).await;
-        question.id = None;
+        let answer = (&mut request.answered).await;
+        request.id = None;
         answer.unwrap_or(Err(CallError::Closed))
     }
 
-    /// Whoever asked does not wait any more. `answer` is what came and was not taken.
-    fn give_up_on(&self, id: u64, answer: Option<Answered>) {
-        self.asked.borrow_mut().remove(&id);
+    /// Cancels or undoes a request whose future was dropped. `answer` has arrived and was not read.
+    fn abandon(&self, id: u64, answer: Option<Answered>) {
+        self.pending.borrow_mut().remove(&id);
         self.rules_mut(|rules| match answer {
-            Some(Ok(Answer::Joined(room, _))) => rules.leave_quietly(&room),
-            _ => rules.give_up_on(id),
+            Some(Ok(Answer::Joined(room, _))) => rules.leave_silently(&room),
+            _ => rules.abandon(id),
         });
-        self.driver.notify_one();
+        self.driver_wakeup.notify_one();
     }
 
-    /// The next event; `None` once the client has ended and all were taken.
+    /// Waits for the next event. `None` if the client has ended and all events were taken.
     pub(crate) async fn next(&self) -> Option<Event> {
         loop {
-            let woken = self.handles.notified();
+            let woken = self.handle_wakeup.notified();
             if let Some(event) = self.take() {
                 return Some(event);
             }
@@ -186,36 +189,36 @@ impl Shared {
             (events.pop_front()?, was_full)
         };
         if was_full {
-            self.driver.notify_one();
+            self.driver_wakeup.notify_one();
         }
         Some(event)
     }
 
-    pub(crate) fn wish(&self, wish: Wish) {
-        // A client that is to close stays so.
-        if !self.wish.get().is_last() {
-            self.wish.set(wish);
+    pub(crate) fn instruct(&self, instruction: Instruction) {
+        // An instruction that ends the client is final.
+        if !self.instruction.get().is_last() {
+            self.instruction.set(instruction);
         }
-        self.driver.notify_one();
+        self.driver_wakeup.notify_one();
     }
 
     pub(crate) fn set_reads(&self, reads: bool) {
         self.reads.set(reads);
-        self.driver.notify_one();
+        self.driver_wakeup.notify_one();
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.wish.get().is_last() || self.has_ended.get()
+        self.instruction.get().is_last() || self.has_ended.get()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.get()
     }
 
-    /// Waits until `is_so` says yes, which is asked after each event and at the end.
+    /// Waits until `is_so` returns true. It is called after each event and at the end.
     pub(crate) async fn until(&self, is_so: impl Fn(&Self) -> bool) {
         loop {
-            let woken = self.handles.notified();
+            let woken = self.handle_wakeup.notified();
             if is_so(self) {
                 return;
             }
@@ -235,25 +238,25 @@ impl Shared {
         self.failure.borrow_mut().take()
     }
 
-    // What the driver does.
+    // Called by the driver.
 
-    /// Takes what the application wants; a wish to close stays.
-    pub(crate) fn wished(&self) -> Wish {
-        let wish = self.wish.get();
-        if wish == Wish::Cut {
-            self.wish.set(Wish::Nothing);
+    /// Takes the instruction. One that ends the client stays.
+    pub(crate) fn take_instruction(&self) -> Instruction {
+        let instruction = self.instruction.get();
+        if instruction == Instruction::Cut {
+            self.instruction.set(Instruction::Nothing);
         }
-        wish
+        instruction
     }
 
-    /// Waits until the application wants the client to close.
+    /// Waits until an instruction ends the client.
     pub(crate) async fn until_closing(&self) {
-        while !self.wish.get().is_last() {
-            self.driver.notified().await;
+        while !self.instruction.get().is_last() {
+            self.driver_wakeup.notified().await;
         }
     }
 
-    /// Whether the application wants, and has room for, more.
+    /// Whether the driver should read: the event queue has room, and the application has not paused reading.
     pub(crate) fn wants_more(&self) -> bool {
         self.reads.get() && self.events.borrow().len() < self.most_events()
     }
@@ -262,62 +265,68 @@ impl Shared {
         self.options.events.max(1)
     }
 
-    /// Applies what the rules decided; the break, if there is one.
-    pub(crate) fn apply(&self, effects: Vec<Effect>) -> Option<Effect> {
-        let mut broken = None;
-        for effect in effects {
-            match effect {
-                Effect::Tell(event) => {
+    /// Applies the outputs of the rules. Returns an [`Output::Disconnect`], which the driver applies.
+    pub(crate) fn apply(&self, outputs: Vec<Output>) -> Option<Output> {
+        let mut disconnect = None;
+        for output in outputs {
+            match output {
+                Output::Emit(event) => {
                     if matches!(event, Event::Connected { .. }) {
                         self.was_welcomed.set(true);
                     }
                     self.events.borrow_mut().push_back(event);
                 }
-                Effect::Answer(id, answer) => {
-                    let waiting = self.asked.borrow_mut().remove(&id);
-                    // Whoever asked may have given up since.
+                Output::Complete(id, answer) => {
+                    let waiting = self.pending.borrow_mut().remove(&id);
+                    // The request's future may have been dropped.
                     let _sent = waiting.map(|waiting| waiting.send(answer));
                 }
-                Effect::Break(..) => broken = Some(effect),
+                Output::Disconnect(..) => disconnect = Some(output),
             }
         }
-        self.handles.notify_waiters();
-        broken
+        self.handle_wakeup.notify_waiters();
+        disconnect
     }
 
-    /// What becomes of the client after a connection, or an attempt at one, has ended: how long to wait, or `None`.
-    pub(crate) fn ended(&self, farewell: Farewell) -> Option<Duration> {
-        if self.wish.get().is_last() {
+    /// A connection, or an attempt to open one, has ended. Returns how long to wait before the next attempt; `None` to end.
+    pub(crate) fn ended(&self, disconnection: Disconnection) -> Option<Duration> {
+        if self.instruction.get().is_last() {
             return None;
         }
         let was_online = self.rules(|rules| rules.is_online());
         let random = self.random(Random::fraction);
-        let next = self.rules_mut(|rules| rules.disconnected(self.now(), farewell.clone(), random));
-        self.decide(next, farewell, was_online)
+        let next =
+            self.rules_mut(|rules| rules.disconnected(self.now(), disconnection.clone(), random));
+        self.decide(next, disconnection, was_online)
     }
 
-    /// The server refused the credential by an answer in HTTP.
+    /// The server refused the credential with an HTTP status. Returns how long to wait; `None` to end.
     pub(crate) fn unauthorized(&self, refusal: Refusal) -> Option<Duration> {
-        let farewell = Farewell {
+        let disconnection = Disconnection {
             code: None,
             reason: refusal.to_string(),
         };
         let next = self.rules_mut(|rules| rules.unauthorized(refusal));
-        self.decide(next, farewell, false)
+        self.decide(next, disconnection, false)
     }
 
-    /// Does what the rules decided after the end of a connection: how long to wait, or `None` for the end.
-    fn decide(&self, next: Next, farewell: Farewell, was_online: bool) -> Option<Duration> {
-        let Farewell { code, reason } = farewell.clone();
+    /// Reports what the rules decided after a connection ended. Returns how long to wait; `None` to end.
+    fn decide(
+        &self,
+        next: AfterDisconnect,
+        disconnection: Disconnection,
+        was_online: bool,
+    ) -> Option<Duration> {
+        let Disconnection { code, reason } = disconnection.clone();
         match next {
-            Next::Unauthorized {
+            AfterDisconnect::Unauthorized {
                 refusal,
                 asks_again: true,
             } => {
-                self.tell(Event::Unauthorized { refusal });
+                self.emit(Event::Unauthorized { refusal });
                 Some(Duration::ZERO)
             }
-            Next::Unauthorized { refusal, .. } if !self.was_welcomed() => {
+            AfterDisconnect::Unauthorized { refusal, .. } if !self.was_welcomed() => {
                 self.failed(ConnectError::Unauthorized(refusal));
                 None
             }
@@ -325,14 +334,14 @@ impl Shared {
                 self.failed(ConnectError::Closed { code, reason });
                 None
             }
-            Next::Unauthorized { refusal, .. } => {
-                self.tell(Event::Unauthorized { refusal });
-                self.tell(Event::Closed { code, reason });
+            AfterDisconnect::Unauthorized { refusal, .. } => {
+                self.emit(Event::Unauthorized { refusal });
+                self.emit(Event::Closed { code, reason });
                 None
             }
-            Next::ComeBack(retry_in) => {
+            AfterDisconnect::Reconnect(retry_in) => {
                 if was_online {
-                    self.tell(Event::Disconnected {
+                    self.emit(Event::Disconnected {
                         code,
                         reason,
                         retry_in,
@@ -340,48 +349,48 @@ impl Shared {
                 }
                 Some(retry_in)
             }
-            Next::StayAway(Farewell { code, reason }) => {
-                self.tell(Event::Closed { code, reason });
+            AfterDisconnect::GiveUp(Disconnection { code, reason }) => {
+                self.emit(Event::Closed { code, reason });
                 None
             }
         }
     }
 
-    fn tell(&self, event: Event) {
-        self.apply(vec![Effect::Tell(event)]);
+    fn emit(&self, event: Event) {
+        self.apply(vec![Output::Emit(event)]);
     }
 
-    /// There is no point in another attempt.
+    /// No other attempt can succeed: reports the end.
     pub(crate) fn closed(&self, reason: String) {
-        self.tell(Event::Closed { code: None, reason });
+        self.emit(Event::Closed { code: None, reason });
     }
 
-    /// The first attempt failed.
+    /// The first attempt failed: `Client::connect` returns the error.
     pub(crate) fn failed(&self, error: ConnectError) {
         *self.failure.borrow_mut() = Some(error);
     }
 
-    /// The driver ends: nobody will be answered any more.
+    /// The driver ends. Pending requests fail with [`CallError::Closed`].
     pub(crate) fn finish(&self) {
         self.has_ended.set(true);
-        self.rules_mut(Rules::give_up);
-        self.asked.borrow_mut().clear();
-        self.handles.notify_waiters();
+        self.rules_mut(Rules::clear_waiters);
+        self.pending.borrow_mut().clear();
+        self.handle_wakeup.notify_waiters();
     }
 }
 
-/// A request whose answer somebody waits for.
-struct Question<'a> {
-    shared: &'a Shared,
-    /// `None` once it is answered.
+/// A request that waits for its answer. Dropped before, it is cancelled or undone.
+struct PendingRequest<'a> {
+    inner: &'a ClientInner,
+    /// `None` when it is answered.
     id: Option<u64>,
     answered: oneshot::Receiver<Answered>,
 }
 
-impl Drop for Question<'_> {
+impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.shared.give_up_on(id, self.answered.try_recv().ok());
+            self.inner.abandon(id, self.answered.try_recv().ok());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading events: what the server sends.
+//! Decodes the events that the server sends.
 
 use std::borrow::Cow;
 
@@ -14,20 +14,20 @@ use crate::sync::merge::{self, Keys};
 use crate::wire::codec::{self, Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure, is_sequenced};
 
-/// A frame that was read.
+/// A decoded frame of the server.
 #[derive(Debug)]
-pub(crate) struct Heard {
-    /// Whether both sides count it.
+pub(crate) struct ServerFrame {
+    /// Whether both sides count the event.
     pub(crate) is_sequenced: bool,
-    /// How many bytes the server keeps until it is acknowledged.
+    /// The frame's length. The server keeps it until the event is acknowledged.
     pub(crate) bytes: usize,
-    pub(crate) said: Said,
+    pub(crate) event: ServerEvent,
 }
 
 /// The events of the protocol.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum Said {
+pub(crate) enum ServerEvent {
     Welcome(Welcome),
     Pong {
         received: u64,
@@ -62,7 +62,7 @@ pub(crate) enum Said {
         tick: u64,
         #[serde(default)]
         data: Value,
-        /// Those that patches in MessagePack name by their numbers.
+        /// The keys that patches in MessagePack refer to by number.
         #[serde(default, deserialize_with = "merge::keys")]
         keys: Keys,
     },
@@ -112,11 +112,11 @@ pub(crate) enum Said {
     Goodbye {
         code: u16,
         reason: String,
-        /// The code of a refusal, where it is one.
+        /// The code of the refusal, if the goodbye is one.
         error: Option<String>,
         reconnect: Option<Reconnect>,
     },
-    /// An event of a later version: counted, and otherwise ignored.
+    /// An event of a later version of the protocol. It is counted and otherwise ignored.
     #[serde(other)]
     Unknown,
 }
@@ -133,36 +133,36 @@ pub(crate) struct Welcome {
     pub(crate) time: u64,
     pub(crate) ping_ms: u64,
     pub(crate) window_ms: Option<u64>,
-    /// How many counted events the session has produced so far.
+    /// How many counted events the server has produced in this session.
     pub(crate) sent: Option<u64>,
     pub(crate) limits: Option<Limits>,
-    /// What the session takes part in, for a client that did not know.
+    /// The session's rooms and subscriptions, for a client that takes over the session.
     #[serde(default)]
     pub(crate) rooms: Vec<RestoredRoom>,
     #[serde(default)]
     pub(crate) subscriptions: Vec<ChannelName>,
 }
 
-/// A room that the session is in.
+/// A room in a welcome.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RestoredRoom {
     pub(crate) room: RoomId,
     pub(crate) member: MemberId,
 }
 
-/// What changed in a room's state.
+/// A patch of a room's state.
 #[derive(Debug)]
 pub(crate) struct Patch {
     pub(crate) room: RoomId,
     pub(crate) tick: u64,
     pub(crate) base: u64,
-    /// The hash of the state after it, where the server says it.
+    /// The hash of the state after the patch, if the server has sent it.
     pub(crate) hash: Option<u32>,
-    /// Still encoded: the order of its bytes tells which number means which key.
+    /// The patch itself, still encoded, because the order of its bytes defines the numbers of keys.
     pub(crate) data: RawData,
 }
 
-/// One item of a `subscribed` event's list.
+/// A publication in a `subscribed` event.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Published {
     pub(crate) offset: u64,
@@ -170,45 +170,46 @@ pub(crate) struct Published {
     pub(crate) data: Value,
 }
 
-/// A close code with its text.
+/// How a connection ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Farewell {
+pub(crate) struct Disconnection {
+    /// The server's close code. `None` if the connection was lost.
     pub(crate) code: Option<CloseCode>,
     pub(crate) reason: String,
 }
 
-/// Reads one frame; the error says what is wrong with it.
-pub(crate) fn read(frame: &RawData) -> Result<Heard, String> {
+/// Decodes a frame. The error says what is wrong with it.
+pub(crate) fn read(frame: &RawData) -> Result<ServerFrame, String> {
     if let Some(patch) = patch(frame) {
-        return Ok(Heard {
+        return Ok(ServerFrame {
             is_sequenced: false,
             bytes: frame.bytes.len(),
-            said: Said::Patch(patch?),
+            event: ServerEvent::Patch(patch?),
         });
     }
-    let event = value(frame.format, &frame.bytes).map_err(|error| error.0)?;
-    let name = event.get("event").and_then(Value::as_str);
-    let name = name.ok_or("a frame has no `event`")?.to_owned();
+    let object = value(frame.format, &frame.bytes).map_err(|error| error.0)?;
+    let name = object.get("event").and_then(Value::as_str);
+    let name = name.ok_or("a message has no `event`")?.to_owned();
     let is_sequenced = is_sequenced(&name);
-    let said = Said::deserialize(event).map_err(|error| format!("`{name}`: {error}"))?;
-    Ok(Heard {
+    let event = ServerEvent::deserialize(object).map_err(|error| format!("`{name}`: {error}"))?;
+    Ok(ServerFrame {
         is_sequenced,
         bytes: frame.bytes.len(),
-        said,
+        event,
     })
 }
 
-/// Reads a patch; `None` for every other event.
+/// Decodes a patch. `None` for other events.
 fn patch(frame: &RawData) -> Option<Result<Patch, String>> {
     #[derive(Deserialize)]
-    struct Name<'a> {
+    struct EventName<'a> {
         #[serde(borrow)]
         event: Cow<'a, str>,
     }
 
     let is_patch = match frame.format {
         Format::Json => {
-            serde_json::from_slice::<Name<'_>>(&frame.bytes).is_ok_and(|n| n.event == "patch")
+            serde_json::from_slice::<EventName<'_>>(&frame.bytes).is_ok_and(|n| n.event == "patch")
         }
         Format::MsgPack => {
             let found = codec::values(frame.format, &frame.bytes, ["event"]);
@@ -235,7 +236,7 @@ fn patch(frame: &RawData) -> Option<Result<Patch, String>> {
     })
 }
 
-/// Reads a field; absent is null.
+/// Decodes a field. A missing field is null.
 fn field<T: DeserializeOwned>(
     frame: &RawData,
     name: &str,
@@ -243,7 +244,7 @@ fn field<T: DeserializeOwned>(
 ) -> Result<T, String> {
     let null = RawData::null(frame.format);
     codec::decode(frame.format, value.unwrap_or(&null.bytes))
-        .map_err(|error| format!("`patch`: its `{name}`: {error}"))
+        .map_err(|error| format!("`patch`: field `{name}`: {error}"))
 }
 
 #[cfg(test)]
@@ -252,20 +253,20 @@ mod tests {
 
     use super::*;
 
-    fn heard(event: &Value) -> Result<Heard, String> {
+    fn read_both(event: &Value) -> Result<ServerFrame, String> {
         let [json, msgpack] = Format::ALL.map(|f| read(&RawData::of(f, event).unwrap()));
         assert_eq!(
-            json.as_ref().map(|h| format!("{:?}", h.said)),
-            msgpack.as_ref().map(|h| format!("{:?}", h.said))
+            json.as_ref().map(|frame| format!("{:?}", frame.event)),
+            msgpack.as_ref().map(|frame| format!("{:?}", frame.event))
         );
         msgpack
     }
 
     #[test]
-    fn events_of_a_later_version_are_counted_and_their_fields_left_alone() {
-        let later = heard(&json!({"event": "fireworks", "size": [1]})).unwrap();
-        assert!(later.is_sequenced && matches!(later.said, Said::Unknown));
-        let known = heard(&json!({"event": "pong", "received": 1, "time": 2, "mood": "good"}));
+    fn unknown_events_are_counted_and_unknown_fields_ignored() {
+        let later = read_both(&json!({"event": "fireworks", "size": [1]})).unwrap();
+        assert!(later.is_sequenced && matches!(later.event, ServerEvent::Unknown));
+        let known = read_both(&json!({"event": "pong", "received": 1, "time": 2, "mood": "good"}));
         assert!(!known.unwrap().is_sequenced);
     }
 
@@ -274,11 +275,11 @@ mod tests {
         for format in Format::ALL {
             let event =
                 json!({"event": "patch", "room": "r", "tick": 2, "base": 1, "data": {"a": 1}});
-            let heard = read(&RawData::of(format, &event).unwrap()).unwrap();
-            let Said::Patch(patch) = heard.said else {
-                panic!("{heard:?}")
+            let frame = read(&RawData::of(format, &event).unwrap()).unwrap();
+            let ServerEvent::Patch(patch) = frame.event else {
+                panic!("{frame:?}")
             };
-            assert!(!heard.is_sequenced && patch.hash.is_none());
+            assert!(!frame.is_sequenced && patch.hash.is_none());
             assert_eq!((patch.tick, patch.base), (2, 1));
             assert_eq!(patch.data, RawData::of(format, &json!({"a": 1})).unwrap());
             let without_base = json!({"event": "patch", "room": "r", "tick": 2, "data": {}});
@@ -287,11 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn data_that_is_absent_is_null() {
-        let message = heard(&json!({"event": "message", "room": "r", "type": "t"})).unwrap();
+    fn missing_data_is_null() {
+        let message = read_both(&json!({"event": "message", "room": "r", "type": "t"})).unwrap();
         assert!(matches!(
-            message.said,
-            Said::Message {
+            message.event,
+            ServerEvent::Message {
                 data: Value::Null,
                 ..
             }
@@ -299,13 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_no_event_is_an_error() {
+    fn a_frame_that_is_not_an_event_is_an_error() {
         for wrong in [
             json!([1]),
             json!({"event": 5}),
             json!({"event": "left", "room": 5}),
         ] {
-            assert!(heard(&wrong).is_err(), "{wrong}");
+            assert!(read_both(&wrong).is_err(), "{wrong}");
         }
     }
 }

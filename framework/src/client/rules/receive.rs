@@ -1,72 +1,75 @@
-//! What the rules make of each event.
+//! How the rules handle each event.
 
 use std::time::Duration;
 
-use crate::client::action::{Name, Outgoing, Since};
+use crate::client::action::{ActionName, OutboundAction, SinceField};
 use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
-use crate::client::heard::{Farewell, Heard, Patch, Published, RestoredRoom, Said, Welcome};
-use crate::client::rules::attempts::Attempts;
+use crate::client::rules::attempts::AttemptCounter;
 use crate::client::rules::queue::Queued;
 use crate::client::rules::rooms::Patched;
-use crate::client::rules::{Asked, Effect, Goodbye, Missed, Phase, Rules, Session, violation};
+use crate::client::rules::{Goodbye, Missed, Output, Phase, Rules, Session, Waiter, violation};
+use crate::client::server_frame::{
+    Disconnection, Patch, Published, RestoredRoom, ServerEvent, ServerFrame, Welcome,
+};
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId};
 use crate::wire::event::{PROTOCOL, Reconnect, ResumeFailure};
 
-/// How long the client waits before it subscribes again to what the server found too fast, and by how much more at random.
+/// How long the client waits before it renews a subscription that the server refused as too fast. A random time of up to the same
+/// length is added.
 const TOO_FAST: Duration = Duration::from_secs(1);
 
 impl Rules {
     /// A frame arrived.
-    pub(crate) fn receive(&mut self, now: Duration, heard: Heard) -> Vec<Effect> {
-        self.receipt.heard();
+    pub(crate) fn receive(&mut self, now: Duration, frame: ServerFrame) -> Vec<Output> {
+        self.keepalive.server_is_alive();
         if self.phase == Phase::Greeting {
-            return match heard.said {
-                Said::Welcome(welcome) => self.welcome(now, welcome),
-                Said::Goodbye {
+            return match frame.event {
+                ServerEvent::Welcome(welcome) => self.welcome(now, welcome),
+                ServerEvent::Goodbye {
                     code,
                     reason,
                     error,
                     reconnect,
                 } => self.goodbye(code, reason, error, reconnect),
-                said => violation(
+                event => violation(
                     "bad_event",
                     CloseCode::PROTOCOL_ERROR,
-                    format!("an event came before the welcome: {said:?}"),
+                    format!("an event arrived before the welcome: {event:?}"),
                 ),
             };
         }
-        if heard.is_sequenced {
-            self.receipt.count(heard.bytes);
+        if frame.is_sequenced {
+            self.keepalive.count(frame.bytes);
         }
-        let mut effects = self.said(now, heard.said);
-        if heard.is_sequenced {
-            effects.extend(self.caught_up(1));
+        let mut outputs = self.event(now, frame.event);
+        if frame.is_sequenced {
+            outputs.extend(self.caught_up(1));
         }
-        effects
+        outputs
     }
 
-    /// So many of the events that were missed have come: says so once it was the last.
-    fn caught_up(&mut self, came: u64) -> Option<Effect> {
+    /// `came` of the missed events have arrived. Returns [`Event::CaughtUp`] after the last one.
+    fn caught_up(&mut self, came: u64) -> Option<Output> {
         let missed = self.missed.as_mut()?;
         missed.left = missed.left.saturating_sub(came);
         let missed = self.missed.take_if(|missed| missed.left == 0)?.all;
-        Some(Effect::Tell(Event::CaughtUp { missed }))
+        Some(Output::Emit(Event::CaughtUp { missed }))
     }
 
-    fn welcome(&mut self, now: Duration, welcome: Welcome) -> Vec<Effect> {
+    fn welcome(&mut self, now: Duration, welcome: Welcome) -> Vec<Output> {
         if welcome.protocol != PROTOCOL {
             let what = format!(
-                "it speaks version {} of the protocol, not {PROTOCOL}",
+                "the server speaks version {} of the protocol, the client version {PROTOCOL}",
                 welcome.protocol
             );
             return violation("bad_event", CloseCode::PROTOCOL_ERROR, what);
         }
         let had_session = self.session.is_some();
         let missed = match (welcome.resumed, welcome.sent) {
-            (true, Some(sent)) => match sent.checked_sub(self.receipt.received()) {
+            (true, Some(sent)) => match sent.checked_sub(self.keepalive.received()) {
                 Some(missed) => Some(missed),
                 None => return self.miscount(),
             },
@@ -80,7 +83,7 @@ impl Rules {
             return self.miscount();
         }
         self.phase = Phase::Online;
-        self.receipt
+        self.keepalive
             .begin(now, Duration::from_millis(welcome.ping_ms));
         let window = welcome.window_ms.map(Duration::from_millis);
         self.backoff.welcomed(now, window.unwrap_or_default());
@@ -95,66 +98,66 @@ impl Rules {
         });
         let reason = (had_session && !welcome.resumed)
             .then_some(welcome.reason.unwrap_or(ResumeFailure::Unknown));
-        let mut effects = vec![Effect::Tell(Event::Connected {
+        let mut outputs = vec![Output::Emit(Event::Connected {
             session: id,
             resumed: welcome.resumed,
             reason,
         })];
         if let Some(reason) = reason {
-            self.renew(reason, &mut effects);
+            self.renew(reason, &mut outputs);
         }
         if is_restored {
-            effects.push(self.restore(welcome.rooms, welcome.subscriptions));
+            outputs.push(self.restore(welcome.rooms, welcome.subscriptions));
         }
         self.missed = missed.map(|all| Missed { all, left: all });
-        effects.extend(self.caught_up(0));
-        effects
+        outputs.extend(self.caught_up(0));
+        outputs
     }
 
-    /// What the session of another client takes part in.
-    fn restore(&mut self, rooms: Vec<RestoredRoom>, subscriptions: Vec<ChannelName>) -> Effect {
+    /// The rooms and subscriptions of the session that was taken over.
+    fn restore(&mut self, rooms: Vec<RestoredRoom>, subscriptions: Vec<ChannelName>) -> Output {
         let rooms = rooms.into_iter().map(|RestoredRoom { room, member }| {
             self.rooms.joined(room.clone(), member);
             room
         });
         let rooms = rooms.collect();
         for channel in &subscriptions {
-            // How far that client had read is not known; nothing that comes is older.
+            // It is unknown what the other client has received. The server sends only newer publications.
             self.subscriptions
                 .confirm(channel.clone(), String::new(), 0);
         }
-        Effect::Tell(Event::Restored {
+        Output::Emit(Event::Restored {
             rooms,
             subscriptions,
         })
     }
 
     /// The session is lost, and a new one has begun.
-    fn renew(&mut self, reason: ResumeFailure, effects: &mut Vec<Effect>) {
-        self.attempts = Attempts::default();
-        self.receipt.renew();
+    fn renew(&mut self, reason: ResumeFailure, outputs: &mut Vec<Output>) {
+        self.attempts = AttemptCounter::default();
+        self.keepalive.renew();
         let lost = self.queue.renew();
         let (mut rooms, joined) = self.rooms.renew();
         rooms.extend(joined.iter().cloned());
-        effects.push(Effect::Tell(Event::Lost {
+        outputs.push(Output::Emit(Event::Lost {
             reason,
             rooms,
             lost_actions: lost.iter().filter(|action| action.id.is_none()).count(),
         }));
         for room in joined {
             let reason = "session_lost".to_owned();
-            effects.push(Effect::Tell(Event::Left { room, reason }));
+            outputs.push(Output::Emit(Event::Left { room, reason }));
         }
-        self.refuse_too_long(effects);
+        self.refuse_too_long(outputs);
         let mut waiting = self.queue.ids();
-        for (id, asked) in std::mem::take(&mut self.asked) {
+        for (id, waiter) in std::mem::take(&mut self.waiters) {
             if waiting.remove(&id) {
-                self.asked.insert(id, asked);
-            } else if asked == Asked::Application {
-                effects.push(Effect::Answer(id, Err(CallError::SessionLost(reason))));
+                self.waiters.insert(id, waiter);
+            } else if waiter == Waiter::Application {
+                outputs.push(Output::Complete(id, Err(CallError::SessionLost(reason))));
             }
         }
-        // In front of what waits, so that an application's own unsubscribe or publish finds the subscription.
+        // In front of the waiting actions, so that an `unsubscribe` or `publish` among them finds the subscription.
         for (channel, position) in self.subscriptions.renew().into_iter().rev() {
             if let Some(queued) = self.resubscribe(channel, &position) {
                 self.queue.push_front(queued);
@@ -162,44 +165,47 @@ impl Rules {
         }
     }
 
-    /// Asks for those subscriptions again that the server found too fast, once it is time.
+    /// Asks again for the subscriptions that the server refused as too fast, when they are due.
     pub(crate) fn resubscribe_due(&mut self, now: Duration) {
         for (channel, position) in self.subscriptions.take_due(now) {
             if let Some(queued) = self.resubscribe(channel, &position) {
-                self.queue.push_owed(queued);
+                self.queue.push_unbounded(queued);
             }
         }
     }
 
     fn resubscribe(&mut self, channel: ChannelName, position: &Position) -> Option<Queued> {
         self.last_id += 1;
-        let subscribe: Outgoing<'_, ()> = Outgoing {
+        let subscribe: OutboundAction<'_, ()> = OutboundAction {
             id: Some(self.last_id),
             channel: Some(&channel),
-            since: Some(Since {
+            since: Some(SinceField {
                 epoch: &position.epoch,
                 offset: position.offset,
             }),
-            ..Outgoing::new(Name::Subscribe)
+            ..OutboundAction::new(ActionName::Subscribe)
         };
         let queued = self.queued(&subscribe).ok()?;
-        self.asked.insert(self.last_id, Asked::Resubscribe(channel));
+        self.waiters
+            .insert(self.last_id, Waiter::Resubscribe(channel));
         Some(queued)
     }
 
-    /// What waits was made for another server's limits, perhaps.
-    fn refuse_too_long(&mut self, effects: &mut Vec<Effect>) {
+    /// Refuses waiting actions that are too long for the new server, whose limits may be other ones.
+    fn refuse_too_long(&mut self, outputs: &mut Vec<Output>) {
         let Some(limit) = self.limits.as_ref().and_then(|limits| limits.message_bytes) else {
             return;
         };
         for action in self.queue.take_too_long(limit) {
             let bytes = action.frame.bytes.len();
             let error = SendError::TooBig { bytes, limit };
-            let asked = action.id.and_then(|id| self.asked.remove(&id));
-            effects.extend(match (action.id, asked) {
-                (Some(id), Some(Asked::Application)) => Some(Effect::Answer(id, Err(error.into()))),
+            let waiter = action.id.and_then(|id| self.waiters.remove(&id));
+            outputs.extend(match (action.id, waiter) {
+                (Some(id), Some(Waiter::Application)) => {
+                    Some(Output::Complete(id, Err(error.into())))
+                }
                 (Some(_), _) => None,
-                (None, _) => Some(Effect::Tell(Event::Error {
+                (None, _) => Some(Output::Emit(Event::Error {
                     refusal: Refusal::new("too_big", error.to_string()),
                     room: None,
                 })),
@@ -207,14 +213,14 @@ impl Rules {
         }
     }
 
-    /// The server's counts cannot be: what was done is unknown, so the session is of no use any more.
-    fn miscount(&mut self) -> Vec<Effect> {
-        // Its token would bring the same counts back. An empty one is unknown to every server.
+    /// The server's counts are impossible, so it is unknown which actions it has processed. The client gives the session up.
+    fn miscount(&mut self) -> Vec<Output> {
+        // With its token the same counts would come back. No server knows an empty token.
         if let Some(session) = &mut self.session {
             session.token.clear();
         }
-        let what = "the server's counts cannot be right".to_owned();
-        // So the server need not keep it, either.
+        let what = "the server's counts of actions and events do not match the client's".to_owned();
+        // A normal close, so that the server ends the session, too.
         violation("miscount", CloseCode::NORMAL, what)
     }
 
@@ -224,71 +230,71 @@ impl Rules {
         reason: String,
         error: Option<String>,
         reconnect: Option<Reconnect>,
-    ) -> Vec<Effect> {
+    ) -> Vec<Output> {
         let code = Some(CloseCode(code));
-        let farewell = Farewell { code, reason };
+        let disconnection = Disconnection { code, reason };
         self.goodbye = Some(Goodbye {
-            farewell,
+            disconnection,
             error,
             reconnect,
         });
         Vec::new()
     }
 
-    fn said(&mut self, now: Duration, said: Said) -> Vec<Effect> {
-        let tell = |event| vec![Effect::Tell(event)];
-        match said {
-            Said::Welcome(_) => violation(
+    fn event(&mut self, now: Duration, event: ServerEvent) -> Vec<Output> {
+        let emit = |event| vec![Output::Emit(event)];
+        match event {
+            ServerEvent::Welcome(_) => violation(
                 "bad_event",
                 CloseCode::PROTOCOL_ERROR,
-                "a second welcome came".to_owned(),
+                "a second welcome arrived".to_owned(),
             ),
-            Said::Pong { received, time } => {
+            ServerEvent::Pong { received, time } => {
                 self.server_time = Some((time, now));
                 match self.queue.acknowledge(received) {
                     Ok(()) => Vec::new(),
                     Err(_) => self.miscount(),
                 }
             }
-            Said::Joined {
+            ServerEvent::Joined {
                 id, room, member, ..
             } => {
                 self.rooms.joined(room.clone(), member);
-                if self.is_asked_by_nobody(id) {
-                    self.leave_quietly(&room);
+                if self.is_abandoned(id) {
+                    self.leave_silently(&room);
                 }
                 self.answer(id, Answer::Joined(room, member))
             }
-            Said::Left { id, room, reason } => {
+            ServerEvent::Left { id, room, reason } => {
                 self.rooms.left(&room, &reason);
-                match self.was_asked(id) {
+                match self.is_awaited(id) {
                     true => self.answer(id, Answer::Done),
-                    false => tell(Event::Left { room, reason }),
+                    false => emit(Event::Left { room, reason }),
                 }
             }
-            Said::Message { room, name, data } => tell(Event::Message { room, name, data }),
-            Said::Signal { room, name, data } => tell(Event::Signal { room, name, data }),
-            Said::State {
+            ServerEvent::Message { room, name, data } => emit(Event::Message { room, name, data }),
+            ServerEvent::Signal { room, name, data } => emit(Event::Signal { room, name, data }),
+            ServerEvent::State {
                 room,
                 tick,
                 data,
                 keys,
             } => {
                 let data = self.rooms.state(&room, tick, data, keys);
-                tell(Event::State { room, tick, data })
+                emit(Event::State { room, tick, data })
             }
-            Said::Patch(patch) => match self.rooms.patch(&patch) {
+            ServerEvent::Patch(patch) => match self.rooms.patch(&patch) {
                 Patched::State(data) => {
                     let Patch { room, tick, .. } = patch;
-                    tell(Event::State { room, tick, data })
+                    emit(Event::State { room, tick, data })
                 }
-                Patched::Nothing => Vec::new(),
-                Patched::Astray => {
+                Patched::Ignored => Vec::new(),
+                Patched::OutOfSync => {
                     self.ask_for_state(&patch.room);
                     Vec::new()
                 }
             },
-            Said::Subscribed {
+            ServerEvent::Subscribed {
                 id,
                 channel,
                 epoch,
@@ -299,68 +305,70 @@ impl Rules {
                 let position = Position { epoch, offset };
                 self.subscribed(id, channel, position, recovered, publications)
             }
-            Said::Unsubscribed {
+            ServerEvent::Unsubscribed {
                 id,
                 channel,
                 reason,
             } => {
                 self.subscriptions.remove(&channel);
-                match self.was_asked(id) {
+                match self.is_awaited(id) {
                     true => self.answer(id, Answer::Done),
-                    false => tell(Event::Unsubscribed { channel, reason }),
+                    false => emit(Event::Unsubscribed { channel, reason }),
                 }
             }
-            Said::Publication {
+            ServerEvent::Publication {
                 channel,
                 offset,
                 data,
             } => match self.subscriptions.publication(&channel, offset) {
-                true => tell(Event::Publication {
+                true => emit(Event::Publication {
                     channel,
                     offset,
                     data,
                 }),
                 false => Vec::new(),
             },
-            Said::Published { id, offset } => self.answer(Some(id), Answer::Published(offset)),
-            Said::Presence {
+            ServerEvent::Published { id, offset } => {
+                self.answer(Some(id), Answer::Published(offset))
+            }
+            ServerEvent::Presence {
                 channel,
                 joined,
                 left,
-            } => tell(Event::Presence {
+            } => emit(Event::Presence {
                 channel,
                 joined,
                 left,
             }),
-            Said::Reply { id, data } => self.answer(Some(id), Answer::Reply(data)),
-            Said::Error {
+            ServerEvent::Reply { id, data } => self.answer(Some(id), Answer::Reply(data)),
+            ServerEvent::Error {
                 id,
                 room,
                 code,
                 message,
             } => self.refused(now, id, room, Refusal::new(code, message)),
-            Said::Goodbye {
+            ServerEvent::Goodbye {
                 code,
                 reason,
                 error,
                 reconnect,
             } => self.goodbye(code, reason, error, reconnect),
-            Said::Unknown => Vec::new(),
+            ServerEvent::Unknown => Vec::new(),
         }
     }
 
-    /// Whether an event answers something that was asked.
-    fn was_asked(&self, id: Option<u64>) -> bool {
-        id.is_some_and(|id| self.asked.contains_key(&id))
+    /// Whether an event answers a request.
+    fn is_awaited(&self, id: Option<u64>) -> bool {
+        id.is_some_and(|id| self.waiters.contains_key(&id))
     }
 
-    fn is_asked_by_nobody(&self, id: Option<u64>) -> bool {
-        id.is_some_and(|id| self.asked.get(&id) == Some(&Asked::Nobody))
+    fn is_abandoned(&self, id: Option<u64>) -> bool {
+        id.is_some_and(|id| self.waiters.get(&id) == Some(&Waiter::Abandoned))
     }
 
-    fn answer(&mut self, id: Option<u64>, answer: Answer) -> Vec<Effect> {
-        match id.and_then(|id| Some((id, self.asked.remove(&id)?))) {
-            Some((id, Asked::Application)) => vec![Effect::Answer(id, Ok(answer))],
+    fn answer(&mut self, id: Option<u64>, answer: Answer) -> Vec<Output> {
+        match id.and_then(|id| Some((id, self.waiters.remove(&id)?))) {
+            Some((id, Waiter::Application)) => vec![Output::Complete(id, Ok(answer))],
             _ => Vec::new(),
         }
     }
@@ -372,24 +380,24 @@ impl Rules {
         position: Position,
         recovered: bool,
         publications: Vec<Published>,
-    ) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        let again = id.and_then(|id| self.asked.get(&id));
-        if let Some(Asked::Resubscribe(_)) = again {
+    ) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let again = id.and_then(|id| self.waiters.get(&id));
+        if let Some(Waiter::Resubscribe(_)) = again {
             let channel = channel.clone();
-            effects.push(Effect::Tell(Event::Resubscribed { channel, recovered }));
+            outputs.push(Output::Emit(Event::Resubscribed { channel, recovered }));
         }
         let subscribed = Subscribed {
             position: position.clone(),
             recovered,
         };
-        effects.extend(self.answer(id, Answer::Subscribed(subscribed)));
+        outputs.extend(self.answer(id, Answer::Subscribed(subscribed)));
         let mut seen = self.subscriptions.subscribed(&channel, &position.epoch);
         for Published { offset, data } in publications {
             if seen.is_none_or(|seen| offset > seen) {
                 seen = Some(offset);
                 let channel = channel.clone();
-                effects.push(Effect::Tell(Event::Publication {
+                outputs.push(Output::Emit(Event::Publication {
                     channel,
                     offset,
                     data,
@@ -398,7 +406,7 @@ impl Rules {
         }
         let offset = seen.unwrap_or(0).max(position.offset);
         self.subscriptions.confirm(channel, position.epoch, offset);
-        effects
+        outputs
     }
 
     fn refused(
@@ -407,11 +415,13 @@ impl Rules {
         id: Option<u64>,
         room: Option<RoomId>,
         refusal: Refusal,
-    ) -> Vec<Effect> {
-        let effect = match id.and_then(|id| Some((id, self.asked.remove(&id)?))) {
-            Some((id, Asked::Application)) => Effect::Answer(id, Err(CallError::Refused(refusal))),
-            Some((_, Asked::Resubscribe(channel))) => {
-                // After a restart all clients come back at once, perhaps from one address.
+    ) -> Vec<Output> {
+        let output = match id.and_then(|id| Some((id, self.waiters.remove(&id)?))) {
+            Some((id, Waiter::Application)) => {
+                Output::Complete(id, Err(CallError::Refused(refusal)))
+            }
+            Some((_, Waiter::Resubscribe(channel))) => {
+                // After a restart all clients reconnect at once, perhaps from one address.
                 if refusal.code() == "too_fast" {
                     let jitter = TOO_FAST.mul_f64(self.random.fraction());
                     if self
@@ -423,12 +433,12 @@ impl Rules {
                 }
                 self.subscriptions.remove(&channel);
                 let reason = refusal.code().to_owned();
-                Effect::Tell(Event::Unsubscribed { channel, reason })
+                Output::Emit(Event::Unsubscribed { channel, reason })
             }
-            // The room is gone, or is about to be.
-            Some((_, Asked::Sync | Asked::Nobody)) => return Vec::new(),
-            None => Effect::Tell(Event::Error { refusal, room }),
+            // The room is gone, or the client is about to leave it.
+            Some((_, Waiter::Sync | Waiter::Abandoned)) => return Vec::new(),
+            None => Output::Emit(Event::Error { refusal, room }),
         };
-        vec![effect]
+        vec![output]
     }
 }
