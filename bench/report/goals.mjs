@@ -9,7 +9,7 @@ const BUN = 'Bun, publish/subscribe';
 /** Of each: where the figure comes from, what it is divided by (`beside`), and within what it must lie, for each way or for both. */
 const goals = [
   {
-    text: 'Fan-out to 1,000 as fast as it goes, channel: CPU ÷ Bun',
+    text: 'Fan-out to 1,000 at full speed, channel: CPU ÷ Bun',
     scenario: 'full-speed',
     of: (way) => `Courtside, ${way}, channel`,
     beside: () => BUN,
@@ -33,7 +33,7 @@ const goals = [
     most: 1.15,
   },
   {
-    text: 'Fan-out as fast as it goes, room: CPU ÷ channel',
+    text: 'Fan-out at full speed, room: CPU ÷ channel',
     scenario: 'full-speed',
     of: (way) => `Courtside, ${way}, room`,
     beside: (way) => `Courtside, ${way}, channel`,
@@ -58,7 +58,7 @@ const goals = [
     most: 1.15,
   })),
   {
-    text: 'Echo through a room: CPU ÷ Bun’s bare echo',
+    text: 'Echo through a room: CPU ÷ Bun’s plain echo',
     scenario: 'echo',
     of: (way) => `Courtside, ${way}, room handler`,
     beside: () => 'Bun',
@@ -80,10 +80,10 @@ const goals = [
     most: 0,
   },
   {
-    text: 'Storm of 5,000: CPU per resume ÷ Bun opening again',
+    text: 'Storm of 5,000: CPU per resume ÷ Bun reconnecting',
     scenario: 'storm',
     of: (way) => `Courtside, ${way}`,
-    beside: () => 'Bun, opening again',
+    beside: () => 'Bun, reconnecting',
     figure: 'server_us_each',
     most: 2,
   },
@@ -95,21 +95,21 @@ const goals = [
     most: 0,
   },
   {
-    text: 'Storm of 15,000 at once: most memory ÷ idle memory',
+    text: 'Storm of 15,000 at once: peak memory ÷ idle memory',
     scenario: 'great-storm',
     of: (way) => `Courtside, ${way}`,
     figure: 'rss_peak_ratio',
     most: 2,
   },
   {
-    text: '1,000 rooms of 4 at 20 Hz on one core: p99 µs that a step is late',
+    text: '1,000 rooms of 4 at 20 Hz on one core: p99 lateness of a step in µs',
     scenario: 'rooms',
     of: (way) => `Courtside, ${way}`,
     figure: 'late_p99_us',
     most: 3000,
   },
   {
-    text: '10 stalled among 1,000: s until they are cut',
+    text: '10 stalled among 1,000: s until they are disconnected',
     scenario: 'slow',
     of: (way) => `Courtside, ${way}, channel`,
     figure: 'cut_secs',
@@ -164,7 +164,7 @@ export function goalsTable(scenarios, results) {
   });
   return `## Goals
 
-${met} of ${all.length} are met. What a goal is about stands in its section below, with the spread of the rounds.
+${met} of ${all.length} are met. The section of each goal below describes it and shows the spread of the rounds.
 
 | | goal | lean | mounted |
 | --- | ---: | ---: | ---: |

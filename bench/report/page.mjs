@@ -97,18 +97,18 @@ export function page({ scenarios, results, rounds, secs, minutes, load, bun }) {
   const gigabytes = Math.round(totalmem() / 2 ** 30);
   const busy =
     load > 0.5
-      ? `**The machine was not idle when this run began (load ${load.toFixed(1)}): absolute figures are worth little, ratios something.**\n\n`
+      ? `**The machine was not idle when this run began (load ${load.toFixed(1)}): absolute figures mean little, ratios more.**\n\n`
       : '';
   return `# Benchmarks
 
-Written by \`bench/compare\`; run it again rather than believe it.
+Written by \`bench/compare\`; run it yourself to check the figures.
 
 ${busy}Machine: ${cpus().length} cores of ${cpus()[0].model}, ${gigabytes} GB, Linux ${release()}.
 Versions: ${versions(bun)}.
-Up to ${rounds} rounds of ${secs} s for each figure, fewer for what takes long and for those beside Courtside and Bun, ${minutes.toFixed(0)} minutes in all; ${new Date().toISOString().slice(0, 10)}.
+Up to ${rounds} rounds of ${secs} s for each figure, fewer for long measurements and for servers other than Courtside and Bun, ${minutes.toFixed(0)} minutes in all; ${new Date().toISOString().slice(0, 10)}.
 
-Each cell is the median, with the least and the most of the rounds.
-A ratio to Bun is the median of the rounds' own ratios; the less the better for CPU, latency and memory.
+Each cell is the median, with the minimum and the maximum of the rounds.
+A ratio to Bun is the median of the ratios of the rounds; for CPU, latency and memory, less is better.
 
 ${goalsTable(scenarios, results)}${sections.join('\n')}
 ## Where Courtside is behind Bun
@@ -117,23 +117,23 @@ ${worse.length > 0 ? worse.join('\n') : 'Nowhere in this run, by more than 5 %.'
 
 ${failed.length > 0 ? `## Runs that failed\n\n${failed.join('\n')}\n\n` : ''}## Method
 
-- \`courtside-load\` (\`bench/load\`) puts the same load on all: one client sends a text, the server sends it to everybody.
-  It is one thread with an epoll loop; where it comes near 100 % of its core, rates are bounded by it and only CPU and memory count.
-- Every broadcast, echo and missed publication that any client receives is checked for loss, repetition and order by a number that it carries. A run in which one is wrong does not count. The states of the small rooms are only counted.
-- The server is pinned to one core with all of its threads, the generator to another. Each run has a server process of its own and a second of warm-up.
-- The servers are run in turn within each round, Bun between Courtside's runs, and every other round backwards: so what disturbs the machine disturbs all.
-- CPU is the time that the server's process was on its core, in user and kernel; memory is its resident set, from \`/proc\`.
-- Courtside runs in two ways. *Lean* is by itself (\`Site::serve\`), where a connection leaves the HTTP layer after its handshake; *mounted* is in an \`HttpServer\` of actix-web, beside whatever else that serves.
-  Its server is built as [getting-started.md](getting-started.md#in-production) advises for production: optimised across crates, and with jemalloc, as Bun has an allocator of its own.
-- All servers have compression off. Each is written as its own manual shows it: \`bench/peers\`, \`bench/server\`.
+- \`courtside-load\` (\`bench/load\`) puts the same load on all servers: one client sends a text, the server sends it to all.
+  It is one thread with an epoll loop; when it is near 100 % of its core, it limits the rates, and only CPU and memory count.
+- Every broadcast, echo and missed publication that any client receives carries a number, by which it is checked for loss, repetition and order. A run with an error does not count. The states of the small rooms are only counted.
+- The server is pinned to one core with all of its threads, the generator to another. Each run has its own server process and a second of warm-up.
+- The servers run in turn within each round, Bun between Courtside's runs, and every other round in reverse order, so that disturbances of the machine affect all of them.
+- CPU is the time that the server's process used, in user space and kernel; memory is its resident set, from \`/proc\`.
+- Courtside runs in two ways. *Lean*: it serves by itself (\`Site::serve\`), and a connection leaves the HTTP layer after its handshake. *Mounted*: it runs in an actix-web \`HttpServer\`, beside whatever else that serves.
+  Its server is built as [getting-started.md](getting-started.md#in-production) recommends for production: with link-time optimisation, and with jemalloc, because Bun has its own allocator.
+- All servers have compression off. Each is written as its own manual recommends: \`bench/peers\`, \`bench/server\`.
 
 ## Caveats
 
-- Loopback is no network: the kernel's work for a send is most of what is measured, and there is no loss and no delay.
+- Loopback is not a network: most of the measured time is the kernel's work for a send, and there is no loss and no delay.
 - One core for each server. A Courtside server uses all cores; Node and Bun use one per process.
-- They do not do the same. Courtside parses every message, counts what each session was sent, keeps it until the client acknowledges it, and can resume a cut session without loss; Socket.IO and socketioxide frame and parse messages; Bun and ws pass bytes on. The text of 100 bytes is about 170 bytes on the wire with Courtside's envelope, 115 with Socket.IO's, 100 with none.
-- Courtside's clients acknowledge as its protocol asks, each 64 KiB; that is part of its cost.
-- Colyseus is not among them: its clients must ask for a seat by HTTP first and speak a binary protocol of their own, which the generator does not. How long its patches are beside ours stands in [state-benchmarks.md](state-benchmarks.md).
-- Latency ends when the kernel tells the generator that a socket is readable; the generator asks after every 32 reads, so that reading the others adds about a tenth of a millisecond. For the fan-out it includes the way of the publication to the server.
+- The servers do different work. Courtside parses every message, counts the events of each session, keeps them until the client acknowledges them, and can resume a disconnected session without loss; Socket.IO and socketioxide frame and parse messages; Bun and ws pass bytes on. The text of 100 bytes is about 170 bytes on the wire with Courtside's envelope, 115 with Socket.IO's, 100 with none.
+- Courtside's clients acknowledge every 64 KiB, as its protocol requires; this is part of its cost.
+- Colyseus is not included: its clients must first request a seat by HTTP and use its own binary protocol, which the generator does not support. [state-benchmarks.md](state-benchmarks.md) compares the length of its patches with ours.
+- Latency ends when the kernel tells the generator that a socket is readable; the generator asks after every 32 reads, so reading the others adds about a tenth of a millisecond. For the fan-out, it includes the publication's path to the server.
 `;
 }

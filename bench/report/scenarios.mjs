@@ -56,13 +56,13 @@ const stormColumns = [
   { ...cpu, head: 'CPU µs per resume' },
   { figure: 'p99_us', head: 'p99 µs of a resume' },
 ];
-const reconnecting = [...courtside(), contestant('bun', 'Bun, opening again')];
+const reconnecting = [...courtside(), contestant('bun', 'Bun, reconnecting')];
 
 export const scenarios = [
   {
     id: 'full-speed',
-    title: 'Fan-out to 1,000, as fast as it goes',
-    text: 'One client publishes texts of 100 bytes, 1,000 receive each; 16 broadcasts are under way at any time.',
+    title: 'Fan-out to 1,000, at full speed',
+    text: 'One client publishes texts of 100 bytes, and 1,000 clients receive each; 16 broadcasts are in flight at any time.',
     command: ['fanout', '--receivers', '1000', '--window', '16'],
     timed: true,
     contestants: broadcasting,
@@ -77,7 +77,7 @@ export const scenarios = [
   {
     id: 'steady',
     title: 'Fan-out to 1,000, 50 times a second',
-    text: 'As before, but at a steady rate: 50,000 deliveries each second, mostly one frame in each write. Latency is counted from the moment at which the broadcast was due, to that at which the kernel told the generator of the frame.',
+    text: 'As before, but at a steady rate: 50,000 deliveries each second, mostly one frame per write. Latency is the time from when the broadcast was due until the kernel reported the frame to the generator.',
     command: ['fanout', '--receivers', '1000', '--rate', '50'],
     timed: true,
     contestants: broadcasting,
@@ -91,7 +91,7 @@ export const scenarios = [
   {
     id: 'receivers',
     title: 'CPU per delivery, by the number of receivers',
-    text: 'As fast as it goes, with 16 broadcasts under way. What one delivery costs should not depend on how many others there are.',
+    text: 'At full speed, with 16 broadcasts in flight. The cost of a delivery should not depend on the number of receivers.',
     command: ['fanout', '--window', '16'],
     timed: true,
     contestants: growing,
@@ -104,7 +104,7 @@ export const scenarios = [
   {
     id: 'echo',
     title: 'Echo, 100 connections',
-    text: 'Each connection sends a text of 100 bytes and waits until it is back. The others echo in the function that gets the message; Courtside parses it, counts it, brings it to the room and its typed handler (on the same thread, as there is one core), and sequences the reply.',
+    text: 'Each connection sends a text of 100 bytes and waits for the echo. The other servers echo in the function that receives the message; Courtside parses it, counts it, passes it to the room and its typed handler (on the same thread, because there is one core), and counts the reply.',
     command: ['echo', '--connections', '100', '--window', '1'],
     timed: true,
     contestants: [
@@ -122,7 +122,7 @@ export const scenarios = [
   {
     id: 'idle',
     title: 'Idle, 10,000 connections',
-    text: 'Resident memory per connection, measured a second after the last came in; and what opening one costs.',
+    text: 'Resident memory per connection, measured a second after the last one was opened, and the cost of opening one.',
     command: ['idle', '--sessions', '10000', '--secs', '1'],
     contestants: [
       ...courtside('session'),
@@ -137,7 +137,7 @@ export const scenarios = [
   {
     id: 'storm',
     title: 'Reconnect storm, 5,000 sessions',
-    text: 'All connections are cut at once, three publications are made that nobody is there for, and all come back with their tokens, 128 at a time. A failure is a session that was not resumed, or did not get each of the three once and in order. Bun has no sessions: its connections are cut and opened again, and miss what they missed.',
+    text: 'All connections are cut at once, three publications are made while no client is connected, and all clients reconnect with their tokens, 128 at a time. A failure is a session that was not resumed, or did not receive each of the three once and in order. Bun has no sessions: its connections are cut and opened again without the missed publications.',
     command: ['storm', '--sessions', '5000', '--missed', '3'],
     contestants: reconnecting,
     columns: stormColumns,
@@ -145,7 +145,7 @@ export const scenarios = [
   {
     id: 'great-storm',
     title: 'Reconnect storm, 15,000 sessions at once',
-    text: 'As before, but all 15,000 send their handshakes before any is read from, so that the server finds thousands at its door. Memory at its highest, sampled each 5 ms, is set beside that of the same sessions while they were idle.',
+    text: 'As before, but all 15,000 clients send their handshakes before the generator reads from any, so that the server receives thousands at once. Peak memory, sampled every 5 ms, is compared with that of the same sessions while they were idle.',
     command: ['storm', '--sessions', '15000', '--at-once', '15000', '--missed', '3'],
     rounds: 2,
     contestants: reconnecting,
@@ -160,7 +160,7 @@ export const scenarios = [
   {
     id: 'slow',
     title: 'Slow readers, 10 among 1,000',
-    text: 'One client publishes as fast as it goes, with 16 broadcasts under way; 10 more receivers stop reading. Until they are cut, the 1,000 others must not feel them. The others have nothing that could be set beside it.',
+    text: 'One client publishes at full speed, with 16 broadcasts in flight; 10 more receivers stop reading. Until they are disconnected, they must not affect the 1,000 others. The other servers have nothing comparable.',
     command: ['slow', '--receivers', '1000', '--stalled', '10', '--window', '16', '--secs', '4'],
     rounds: 2,
     contestants: courtside('channel'),
@@ -181,7 +181,7 @@ export const scenarios = [
     contestants: courtside(),
     columns: [
       { figure: 'ticks_per_room_per_s', head: 'steps/s in each room' },
-      { figure: 'late_p99_us', head: 'p99 µs that a step is late' },
+      { figure: 'late_p99_us', head: 'p99 lateness of a step in µs' },
       { figure: 'states', head: 'states received' },
       { figure: 'server_cpu_percent', head: '% of a core' },
     ],

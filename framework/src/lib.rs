@@ -1,12 +1,13 @@
-//! Real-time games and live updates on actix: whoever writes a room or a channel gets, without more work, a server whose clients
-//! never lose, repeat or reorder a message when the network drops them.
+//! Real-time games and live updates on actix. You write rooms and channels; the server's clients never lose, repeat or reorder a
+//! message, even when the network drops their connection.
 //!
-//! # The paved path
+//! # Getting started
 //!
-//! A *room* is a struct whose methods [`#[courtside::room]`](macro@room) turns into hooks and handlers. They run one at a time,
-//! and a [`RoomContext`] is their means to act. The macro writes the traits [`Room`] and [`Handle`], which can be implemented by
-//! hand as well.
-//! A [`Server`] is built from kinds of rooms, channels and calls, and serves [at a path](Server::at), by itself or in an actix-web application.
+//! A *room* is a struct whose methods [`#[courtside::room]`](macro@room) turns into hooks and handlers. They run one at a time
+//! and act through a [`RoomContext`]. The macro implements the traits [`Room`] and [`Handle`], which you can also implement by
+//! hand.
+//! A [`Server`] is built from kinds of rooms, channels and calls. It serves [at a path](Server::at), by itself or in an actix-web
+//! application.
 //!
 //! ```no_run
 //! use courtside::prelude::*;
@@ -38,28 +39,37 @@
 //! }
 //! ```
 //!
-//! # Words
+//! # Terms
 //!
-//! A **connection** is one WebSocket; it comes and goes. A **session** is one client's identity and what it is still owed, across
-//! connections. A **room** is a stateful authority; a **member** is a session in it; a [`Member`] is what the room sees of a
-//! member. A **channel** is a named stream of **publications** with history. The **lobby** knows the rooms and finds one for
-//! those who want in. An **action** is what clients send, an **event** what servers send. An [`Audience`] is the members that a
-//! room's message is for; its **delivery** is how surely the message arrives. A **refusal** is an error that is told to the
-//! client.
+//! - **connection**: one WebSocket; it ends when the network fails.
+//! - **session**: a client's identity on the server: its memberships, subscriptions and unacknowledged events. It survives lost
+//!   connections for a while, the **window**.
+//! - **room**: state and logic on the server that clients join.
+//! - **member**: a session in a room. A [`Member`] is what the room's code sees of it.
+//! - **lobby**: the part of the server that finds or creates a room for a `join`.
+//! - **channel**: a named stream of **publications** with a short history.
+//! - **action** and **event**: what a client sends, and what the server sends.
+//! - **call**: a request to the server, outside of rooms, with a reply.
+//! - **state** and **patch**: the data that a room shows its members, and a change of it.
+//! - **audience**: the members that receive a room's message; see [`Audience`].
+//! - **message**: an event that a room sends to members reliably: once and in order.
+//! - **signal**: like a message, but dropped if the member is disconnected or far behind.
+//! - **latest**: like a signal, but the newest one replaces an older one that still waits.
+//! - **refusal**: an error with a code and a text that the client receives; see [`Refusal`].
 //!
-//! # The house, floor by floor
+//! # Floors
 //!
-//! Each floor uses only those below; a test holds that.
+//! Each module uses only its own floor and lower ones; a test checks that.
 //!
-//! 0. words: `address`, `ids`, `time`, `tick`, `close`, `error`, `config`
-//! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: what changed in a state
-//! 2. rules, pure and handed the time: `session`, `channel`, `lobby`
+//! 0. basic types: `address`, `ids`, `time`, `tick`, `close`, `error`, `config`
+//! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: changes of a state
+//! 2. rules, pure, with the time as a parameter: `session`, `channel`, `lobby`
 //! 3. what users implement: `room`, `handler`
-//! 4. `runtime`: the shells that carry messages and run timers
+//! 4. `runtime`: the actors that carry messages and run timers
 //! 5. `server`, `call`, `http`, and the features `client`, `testing` and `bench`
 #![forbid(unsafe_code)]
 
-// So that `#[derive(Message)]`, which names the crate, works within it, too.
+// `#[derive(Message)]` refers to the crate by name; this makes it work within the crate, too.
 #[allow(unused_extern_crates)]
 extern crate self as courtside;
 
@@ -128,7 +138,7 @@ pub use wire::action::JoinMode;
 pub use wire::codec::Format;
 pub use wire::event::ResumeFailure;
 
-/// The programs of these pages must compile.
+/// The programs on these pages must compile.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../README.md")]
@@ -139,7 +149,7 @@ mod pages {
     mod from_socket_io {}
 }
 
-/// What a file that implements a room needs.
+/// Everything that a file needs to implement a room.
 pub mod prelude {
     pub use crate::{
         Call, Caller, ChannelConfig, Claims, Config, Create, DisposeReason, Handle, Handlers,
