@@ -33,6 +33,7 @@ pub(crate) struct Request {
 /// The answer of a server that has accepted.
 #[derive(Debug)]
 pub(crate) struct Accepted {
+    #[cfg_attr(not(feature = "testing"), allow(dead_code))] // Only the raw client shows headers.
     pub(crate) head: ResponseHead,
     /// The bytes that arrived behind the head: the first frames.
     pub(crate) rest: BytesMut,
