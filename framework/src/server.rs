@@ -1,4 +1,4 @@
-//! The server: how it is mounted, and how it goes away. It is built, listens, runs and drains in files of its own.
+//! The server. Separate files build it, listen, run it and drain it.
 
 mod builder;
 mod drain;
@@ -24,8 +24,7 @@ use crate::runtime::worker::hub::Hub;
 
 /// A server of rooms and channels. A clone is the same server; when the last one is dropped, its threads end.
 ///
-/// What can be done with a server from within is a [`ServerHandle`]'s, and can be done with this one, too: it publishes, tells
-/// which rooms there are, and counts.
+/// A server has all methods of its [`ServerHandle`], too: it publishes, lists rooms, and returns counters.
 ///
 /// ```no_run
 /// use courtside::prelude::*;
@@ -59,12 +58,12 @@ impl Deref for Server {
 }
 
 thread_local! {
-    /// The hubs of this worker thread, one for each server that is mounted on it. They end with their servers.
+    /// The hubs of this worker thread, one for each mounted server. They end with their servers.
     static HUBS: RefCell<Vec<Weak<Hub>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Server {
-    /// Begins to build a server.
+    /// Starts building a server.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
@@ -77,7 +76,7 @@ impl Server {
         }
     }
 
-    /// A handle to this server, to give away: one that cannot be mounted or run.
+    /// Returns a handle to this server for other code. A handle cannot be mounted or run.
     #[must_use]
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
@@ -97,14 +96,14 @@ impl Server {
         })
     }
 
-    /// The server at a path of an actix-web application, to be [served](Site::serve) or mounted there.
+    /// Places the server at a path of an actix-web application, to be [served](Site::serve) or mounted there.
     pub fn at(&self, path: &str) -> Site {
         Site::new(self.clone(), path)
     }
 
-    /// Goes away in good order: takes nobody new, ends the rooms ([`Room::disposed`](crate::Room::disposed) is called), tells
-    /// every client when to come back, and closes the connections with 4002. Takes [`Drain::timeout`](crate::Drain::timeout) at
-    /// most.
+    /// Shuts down in order: refuses new clients, ends the rooms ([`Room::disposed`](crate::Room::disposed) is called), tells every
+    /// client when to reconnect, closes the connections with 4002, and waits for the rooms' jobs. Takes at most
+    /// [`Drain::timeout`](crate::Drain::timeout).
     pub async fn drain(&self) {
         drain::drain(&self.shared).await;
     }

@@ -128,5 +128,5 @@ async fn an_application_that_decides_when_to_end_has_its_signals_to_itself() {
     // It listens to SIGTERM only.
     served.signal("INT");
     assert_eq!(served.ended().await.signal(), Some(2));
-    assert_eq!(served.lines("going away"), 0);
+    assert_eq!(served.lines("shutting down"), 0);
 }

@@ -32,7 +32,7 @@ async fn a_refused_credential_leaves_a_line_and_many_leave_few() {
     assert!(!line.contains("guess"), "a credential is a secret: {line}");
     // Whatever was to be logged before this has been.
     served.signal("TERM");
-    served.logged("going away").await;
+    served.logged("shutting down").await;
     let lines = served.lines("refused a client");
     assert!((1..20).contains(&lines), "{lines}");
 }

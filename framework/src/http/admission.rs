@@ -1,8 +1,8 @@
-//! The door: what is checked before a request becomes a connection.
+//! Admission: the checks before a request becomes a connection.
 //!
-//! A refusal here is an HTTP answer with a JSON body, `{ "code", "message" }`; a browser's script sees only that its socket
-//! failed. So a client whose handshake is in order, but not its credential or its query, is let in to be told so: it gets
-//! `goodbye` in place of a session. What is refused is logged, with what to do, as often as strangers should be able to cause.
+//! A refusal is an HTTP response with a JSON body, `{ "code", "message" }`; a browser's script sees only that its socket failed.
+//! So if the handshake is valid but the credential or the query is not, the connection is opened and receives `goodbye` instead
+//! of a session. Refusals are logged with a remedy; the number of log lines that strangers can cause is limited.
 
 use std::fmt;
 use std::pin::Pin;
@@ -32,26 +32,26 @@ use crate::runtime::worker::opening::{Opening, Resume, TurnedAway, Visitor};
 use crate::session::quota::LogQuota;
 use crate::wire::codec::Format;
 
-/// Looks at a request and its credential, and says who the client is.
+/// Checks a request and its credential, and returns the client's claims.
 pub(crate) type Authenticate =
     Box<dyn for<'a> Fn(&'a HttpRequest, Option<&'a str>) -> Verdict<'a> + Send + Sync>;
 
-/// Who a client is, once that is known. On the request's own thread.
+/// The future of the client's claims. Runs on the request's own thread.
 type Verdict<'a> = Pin<Box<dyn Future<Output = Result<Claims, Refusal>> + 'a>>;
 
-/// Who may come in.
+/// The rules of admission.
 #[derive(Default)]
 pub(crate) struct Admission {
     pub(crate) origins: Origins,
     pub(crate) proxies: TrustedProxies,
     pub(crate) authenticate: Option<Authenticate>,
-    /// What the log has been told of: pages of other hosts, credentials that are no good, addresses with too many connections,
-    /// and connections that were too many for the server.
+    /// Limits for log lines: about pages of other hosts, bad credentials, addresses with too many connections, and connections
+    /// over the server's limit.
     of_origins: LogQuota,
     of_credentials: LogQuota,
     of_addresses: LogQuota,
     of_full: LogQuota,
-    /// The log was told that a trusted proxy names nobody.
+    /// Whether the log line about a trusted proxy without client addresses was written.
     knows_of_nameless: AtomicBool,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Debug for Admission {
     }
 }
 
-/// The query of the protocol's opening.
+/// The query of a handshake.
 #[derive(Debug, Deserialize)]
 struct Query {
     format: Option<String>,
@@ -83,7 +83,7 @@ impl Query {
         }
     }
 
-    /// How the client asks for an earlier session, if it does. The error says what is wrong.
+    /// The client's request for an earlier session, if there is one. The error says what is wrong.
     fn resume(&self) -> Result<Option<Resume>, &'static str> {
         let received = self.received.as_deref().map(str::parse).transpose();
         let received = received.map_err(|_| "`received` is a count")?;
@@ -94,7 +94,7 @@ impl Query {
         };
         let restores = flag(self.restore.as_deref()).ok_or("`restore` is `true` or `false`")?;
         let ends = flag(self.end.as_deref()).ok_or("`end` is `true` or `false`")?;
-        // Who ends what it does not name has ended it.
+        // A request that ends a session without naming one succeeds.
         let token = self.resume.clone().or(ends.then(String::new));
         let intent = match (ends, restores) {
             (true, _) => Intent::End,
@@ -111,7 +111,7 @@ impl Query {
     }
 }
 
-/// Where proxies write whom they have heard. `http` knows no name for it.
+/// The header in which proxies report their clients. `http` has no constant for it.
 const FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-forwarded-for");
 
 fn flag(value: Option<&str>) -> Option<bool> {
@@ -122,7 +122,7 @@ fn flag(value: Option<&str>) -> Option<bool> {
     }
 }
 
-/// The codes of refusals at the bounds on connections.
+/// The codes of refusals for too many connections.
 const TOO_MANY: &str = "too_many_connections";
 const FULL: &str = "full";
 
@@ -171,15 +171,15 @@ impl Admission {
             Some(lean) => (lean.incoming, Some(lean.cut), Some(lean.writer)),
             None => (Box::pin(payload), cut_of(request), None),
         };
-        // A server that stood still finds the attempts that its clients have given up meanwhile. They must take no session
-        // from those that came after them.
+        // After the server was suspended, it handles attempts that its clients have given up meanwhile. These must not take
+        // sessions from later attempts.
         let ends = |resume: &Resume| resume.intent == Intent::End;
         let resume = opening
             .as_ref()
             .ok()
             .and_then(|opening| opening.resume.as_ref());
         let incoming = match resume.is_some_and(ends) {
-            // Its wish is a matter of its token, not of its connection.
+            // Ending a session depends on the token, not on the connection.
             true => Some(incoming),
             false => unless_ended(incoming).await,
         };
@@ -219,7 +219,7 @@ impl Admission {
             }
         };
         self.check_origin(hub, request)?;
-        // Before anybody is asked: who asks is bounded, too.
+        // Before authentication, because the number of clients that are being authenticated is bounded, too.
         let place = self.place(hub, request, address)?;
         let turn_away = |format: Option<Format>, code, refusal| TurnedAway {
             format: handshake.format.or(format).unwrap_or_default(),
@@ -256,7 +256,7 @@ impl Admission {
         Ok((handshake, Ok(opening), place))
     }
 
-    /// Finds out who a client is. Inside: whether the application lets it in.
+    /// Authenticates a client. The inner result says whether the application accepts it.
     async fn ask(
         &self,
         hub: &Hub,
@@ -276,10 +276,10 @@ impl Admission {
             }
             return unavailable(
                 "authentication_timeout",
-                "it took too long to find out who you are",
+                "checking the credential took too long",
             );
         };
-        // It may have begun to go away meanwhile.
+        // The server may have started to shut down meanwhile.
         refuse_if_draining(&hub.shared)?;
         if let Err(refusal) = &verdict
             && let Some(left_out) = self.of_credentials.take(hub.now())
@@ -290,7 +290,7 @@ impl Admission {
         Ok(verdict)
     }
 
-    /// What is wrong with the credential of a request that is no handshake. Programs may ask so whether it is good.
+    /// The refusal of the credential of a request that is not a handshake. Programs can check a credential this way.
     async fn credential_fault(
         &self,
         hub: &Hub,
@@ -309,8 +309,8 @@ impl Admission {
         }
     }
 
-    /// From where the client connects, as far as that is known. An address that is not of the internet may be that of a proxy,
-    /// with everybody behind it, unless it is known which proxies there are; and so is an address that a trusted proxy has.
+    /// The client's address, if it is known. A private address may belong to a proxy with all its clients, unless the proxies are
+    /// configured; an address of a trusted proxy is never a client's.
     fn address_of(&self, request: &HttpRequest) -> Option<ClientAddress> {
         let headers: Vec<&[u8]> = forwarded_for(request).collect();
         let peer = request.peer_addr()?.ip();
@@ -318,13 +318,13 @@ impl Admission {
         if address.is_none() && !self.knows_of_nameless.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %peer,
-                "a trusted proxy does not say in `X-Forwarded-For` for whom it connects: such clients are not counted by their addresses; let the proxy add to that header (this is logged once)"
+                "a trusted proxy does not report its client in `X-Forwarded-For`, so such clients are not counted by address; let the proxy append to that header (this is logged once)"
             );
         }
         address.filter(|address| address.is_public() || !self.proxies.is_empty())
     }
 
-    /// One of the connections that there may be, for a request. Whoever runs the server hears of it if there is none.
+    /// Takes one of the allowed connections for a request. Logs it if there is none.
     fn place<'a>(
         &self,
         hub: &'a Hub,
@@ -342,7 +342,7 @@ impl Admission {
                             address,
                             left_out,
                             forwarded_for = names_others,
-                            "a connection was refused, as its address has as many as `Limits::connections_per_address` allows; if it is a proxy's address, name it with `ServerBuilder::trust_proxy`"
+                            "a connection was refused because its address has as many as `Limits::connections_per_address` allows; if it is a proxy's address, name it with `ServerBuilder::trust_proxy`"
                         );
                     }
                 }
@@ -350,7 +350,7 @@ impl Admission {
                     if let Some(left_out) = self.of_full.take(now) {
                         tracing::warn!(
                             left_out,
-                            "a connection was refused, as there are as many as `Limits::connections` allows"
+                            "a connection was refused because there are as many as `Limits::connections` allows"
                         );
                     }
                 }
@@ -359,7 +359,7 @@ impl Admission {
         })
     }
 
-    /// Browsers tell which page a script came from, and let any page open a socket to any server; so the server must look.
+    /// Browsers allow any page to open a socket to any server and send the page's origin; so the server must check it.
     fn check_origin(&self, hub: &Hub, request: &HttpRequest) -> Result<(), Refused> {
         let Some(origin) = request.headers().get(header::ORIGIN) else {
             return Ok(());
@@ -371,7 +371,7 @@ impl Admission {
             .and_then(|host| host.to_str().ok())
             .unwrap_or_default();
         let peer = request.peer_addr().map(|peer| peer.ip());
-        // A browser cannot make a script say so.
+        // A browser's script cannot set this header.
         let is_proxied = peer.is_some_and(|peer| self.proxies.trusts(peer))
             && forwarded_for(request).next().is_some();
         let is_local = is_local(request) && !is_proxied;
@@ -390,7 +390,7 @@ impl Admission {
                     origin,
                     host,
                     left_out,
-                    "a page was refused whose host is not known as this server's own; if it is: `Server::builder().host({host:?})`"
+                    "a page was refused because its host is not one of this server's own; if it is: `Server::builder().host({host:?})`"
                 ),
             }
         }
@@ -404,7 +404,7 @@ impl Admission {
     }
 }
 
-/// What proxies have written of those whom they have heard, in its order.
+/// The entries of `X-Forwarded-For`, in order.
 fn forwarded_for(request: &HttpRequest) -> impl Iterator<Item = &[u8]> {
     let values = request.headers().get_all(FORWARDED_FOR);
     values.map(|value| value.as_bytes())
@@ -433,7 +433,7 @@ fn refuse_if_draining(shared: &ServerInner) -> Result<(), Refused> {
     Ok(())
 }
 
-/// One of the connections that the server, and the client's address, may have. Given back when it is dropped.
+/// One of the connections that the server and the client's address may have. Released when it is dropped.
 struct Place<'a> {
     shared: &'a ServerInner,
     address: Option<ClientAddress>,
@@ -459,7 +459,7 @@ impl<'a> Place<'a> {
         Ok(place)
     }
 
-    /// The connection keeps it: the hub counts it down when its writer is dropped.
+    /// The connection keeps the place: the hub releases it when the connection's writer is dropped.
     fn keep(self) {
         std::mem::forget(self);
     }

@@ -1,11 +1,12 @@
-//! The two ways into a server that runs by itself, by what a connection's first request is.
+//! The two HTTP services of a server that serves by itself; a connection's first request decides which one it gets.
 //!
-//! A handshake for Courtside's own path goes to the HTTP service that hands its socket over, and becomes a lean connection. All
-//! else goes to one that does not: whatever the application has on other paths, WebSockets included, is served as by an
-//! `HttpServer` of actix-web. So is a handshake that comes behind another request; it is only no lean one.
+//! If the first request is a handshake for Courtside's own path, the connection goes to the service that hands its socket over,
+//! and becomes lean. All other connections go to a service that does not: the application's other paths, including WebSockets,
+//! are served as by an actix-web `HttpServer`. A handshake after another request on the same connection is served there, too; it
+//! does not become lean.
 //!
-//! actix-http hands over every request that asks for a WebSocket, whatever its path, or none, and with it what has not been read.
-//! So the choice has to be made before it, by the head of the first request, which is read here and given back.
+//! actix-http hands over either every request that asks for a WebSocket, whatever its path, or none. So the choice must be made
+//! before actix-http, from the head of the first request, which is read here and put back.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,19 +23,19 @@ use httparse::{Header, Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-/// How much of a head is read before it is left to the HTTP layer to find out what it is.
+/// How much of a head is read before the HTTP layer has to handle it.
 const MOST: usize = 16 << 10;
 
-/// In how many pieces it may come: each is looked at from the head's beginning.
+/// In how many pieces the head may arrive; each piece is examined from the start of the head.
 const PIECES: usize = 16;
 
-/// How long the choice may take. After it the HTTP layer waits, as long as it is set to.
+/// How long the choice may take. After that, the HTTP layer's own timeout applies.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// As many as actix-http reads.
+/// The same number as in actix-http.
 const HEADERS: usize = 96;
 
-/// A stream of which the beginning was read already, and is read again.
+/// A stream whose beginning was already read and is read again.
 #[derive(Debug)]
 pub(crate) struct Rewound<Io> {
     early: Bytes,
@@ -46,7 +47,7 @@ impl<Io> Rewound<Io> {
         &self.io
     }
 
-    /// What has not been read again, and the stream behind it.
+    /// The bytes that have not been read again yet, and the stream behind them.
     pub(crate) fn into_parts(self) -> (Bytes, Io) {
         (self.early, self.io)
     }
@@ -101,7 +102,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Rewound<Io> {
     }
 }
 
-/// What a server does with each connection: `lean` serves those that begin with a handshake for `path`, `plain` all others.
+/// Serves each connection: `lean` those that begin with a handshake for `path`, `plain` all others.
 pub(crate) fn entrance<Io, L, P>(
     path: &str,
     lean: L,
@@ -146,7 +147,7 @@ where
                         let early = head.freeze();
                         let io = Rewound { early, io };
                         if read.unwrap_or(false) {
-                            // On its own: it is over when the socket has been handed over, and need not take room until then.
+                            // In its own task: it ends when the socket has been handed over, and frees its memory then.
                             Box::pin(lean.call((io, peer))).await
                         } else {
                             plain.call((io, peer)).await
@@ -158,7 +159,7 @@ where
     })
 }
 
-/// Reads as much as is needed to tell whether a handshake for this path has come.
+/// Reads as much as is needed to decide whether this is a handshake for `path`.
 async fn is_handshake<Io: AsyncRead + Unpin>(
     io: &mut Io,
     head: &mut BytesMut,
@@ -166,7 +167,7 @@ async fn is_handshake<Io: AsyncRead + Unpin>(
 ) -> bool {
     for _ in 0..PIECES {
         head.reserve(1 << 10);
-        // If the connection has ended, or is broken, the HTTP layer sees it, too.
+        // If the connection has ended or failed, the HTTP layer sees it, too.
         if !matches!(io.read_buf(head).await, Ok(1..)) || head.len() > MOST {
             return false;
         }
@@ -177,8 +178,8 @@ async fn is_handshake<Io: AsyncRead + Unpin>(
     false
 }
 
-/// Whether this is the head of a handshake for `path`, which actix-http hands over without reading any further. `None` if it takes
-/// more to know.
+/// Whether this is the head of a handshake for `path` that actix-http hands over without reading further. `None` if more bytes
+/// are needed.
 fn looks_like_a_handshake(head: &[u8], path: &ResourceDef) -> Option<bool> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = Request::new(&mut headers);
@@ -199,7 +200,7 @@ fn looks_like_a_handshake(head: &[u8], path: &ResourceDef) -> Option<bool> {
     let asks = request.headers.iter().any(|header| {
         is(&header, "upgrade") && header.value.trim_ascii().eq_ignore_ascii_case(b"websocket")
     });
-    // With a body in chunks it is none, for actix-http and for us.
+    // With a chunked body it is not a handshake, neither for actix-http nor here.
     let has_chunks = request
         .headers
         .iter()

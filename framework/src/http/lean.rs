@@ -1,9 +1,10 @@
-//! Lean connections: a WebSocket without the buffers and states of an HTTP connection.
+//! Lean connections: WebSockets without the buffers and the state of an HTTP connection.
 //!
-//! After the handshake an HTTP connection has nothing left to do, but keeps two buffers of 8 KiB and the state of its protocol.
-//! Here the upgraded socket is taken from it, for handshakes with which a connection begins ([`entrance`](super::entrance)): the App answers the handshake as any request, with its routing and middleware,
-//! and the connection's writer is driven by a loop of a few lines. Between messages such a connection holds no buffer of its own:
-//! what is read goes through one buffer per thread, and so does what is written unless the socket is full.
+//! After the handshake an HTTP connection has nothing left to do, but it keeps two buffers of 8 KiB and its protocol state. For a
+//! connection that begins with a handshake ([`entrance`](super::entrance)), the upgraded socket is taken from the HTTP layer. The
+//! App answers the handshake like any request, with its routing and middleware; then a small loop drives the connection's writer.
+//! Between messages such a connection has no buffer of its own: reads go through one buffer per thread, and so do writes unless
+//! the socket is full.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -34,16 +35,16 @@ use crate::runtime::connection::handle::{ConnectionHandle, Cut, Taken};
 use crate::runtime::connection::send_queue::{DirectWriter, Waiting};
 use crate::runtime::connection::writer::Writer;
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const READ: usize = 16 << 10;
 
 thread_local! {
-    /// Used by one connection at a time, while it is polled; never held between polls.
+    /// Used by one connection at a time, while it is polled; never kept between polls.
     static READ_BUFFER: RefCell<BytesMut> = RefCell::default();
     static WRITE_BUFFER: RefCell<BytesMut> = RefCell::default();
 }
 
-/// A stream that can be broken from outside, without asking its peer.
+/// A stream that can be shut down from outside, without its peer.
 pub(crate) trait Sever {
     fn sever(&self);
 }
@@ -51,7 +52,7 @@ pub(crate) trait Sever {
 impl Sever for actix_web::rt::net::TcpStream {
     fn sever(&self) {
         let socket = socket2::SockRef::from(self);
-        // An error says that the connection is broken already.
+        // An error means that the connection has already failed.
         let _broken = (
             socket.set_linger(Some(Duration::ZERO)),
             socket.shutdown(std::net::Shutdown::Both),
@@ -59,18 +60,18 @@ impl Sever for actix_web::rt::net::TcpStream {
     }
 }
 
-/// The upgraded socket, on its way from the HTTP layer to whoever answers the handshake: found among the request's extensions.
+/// The upgraded socket, passed from the HTTP layer to the code that answers the handshake, in the request's extensions.
 pub(crate) struct LeanSocket {
     pub(crate) incoming: ByteStream,
     pub(crate) cut: Cut,
-    /// Where the one who answers puts what writes to the connection.
+    /// The place where that code puts the connection's writer.
     pub(crate) writer: Rc<Cell<Option<Writer>>>,
 }
 
 /// The bytes that a client sends.
 struct SocketBytes<Io> {
     socket: Rc<Socket<Io>>,
-    /// What came together with the handshake.
+    /// The bytes that arrived together with the handshake.
     early: Bytes,
 }
 
@@ -82,7 +83,7 @@ impl<Io: AsyncRead + Unpin> Stream for SocketBytes<Io> {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.early))));
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
-            // What was read before has been taken out of its memory by now, so that this mostly gets the same again.
+            // The bytes read before have been consumed by now, so this mostly reuses the same memory.
             buffer.reserve(READ);
             let mut io = self.socket.io.borrow_mut();
             Poll::Ready(
@@ -96,13 +97,13 @@ impl<Io: AsyncRead + Unpin> Stream for SocketBytes<Io> {
     }
 }
 
-/// The upgraded socket: read and written by the connection's task, and written between its polls by the thread's turn.
+/// The upgraded socket: the connection's task reads and writes it, and the thread's turn writes it between the task's polls.
 struct Socket<Io> {
     io: RefCell<Io>,
-    /// First the answer to the handshake; later what the socket did not take. While there is any, the task sees to it.
+    /// First the response to the handshake; later the bytes that the socket did not accept. The task writes them.
     unsent: RefCell<Bytes>,
     task: RefCell<Waker>,
-    /// Empty if the handshake was answered otherwise.
+    /// Empty if the handshake was answered with another response.
     connection: OnceCell<Rc<ConnectionHandle>>,
 }
 
@@ -114,7 +115,7 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
         }
     }
 
-    /// Writes what is left of earlier frames.
+    /// Writes the rest of earlier frames.
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut unsent = self.unsent.borrow_mut();
         while !unsent.is_empty() {
@@ -129,18 +130,19 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what `gather` appends. What the socket does not take is left in `unsent`, also if the socket is broken.
+    /// Writes the bytes that `gather` appends. The bytes that the socket does not accept stay in `unsent`, also if the socket has
+    /// failed.
     fn send<T>(
         &self,
         cx: &mut Context<'_>,
         gather: impl FnOnce(&mut Context<'_>, &mut BytesMut) -> T,
     ) -> T {
-        // Not held while others run: nothing of what they call comes here.
+        // The borrow is safe: nothing called from here writes to this connection.
         let mut buffer = WRITE_BUFFER.take();
         buffer.extend_from_slice(&self.unsent.take());
         let gathered = gather(cx, &mut buffer);
         if !buffer.is_empty() {
-            // Written from the thread's buffer: only what the socket does not take is copied.
+            // Written from the thread's buffer; only the bytes that the socket does not accept are copied.
             let written = match self.poll_write(cx, &buffer) {
                 Poll::Ready(Ok(written)) => written,
                 Poll::Ready(Err(_)) | Poll::Pending => 0,
@@ -155,7 +157,7 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
             buffer.clear();
         }
         if buffer.capacity() <= 4 * Writer::GATHER {
-            // One great frame must not hold its size for ever.
+            // One large frame must not keep its memory for ever.
             WRITE_BUFFER.set(buffer);
         }
         gathered
@@ -205,9 +207,9 @@ impl<Io: AsyncWrite + Unpin + 'static> DirectWriter for Socket<Io> {
 /// The connection's task: it reads, lets the connection's actor run, and writes what waits whenever it runs.
 struct Driver<Io> {
     socket: Rc<Socket<Io>>,
-    /// `None` once everything is said.
+    /// `None` once everything was written.
     writer: Option<Writer>,
-    /// Whether the answer to the handshake has gone out.
+    /// Whether the response to the handshake was written.
     has_answered: bool,
 }
 
@@ -219,17 +221,18 @@ impl<Io: AsyncWrite + Unpin + 'static> Future for Driver<Io> {
         let socket = &this.socket;
         socket.task.borrow_mut().clone_from(cx.waker());
         loop {
-            // The answer to the handshake goes together with the first frames: a storm of clients is let in with one write each.
+            // The response to the handshake is written together with the first frames, so that in a reconnect storm each client
+            // costs one write.
             let is_first = !std::mem::replace(&mut this.has_answered, true);
             if !(is_first && this.writer.is_some()) && ready!(socket.poll_flush(cx)).is_err() {
                 return Poll::Ready(());
             }
             let Some(writer) = &mut this.writer else {
-                // What was said is said; whether the other end still hears the ending is its own affair.
+                // Everything was written; whether the peer still reads it does not matter.
                 let _closed = ready!(Pin::new(&mut *socket.io.borrow_mut()).poll_shutdown(cx));
                 return Poll::Ready(());
             };
-            // First what comes in: a client that always has something waiting for it must be heard, too.
+            // Read first, so that a client for which something always waits is read from, too.
             writer.run_actor(cx);
             let taken = socket.send(cx, |cx, out| {
                 writer.poll_take(cx, out, |_| socket.waiting())
@@ -279,7 +282,7 @@ where
     })
 }
 
-/// Lets the App answer a handshake, and drives what it answers in a task of its own.
+/// Lets the App answer a handshake, and drives the resulting connection in its own task.
 async fn answer<Io, S, B>(
     app: Rc<S>,
     request: Request,
@@ -314,10 +317,10 @@ where
         Err(error) => Response::from(error),
     };
     let (mut head, body) = response.into_parts();
-    // What the HTTP layer has not written yet goes first.
+    // The bytes that the HTTP layer has not written yet come first.
     let mut start = parts.write_buf;
     let size = body.size();
-    // Somebody on the way may have answered otherwise: then the connection that was opened is none.
+    // Middleware may have answered with another response: then the opened connection is discarded.
     let is_upgrade = head.status() == StatusCode::SWITCHING_PROTOCOLS;
     let writer = place.take().filter(|_| is_upgrade);
     if writer.is_none() {
@@ -325,7 +328,7 @@ where
     }
     codec.encode(h1::Message::Item((head, size)), &mut start)?;
     if writer.is_none() {
-        // An ordinary answer: its body is encoded as HTTP has it, and the connection ends with it.
+        // An ordinary response: its body is encoded as HTTP, and the connection ends after it.
         let bytes = actix_http::body::to_bytes(body).await.unwrap_or_default();
         if !matches!(size, BodySize::None) {
             codec.encode(h1::Message::Chunk(Some(bytes)), &mut start)?;

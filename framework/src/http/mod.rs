@@ -1,4 +1,4 @@
-//! The HTTP edge: who is let in, the socket under a connection, and the served client.
+//! The HTTP edge: admission, the socket of a connection, and the served client.
 
 pub(crate) mod admission;
 pub(crate) mod entrance;

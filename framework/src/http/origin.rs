@@ -1,12 +1,12 @@
-//! Which pages may connect: what a browser says of the page that a script came from, held against the server's own name.
+//! Which pages may connect: compares the page's origin, which browsers send, with the server's own host.
 //!
-//! Browsers let any page open a socket to any server, and tell the server which page it was; so the server must look. A page of
-//! the server's own host may connect. What counts as its own is the `Host` that the browser names, and that is a name which an
-//! attacker may have pointed at this machine (DNS rebinding); a list of the server's own hosts keeps such a page out.
+//! Browsers allow any page to open a socket to any server and send the page's origin, so the server must check it. A page of the
+//! server's own host may connect. Without a list of hosts, the server's own host is the `Host` that the browser sends, and an
+//! attacker may have pointed that name at this machine (DNS rebinding). A list of the server's own hosts prevents this.
 
 use std::net::IpAddr;
 
-/// Who may connect from where.
+/// The origins that may connect.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Origins {
     allows_all: bool,
@@ -14,15 +14,15 @@ pub(crate) struct Origins {
     own: Vec<Authority>,
 }
 
-/// Where a page came from: `https://example.org:8443`.
+/// The origin of a page: `https://example.org:8443`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Origin {
     scheme: String,
-    /// What stands behind `://`, if it is no host with a port, as for pages of an app.
+    /// The part after `://`, if it is not a host with a port, as for pages of an app.
     place: Result<(Host, u16), String>,
 }
 
-/// A host, and a port if one is named.
+/// A host, and a port if there is one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Authority {
     host: Host,
@@ -32,21 +32,21 @@ struct Authority {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Host {
     Address(IpAddr),
-    /// In small letters, without the dot that ends it.
+    /// In lower case, without a dot at the end.
     Name(String),
 }
 
 /// Why a page may not connect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stranger {
-    /// It came from another host.
+    /// The page comes from another host.
     Origin,
-    /// It came from the host that it names, but that is none of this server's.
+    /// The page comes from the host that the request names, but that is not one of this server's hosts.
     Host,
 }
 
 impl Origins {
-    /// Lets pages of this origin connect; `*` lets all. False if it is none.
+    /// Allows pages of this origin to connect; `*` allows all. Returns false if this is not an origin.
     pub(crate) fn allow(&mut self, origin: &str) -> bool {
         if origin == "*" {
             self.allows_all = true;
@@ -58,7 +58,7 @@ impl Origins {
         is_one
     }
 
-    /// Names one of the server's own hosts. False if it is none.
+    /// Names one of the server's own hosts. Returns false if this is not a host.
     pub(crate) fn add_own(&mut self, host: &str) -> bool {
         let authority = Authority::parse(host);
         let is_one = authority.is_some();
@@ -66,8 +66,8 @@ impl Origins {
         is_one
     }
 
-    /// Whether a page of `origin` may connect to the server that it calls `host`. `is_local`: the connection came to this machine's
-    /// own address, and through no proxy.
+    /// Whether a page of `origin` may connect to the server under the name `host`. `is_local`: the connection came to a loopback
+    /// address, and through no proxy.
     pub(crate) fn check(&self, origin: &str, host: &str, is_local: bool) -> Result<(), Stranger> {
         if self.allows_all {
             return Ok(());
@@ -76,12 +76,12 @@ impl Origins {
         if self.allowed.contains(&origin) {
             return Ok(());
         }
-        // Scripts of the web only; whoever else calls itself a page of this host is asked to be listed.
+        // Only web pages; other kinds of pages of this host must be listed.
         let default = origin.web_port().ok_or(Stranger::Origin)?;
         let (Ok((page, port)), Some(host)) = (&origin.place, Authority::parse(host)) else {
             return Err(Stranger::Origin);
         };
-        // A proxy may end TLS in front of the server, so the page's own scheme tells the port that goes without saying.
+        // A proxy may end TLS in front of the server, so the page's own scheme determines the default port.
         if *page != host.host || *port != host.port.unwrap_or(default) {
             return Err(Stranger::Origin);
         }
@@ -112,7 +112,7 @@ impl Origin {
         Some(Self { scheme, place })
     }
 
-    /// The default port of a scheme that pages of the web have.
+    /// The default port of a web page's scheme.
     fn web_port(&self) -> Option<u16> {
         default_port(&self.scheme)
     }
@@ -170,7 +170,7 @@ impl Host {
         is_name.then_some(Self::Name(name))
     }
 
-    /// Whether no name server can have pointed it here: an address stands for itself, and `localhost` is never asked for.
+    /// Whether DNS cannot have pointed this host here: an address needs no lookup, and neither does `localhost`.
     fn is_local(&self) -> bool {
         match self {
             Self::Address(_) => true,
@@ -286,7 +286,7 @@ mod tests {
             let own = default.check(&format!("http://{host}"), host, true);
             assert_eq!(own, Ok(()), "{host}");
         }
-        // Elsewhere, anything that a browser asks for may be its name.
+        // For other addresses, any name may be the server's.
         let remote = default.check("http://evil.example:5000", "evil.example:5000", false);
         assert_eq!(remote, Ok(()));
 

@@ -1,4 +1,4 @@
-//! The TypeScript client, bundled, for pages that have no build step.
+//! Serves the bundled TypeScript client, for pages without a build step.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -7,22 +7,22 @@ use actix_web::guard::{self, Guard};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 
-/// Made by `npm run build` in `client/`, and kept equal to it by the tests.
+/// Written by `npm run build` in `client/`; a test checks that it is up to date.
 const SCRIPT: &str = include_str!("../../assets/courtside.js");
 
-/// Tells one version of it from another.
+/// Identifies the version.
 static HASH: LazyLock<u64> = LazyLock::new(|| {
     let mut hasher = DefaultHasher::new();
     SCRIPT.hash(&mut hasher);
     hasher.finish()
 });
 
-/// Requests that read: to `HEAD` the HTTP layer answers as to `GET`, without the body.
+/// `GET` and `HEAD`: the HTTP layer answers `HEAD` like `GET`, without the body.
 pub(crate) fn reads() -> impl Guard {
     guard::Any(guard::Get()).or(guard::Head())
 }
 
-/// Answers with the script, or with 304 if the browser has this version.
+/// Returns the script, or 304 if the browser has this version.
 pub(crate) async fn serve(request: HttpRequest) -> HttpResponse {
     let tag = format!("\"{:x}\"", *HASH);
     let is_known = request

@@ -1,7 +1,7 @@
-//! The socket under a connection: how it is set up, and how it is cut from outside.
+//! The socket of a connection: sets it up, and shuts it down from outside.
 //!
-//! A peer that stops reading freezes everything above its socket, its actor included, and a polite close would wait for it
-//! for ever. Shutting the socket down from outside works: the HTTP layer sees an error and lets go.
+//! A peer that stops reading freezes everything above its socket, including its actor, and a normal close would wait for ever.
+//! Shutting the socket down from outside works: the HTTP layer sees an error and releases the connection.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -18,18 +18,18 @@ use socket2::SockRef;
 
 use crate::runtime::connection::handle::Cut;
 
-/// What the kernel may hold for a client that does not read. Its own choice would go up to 4 MB.
+/// How many bytes the kernel may hold for a client that does not read. The kernel's default is up to 4 MB.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// After how long without an acknowledgement the kernel itself gives a connection up: the last resort.
+/// After how long without a TCP acknowledgement the kernel drops a connection: the last resort.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Breaks one connection; kept among the connection's extensions, so that it is dropped before the socket is closed.
+/// Shuts down one connection. Kept in the connection's extensions, so that it is dropped before the socket is closed.
 pub(crate) struct SocketGuard {
     cut: Cut,
-    /// Set to `None` when the connection ends: the number may then belong to another.
+    /// Set to `None` when the connection ends, because the descriptor may then belong to another one.
     socket: Rc<Cell<Option<RawFd>>>,
-    /// The client called this machine by an address that only the machine itself can.
+    /// Whether the client used an address that only this machine itself can reach.
     is_local: bool,
 }
 
@@ -51,7 +51,7 @@ impl SocketGuard {
         let watched = socket.clone();
         let cut = Rc::new(move || {
             if let Some(socket) = watched.take() {
-                // An error says that the connection is broken already.
+                // An error means that the connection has already failed.
                 let _broken = nix::sys::socket::shutdown(socket, nix::sys::socket::Shutdown::Both);
             }
         });
@@ -63,10 +63,10 @@ impl SocketGuard {
     }
 }
 
-/// Prepares a connection's socket and remembers it, so that the server can cut a client that has stopped reading.
+/// Prepares a connection's socket and remembers it, so that the server can disconnect a client that has stopped reading.
 ///
-/// Servers that run by themselves do this, and so does the `HttpServer` of [`SiteApp::http_server`](crate::SiteApp::http_server).
-/// Give it to `on_connect` of any other `HttpServer`, before `bind`:
+/// Servers that serve by themselves do this, and so does the `HttpServer` of [`SiteApp::http_server`](crate::SiteApp::http_server).
+/// Pass it to `on_connect` of any other `HttpServer`, before `bind`:
 ///
 /// ```no_run
 /// # use actix_web::{App, HttpServer};
@@ -81,7 +81,7 @@ impl SocketGuard {
 /// # }
 /// ```
 ///
-/// Without it, a client that stops reading holds its socket until the kernel gives it up, which takes minutes.
+/// Without it, a client that stops reading keeps its socket until the kernel drops it, which takes minutes.
 /// It does nothing for connections that are not plain TCP.
 pub fn watch_socket(io: &dyn Any, extensions: &mut Extensions) {
     let Some(stream) = io.downcast_ref::<TcpStream>() else {
@@ -104,7 +104,7 @@ fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Whether the connection of this request came to one of this machine's own addresses, which only its own programs can call.
+/// Whether the connection of this request came to a loopback address, which only this machine's own programs can reach.
 pub(crate) fn is_local(request: &HttpRequest) -> bool {
     #[cfg(feature = "testing")]
     if request.conn_data::<crate::testing::CutHandle>().is_some() {
@@ -116,7 +116,7 @@ pub(crate) fn is_local(request: &HttpRequest) -> bool {
     }
 }
 
-/// The way to cut the connection of this request, if it is known.
+/// The handle that shuts down the connection of this request, if it is known.
 pub(crate) fn cut_of(request: &HttpRequest) -> Option<Cut> {
     #[cfg(feature = "testing")]
     if let Some(cut) = request.conn_data::<crate::testing::CutHandle>() {

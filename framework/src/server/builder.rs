@@ -1,4 +1,4 @@
-//! What a server is built from.
+//! The builder of a server.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ use crate::runtime::lobby::{self, Lobby};
 use crate::runtime::room::{KindOf, RoomKind};
 use crate::runtime::server_inner::{ServerHandler, ServerInner};
 
-/// What a server is built from.
+/// Builds a [`Server`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct ServerBuilder {
     config: Config,
@@ -67,7 +67,7 @@ impl ServerBuilder {
         builder.handle(list_rooms)
     }
 
-    /// Leaves the call `rooms.list` out: clients are not told which rooms there are. Default: every server answers it.
+    /// Disables the call `rooms.list`, so that clients cannot list the rooms. Default: enabled.
     pub fn without_room_list(mut self) -> Self {
         self.calls.remove(ListRooms::NAME);
         self
@@ -83,16 +83,15 @@ impl ServerBuilder {
         self
     }
 
-    /// Registers a kind of room; the lobby begins rooms of it when clients ask for them.
-    /// Each is made by [`Create::create`].
+    /// Registers a kind of room. The lobby creates rooms of it, by [`Create::create`], when clients ask for them.
     pub fn room<R: Create>(self) -> Self {
         self.room_with::<R>(R::create)
     }
 
-    /// Registers a kind of room whose rooms a closure makes: with what the application has at hand, such as a database.
+    /// Registers a kind of room whose rooms a closure creates, for example with the application's database.
     ///
-    /// The closure is given the options of the client that caused the room, and the room's context; a refusal reaches that client
-    /// as an `error`, and no room begins. It runs on the room's thread and must not block it.
+    /// The closure receives the options of the client that caused the room, and the room's context. If it refuses, that client
+    /// receives an `error` and no room is created. The closure runs on the room's thread and must not block it.
     ///
     /// ```
     /// use courtside::prelude::*;
@@ -129,8 +128,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Offers a channel, or with a `*` at the end all channels whose names begin so.
-    /// A subscription to a name that is not offered is refused.
+    /// Offers a channel or, with a `*` at the end, all channels whose names begin with the pattern.
+    /// Subscriptions to other names are refused.
     pub fn channel(mut self, pattern: &str, config: ChannelConfig) -> Self {
         if let Err(mistake) = self.channels.add(pattern, config) {
             self.note(mistake);
@@ -138,7 +137,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Registers a handler of calls, under the name of the message that it takes: see [`Call`].
+    /// Registers a handler of calls under the name of its message: see [`Call`].
     pub fn handle<M, F, Fut>(mut self, handler: F) -> Self
     where
         M: Message + DeserializeOwned + 'static,
@@ -153,21 +152,21 @@ impl ServerBuilder {
         self
     }
 
-    /// Gives rooms and handlers a value of the application's, by its type: they find it by
-    /// [`RoomContext::data`](crate::RoomContext::data) and [`Call::data`]. A second value of one type replaces the first.
+    /// Gives rooms and call handlers a value of the application. They get it by its type, with
+    /// [`RoomContext::data`](crate::RoomContext::data) and [`Call::data`]. A second value of the same type replaces the first.
     ///
-    /// What a room needs to be made may as well be in the closure of [`room_with`](Self::room_with), where a value that is missing
+    /// A value that is needed to create a room can also be in the closure of [`room_with`](Self::room_with), where a missing value
     /// does not compile.
     pub fn data<T: Any + Send + Sync>(mut self, value: T) -> Self {
         self.data.insert(TypeId::of::<T>(), Arc::new(value));
         self
     }
 
-    /// Lets pages of another origin connect, such as `https://example.org`; `*` lets all.
+    /// Allows pages of another origin to connect, such as `https://example.org`; `*` allows all.
     ///
-    /// Host and port are compared as browsers do: without regard to case, and with the scheme's port where none is named.
-    /// Default: only pages that come from the [host](Self::host) which they connect to. Clients that are no browsers send no
-    /// origin and pass.
+    /// Host and port are compared as browsers do: without regard to case, and with the scheme's default port if none is given.
+    /// Default: only pages that come from the [host](Self::host) that they connect to. Clients that are not browsers send no
+    /// origin and are accepted.
     pub fn allow_origin(mut self, origin: &str) -> Self {
         if !self.admission.origins.allow(origin) {
             self.note(BuildError::BadOrigin(origin.to_owned()));
@@ -177,11 +176,12 @@ impl ServerBuilder {
 
     /// Names one of the server's own hosts, such as `example.org` or `example.org:8443`. Call it once for each.
     ///
-    /// Pages of the host that a browser names in its request may connect, and that may be a name which somebody has pointed at
-    /// this machine to get at it by way of the browsers that can reach it (DNS rebinding). With a list, only pages of these hosts
-    /// may, besides those of [`allow_origin`](Self::allow_origin). Default: any host, except where the connection comes to an
-    /// address such as 127.0.0.1 and through no trusted proxy: there the host has to be `localhost`, a name that ends in
-    /// `.localhost`, or an address.
+    /// Without a list of hosts, a website of somebody else can point its own name at this machine and connect through its
+    /// visitors' browsers (DNS rebinding). With a list, only pages of these hosts may connect, besides those of
+    /// [`allow_origin`](Self::allow_origin).
+    ///
+    /// Default: any host. But if the connection came to a loopback address such as 127.0.0.1, and through no trusted proxy, the
+    /// host must be `localhost`, a name that ends in `.localhost`, or an address.
     pub fn host(mut self, host: &str) -> Self {
         if !self.admission.origins.add_own(host) {
             self.note(BuildError::BadHost(host.to_owned()));
@@ -189,13 +189,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Believes a proxy about its clients' addresses: the one at this address, or all of a network such as `10.0.0.0/8`. Call it
-    /// once for each.
+    /// Trusts a proxy to report its clients' addresses: the proxy at this address, or all of a network such as `10.0.0.0/8`. Call
+    /// it once for each.
     ///
-    /// Bounds on what one address may cause are counted by the last entry of `X-Forwarded-For` that no trusted proxy has written
-    /// about another. Where there is none, as the proxy does not set that header, the client's address is not known and not counted;
-    /// the log says so once. Default: nobody is believed, and a client's address is that of its socket; behind a proxy that is
-    /// everybody's.
+    /// The client's address is the last entry of `X-Forwarded-For` that is not a trusted proxy; limits per address use it. If a
+    /// trusted proxy does not set that header, the client's address is unknown and not counted, and the log says so once.
+    ///
+    /// Default: no proxy is trusted, and a client's address is that of its socket. Behind a proxy, all clients then share the
+    /// proxy's address.
     pub fn trust_proxy(mut self, proxy: &str) -> Self {
         if !self.admission.proxies.add(proxy) {
             self.note(BuildError::BadProxy(proxy.to_owned()));
@@ -203,14 +204,15 @@ impl ServerBuilder {
         self
     }
 
-    /// Looks at each request before it becomes a connection, with the credential that came with it (`Authorization: Bearer`
-    /// or `access_token` in the query). A client that is refused gets a connection on which it hears `goodbye` with code 4501 and
-    /// the refusal's code and message, and which is closed. A request that is no handshake gets 401. Default: everybody is let in,
+    /// Checks each request before it becomes a connection, with the credential that came with it (`Authorization: Bearer`
+    /// or `access_token` in the query). A client that is refused receives `goodbye` with code 4501 and the refusal's code and
+    /// message, and its connection is closed. A request that is not a handshake gets 401. Default: every client is accepted,
     /// without claims.
     ///
-    /// It may wait, for a database or another service, up to [`Config::authentication`](crate::Config::authentication); what
-    /// blocks its thread holds up the connections of that. It may be dropped wherever it waits: when its time is up, or when the
-    /// client has gone away.
+    /// The function may wait for a database or another service, up to
+    /// [`Config::authentication`](crate::Config::authentication). It must not block its thread, which would delay the
+    /// connections of that thread. The server may drop its future at any await point: when the time is up, or when the client
+    /// has disconnected.
     ///
     /// ```
     /// use courtside::{Claims, Refusal, Server};
@@ -246,11 +248,11 @@ impl ServerBuilder {
         self
     }
 
-    /// Starts the server's threads. Connections come when it is served or mounted: [`Server::at`].
+    /// Starts the server's threads. To accept connections, serve or mount the server: [`Server::at`].
     ///
     /// # Errors
     ///
-    /// If two things were registered under one name, a pattern or a bound makes no sense, or there is no actix `System`.
+    /// If a name was registered twice, a pattern or a bound is invalid, or there is no actix `System`.
     pub fn build(self) -> Result<Server, BuildError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
@@ -286,9 +288,9 @@ impl ServerBuilder {
                     of_rooms.iter().map(shard).collect()
                 });
             }
-            // The lobby has a thread of its own: a room that blocks its thread must not keep others from being joined.
+            // The lobby has its own thread, so that a room that blocks its thread does not delay joins to other rooms.
             let thread = threads.begin();
-            // It was empty: nobody else has `shared` yet.
+            // Empty until now: nothing else has `shared` yet.
             let _set = shared.lobby_thread.set(thread.clone());
             Lobby::start_in_arbiter(&thread, move |_| Lobby::new(of_lobby, kinds, of_rooms))
         };
@@ -301,7 +303,7 @@ impl ServerBuilder {
     }
 }
 
-/// The call by which clients see which rooms there are.
+/// The call with which clients list the rooms.
 #[derive(Deserialize, courtside_derive::Message)]
 #[message(name = "rooms.list", reply = RoomList)]
 struct ListRooms(Option<ListQuery>);

@@ -1,4 +1,4 @@
-//! How a server goes away in good order.
+//! The orderly shutdown of a server.
 
 use std::sync::atomic::Ordering;
 
@@ -11,10 +11,10 @@ use crate::runtime::worker::hub::DrainHub;
 use crate::time::millis;
 use crate::wire::event::Reconnect;
 
-/// Takes nobody new, ends the rooms, sends everybody away, and waits for what the rooms still have to do. Whoever asks for it again waits for the same end.
+/// Refuses new clients, ends the rooms, sends every client a goodbye, and waits for the rooms' jobs. Further calls wait for the same drain.
 pub(super) async fn drain(shared: &ServerInner) {
     shared.is_draining.store(true, Ordering::Relaxed);
-    // If the one who drains gives up, since its thread ends, the next one does it.
+    // If the caller that drains is dropped, because its thread ends, the next caller drains.
     let mut is_drained = shared.is_drained.lock().await;
     if *is_drained {
         return;
@@ -25,7 +25,7 @@ pub(super) async fn drain(shared: &ServerInner) {
     let (done, rooms_ended) = oneshot::channel();
     if let Some(lobby) = shared.lobby.get() {
         lobby.do_send(LobbyMessage::Drain { done });
-        // A room that hangs must not take the clients' goodbye with it.
+        // A room that hangs must not prevent the clients' goodbye.
         let _late = timeout(drain.timeout / 2, rooms_ended).await;
     }
     let message = DrainHub {

@@ -1,4 +1,4 @@
-//! A server as those inside of it see it: to publish, and to look at.
+//! A server as seen from inside the application: publish, list rooms, read counters.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,10 +15,10 @@ use crate::runtime::messages::{ChannelMessage, PublishAnswer};
 use crate::runtime::server_inner::ServerInner;
 use crate::wire::codec::{Format, RawData};
 
-/// A handle to a server, for those who only talk to its rooms and channels. A clone is another handle to the same server.
+/// A handle to a server, for code that only uses its rooms and channels. A clone is another handle to the same server.
 ///
-/// It can neither be mounted nor run: who may come in is decided where the [`Server`](crate::Server) is. It does not keep the
-/// server alive either; when that has gone, nothing is published any more.
+/// A handle cannot be mounted or run, so it cannot bypass the checks of the [`Server`](crate::Server). It does not keep the
+/// server alive either; when the server has ended, publishing fails.
 ///
 /// ```compile_fail,E0599
 /// # use courtside::{Call, Refusal};
@@ -33,14 +33,14 @@ pub struct ServerHandle {
     pub(crate) shared: Arc<ServerInner>,
 }
 
-/// Why a publication was not made.
+/// Why publishing failed.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// No pattern of the server offers this channel: register it with [`ServerBuilder::channel`](crate::ServerBuilder::channel).
     #[error("no channel of this name is offered: register it with `ServerBuilder::channel`")]
     UnknownChannel,
-    /// The data cannot be encoded; the text says why.
+    /// The data cannot be encoded; the text gives the reason.
     #[error("the publication cannot be encoded: {0}")]
     NotEncodable(String),
     /// The server has ended, or has too many channels.
@@ -55,9 +55,9 @@ impl ServerHandle {
         Self { shared }
     }
 
-    /// Publishes to a channel, and returns the publication's offset when it has its place in the channel's order.
+    /// Publishes to a channel, and returns the publication's offset as soon as the channel has assigned it.
     ///
-    /// Waits while [`Config::publish_backlog`](crate::Config::publish_backlog) publications are on their way.
+    /// Waits while [`Config::publish_backlog`](crate::Config::publish_backlog) publications are in flight.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl ServerHandle {
 
     /// The public rooms, of one kind or of all, in the order of their ids.
     ///
-    /// Where there are many, the lobby is asked several times: a room that begins or ends meanwhile may be in the list or not.
+    /// A long list takes several requests to the lobby, so a room that begins or ends meanwhile may or may not be in it.
     pub async fn rooms(&self, kind: Option<&str>) -> Vec<RoomInfo> {
         let mut rooms = Vec::new();
         let mut after = None;
@@ -103,32 +103,32 @@ impl ServerHandle {
         }
     }
 
-    /// How many sessions there are, connected or within their window.
+    /// The number of sessions, connected or within their window.
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.shared.sessions()
     }
 
-    /// How many connections there are.
+    /// The number of connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// How much memory the server holds for its clients, and how much it may: see
+    /// How much memory the server holds for its clients, and the limit: see
     /// [`Limits::bytes_in_all`](crate::Limits::bytes_in_all).
     #[must_use]
     pub fn memory(&self) -> Memory {
         self.shared.ledger.memory()
     }
 
-    /// How many rooms a panicking hook has ended since the server began.
+    /// How many rooms have ended because a hook panicked, since the server started.
     #[must_use]
     pub fn crashed_rooms(&self) -> u64 {
         self.shared.crashed_rooms.load(Ordering::Relaxed)
     }
 
-    /// How often a client found that its copy of a room's state was not the room's, and asked for the whole.
+    /// How often a client has requested a room's whole state because its copy had diverged.
     #[must_use]
     pub fn resyncs(&self) -> u64 {
         self.shared.resyncs.load(Ordering::Relaxed)

@@ -3,26 +3,26 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
-/// Binds a port, with an error that says what to do where it is taken.
+/// Binds a port. If that fails, the error says what to do.
 ///
 /// # Errors
 ///
-/// If nobody may listen there: the address is taken, is not of this machine, or needs rights.
+/// If the address is in use, does not belong to this machine, or needs privileges.
 pub fn listen(address: &str) -> io::Result<TcpListener> {
     listen_with(address, ListenOptions::default())
 }
 
-/// How a port is bound.
+/// Options for binding a port.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct ListenOptions {
     shares: bool,
 }
 
 impl ListenOptions {
-    /// Lets other processes of the same user listen on the same port, if they say so, too (`SO_REUSEPORT`). Default: false.
+    /// Allows other processes of the same user to listen on the same port, if they set this, too (`SO_REUSEPORT`). Default: false.
     ///
-    /// A new version can then begin to listen before the old one has gone. The kernel gives each new connection to one of them;
-    /// [`Site::serve`](crate::Site::serve) stops listening as soon as it goes away, and all that come then are the other's.
+    /// A new version can then start to listen before the old one has stopped. The kernel gives each new connection to one of them.
+    /// [`Site::serve`](crate::Site::serve) stops listening as soon as it shuts down; the other process gets all later connections.
     #[must_use]
     pub fn reuse_port(mut self, shares: bool) -> Self {
         self.shares = shares;
@@ -30,7 +30,7 @@ impl ListenOptions {
     }
 }
 
-/// As [`listen`], in another way.
+/// Like [`listen`], with options.
 ///
 /// ```no_run
 /// use courtside::ListenOptions;
@@ -41,14 +41,16 @@ impl ListenOptions {
 ///
 /// # Errors
 ///
-/// As those of [`listen`].
+/// Those of [`listen`].
 pub fn listen_with(address: &str, options: ListenOptions) -> io::Result<TcpListener> {
     bind(address, options).map_err(|error| {
         let what_to_do = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                "another program listens there; end it, or choose another port"
+                "another program uses this port; stop it, or choose another port"
             }
-            io::ErrorKind::PermissionDenied => "ports below 1024 need rights; choose one above",
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need privileges; choose a higher one"
+            }
             io::ErrorKind::AddrNotAvailable => "this machine does not have that address",
             _ => "an address looks like 127.0.0.1:4000",
         };
@@ -76,7 +78,7 @@ fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListen
         socket2::Type::STREAM,
         Some(socket2::Protocol::TCP),
     )?;
-    // A server that was restarted must not wait for its old connections' ends.
+    // A restarted server must not have to wait until its old connections have timed out.
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
     socket.set_reuse_port(options.shares)?;
@@ -89,5 +91,5 @@ fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListen
     Ok(socket.into())
 }
 
-/// Connections that wait to be accepted: when everybody comes back at once, nobody is to be turned away.
+/// How many connections may wait to be accepted: enough for all clients to reconnect at once.
 const BACKLOG: i32 = 4096;

@@ -1,4 +1,4 @@
-//! A server that runs, and goes away when its process or its application tells it to.
+//! Runs a server until its process or its application ends it.
 
 use std::fmt;
 use std::future::ready;
@@ -30,9 +30,9 @@ use crate::runtime::server_inner::ServerInner;
 
 impl Server {
     /// Runs an `HttpServer` in which this server is mounted until SIGINT or SIGTERM; then [drains](Server::drain) this server and
-    /// stops that one. A second signal ends the process at once, as does any after this has returned.
+    /// stops the `HttpServer`. A second signal ends the process at once, as does any signal after this has returned.
     ///
-    /// [`SiteApp::http_server`] makes an `HttpServer` that leaves the signals alone and does not wait for long at its end.
+    /// [`SiteApp::http_server`] creates an `HttpServer` that handles no signals and stops without a long wait.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Server {
             shutdown.await;
             if let Some(port) = shared_port {
                 handle.pause().await;
-                // What the kernel has not handed over yet is lost; what comes from now on is the other's.
+                // Connections that the kernel has not passed on yet are lost; later ones go to the other process.
                 let _ended = socket2::SockRef::from(&port).shutdown(Shutdown::Read);
             }
             self.drain().await;
@@ -80,8 +80,8 @@ impl Server {
 }
 
 impl Site {
-    /// Serves by itself until SIGINT or SIGTERM, then [drains](Server::drain) the server. A second signal ends the process at
-    /// once, as does any after this has returned.
+    /// Serves until SIGINT or SIGTERM, then [drains](Server::drain) the server. A second signal ends the process at once, as does
+    /// any signal after this has returned.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl Site {
     /// ```no_run
     /// # async fn run(server: courtside::Server) -> std::io::Result<()> {
     /// let (close, closing) = tokio::sync::oneshot::channel::<()>();
-    /// // … `close` goes to whatever decides that it is time …
+    /// // … pass `close` to the code that decides when to shut down …
     /// # drop(close);
     /// let listener = courtside::listen("127.0.0.1:4000")?;
     /// server
@@ -150,7 +150,7 @@ where
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        // Others may listen there, too, and get those who come when this server goes away.
+        // Other processes may listen on this port, too, and get the connections that arrive after this server has stopped.
         let shared_port = match socket2::SockRef::from(&listener).reuse_port() {
             Ok(true) => Some(listener.try_clone()?),
             _ => None,
@@ -167,7 +167,7 @@ where
                     socket::watch_socket(io.get_ref(), extensions);
                 };
                 let lean = HttpService::build()
-                    // The close handshake is done by then, and waiting would make browsers see it late.
+                    // The close handshake is done by then, and browsers would see the close late if this waited.
                     .client_disconnect_timeout(Duration::ZERO)
                     .local_addr(address)
                     .on_connect_ext(watch)
@@ -175,7 +175,7 @@ where
                     .h1(map_config(app().into_factory(), |()| AppConfig::default()));
                 let ending = ending.clone();
                 let plain = HttpService::build()
-                    // All as in an `HttpServer`.
+                    // The same as in an `HttpServer`.
                     .client_disconnect_timeout(Duration::from_secs(1))
                     .graceful_shutdown_signal(move || {
                         let ending = ending.clone();
@@ -196,10 +196,10 @@ where
     }
 }
 
-/// Drains a mounted server at SIGTERM, also where its application does not: an `HttpServer` that stops waits half a minute for
-/// WebSockets and then cuts them. Called on each worker's thread, as an idle one ends at once.
+/// Drains a mounted server at SIGTERM, even if its application does not: an `HttpServer` that stops waits half a minute for
+/// WebSockets and then cuts them. Called on each worker's thread, because an idle worker ends at once.
 ///
-/// Only if something handles the signal already, so that the process ends as it would have.
+/// Only if something handles the signal already, so that the process still ends in the same way.
 pub(super) fn drain_at_sigterm(shared: &Arc<ServerInner>) {
     if !shared.config.drain.at_sigterm || !handles_sigterm() {
         return;
@@ -222,9 +222,9 @@ pub(super) fn drain_at_sigterm(shared: &Arc<ServerInner>) {
     }
 }
 
-/// Whether the process lives on at SIGTERM, until it has ended by itself. Known on Linux only.
+/// Whether the process handles SIGTERM instead of being killed by it. Known on Linux only.
 fn handles_sigterm() -> bool {
-    /// The signal's bit in the mask of those that are caught.
+    /// The signal's bit in the mask of caught signals.
     const SIGTERM: u64 = 1 << 14;
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
         return false;

@@ -1,4 +1,4 @@
-//! Where a server is found: the paths at which an actix-web `App` has it, and the application's own routes beside them.
+//! A server at the paths of an actix-web `App`, together with the application's own routes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,19 +16,19 @@ use super::Server;
 use crate::http::{script, socket};
 use crate::runtime::worker::hub::Hub;
 
-/// Puts a [`Site`]'s routes into an actix-web `App`: give it to `App::configure`.
+/// Adds a [`Site`]'s routes to an actix-web `App`: pass it to `App::configure`.
 pub type Routes = Box<dyn FnOnce(&mut web::ServiceConfig)>;
 
-/// What the types of an `App` are, without one at hand.
+/// Names the types of an `App` without creating one.
 type Types<I, S, B> = PhantomData<fn() -> (I, S, B)>;
 
 type Configure = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 
-/// A server and its place in an actix-web application. Made by [`Server::at`].
+/// A server at a path of an actix-web application. Created by [`Server::at`].
 ///
-/// It serves by itself ([`serve`](Self::serve)), with middleware ([`app`](Self::app)), or in an `HttpServer` of yours
-/// ([`SiteApp::http_server`]). In all three, handlers of the application find the server's [`ServerHandle`](crate::ServerHandle)
-/// as `web::Data`:
+/// It serves by itself ([`serve`](Self::serve)), with middleware ([`app`](Self::app)), or in your own `HttpServer`
+/// ([`SiteApp::http_server`]). In all three cases, handlers of the application get the server's
+/// [`ServerHandle`](crate::ServerHandle) as `web::Data`:
 ///
 /// ```no_run
 /// use actix_web::{HttpResponse, web};
@@ -83,17 +83,17 @@ impl Site {
         }
     }
 
-    /// Serves the browser's client, an ES module, at this path: `import { connect } from '/courtside.js'`. Default: the client is
+    /// Serves the browser client, an ES module, at this path: `import { connect } from '/courtside.js'`. Default: the client is
     /// not served.
     pub fn client_at(mut self, path: &str) -> Self {
         self.client = Some(path.to_owned());
         self
     }
 
-    /// Adds the application's own routes and data. Call it as often as you like.
+    /// Adds the application's own routes and data. Can be called several times.
     ///
-    /// The closure runs several times on each worker thread, as the factory of an `HttpServer` does: create what the workers share
-    /// outside of it.
+    /// The closure runs several times on each worker thread, as the factory of an `HttpServer` does, so create data that the
+    /// workers share outside of it.
     pub fn configure(
         mut self,
         configure: impl Fn(&mut web::ServiceConfig) + Send + Sync + 'static,
@@ -102,8 +102,8 @@ impl Site {
         self
     }
 
-    /// Lets the application build the `App`, for middleware for example. The closure gets the site's routes and returns the `App`
-    /// that has them.
+    /// Lets the application build the `App`, for example to add middleware. The closure receives the site's routes and returns an
+    /// `App` that contains them.
     ///
     /// ```no_run
     /// # async fn run(server: courtside::Server) -> std::io::Result<()> {
@@ -140,14 +140,14 @@ impl Site {
     /// The site's routes, for an `App` that is built elsewhere: `App::new().configure(site.routes())` in the factory of an
     /// `HttpServer`, or within a `web::scope`.
     ///
-    /// That `HttpServer` needs the settings which [`SiteApp::http_server`] lists, so use that where you can.
+    /// That `HttpServer` needs the settings that [`SiteApp::http_server`] lists, so use that if you can.
     #[must_use]
     pub fn routes(&self) -> Routes {
         let server = self.server.clone();
         self.routes_on(move || server.hub())
     }
 
-    /// The site's routes, on the hub that `hub` gives.
+    /// The site's routes, on the hub that `hub` returns.
     pub(crate) fn routes_on(&self, hub: impl Fn() -> Rc<Hub> + Clone + 'static) -> Routes {
         let site = self.clone();
         Box::new(move |config| {
@@ -163,7 +163,7 @@ impl Site {
                 let (admission, hub) = (admission.clone(), hub());
                 async move {
                     let response = admission.answer(&hub, &request, payload).await;
-                    // A request that is kept would keep the socket's guard, too.
+                    // If the request were kept, the socket's guard would be kept, too.
                     drop(request);
                     response
                 }
@@ -179,7 +179,7 @@ impl Site {
     }
 }
 
-/// A [`Site`] in an `App` that the application builds. Made by [`Site::app`].
+/// A [`Site`] in an `App` that the application builds. Created by [`Site::app`].
 #[must_use = "a site does nothing until it is served"]
 pub struct SiteApp<F, I, S, B> {
     pub(super) site: Site,
@@ -209,8 +209,8 @@ where
         move || factory(site.routes())
     }
 
-    /// An `HttpServer` of actix-web with this `App` and with the settings that a mounted server needs, to be bound and run by you:
-    /// for TLS, several addresses, or a number of workers.
+    /// Returns an actix-web `HttpServer` with this `App` and the settings that a mounted server needs. Bind and run it yourself:
+    /// for TLS, several addresses, or to set the number of workers.
     ///
     /// ```no_run
     /// # async fn run(server: courtside::Server) -> std::io::Result<()> {
@@ -229,12 +229,12 @@ where
     ///
     /// The settings are:
     ///
-    /// - `on_connect`: [`watch_socket`](crate::watch_socket), so that the server can cut clients that have stopped reading. An
-    ///   `on_connect` of yours replaces it, and has to call it.
+    /// - `on_connect`: [`watch_socket`](crate::watch_socket), so that the server can disconnect clients that have stopped reading.
+    ///   If you set your own `on_connect`, it replaces this one and must call it.
     /// - `client_disconnect_timeout`: zero. With actix-web's default of a second, browsers see `onclose` late; values between 100
     ///   and 450 ms break closing.
-    /// - `shutdown_timeout`: 1 second, as nobody is left to wait for after a drain.
-    /// - `disable_signals`: the signals are for [`Server::serve`] or for the application, which drains first.
+    /// - `shutdown_timeout`: 1 second, because no connection is left after a drain.
+    /// - `disable_signals`: [`Server::serve`] or the application handles the signals and drains first.
     pub fn http_server(
         self,
     ) -> HttpServer<impl Fn() -> I + Clone + Send + 'static + use<F, I, S, B>, I, S, B> {

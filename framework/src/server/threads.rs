@@ -6,7 +6,7 @@ use actix::{Arbiter, ArbiterHandle};
 
 use crate::runtime::server_inner::ServerInner;
 
-/// Ends what a server has begun on threads of its own and of others, when it is dropped: shared by all clones of a `Server`.
+/// Ends a server's threads, and its hubs on other threads, when it is dropped. Shared by all clones of a `Server`.
 #[derive(Debug)]
 pub(super) struct Threads {
     own: Vec<ArbiterHandle>,
@@ -27,11 +27,11 @@ impl Threads {
 }
 
 impl Drop for Threads {
-    /// Nobody is told goodbye: that is what draining is for.
+    /// Clients receive no goodbye; use a drain for that.
     fn drop(&mut self) {
         self.shared.end();
         for thread in &self.own {
-            // False if it has ended already, with its system.
+            // Returns false if it has already ended with its system.
             let _runs = thread.stop();
         }
     }
