@@ -1,10 +1,10 @@
-//! The directory of rooms, and the choice among them.
+//! The directory of rooms, which picks a room for each join.
 //!
-//! A seat is taken when a client is sent to a room, and given back when the room says that the client did not get in or has
+//! A seat is reserved when a client is sent to a room, and released when the room reports that the client was refused or has
 //! left; a member whose connection is lost keeps its seat until then.
-//! The directory alone decides who is matched with whom, so that two clients are never sent to one last seat.
-//! Whoever names a room is sent there whether or not a seat seems free: the room knows better, as it has heard first what the
-//! client told it before, that it leaves for example.
+//! Only the directory matches clients with rooms, so two clients are never sent to the same last seat.
+//! A client that names a room is sent there even if no seat seems free. The room knows better, because it receives the client's
+//! earlier actions, such as a `leave`, before the directory does.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, Bound, HashMap};
@@ -18,14 +18,14 @@ use super::info::{ListQuery, Listed};
 use crate::ids::RoomId;
 use crate::session::accounts::Charge;
 
-/// How many rooms may be on their way out that were given up for others. Beyond it, none is given up: their thread is stuck.
+/// How many evicted rooms may be ending at once. Beyond it no room is evicted, because their thread is probably blocked.
 const MOST_ENDING: usize = 1000;
 
-/// What holds for all rooms of a kind.
+/// The settings and rooms of a kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub(crate) match_on: Vec<String>,
-    /// How many seats are given to clients that ask for the kind.
+    /// How many seats are for clients that ask for the kind.
     pub(crate) matched: usize,
     pub(crate) capacity: usize,
 }
@@ -35,29 +35,29 @@ struct Kind {
     name: Arc<str>,
     terms: Terms,
     open: Index,
-    /// Those that are not private.
+    /// The rooms that are not private.
     public: BTreeSet<RoomId>,
 }
 
-/// What is known of a room.
+/// What the directory knows of a room.
 #[derive(Debug)]
 struct Entry<A> {
     kind: Arc<str>,
-    /// Where the room is reached.
+    /// The room's address.
     address: A,
     seats_taken: usize,
     is_locked: bool,
     is_private: bool,
     metadata: Arc<Value>,
-    /// What the client for which it began wished.
+    /// The fields of the client for which the room was created.
     founded_on: Fields,
-    /// What it is: what its metadata says, or else what it was founded on.
+    /// The fields for matching: those of the metadata or, if absent there, those that the room was created with.
     fields: Fields,
-    /// When it was created: the order in which rooms are filled.
+    /// The order of creation, in which equally full rooms are filled.
     number: u64,
-    /// Since when it holds nobody, if it does not.
+    /// Since when it has been empty, if it is.
     empty_since: Option<u64>,
-    /// On whose account it is.
+    /// The accounts that it is charged to.
     charge: Option<Charge>,
 }
 
@@ -75,13 +75,13 @@ impl<A> Entry<A> {
 pub(crate) struct Directory<A> {
     rooms: HashMap<RoomId, Entry<A>>,
     kinds: HashMap<Arc<str>, Kind>,
-    /// Those that are not private.
+    /// The rooms that are not private.
     public: BTreeSet<RoomId>,
-    /// Those that hold nobody, the one that has done so longest at first.
+    /// The empty rooms, the one that has been empty longest first.
     empty: BTreeMap<u64, RoomId>,
-    /// Those that were given up and have not ended yet.
+    /// The evicted rooms that have not ended yet.
     ending: HashMap<RoomId, (A, Option<Charge>)>,
-    /// Counts what happens: an order in time.
+    /// Counts changes, to order them in time.
     moment: u64,
 }
 
@@ -107,22 +107,22 @@ impl<A: Clone> Directory<A> {
         }
     }
 
-    /// How many rooms can be joined.
+    /// The number of rooms that can be joined.
     pub(crate) fn len(&self) -> usize {
         self.rooms.len()
     }
 
-    /// Whether no room is left, not even one that is about to end.
+    /// Whether no room is left, including rooms that are about to end.
     pub(crate) fn is_deserted(&self) -> bool {
         self.rooms.is_empty() && self.ending.is_empty()
     }
 
-    /// The ids of all rooms, those included that are about to end.
+    /// The ids of all rooms, including those that are about to end.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &RoomId> {
         self.rooms.keys().chain(self.ending.keys())
     }
 
-    /// All rooms, those included that are about to end.
+    /// All rooms, including those that are about to end.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &A> {
         let rooms = self.rooms.values().map(|entry| &entry.address);
         rooms.chain(self.ending.values().map(|(address, _)| address))
@@ -133,7 +133,7 @@ impl<A: Clone> Directory<A> {
         self.moment
     }
 
-    /// A room begins, and the client for which it does has a seat.
+    /// Adds a new room, with a seat for the client for which it was created.
     pub(crate) fn begin(
         &mut self,
         id: &RoomId,
@@ -167,7 +167,7 @@ impl<A: Clone> Directory<A> {
         self.rooms.insert(id.clone(), entry);
     }
 
-    /// Changes a room, and its places in the indexes with it.
+    /// Changes a room and updates the indexes.
     fn change(&mut self, id: &RoomId, change: impl FnOnce(&mut Entry<A>, &Terms)) {
         let moment = self.next_moment();
         let Some(entry) = self.rooms.get_mut(id) else {
@@ -207,14 +207,14 @@ impl<A: Clone> Directory<A> {
         self.change(id, |entry, _| entry.seats_taken += 1);
     }
 
-    /// Takes a seat in the room with this id, if there is one. The room decides whether it has it.
+    /// Reserves a seat in the room with this id, if there is such a room. The room decides whether it has a free seat.
     pub(crate) fn seat_by_id(&mut self, id: &RoomId) -> Option<A> {
         self.take_seat(id);
         self.rooms.get(id).map(|entry| entry.address.clone())
     }
 
-    /// Takes a seat in the fullest room of this kind that fits, so that people meet; among equals the oldest. Those rooms are
-    /// left out that have refused the client before.
+    /// Reserves a seat in the fullest room of this kind that matches; among equals, the oldest. Rooms that have refused the client
+    /// before are skipped.
     pub(crate) fn seat_by_kind(
         &mut self,
         kind: &str,
@@ -228,14 +228,14 @@ impl<A: Clone> Directory<A> {
         self.seat_by_id(&id)
     }
 
-    /// Gives a seat back.
+    /// Releases a seat.
     pub(crate) fn release(&mut self, id: &RoomId) {
         self.change(id, |entry, _| {
             entry.seats_taken = entry.seats_taken.saturating_sub(1);
         });
     }
 
-    /// A room says something else of itself.
+    /// A room has changed its listing.
     pub(crate) fn relist(
         &mut self,
         id: &RoomId,
@@ -267,26 +267,26 @@ impl<A: Clone> Directory<A> {
         Some((entry.address, entry.charge))
     }
 
-    /// A room has ended. Its address, if it was known.
+    /// Removes a room that has ended. Returns its address, if the room was known.
     pub(crate) fn end(&mut self, id: &RoomId) -> Option<A> {
         let ended = self.remove(id).or_else(|| self.ending.remove(id));
         ended.map(|(address, _charge)| address)
     }
 
-    /// Gives up the room that has been empty longest, to make place for another. Whoever is told must end it.
+    /// Evicts the room that has been empty longest, to make space for another. The caller must end it.
     pub(crate) fn give_up_empty(&mut self) -> Option<A> {
         if self.ending.len() >= MOST_ENDING {
             return None;
         }
         let (_, id) = self.empty.first_key_value()?;
         let id = id.clone();
-        // It lives, and is on somebody's account, until it has ended.
+        // The room exists, and stays charged, until it has ended.
         let (address, charge) = self.remove(&id)?;
         self.ending.insert(id, (address.clone(), charge));
         Some(address)
     }
 
-    /// The public rooms after one, in the order of their ids, and whether there are more.
+    /// The public rooms after a given id, sorted by id, and whether there are more.
     pub(crate) fn list(&self, query: &ListQuery) -> (Vec<Listed>, bool) {
         let ids = match &query.kind {
             None => Some(&self.public),
@@ -304,7 +304,7 @@ impl<A: Clone> Directory<A> {
             Some(Listed {
                 room: id.clone(),
                 kind: entry.kind.clone(),
-                // Somebody may be on the way to a seat that is not free.
+                // A client may be on its way to a seat that is not free.
                 members: entry.seats_taken.min(capacity),
                 capacity,
                 is_locked: entry.is_locked,
@@ -337,7 +337,7 @@ mod tests {
         Fields::of(object, &terms(1, 1).match_on)
     }
 
-    /// Rooms of two seats, one of each map, that nobody is in.
+    /// Empty rooms with two seats, one for each map.
     fn directory(maps: &[&str]) -> Directory<usize> {
         let kinds = [("arena", terms(2, 2)), ("duel", terms(2, 4))];
         let mut rooms = Directory::new(kinds.map(|(kind, terms)| (kind.to_owned(), terms)));
@@ -476,7 +476,7 @@ mod tests {
         assert_eq!(list(json!({"limit": 1_000_000})).0.len(), 6);
     }
 
-    /// A room of the model, which looks at all rooms each time.
+    /// A room of the model, which searches all rooms each time.
     #[derive(Clone, Debug)]
     struct Plain {
         n: usize,
@@ -487,7 +487,7 @@ mod tests {
         size: Option<u64>,
     }
 
-    /// Numbers that are the same for the same seed: SplitMix64.
+    /// Reproducible random numbers: SplitMix64.
     fn below(seed: &mut u64, end: u64) -> u64 {
         *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -546,7 +546,8 @@ mod tests {
                         rooms.relist(&id, locked, private, metadata);
                         let room = &mut model[chosen];
                         (room.locked, room.private) = (locked, private);
-                        // Those that say nothing are as they were founded; the model's are founded on what they say first.
+                        // A room without metadata keeps the fields that it was created with; the model's rooms are created
+                        // with their first listing.
                         let first = &rooms.rooms[&id].founded_on;
                         let said = fields(&json!({"map": map, "size": size})).or(first);
                         let number = |bit| said.values(bit).and_then(|v| v[0].parse().ok());

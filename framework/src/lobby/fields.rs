@@ -1,32 +1,32 @@
-//! The fields that a kind of room is matched on: what a client wishes, and what a room is.
+//! The fields that a kind of room is matched on, of clients and of rooms.
 
 use serde_json::Value;
 
 use crate::error::Refusal;
 use crate::wire::codec::RawData;
 
-/// How many fields a kind may be matched on. Each set of them has a shelf of its own in the index: 16.
+/// How many fields a kind may be matched on. The index has a shelf for each set of fields: 16.
 pub(crate) const MOST_FIELDS: usize = 4;
 
-/// How long a value may be that a client names, as JSON. It is compared, kept and hashed for each room.
+/// The maximum length of a client's value, as JSON. Values are compared, stored and hashed for each room.
 const LONGEST: usize = 256;
 
 /// One value for each field of `match_on`, in that order, written as [`canonical`] text.
-/// `None`: the client does not mind, or the room does not say.
+/// `None`: the client accepts any value, or the room has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fields(Vec<Option<Box<str>>>);
 
 impl Fields {
-    /// What a client wishes.
+    /// The fields of a client's options.
     ///
     /// # Errors
     ///
-    /// If a value is longer than any room's.
+    /// If a value is too long.
     pub(crate) fn wished(options: &RawData, match_on: &[String]) -> Result<Self, Refusal> {
         if match_on.is_empty() {
             return Ok(Self::default());
         }
-        // Options that cannot be read are refused by the room, which knows what it expects.
+        // The room refuses options that cannot be decoded, because it knows their type.
         let options = options.decode::<Value>().unwrap_or_default();
         let fields = Self::of(&options, match_on);
         let too_long =
@@ -43,13 +43,13 @@ impl Fields {
         }
     }
 
-    /// What stands in an object's fields. As everywhere in the model, null is absent.
+    /// The values of an object's fields. As everywhere in the model, null counts as absent.
     pub(crate) fn of(object: &Value, match_on: &[String]) -> Self {
         let value = |field: &String| object.get(field).and_then(canonical);
         Self(match_on.iter().map(value).collect())
     }
 
-    /// These, and where they say nothing, those.
+    /// These values, with missing ones taken from `others`.
     pub(crate) fn or(&self, others: &Self) -> Self {
         let longest = self.0.len().max(others.0.len());
         let at = |fields: &Self, n: usize| fields.0.get(n).cloned().flatten();
@@ -77,7 +77,7 @@ impl Fields {
     }
 }
 
-/// A value as text: the same for values that are the same in the model, whatever the order of their keys. `None` for null.
+/// A value as text: equal for values that are equal in the model, whatever the order of their keys. `None` for null.
 fn canonical(value: &Value) -> Option<Box<str>> {
     (!value.is_null()).then(|| {
         let mut text = String::new();

@@ -1,7 +1,7 @@
-//! The rooms of one kind in which a client may be seated, found by what the client wishes.
+//! Finds the rooms of one kind that match a client's fields.
 //!
-//! There is a shelf for each set of fields that a client may name, and in it the rooms by their values of those fields, fullest
-//! first. So to find a room costs the same however many there are, and a room that changes is moved on each shelf.
+//! There is a shelf for each set of fields that a client may name. A shelf has the rooms by their values of those fields, fullest
+//! first. So finding a room costs the same however many there are; a room that changes is moved on each shelf.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -9,20 +9,20 @@ use std::collections::{BTreeMap, HashMap};
 use super::fields::{Fields, MOST_FIELDS};
 use crate::ids::RoomId;
 
-/// How full a room is and, of equals, how old: the greatest is filled first.
+/// How full a room is and, among equals, how old: the greatest is filled first.
 pub(super) type Rank = (usize, Reverse<u64>);
 
-/// The rooms that have the same values.
+/// The rooms with the same values.
 type Alike = BTreeMap<Rank, RoomId>;
 
 #[derive(Debug)]
 pub(super) struct Index {
-    /// By the bits of the fields: the first is that of no fields, and has all rooms.
+    /// Indexed by the bits of the fields: the first shelf is for no fields and has all rooms.
     shelves: Vec<HashMap<Vec<Box<str>>, Alike>>,
 }
 
 impl Index {
-    /// For rooms that are matched on so many fields.
+    /// Creates an index for rooms that are matched on this number of fields.
     pub(super) fn new(fields: usize) -> Self {
         let sets = 1 << fields.min(MOST_FIELDS);
         Self {
@@ -52,7 +52,7 @@ impl Index {
         }
     }
 
-    /// The rooms that fit a wish, the one to be filled first at first.
+    /// The rooms that match a client's fields, in the order in which they are filled.
     pub(super) fn fitting(&self, wish: &Fields) -> impl Iterator<Item = &RoomId> {
         let named = wish.named();
         let shelf = self.shelves.get(named);

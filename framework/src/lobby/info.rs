@@ -1,4 +1,4 @@
-//! What the lobby tells of rooms.
+//! What the lobby reports about rooms.
 
 use std::sync::Arc;
 
@@ -7,42 +7,42 @@ use serde_json::Value;
 
 use crate::ids::RoomId;
 
-/// How many rooms a list has, if the client does not say.
+/// How many rooms a list has by default.
 const USUAL: usize = 100;
 
-/// How many rooms a list has at most. The next one has more.
+/// How many rooms a list has at most. The next list continues.
 pub(crate) const MOST: usize = 1000;
 
-/// A public room, as a listing shows it.
+/// A public room in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RoomInfo {
-    /// By which it can be joined.
+    /// The room's id, with which it can be joined.
     pub room: RoomId,
     /// Its kind.
     pub kind: String,
-    /// The seats that are taken, by members and by those on their way in.
+    /// The number of taken seats: members, and clients that are joining.
     pub members: usize,
-    /// The seats in all.
+    /// The total number of seats.
     pub capacity: usize,
-    /// Whether it takes nobody new.
+    /// Whether the room is locked.
     pub locked: bool,
-    /// What the room says of itself.
+    /// The room's metadata.
     pub metadata: Value,
 }
 
-/// Some of the public rooms, in the order of their ids: the reply to `rooms.list`.
+/// A part of the public rooms, sorted by id: the reply to `rooms.list`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RoomList {
     /// The rooms.
     pub rooms: Vec<RoomInfo>,
-    /// What the next list begins after. `None`: there are no more.
+    /// The value of `after` for the next list. `None`: there are no more rooms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<RoomId>,
 }
 
-/// Which rooms somebody wants to see.
+/// Which rooms to list.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ListQuery {
@@ -52,7 +52,7 @@ pub(crate) struct ListQuery {
 }
 
 impl ListQuery {
-    /// As many as there may be at once.
+    /// The maximum number of rooms.
     pub(crate) fn all(kind: Option<&str>, after: Option<RoomId>) -> Self {
         Self {
             kind: kind.map(str::to_owned),
@@ -66,7 +66,7 @@ impl ListQuery {
     }
 }
 
-/// A room in a listing, on its way from the lobby: copies nothing, as the lobby is one thread for all.
+/// A room in a list, on its way from the lobby. It is not copied, because the lobby is one thread for all clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) room: RoomId,

@@ -1,4 +1,4 @@
-//! The rules of the lobby: which room a client that asks for a kind is sent to.
+//! The rules of the lobby: picks a room for a client that asks for a kind.
 
 pub(crate) mod directory;
 pub(crate) mod fields;

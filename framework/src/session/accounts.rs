@@ -1,7 +1,7 @@
-//! To whose account rooms and channels go that clients cause: the session's, its subject's and its address's.
+//! The accounts to which the rooms and channels that clients cause are charged: the session's, its subject's and its address's.
 //!
-//! A room outlives the wish of the client for which it began, and a channel the publication. What has begun is charged to the
-//! accounts for as long as it lives, wherever in the server it does, so that no client can use up what is meant for all.
+//! A room outlives the client that caused it, and a channel outlives its publications. Each is charged to the accounts for as
+//! long as it exists, so that no client can use up what is meant for all.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,14 +12,14 @@ use crate::address::ClientAddress;
 use crate::config::{Limits, Quota};
 use crate::error::Refusal;
 
-/// What a client may cause.
+/// What a client can create.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Thing {
     Room,
     Channel,
 }
 
-/// Whose account it is.
+/// The holder of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Holder {
     Session,
@@ -42,11 +42,11 @@ impl Account {
     }
 }
 
-/// How many live, and how fast they began.
+/// How many exist, and how fast they were created.
 #[derive(Debug, Default)]
 struct Tally {
     living: AtomicUsize,
-    /// When all of them would have begun at the steady rate, in nanoseconds of the server's time: as far ahead as a burst.
+    /// When all of them would have been created at the steady rate, in nanoseconds of the server's time; at most a burst ahead.
     paced_until: AtomicU64,
 }
 
@@ -84,16 +84,16 @@ impl Tally {
     }
 }
 
-/// The accounts to which a session's doings go. A clone is another handle to them.
+/// The accounts of a session. A clone is another handle to them.
 #[derive(Clone, Debug)]
 pub(crate) struct Accounts(Arc<[(Holder, Arc<Account>)]>);
 
 impl Accounts {
-    /// Charges something that is about to begin.
+    /// Charges a room or channel that is about to be created.
     ///
     /// # Errors
     ///
-    /// If one of the holders has caused too many that still live, or causes them too fast.
+    /// If one of the holders has created too many that still exist, or creates them too fast.
     pub(crate) fn charge(
         &self,
         thing: Thing,
@@ -115,7 +115,7 @@ impl Accounts {
                 Thing::Room => creations.rooms,
                 Thing::Channel => creations.channels,
             };
-            // What was taken before is given back with the charge.
+            // Dropping the charge releases what was taken before.
             account
                 .tally(thing)
                 .take(now, quota)
@@ -148,12 +148,12 @@ fn refusal(excess: Excess, thing: Thing, holder: Holder) -> Refusal {
     }
 }
 
-/// Something that lives, on the accounts of whoever caused it until this is dropped.
+/// The charge of one room or channel to its creator's accounts, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     thing: Thing,
     accounts: Accounts,
-    /// How many of the accounts, from the first on, have it.
+    /// How many of the accounts, from the first on, are charged.
     taken: usize,
 }
 
@@ -165,18 +165,18 @@ impl Drop for Charge {
     }
 }
 
-/// Who has an account besides its session's.
+/// The holder of an account that sessions share.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Key {
     Subject(Arc<str>),
     Address(ClientAddress),
 }
 
-/// The accounts that several sessions share, for as long as there is one, or something that one of them has caused.
+/// The accounts that several sessions share. An account exists as long as one of the sessions, or anything charged to it.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     accounts: HashMap<Key, Weak<Account>>,
-    /// How many there may be before those are looked for that nobody has any more.
+    /// At how many accounts unused ones are removed.
     tidy_at: usize,
 }
 
@@ -199,7 +199,7 @@ impl Book {
         if self.accounts.len() >= self.tidy_at {
             self.accounts
                 .retain(|_, account| account.strong_count() > 0);
-            // So that looking through them costs each newcomer the same, however many there are.
+            // Doubled, so that the amortised cost of the search is constant for each new session.
             self.tidy_at = 2 * self.accounts.len() + 16;
         }
         let known = self.accounts.entry(key).or_default();
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(room(&more, 0).unwrap_err(), "too_many_rooms");
         let other = book.open(Some(&bob), address(9));
         living.push(room(&other, 0).unwrap());
-        // What the refused one had taken of its address was given back.
+        // The refused one has released what it had taken from its address.
         for n in 0..7 {
             let session = book.open(None, address(9));
             living.push(room(&session, n).unwrap());

@@ -4,19 +4,19 @@ use std::collections::VecDeque;
 
 use crate::ids::ChannelName;
 
-/// What an action asks of its session's outbox.
+/// What an action needs of its session's outbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Needs {
-    /// A grant: it is answered with a channel's history.
+    /// A grant of space, because it is answered with a channel's history.
     History,
     Nothing,
 }
 
-/// The actions of one session that wait, in the order in which they came.
+/// The waiting actions of one session, in the order of their arrival.
 ///
-/// A subscription waits until its history is granted. Behind it wait later subscriptions, so that a short history does not
-/// overtake a long one for ever, and whatever else is for a channel that has something waiting here. How many wait is bounded
-/// by the permits that actions carry.
+/// A subscription waits until it is granted space for its history. Later subscriptions wait behind it, so that short histories
+/// do not overtake a long one for ever, and so do other actions for a channel that has something waiting here. The permits of
+/// actions bound how many wait.
 #[derive(Debug)]
 pub(crate) struct HistoryQueue<A> {
     waiting: VecDeque<(ChannelName, Needs, A)>,
@@ -31,7 +31,7 @@ impl<A> Default for HistoryQueue<A> {
 }
 
 impl<A> HistoryQueue<A> {
-    /// Puts an action behind those that it must not overtake. Gives it back if it need not wait at all.
+    /// Queues an action behind those that it must not overtake. Returns it if it need not wait.
     pub(crate) fn enter(&mut self, channel: &ChannelName, needs: Needs, action: A) -> Option<A> {
         let waits = match needs {
             Needs::History => true,
@@ -44,22 +44,21 @@ impl<A> HistoryQueue<A> {
         None
     }
 
-    /// The waiting actions, the first one first.
+    /// The waiting actions, in order.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (&ChannelName, &A)> {
         self.waiting
             .iter()
             .map(|(channel, _, action)| (channel, action))
     }
 
-    /// All that wait, the first one first; none are left.
+    /// Takes all waiting actions, in order.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = (ChannelName, A)> + use<A> {
         std::mem::take(&mut self.waiting)
             .into_iter()
             .map(|(channel, _, action)| (channel, action))
     }
 
-    /// The action whose turn it is; for one that needs a history, with what `grant` gives. `None` if nothing waits or the next
-    /// one is not granted anything.
+    /// Takes the next action and, if it needs a history, what `grant` returns. `None` if nothing waits or `grant` returns nothing.
     pub(crate) fn next<G>(
         &mut self,
         grant: impl FnOnce() -> Option<G>,
@@ -70,7 +69,7 @@ impl<A> HistoryQueue<A> {
         };
         let (channel, _, action) = self.waiting.pop_front()?;
         if self.waiting.is_empty() {
-            // Most sessions seldom need it.
+            // Most sessions rarely need the memory.
             self.waiting = VecDeque::new();
         }
         Some((channel, action, granted))

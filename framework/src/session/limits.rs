@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// A leaky bucket of violations: each adds one, each second takes one away.
+/// A leaky bucket of violations: each adds one, and each second removes one.
 ///
-/// One broken frame costs a client nothing but its error; a stream of them costs it the connection.
+/// A single bad frame only causes an error; a stream of them closes the connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Violations {
     level: u32,
@@ -12,7 +12,7 @@ pub(crate) struct Violations {
 }
 
 impl Violations {
-    /// Adds one; true if that is one too many.
+    /// Adds one. Returns true if that exceeds the limit.
     pub(crate) fn add(&mut self, now: Duration, most: u32) -> bool {
         let seconds = now.saturating_sub(self.drained).as_secs();
         if seconds > 0 {

@@ -4,33 +4,33 @@ use std::time::Duration;
 
 use crate::config::Heartbeat;
 
-/// What is to be done about a connection now.
+/// What to do about a connection now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     Fine,
-    /// It was silent: ask whether it is still there.
+    /// The peer is silent: send a ping.
     Ping,
-    /// It was asked and said nothing.
+    /// The peer did not answer the ping.
     Silent,
-    /// It has taken nothing of what waits for it.
+    /// The peer has read nothing although something waits.
     Stalled,
 }
 
-/// Watches one connection from outside: the connection's own actor stands still when its peer stops reading.
+/// Watches one connection from outside, because the connection's own actor is frozen when its peer stops reading.
 ///
-/// Two clocks run: one since the peer was last heard (any inbound frame counts), one since it last took something while
-/// something waited. A peer that goes on sending but does not read is alive by the first and stalled by the second.
+/// Two clocks run: one since the last inbound frame, one since the peer last read something while something waited. A peer that
+/// sends but does not read is alive by the first and stalled by the second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Liveness {
     heard: Duration,
     pinged: Option<Duration>,
     waiting_since: Option<Duration>,
-    /// Since the last look, the network took more of what it was full of.
+    /// Whether the full network has accepted more bytes since the last check.
     has_drained: bool,
 }
 
 impl Liveness {
-    /// How long before the last moment a connection is told goodbye, so that the close frame has time to leave.
+    /// How long before the deadline the goodbye is sent, so that the close frame has time to leave.
     const FAREWELL: Duration = Duration::from_millis(500);
 
     pub(crate) fn new(now: Duration) -> Self {
@@ -47,12 +47,12 @@ impl Liveness {
         self.pinged = None;
     }
 
-    /// The peer took something, or nothing waits.
+    /// The peer has read something, or nothing waits.
     pub(crate) fn took(&mut self) {
         self.waiting_since = None;
     }
 
-    /// The network was full and has taken more: the peer reads, if slowly, and what it might say may stand behind that.
+    /// The full network has accepted more bytes: the peer reads slowly, and its answer may have to wait until it has read all.
     pub(crate) fn drained(&mut self) {
         self.has_drained = true;
     }

@@ -1,4 +1,4 @@
-//! The rules of a session: what is kept, counted, resumed and cut. Plain data, handed the time; no runtime.
+//! The rules of a session: what is kept, counted, resumed and closed. Plain data, with the time as a parameter; no runtime.
 
 pub(crate) mod accounts;
 pub(crate) mod history_queue;

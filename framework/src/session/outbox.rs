@@ -1,13 +1,12 @@
-//! The outbox: what a session was sent, until it has acknowledged it.
+//! The outbox: a session's events until the client has acknowledged them.
 //!
-//! Two queues, in order. In one the frames wait (*pending*) until the connection's writer takes them; in the other the sequenced
-//! ones that it took are kept (*replay*) until the client has counted them, a pointer each: hundreds are kept for each of
-//! thousands of clients, and what a delivery costs here is how much memory it touches. A resume puts back in front of what
-//! waits what was not counted.
+//! It has two queues, in order. *Pending* frames wait until the connection's writer takes them. Counted frames that were written
+//! stay in *replay* until the client has acknowledged them. Replay keeps one pointer for each frame, because hundreds are kept for
+//! each of thousands of clients, and the cost of a delivery is the memory that it touches. A resume puts frames that the client
+//! has not counted back in front of the pending ones.
 //!
-//! Every part is bounded by [`OutboxBounds`](crate::config::OutboxBounds), and what happens at the bound is decided here:
-//! too much pending ends the outbox (`Overflow`), too much replay is forgotten from its old end. The newest frame does not count
-//! in either, and rooms' states never do.
+//! [`OutboxBounds`](crate::config::OutboxBounds) bounds both. Too much pending ends the outbox (`Overflow`); from too much replay,
+//! the oldest frames are dropped. The newest frame does not count towards either bound, and rooms' states never do.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,19 +19,19 @@ use crate::ids::RoomId;
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
 
-/// What becomes of a frame that cannot be delivered at once.
+/// How to treat a frame that cannot be delivered at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// It waits, is counted, and is sent again after a resume.
+    /// The frame waits, is counted, and is sent again after a resume.
     Sequenced,
-    /// It waits, but only on this connection.
+    /// The frame waits, but only on this connection.
     Plain,
-    /// It is dropped if the client is behind.
+    /// The frame is dropped if the client is behind.
     Droppable,
-    /// It replaces the pending frame with the same key, and the steps that wait for that frame.
+    /// The frame replaces the pending frame with the same key, and the steps that wait for that frame.
     Latest(Arc<ReplaceKey>),
-    /// It is a step from the frame with the same key before it, and useless without that frame. The number is the version that
-    /// the step starts from, for the room that sends it.
+    /// The frame is a step from the previous frame with the same key, and useless without that frame. The number is the version
+    /// that the step starts from, for the room that sends it.
     Step(Arc<ReplaceKey>, u32),
 }
 
@@ -48,7 +47,7 @@ impl Delivery {
     }
 }
 
-/// Names what a newer frame replaces: a frame takes the place of a pending one with an equal key.
+/// A frame replaces a pending frame with an equal key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReplaceKey {
     pub(crate) room: RoomId,
@@ -56,42 +55,42 @@ pub(crate) struct ReplaceKey {
     pub(crate) key: Option<String>,
 }
 
-/// What `push` did.
+/// The result of `push`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Pushed {
     Queued,
-    /// Dropped, replaced, or the outbox has ended: nothing new to write.
+    /// The frame was dropped, has replaced another, or the outbox has ended: nothing new to write.
     Unchanged,
-    /// A step found those before it still waiting. It was dropped, and so are all that follow, until a whole state comes.
+    /// The steps before this one still wait. It was dropped, and so are all later ones, until a whole state comes.
     Behind,
-    /// A bound was passed; the outbox is empty now and stays so.
+    /// A bound was exceeded; the outbox is now empty and stays so.
     Overflow,
 }
 
-/// A frame and what is to become of it. The frame is shared by all who receive it.
+/// A frame and how to treat it. All receivers share the frame.
 #[derive(Debug)]
 struct Entry {
     frame: Encoded,
     delivery: Delivery,
 }
 
-/// What `resume` found.
+/// The result of `resume`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Resumed {
-    /// What the client misses waits to be sent.
+    /// The missed events are pending.
     Yes,
-    /// It misses what is no longer there.
+    /// Some of the missed events have been dropped.
     Forgotten,
-    /// It claims to have what was never sent.
+    /// The client claims to have more events than were sent.
     NeverSent,
 }
 
-/// How much memory an outbox holds, the events to which it refers included. Those may be others' as well.
+/// How much memory an outbox holds, including the events that it refers to. Other outboxes may refer to the same events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Held {
-    /// What was written and is kept for a replay.
+    /// The bytes that were written and are kept for a replay.
     pub(crate) sent: usize,
     pub(crate) unsent: usize,
 }
@@ -102,36 +101,36 @@ pub(crate) struct Outbox {
     bounds: OutboxBounds,
     format: Format,
     overflowed: bool,
-    /// What is kept for a replay: sequenced, all of it.
+    /// The counted frames that are kept for a replay.
     kept: VecDeque<Encoded>,
     kept_bytes: usize,
     pending: VecDeque<Entry>,
     pending_bytes: usize,
-    /// How much of what is pending a resume has put back, in frames and bytes: it was within the replay's bounds, and does
-    /// not count against those of what waits.
+    /// How many of the pending frames and bytes a resume has put back. They were within the replay's bounds, and do not count
+    /// towards the bounds of pending frames.
     returned: (usize, usize),
-    /// How many sequenced frames were taken, ever, less those that a resume took back.
+    /// The total number of counted frames that were taken, without those that a resume put back.
     sent: u64,
-    /// The rooms whose steps fit what this connection was sent: their state has passed, and every step since.
+    /// The rooms whose steps fit: this connection was sent their whole state and every step since.
     following: Vec<RoomId>,
-    /// The rooms of which a step was dropped, until those before it have been taken.
+    /// The rooms of which a step was dropped, until the steps before it have been taken.
     behind: Vec<RoomId>,
-    /// Pongs and pings, which go before everything.
+    /// Pongs and pings, which are written first.
     controls: VecDeque<Bytes>,
-    /// How much had been sent at the last two times when `age` looked, and when that was: newest first.
+    /// The number of frames sent at the last two calls of `age`, with their times: newest first.
     marks: [(Duration, u64); 2],
     /// Grants that have not been used yet: see [`Self::grant`].
     granted: usize,
-    /// A grant was refused, and whoever asked for it waits for room.
+    /// Whether a grant was refused, and the caller waits for room.
     is_awaited: bool,
 }
 
 impl Outbox {
-    /// Behind by more than this, a client gets no droppable signals.
+    /// If more than this waits, the client gets no droppable signals.
     const DROPPABLE_BELOW: usize = 16 << 10;
-    /// How many steps of a room's state wait at most: one, and one that came in the same moment.
+    /// How many steps of a room's state may wait: one, and one that came in the same moment.
     const STEPS: usize = 2;
-    /// How many control frames wait at most; older ones are dropped, as RFC 6455 (5.5.3) allows.
+    /// How many control frames may wait; older ones are dropped, as RFC 6455 (5.5.3) allows.
     const CONTROL_FRAMES: usize = 16;
     pub(crate) fn new(bounds: OutboxBounds, format: Format) -> Self {
         Self {
@@ -153,10 +152,10 @@ impl Outbox {
         }
     }
 
-    /// Sets a part of the outbox aside for one long event, which says how many bytes it may have: a third of the bound. What
-    /// waits and what is granted come to two thirds at most, so that there is room for what is said to the client besides.
+    /// Reserves a part of the outbox for one long event, and returns how many bytes the event may have: a third of the bound.
+    /// Pending frames and grants together take two thirds at most, so that there is room for other events.
     ///
-    /// `None` if that is not free; then [`Self::has_room`] says when it is.
+    /// `None` if that much is not free; then [`Self::has_room`] reports when it is.
     pub(crate) fn grant(&mut self) -> Option<usize> {
         self.is_awaited = !self.can_grant();
         if self.is_awaited {
@@ -172,16 +171,16 @@ impl Outbox {
         let granted = history.saturating_mul(self.granted + 1);
         let fits = self.pending_bytes.saturating_add(granted) <= history * 2
             && frames < self.bounds.frames / 3 * 2;
-        // One that finds nothing else is always granted.
+        // If nothing else is pending or granted, it is always granted.
         fits || frames == 0
     }
 
-    /// What was granted has come, or never will.
+    /// The granted event has arrived, or never will.
     pub(crate) fn use_grant(&mut self) {
         self.granted = self.granted.saturating_sub(1);
     }
 
-    /// Whether somebody waits for a grant and could have it now. Said once.
+    /// Whether a refused grant would succeed now. Returns true once.
     pub(crate) fn has_room(&mut self) -> bool {
         let has_room = self.is_awaited && self.can_grant();
         self.is_awaited &= !has_room;
@@ -232,7 +231,7 @@ impl Outbox {
         self.check_bounds()
     }
 
-    /// A whole state comes: the steps that wait are of no use any more, and those that come will fit.
+    /// A whole state arrives: waiting steps are obsolete, and later ones will fit.
     fn begin_following(&mut self, room: &RoomId) {
         if self.steps_waiting(room) > 0 {
             self.retain_pending(
@@ -252,7 +251,7 @@ impl Outbox {
             .count()
     }
 
-    /// A room whose steps were dropped and of which nothing waits any more. Each is named once.
+    /// A room whose steps were dropped and of which nothing waits any more. Each is returned once.
     pub(crate) fn caught_up(&mut self) -> Option<RoomId> {
         if self.behind.is_empty() {
             return None;
@@ -274,8 +273,8 @@ impl Outbox {
         Pushed::Queued
     }
 
-    /// What does not count against the bound, so that those who keep up can be sent a message or a state of any length: the
-    /// newest, and the rooms' states, of which one and two steps wait for each room at most.
+    /// The part that does not count towards the bound, so that a client that keeps up can receive a message or a state of any
+    /// length: the newest frame, and rooms' states, of which one and two steps may wait for each room.
     fn exempt_bytes(&self) -> usize {
         let newest = self.pending.len().saturating_sub(1);
         self.pending
@@ -286,7 +285,7 @@ impl Outbox {
             .sum()
     }
 
-    /// A WebSocket control frame, which goes before what waits.
+    /// Queues a WebSocket control frame in front of all other frames.
     pub(crate) fn push_control(&mut self, frame: Bytes) {
         if self.controls.len() == Self::CONTROL_FRAMES {
             self.controls.pop_front();
@@ -294,8 +293,8 @@ impl Outbox {
         self.controls.push_back(frame);
     }
 
-    /// Appends what is next to be written to `out`, whole frames, until `out` has `limit` bytes or nothing waits any more.
-    /// False if nothing waited.
+    /// Appends the next frames to `out`, whole, until `out` has `limit` bytes or nothing waits any more. Returns false if nothing
+    /// waited.
     pub(crate) fn take(&mut self, out: &mut BytesMut, limit: usize) -> bool {
         let before = out.len();
         while out.len() < limit
@@ -320,13 +319,13 @@ impl Outbox {
             return true;
         }
         if self.returned.0 > 0 {
-            // What was put back stands before all other counted frames.
+            // Frames that were put back come before all other counted frames.
             self.returned = (self.returned.0 - 1, self.returned.1 - length);
         }
         self.sent += 1;
         self.kept.push_back(frame);
         self.kept_bytes += length;
-        // The newest is kept, however long it is.
+        // The newest frame is kept, however long it is.
         while (self.kept_bytes > self.bounds.bytes && self.kept.len() > 1)
             || self.kept.len() > self.bounds.frames
         {
@@ -345,7 +344,7 @@ impl Outbox {
         }
     }
 
-    /// A burst must not hold memory for ever.
+    /// Frees the memory after a burst.
     fn trim(&mut self) {
         trim(&mut self.kept);
         trim(&mut self.pending);
@@ -354,18 +353,18 @@ impl Outbox {
         }
     }
 
-    /// How many sequenced frames can no longer be sent again.
+    /// How many counted frames can no longer be replayed.
     fn forgotten(&self) -> u64 {
         self.sent - self.kept.len() as u64
     }
 
-    /// How many sequenced frames there have been so far, those included that still wait.
+    /// How many counted frames there have been so far, including those that still wait.
     pub(crate) fn produced(&self) -> u64 {
         let waits = |entry: &&Entry| entry.delivery == Delivery::Sequenced;
         self.sent + self.pending.iter().filter(waits).count() as u64
     }
 
-    /// The client has counted `received` sequenced frames. False if it cannot have.
+    /// The client has counted `received` frames. Returns false if that is impossible.
     pub(crate) fn acknowledge(&mut self, received: u64) -> bool {
         if received > self.sent {
             return false;
@@ -377,7 +376,7 @@ impl Outbox {
         true
     }
 
-    /// Drops the pending entries of which `stays` says no.
+    /// Drops the pending entries for which `stays` returns false.
     fn retain_pending(&mut self, stays: impl Fn(&Delivery) -> bool) {
         let format = self.format;
         let bytes = &mut self.pending_bytes;
@@ -390,7 +389,7 @@ impl Outbox {
         });
     }
 
-    /// The connection is gone: what was meant for it alone goes with it.
+    /// The connection is lost: drops what was meant for it alone.
     pub(crate) fn disconnect(&mut self) {
         self.controls = VecDeque::new();
         self.following.clear();
@@ -398,7 +397,7 @@ impl Outbox {
         self.retain_pending(|delivery| *delivery == Delivery::Sequenced);
     }
 
-    /// The client is back and has counted `received`: puts what it missed in front. Otherwise nothing changes.
+    /// The client resumes and has counted `received` frames: puts the missed ones in front. On failure nothing changes.
     pub(crate) fn resume(&mut self, received: u64) -> Resumed {
         if self.overflowed || received < self.forgotten() {
             return Resumed::Forgotten;
@@ -408,7 +407,7 @@ impl Outbox {
         }
         self.sent -= self.kept.len() as u64;
         for (_, sent) in &mut self.marks {
-            // What is sent again is young again.
+            // The age of a resent frame starts again.
             *sent = (*sent).min(self.sent);
         }
         self.returned.0 += self.kept.len();
@@ -421,7 +420,7 @@ impl Outbox {
         Resumed::Yes
     }
 
-    /// The client has lost what it had and wants no replay: all that there has been so far counts as acknowledged.
+    /// The client has lost its own state and wants no replay: all frames so far count as acknowledged.
     pub(crate) fn skip(&mut self) {
         self.sent = self.produced();
         self.kept = VecDeque::new();
@@ -430,7 +429,7 @@ impl Outbox {
         self.retain_pending(|delivery| *delivery != Delivery::Sequenced);
     }
 
-    /// Forgets what was sent more than `bounds.age` ago. Called from time to time; how often decides how exact it is.
+    /// Drops what was sent more than `bounds.age` ago. Call it regularly; the interval determines its precision.
     pub(crate) fn age(&mut self, now: Duration) {
         let half = self.bounds.age / 2;
         if now.saturating_sub(self.marks[0].0) < half {
@@ -451,12 +450,12 @@ impl Outbox {
         }
     }
 
-    /// How much memory it takes to refer to the events.
+    /// The memory of the references to events.
     pub(crate) fn queue_bytes(&self) -> usize {
         self.kept.capacity() * size_of::<Encoded>() + self.pending.capacity() * size_of::<Entry>()
     }
 
-    /// Forgets all that was sent: a resume that needs any of it will fail.
+    /// Drops everything that was sent: a resume that needs any of it will fail.
     pub(crate) fn forget_sent(&mut self) {
         self.kept = VecDeque::new();
         self.kept_bytes = 0;
@@ -470,7 +469,7 @@ impl Outbox {
         };
     }
 
-    /// Whether there is anything for a client that comes back.
+    /// Whether there is anything for a client that resumes.
     pub(crate) fn owes_something(&self) -> bool {
         !(self.overflowed || self.kept.is_empty() && self.pending.is_empty())
     }
@@ -479,8 +478,8 @@ impl Outbox {
         self.overflowed
     }
 
-    /// Removes the pending state and signals of a room that the session has left. If that has ended they are its last, and stay;
-    /// but who does not take them must not gather those of ever more rooms: beyond the bound there is one room's at most.
+    /// Removes the pending state and signals of a room that the session has left. If the room has ended, they are its last and stay.
+    /// But a client that does not read must not collect those of ever more rooms, so beyond the bound only one room's stay.
     pub(crate) fn leave_room(&mut self, room: &RoomId, is_over: bool) {
         self.following.retain(|following| following != room);
         self.behind.retain(|behind| behind != room);
@@ -496,7 +495,7 @@ impl Outbox {
         });
     }
 
-    /// How many bytes wait of the states of rooms that have ended: of this one, and of others.
+    /// How many pending bytes are states of rooms that have ended: of this room, and of others.
     fn last_states(&self, room: &RoomId) -> (usize, usize) {
         let (mut of_it, mut of_others) = (0, 0);
         for entry in &self.pending {
@@ -515,7 +514,7 @@ impl Outbox {
         (of_it, of_others)
     }
 
-    /// What waits, of what is counted.
+    /// The pending counted frames.
     pub(crate) fn into_pending(self) -> impl Iterator<Item = Encoded> {
         let counted = |entry: &Entry| entry.delivery == Delivery::Sequenced;
         self.pending
@@ -524,20 +523,20 @@ impl Outbox {
             .map(|entry| entry.frame)
     }
 
-    /// Appends what waits in `later`: the frames that reached a session's new thread before the session did.
+    /// Appends the frames of `later`, which reached a session's new thread before the session did.
     pub(crate) fn append(&mut self, later: &mut Self) -> Pushed {
         if later.overflowed {
             self.overflow();
             return Pushed::Overflow;
         }
-        // It never had a connection, so that nothing of it was sent.
+        // `later` never had a connection, so nothing of it was sent.
         self.pending.append(&mut later.pending);
         self.pending_bytes += std::mem::take(&mut later.pending_bytes);
         self.check_bounds()
     }
 }
 
-/// A queue of this many entries keeps its memory also when it is empty.
+/// A queue with at most this many entries keeps its memory even when it is empty.
 const SMALL: usize = 64;
 
 fn trim<T>(queue: &mut VecDeque<T>) {

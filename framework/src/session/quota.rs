@@ -1,22 +1,22 @@
-//! How often the log is told of what strangers can cause.
+//! Limits the log lines that strangers can cause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many lines at once.
+/// How many lines may be written in a burst.
 const BURST: u32 = 10;
 
-/// After how long there is another.
+/// After how long another line is allowed.
 const EACH: Duration = Duration::from_secs(10);
 
-/// Lets some lines through, and counts the rest: anybody can be refused as often as they like, and must not fill the log by it.
+/// Allows some lines and counts the rest, because a stranger can cause any number of refusals and must not fill the log.
 #[derive(Debug)]
 pub(crate) struct LogQuota(Mutex<Bucket>);
 
 #[derive(Debug)]
 struct Bucket {
     lines: u32,
-    /// Up to when lines were given back.
+    /// The time up to which allowance was added.
     refilled: Duration,
     left_out: u64,
 }
@@ -32,9 +32,9 @@ impl Default for LogQuota {
 }
 
 impl LogQuota {
-    /// Whether there may be a line now; if so, how many were left out before it.
+    /// Whether a line is allowed now; if so, returns how many were left out before it.
     pub(crate) fn take(&self, now: Duration) -> Option<u64> {
-        // Nothing that is done here can leave it half done.
+        // A panic cannot leave this half changed.
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = now.saturating_sub(bucket.refilled).as_nanos() / EACH.as_nanos();
         let due = u32::try_from(due).unwrap_or(u32::MAX);
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(at(19_999), None);
         assert_eq!(at(25_000), Some(1));
         assert_eq!(at(25_000), None);
-        // After a long silence, no more than at first.
+        // After a long silence, the burst is no larger than at the start.
         let later: Vec<_> = (0..1000).filter_map(|_| at(3_600_000)).collect();
         assert_eq!(later.len(), 10);
     }

@@ -5,34 +5,34 @@ use std::time::Duration;
 use crate::config::Rate;
 use crate::time::after;
 
-/// What a session has sent, set against its rate: the generic cell rate algorithm (ITU-T I.371), which needs one moment to know
-/// both the average and the burst.
+/// Compares what a session has sent with its rate: the generic cell rate algorithm (ITU-T I.371), which needs a single time value
+/// for both the average and the burst.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RateLimiter {
-    /// When all that was taken would have come, had it come at the rate.
+    /// When all accepted messages would have arrived at exactly the rate.
     due: Duration,
-    /// Since when it has been over its rate, without a pause in which it regained half of its burst.
+    /// Since when the session has been over its rate, without a pause that restored half of its burst.
     over_since: Option<Duration>,
 }
 
-/// When a message may be taken.
+/// When a message may be accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub(crate) enum Pass {
     Now,
     /// After this time.
     After(Duration),
-    /// The client has been over its rate for longer than is borne.
+    /// The client has been over its rate for longer than `Rate::patience`.
     Never,
 }
 
 impl RateLimiter {
-    /// A message has come; the one before has been taken.
+    /// A message has arrived, and the previous one was accepted.
     pub(crate) fn next(&mut self, now: Duration, rate: &Rate) -> Pass {
         let interval = Duration::from_secs(1) / rate.per_second.max(1);
         let ahead = interval.saturating_mul(rate.burst.saturating_sub(1));
         let due = self.due.max(now);
-        // That now and then nobody has to wait says nothing: timers are late, and so is a busy server.
+        // A single message without a wait is no pause: timers may be late, and so may a busy server.
         if due - now <= ahead / 2 {
             self.over_since = None;
         }
@@ -61,7 +61,8 @@ mod tests {
     };
     const INTERVAL: Duration = Duration::from_millis(100);
 
-    /// Sends `count` messages, each as soon as the one before is taken, with timers that are `late`. How many were taken.
+    /// Sends `count` messages, each as soon as the previous one is accepted, with timers that are `late`. Returns how many were
+    /// accepted.
     fn send(
         rate_limiter: &mut RateLimiter,
         now: &mut Duration,
@@ -92,7 +93,7 @@ mod tests {
             assert_eq!(rate_limiter.next(now, &RATE), Pass::After(INTERVAL));
             now += INTERVAL;
         }
-        // Silence gives the burst back, and never more than that.
+        // Silence restores the burst, but no more than that.
         now += Duration::from_secs(60);
         for _ in 0..5 {
             assert_eq!(rate_limiter.next(now, &RATE), Pass::Now);

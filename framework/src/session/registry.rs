@@ -1,8 +1,8 @@
-//! The sessions of a server: where each lives, who caused it, and which may go when there are too many.
+//! The sessions of a server: where each lives, to which limits it counts, and which is evicted when there are too many.
 //!
-//! Each session counts for the whole server, for the address that it came from and for the subject of its claims, as far as those
-//! are known. Where one of the three has as many as it may, the session of it that has been gone for longest without holding
-//! anything makes room; nobody is refused before that.
+//! Each session counts towards the limits of the whole server, of its address and of its claims' subject, as far as these are
+//! known. If one of the three limits is reached, the session under it that has been disconnected longest without holding anything
+//! is evicted. A client is refused only if there is none.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::address::ClientAddress;
 use crate::config::Limits;
 use crate::ids::{IdHasher, SessionId};
 
-/// Which worker a session lives on.
+/// The worker on which a session lives.
 pub(crate) type WorkerIndex = usize;
 
-/// For whom sessions are counted.
+/// The limits that sessions count towards.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Owner {
     Server,
@@ -22,13 +22,13 @@ pub(crate) enum Owner {
     Subject(Arc<str>),
 }
 
-/// A session, as its server knows it.
+/// A session in the registry.
 #[derive(Debug)]
 struct Home {
     worker: WorkerIndex,
     address: Option<ClientAddress>,
     subject: Option<Arc<str>>,
-    /// Where it stands among those that could go, if it is one.
+    /// Its position among the sessions that may be evicted, if it is one.
     spare: Option<u64>,
 }
 
@@ -36,7 +36,7 @@ impl Home {
     fn owners(&self) -> impl Iterator<Item = Owner> + use<> {
         let address = self.address.map(Owner::Address);
         let subject = self.subject.clone().map(Owner::Subject);
-        // The whole server last, since room that was made for another is room for all.
+        // The whole server last, because an eviction for another limit makes room here, too.
         subject.into_iter().chain(address).chain([Owner::Server])
     }
 }
@@ -45,24 +45,24 @@ impl Home {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     homes: HashMap<SessionId, Home, IdHasher>,
-    /// How many sessions an address or a subject has. Without those that have none.
+    /// The number of sessions of each address and subject that has any.
     counts: HashMap<Owner, usize>,
-    /// The sessions that nobody would miss, by when they became that.
+    /// The sessions that may be evicted, by the time since when.
     spare: BTreeMap<(Owner, u64), SessionId>,
     spared_ever: u64,
 }
 
-/// What came of the wish for another session.
+/// The result of a request for a new session.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Begun {
-    /// Those that made room: they are no sessions any more, and their workers have to be told.
+    /// The evicted sessions, whose workers must be notified.
     pub(crate) gone: Vec<(SessionId, WorkerIndex)>,
-    /// Whose bound is met. Then the session did not begin.
+    /// The limit that is reached, so the session did not begin.
     pub(crate) full: Option<Owner>,
 }
 
 impl Registry {
-    /// Begins a session, if there is room for it or can be made.
+    /// Begins a session, if there is room or another one can be evicted.
     pub(crate) fn begin(
         &mut self,
         id: SessionId,
@@ -99,7 +99,7 @@ impl Registry {
         begun
     }
 
-    /// Ends a session. Where it lived.
+    /// Ends a session. Returns where it lived.
     pub(crate) fn end(&mut self, id: SessionId) -> Option<WorkerIndex> {
         self.keep(id);
         let home = self.homes.remove(&id)?;
@@ -114,7 +114,7 @@ impl Registry {
         Some(home.worker)
     }
 
-    /// A session has neither a connection nor anything else: it may go when there is need of room.
+    /// A session has no connection and holds nothing: it may be evicted.
     pub(crate) fn spare(&mut self, id: SessionId) {
         self.keep(id);
         let Some(home) = self.homes.get_mut(&id) else {
@@ -127,7 +127,7 @@ impl Registry {
         }
     }
 
-    /// A session is of use again. False if it has gone.
+    /// A session is in use again. Returns false if it was evicted.
     pub(crate) fn keep(&mut self, id: SessionId) -> bool {
         let Some(home) = self.homes.get_mut(&id) else {
             return false;
@@ -262,11 +262,11 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list of what there is: no bound is ever passed, and nobody is refused while somebody could make room.
+        /// Compared with a simple list: no limit is ever exceeded, and no client is refused while a session could be evicted.
         #[test]
         fn no_bound_is_passed_and_nobody_is_refused_in_vain(steps in steps()) {
             let (mut registry, limits) = (Registry::default(), limits());
-            // Zero stands for one who is not known.
+            // Zero means unknown.
             let mut model: Vec<(SessionId, u8, u8)> = Vec::new();
             let mut spare: BTreeSet<usize> = BTreeSet::new();
             let mut ever = Vec::new();

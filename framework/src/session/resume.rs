@@ -1,4 +1,4 @@
-//! Resume tokens: the secret by which a client comes back to its session.
+//! Resume tokens: the secrets with which clients resume their sessions.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::ids::SessionId;
 
-/// A token as a client shows it: which session, and the secret that proves it.
+/// A token as a client sends it: the session's id and the secret that proves the right to it.
 ///
 /// On the wire: the session, the server's run and the secret, as three groups of hexadecimal digits.
-/// The run lets a server tell a session that has ended from one that it never had.
+/// The run lets a server distinguish a session that has ended from one that it never had.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ResumeToken {
     pub(crate) session: SessionId,
@@ -19,7 +19,7 @@ pub(crate) struct ResumeToken {
     secret: Secret,
 }
 
-/// 122 random bits from the operating system, by way of a version 4 UUID.
+/// 122 random bits from the operating system, from a version 4 UUID.
 #[derive(Clone, Copy, Eq)]
 struct Secret(u128);
 
@@ -51,7 +51,7 @@ impl fmt::Display for ResumeToken {
 
 impl ResumeToken {
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // `from_str_radix` would take a sign, too.
+        // `from_str_radix` would accept a sign, too.
         if text.len() != 74 || text.contains('+') {
             return None;
         }
@@ -67,19 +67,19 @@ impl ResumeToken {
     }
 }
 
-/// The tokens of one session that are good now: the newest, and those before it until the newest is known to have arrived.
+/// The valid tokens of one session: the newest, and those before it until the newest is known to have arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     current: ResumeToken,
-    /// The token with which the client was last heard. The client has it for certain, so it stays good until a newer one is
+    /// The token that the client has last confirmed. The client certainly has it, so it stays valid until a newer one is
     /// confirmed, however many welcomes are lost meanwhile.
     confirmed: ResumeToken,
-    /// Those between the two, which the client may have.
+    /// The tokens between the two, which the client may have.
     earlier: VecDeque<ResumeToken>,
 }
 
 impl Tokens {
-    /// How many tokens between the confirmed one and the newest stay good; the oldest ends first.
+    /// How many tokens between the confirmed one and the newest stay valid; the oldest is dropped first.
     const UNCONFIRMED: usize = 8;
 
     pub(crate) fn new(session: SessionId, run: u32) -> Self {
@@ -91,10 +91,9 @@ impl Tokens {
         }
     }
 
-    /// Makes a new token, for a `welcome`.
+    /// Creates a new token, for a `welcome`.
     ///
-    /// The ones before it stay good until [`Tokens::confirm`]: the welcome may never arrive, and attempts that began earlier
-    /// may arrive later.
+    /// The earlier ones stay valid until [`Tokens::confirm`]: the welcome may never arrive, and earlier attempts may arrive later.
     pub(crate) fn rotate(&mut self) -> ResumeToken {
         if self.current != self.confirmed {
             if self.earlier.len() == Self::UNCONFIRMED {
@@ -106,7 +105,7 @@ impl Tokens {
         self.current
     }
 
-    /// A frame arrived on the connection that got the newest token: the ones before it end.
+    /// A frame arrived on the connection that got the newest token: the earlier tokens become invalid.
     pub(crate) fn confirm(&mut self) {
         self.confirmed = self.current;
         self.earlier.clear();
@@ -123,19 +122,19 @@ impl Tokens {
 
 /// The order of a client's attempts to resume its session.
 ///
-/// The client counts them over the session's whole life. An attempt that the client has given up may reach the session after
-/// a later one: it was on its way over another thread, or the server stood still and handles the dead connection last.
+/// The client numbers them over the session's whole life. An attempt that the client has given up may reach the session after
+/// a later one: it came through another thread, or the server was suspended and handles the dead connection last.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Attempts(u64);
 
 impl Attempts {
-    /// Whether the client has made a later attempt than this one, which brought it back. An attempt without a number is as
-    /// good as its moment of arrival, and so are equals.
+    /// Whether a later attempt of the client has already resumed the session. Attempts without a number, and equal numbers, are
+    /// ordered by their arrival.
     pub(crate) fn is_stale(self, attempt: Option<u64>) -> bool {
         attempt.is_some_and(|attempt| attempt < self.0)
     }
 
-    /// This attempt has brought the client back.
+    /// This attempt has resumed the session.
     pub(crate) fn accept(&mut self, attempt: Option<u64>) {
         self.0 = attempt.unwrap_or(self.0);
     }
@@ -168,7 +167,7 @@ mod tests {
         let mut tokens = Tokens::new(SessionId::random(), 0);
         let first = tokens.current();
         let second = tokens.rotate();
-        // The welcome with `second` is lost, or late; the client comes again with `first`.
+        // The welcome with `second` is lost or late; the client tries again with `first`.
         assert!(tokens.accepts(&first));
         let third = tokens.rotate();
         assert!(tokens.accepts(&first) && tokens.accepts(&second) && tokens.accepts(&third));

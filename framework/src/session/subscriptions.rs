@@ -2,8 +2,8 @@
 
 use crate::ids::ChannelName;
 
-/// Which channels a session is subscribed to, and the attempts that made each: what is said about an earlier one says nothing
-/// about a later one. A sorted list: most sessions have none or a few, and then a map's memory is more than what is in it.
+/// The channels that a session is subscribed to, and the attempts to subscribe to each: the answer to an earlier attempt does not
+/// apply to a later one. A sorted list, because most sessions have few or none, and a map would take more memory.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions(Vec<(ChannelName, Attempts)>);
 
@@ -11,7 +11,7 @@ pub(crate) struct Subscriptions(Vec<(ChannelName, Attempts)>);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Attempts {
     last: u64,
-    /// The last one that was answered with `subscribed`; 0 if none was.
+    /// The last attempt that was answered with `subscribed`; 0 if none was.
     done: u64,
 }
 
@@ -41,7 +41,7 @@ impl Subscriptions {
         }
     }
 
-    /// This attempt has made the session a subscriber.
+    /// This attempt has subscribed the session.
     pub(crate) fn note_done(&mut self, channel: &ChannelName, attempt: u64) {
         if let Ok(at) = self.position(channel) {
             let done = &mut self.0[at].1.done;
@@ -49,13 +49,13 @@ impl Subscriptions {
         }
     }
 
-    /// Whether an attempt behind this one has made the session a subscriber.
+    /// Whether a later attempt than this one has subscribed the session.
     pub(crate) fn is_done_since(&self, channel: &ChannelName, attempt: u64) -> bool {
         let at = self.position(channel);
         at.is_ok_and(|at| self.0[at].1.done > attempt)
     }
 
-    /// False if there was none.
+    /// Returns false if there was no subscription.
     pub(crate) fn remove(&mut self, channel: &ChannelName) -> bool {
         let found = self.position(channel);
         if let Ok(at) = found {
@@ -64,7 +64,7 @@ impl Subscriptions {
         found.is_ok()
     }
 
-    /// Removes what this attempt has made, unless a later one has taken its place.
+    /// Removes the subscription of this attempt, unless a later attempt has replaced it.
     pub(crate) fn remove_attempt(&mut self, channel: &ChannelName, attempt: u64) {
         if let Ok(at) = self.position(channel)
             && self.0[at].1.last == attempt
@@ -77,7 +77,7 @@ impl Subscriptions {
         self.0.iter().map(|(channel, _)| channel)
     }
 
-    /// All of them; none are left.
+    /// Takes all subscriptions.
     pub(crate) fn take(&mut self) -> Self {
         std::mem::take(self)
     }

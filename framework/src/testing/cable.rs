@@ -1,4 +1,4 @@
-//! An in-memory network cable, which a test can cut, stall and slow down.
+//! An in-memory network connection that a test can cut, stall and slow down.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use crate::testing::pipe::{End, Pipe};
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Direction {
     /// From the client's end to the server's.
@@ -28,15 +28,15 @@ impl Direction {
     pub const BOTH: [Self; 2] = [Self::ToServer, Self::ToClient];
 }
 
-/// Makes cables.
+/// Creates cables.
 #[derive(Clone, Copy, Debug)]
 pub struct Cable;
 
 impl Cable {
-    /// A cable: the client's end, the server's end, and the hand on it.
+    /// Returns a cable: the client's end, the server's end, and its control.
     ///
     /// Each direction holds `capacity` bytes that were written and not read; then its writer waits, as with a full socket
-    /// buffer. A capacity of zero works as one.
+    /// buffer. A capacity of zero counts as one.
     #[must_use]
     pub fn pair(capacity: usize) -> (CableEnd, CableEnd, CableControl) {
         let state = || Arc::new(Mutex::new(Pipe::new(capacity.max(1))));
@@ -51,7 +51,7 @@ impl Cable {
 }
 
 fn lock(pipe: &Mutex<Pipe>) -> MutexGuard<'_, Pipe> {
-    // A test that panicked elsewhere leaves the pipe as it was, which is good enough.
+    // If a test panicked elsewhere, the pipe is unchanged, so a poisoned lock does no harm.
     pipe.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -72,7 +72,7 @@ impl CableEnd {
         }
     }
 
-    /// The hand on the cable, for whoever holds the server's end only.
+    /// The cable's control, for code that has only the server's end.
     pub(crate) fn control_of_server_end(&self) -> CableControl {
         CableControl {
             to_server: self.incoming.clone(),
@@ -90,7 +90,7 @@ impl fmt::Debug for CableEnd {
 impl Drop for CableEnd {
     fn drop(&mut self) {
         lock(&self.outgoing).finish(End::Finished);
-        // Whoever still writes to this end writes to nobody.
+        // What is still written towards this end is lost.
         lock(&self.incoming).finish(End::Cut);
     }
 }
@@ -139,7 +139,7 @@ impl AsyncWrite for CableEnd {
     }
 }
 
-/// The hand on a [`Cable`]. A clone holds the same cable.
+/// Controls a [`Cable`]. A clone controls the same cable.
 #[derive(Clone)]
 pub struct CableControl {
     to_server: Arc<Mutex<Pipe>>,
@@ -160,49 +160,49 @@ impl CableControl {
         })
     }
 
-    /// Cuts the cable for good: bytes on their way are lost, both ends see the end of the stream and can write no more.
+    /// Cuts the cable for good: bytes in flight are lost, and both ends see the end of the stream and cannot write any more.
     pub fn cut(&self) {
         for direction in Direction::BOTH {
             self.pipe(direction).finish(End::Cut);
         }
     }
 
-    /// As [`CableControl::cut`], but both ends see the error `ConnectionReset`.
+    /// Like [`CableControl::cut`], but both ends see the error `ConnectionReset`.
     pub fn reset(&self) {
         for direction in Direction::BOTH {
             self.pipe(direction).finish(End::Reset);
         }
     }
 
-    /// Lets nothing pass in this direction until [`CableControl::release`]: bytes pile up to the capacity, then the writer waits.
+    /// Stops this direction until [`CableControl::release`]: bytes queue up to the capacity, then the writer waits.
     ///
-    /// With a cut after it, it makes a network that swallows what was written last.
+    /// Followed by a cut, it simulates a network that drops what was written last.
     pub fn stall(&self, direction: Direction) {
         self.pipe(direction).stall();
     }
 
-    /// Ends a stall: everything that has piled up arrives.
+    /// Ends a stall: all queued bytes arrive.
     pub fn release(&self, direction: Direction) {
         let mut pipe = self.pipe(direction);
         pipe.release();
     }
 
-    /// Delays what is written from now on by a time within the range, by tokio's clock. The order is kept.
+    /// Delays bytes written from now on by a time within the range, by tokio's clock. The order is kept.
     ///
-    /// Each write is delayed by a random time of its own, decided by `seed`.
+    /// Each write gets its own random delay, derived from `seed`.
     /// A range of zero to zero ends the delay.
     pub fn delay(&self, direction: Direction, range: RangeInclusive<Duration>, seed: u64) {
         self.pipe(direction)
             .delay(*range.start(), *range.end(), seed);
     }
 
-    /// How many bytes were written and not read yet.
+    /// The number of bytes that were written and not read yet.
     #[must_use]
     pub fn in_flight(&self, direction: Direction) -> usize {
         self.pipe(direction).held()
     }
 
-    /// How many bytes were read at the far end so far.
+    /// The number of bytes that the far end has read so far.
     #[must_use]
     pub fn passed(&self, direction: Direction) -> u64 {
         self.pipe(direction).passed()

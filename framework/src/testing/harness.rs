@@ -1,4 +1,4 @@
-//! A room without a runtime: call its hooks, let its time pass, and look at what it sent.
+//! A room without a runtime: call its hooks, advance its time, and inspect what it sent.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -25,16 +25,16 @@ use crate::time::after;
 use crate::wire::codec::{Format, decode};
 use crate::wire::frame::Encoded;
 
-/// A room under test, with members that are only names.
+/// A room under test, with simulated members.
 ///
-/// What a server only logs, or tells the client, fails the test here: the harness panics if the state cannot be sent, if a message
-/// or publication cannot be encoded, and if the room's configuration cannot work.
+/// Errors that a server only logs or reports to the client fail the test here: the harness panics if the state cannot be sent, if
+/// a message or publication cannot be encoded, and if the room's configuration cannot work.
 ///
-/// Members receive what clients of a server would that read at once. One whose connection is [lost](Self::lose) receives nothing:
-/// messages wait until it is [back](Self::resume), signals and states do not.
+/// Members behave like clients that read at once. A member whose connection is [lost](Self::lose) receives nothing: messages wait
+/// until it [resumes](Self::resume); signals and states are dropped.
 ///
-/// Nothing runs by itself: time passes in [`advance`](Self::advance), jobs in [`run_jobs`](Self::run_jobs) or
-/// [`settle`](Self::settle). So a test is a plain function that gives the same result each time.
+/// Nothing runs by itself: time passes in [`advance`](Self::advance), jobs run in [`run_jobs`](Self::run_jobs) or
+/// [`settle`](Self::settle). So a test is a plain function with the same result each time.
 ///
 /// ```
 /// use courtside::prelude::*;
@@ -76,9 +76,9 @@ use crate::wire::frame::Encoded;
 pub struct RoomHarness<R: Room> {
     core: RoomCore<R>,
     now: Duration,
-    /// Those whom the room's frames would reach.
+    /// The receivers of the room's frames.
     present: BTreeMap<SessionId, MemberId>,
-    /// What waits for those whose connection is lost, by member.
+    /// The frames that wait for members whose connection is lost, by member.
     away: HashMap<MemberId, Vec<Encoded>>,
     received: HashMap<MemberId, Vec<Value>>,
     /// The state as each member has it.
@@ -97,7 +97,7 @@ impl<R: Room> fmt::Debug for RoomHarness<R> {
 }
 
 impl<R: Room> RoomHarness<R> {
-    /// Creates the room, by its own [`Create::create`].
+    /// Creates the room with its own [`Create::create`].
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl<R: Room> RoomHarness<R> {
         Self::with_data(options, Data::default())
     }
 
-    /// Creates the room, with what [`RoomContext::data`](crate::RoomContext::data) is to find.
+    /// Creates the room, with the values that [`RoomContext::data`](crate::RoomContext::data) returns.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl<R: Room> RoomHarness<R> {
         Self::begin(options, data, R::create)
     }
 
-    /// Creates the room by a closure, as [`ServerBuilder::room_with`](crate::ServerBuilder::room_with) does.
+    /// Creates the room with a closure, as [`ServerBuilder::room_with`](crate::ServerBuilder::room_with) does.
     ///
     /// ```
     /// use courtside::prelude::*;
@@ -221,7 +221,7 @@ impl<R: Room> RoomHarness<R> {
         outcome
     }
 
-    /// A member's connection is lost. What it is sent from now on waits or is dropped.
+    /// A member's connection is lost. From now on, messages to it wait, and signals and states are dropped.
     pub fn lose(&mut self, member: MemberId) {
         if self.core.ctx.member(member).is_some() {
             self.away.entry(member).or_default();
@@ -229,7 +229,7 @@ impl<R: Room> RoomHarness<R> {
         self.with_session(member, |core, session| core.dropped(session));
     }
 
-    /// A member whose connection was lost is back. It receives what has waited for it, also if it is no member any more.
+    /// A member whose connection was lost resumes. It receives what has waited for it, even if it is no longer a member.
     pub fn resume(&mut self, member: MemberId) {
         for frame in self.away.remove(&member).unwrap_or_default() {
             self.note(member, &frame);
@@ -240,22 +240,22 @@ impl<R: Room> RoomHarness<R> {
     /// A member leaves.
     pub fn leave(&mut self, member: MemberId) {
         self.with_session(member, |core, session| {
-            // A member that is there can always leave.
+            // An existing member can always leave.
             let _left = core.leave(session, LeaveReason::Left, None);
         });
     }
 
-    /// A member whose connection was lost did not come back in time. What has waited for it is gone.
+    /// A member whose connection was lost did not resume in time. What has waited for it is dropped.
     pub fn expire(&mut self, member: MemberId) {
         self.with_session(member, |core, session| {
-            // A member that is there can always go.
+            // An existing member can always be removed.
             let _left = core.leave(session, LeaveReason::Expired, None);
         });
-        // No client is there to hear of it.
+        // No client is connected to receive anything.
         self.away.remove(&member);
     }
 
-    /// The server goes away, and the room with it.
+    /// The server shuts down, and the room ends.
     pub fn shut_down(&mut self) {
         self.core.dispose(DisposeReason::Shutdown);
         self.collect();
@@ -268,12 +268,12 @@ impl<R: Room> RoomHarness<R> {
         }
     }
 
-    /// Lets time pass: timers, ticks and the state's sending happen when they are due, in order.
+    /// Advances time: timers, ticks and state syncs run when they are due, in order.
     pub fn advance(&mut self, time: Duration) {
         let end = after(self.now, time);
         let mut first = self.now;
         while let Some(due) = self.core.next_due() {
-            // What is due again at once comes in the next moment, as it does where clocks go by milliseconds.
+            // A timer that is due again at once runs a millisecond later, as it does with a server's clock.
             let next = due.max(first);
             if next > end {
                 break;
@@ -287,10 +287,10 @@ impl<R: Room> RoomHarness<R> {
         self.core.set_now(end);
     }
 
-    /// Polls each async job once, and runs what follows those that are done. Returns how many were.
+    /// Polls every pending job once and runs the continuations of those that finished. Returns how many finished.
     ///
-    /// It needs no runtime, and so fits jobs that wait for what the test itself does. Those that wait for a timer, a socket or
-    /// another thread, such as `actix_web::web::block`, need [`settle`](Self::settle).
+    /// It needs no runtime, so use it for jobs that wait for something that the test itself does. Jobs that wait for a timer, a
+    /// socket or another thread, such as `actix_web::web::block`, need [`settle`](Self::settle).
     pub fn run_jobs(&mut self) -> usize {
         let mut done = 0;
         let mut cx = Context::from_waker(Waker::noop());
@@ -307,10 +307,10 @@ impl<R: Room> RoomHarness<R> {
         done
     }
 
-    /// Runs the async jobs until none is left, with those that they lead to, and what follows them. Returns how many there were.
-    /// The room's own time stands still meanwhile.
+    /// Runs async jobs and their continuations, including the jobs that these spawn, until none is left. Returns how many ran.
+    /// The room's own time does not advance meanwhile.
     ///
-    /// It needs a runtime, such as that of [`run`](super::run), on whose clock jobs that wait take no time:
+    /// It needs a runtime, such as that of [`run`](super::run), whose paused clock makes waiting jobs finish at once:
     ///
     /// ```
     /// # use courtside::prelude::*;
@@ -353,7 +353,7 @@ impl<R: Room> RoomHarness<R> {
         done
     }
 
-    /// The room, as it is now.
+    /// The room in its current state.
     #[must_use]
     pub fn room(&self) -> &R {
         self.core.room()
@@ -365,17 +365,17 @@ impl<R: Room> RoomHarness<R> {
         self.core.is_over()
     }
 
-    /// The members, dropped ones included.
+    /// The members, including those whose connection is lost.
     #[must_use]
     pub fn members(&self) -> Vec<MemberId> {
         self.core.ctx.member_ids()
     }
 
-    /// The messages and signals of type `M` that a member was sent since this was last asked, oldest first.
+    /// The messages and signals of type `M` that were sent to a member since the last call, oldest first.
     ///
     /// # Panics
     ///
-    /// If one of them does not decode as `M`: then server and client would not understand each other.
+    /// If one of them does not decode as `M`, which means that a client could not decode it either.
     #[allow(clippy::expect_used)]
     pub fn sent_to<M: Message + DeserializeOwned>(&mut self, member: MemberId) -> Vec<M> {
         self.take(member, |event| {
@@ -390,19 +390,19 @@ impl<R: Room> RoomHarness<R> {
         .collect()
     }
 
-    /// The newest state that a member was sent since this was last asked.
+    /// The newest state that was sent to a member since the last call.
     pub fn state_of(&mut self, member: MemberId) -> Option<Value> {
         let mut states = self.take(member, |event| event["event"] == "state");
         states.pop().map(|mut event| event["data"].take())
     }
 
-    /// Why a member is gone, if it was told so.
+    /// Why a member was removed, if it was notified.
     pub fn left(&mut self, member: MemberId) -> Option<String> {
         let mut left = self.take(member, |event| event["event"] == "left");
         left.pop()?["reason"].as_str().map(str::to_owned)
     }
 
-    /// What the room has published since this was last asked, with the channels.
+    /// What the room has published since the last call, with the channels.
     pub fn published(&mut self) -> Vec<(String, Value)> {
         std::mem::take(&mut self.publications)
     }
@@ -414,7 +414,7 @@ impl<R: Room> RoomHarness<R> {
         taken
     }
 
-    /// Notes what the last hook wanted done, in order.
+    /// Records the effects of the last hook, in order.
     fn collect(&mut self) {
         if let Some(fault) = self.core.take_fault() {
             panic!("{fault}");
@@ -464,7 +464,7 @@ impl<R: Room> RoomHarness<R> {
         }
     }
 
-    /// Brings a frame to a member, as a session's outbox does: what is counted waits for who is away, and nothing else does.
+    /// Delivers a frame to a member, as a session's outbox does: for a disconnected member, only counted frames wait.
     fn deliver(&mut self, member: MemberId, frame: &Encoded, delivery: &Delivery) {
         match self.away.get_mut(&member) {
             Some(waiting) if *delivery == Delivery::Sequenced => waiting.push(frame.clone()),
@@ -480,7 +480,7 @@ impl<R: Room> RoomHarness<R> {
         }
     }
 
-    /// A patch is noted as the state that it leads to, as the clients' libraries show it.
+    /// Records a patch as the resulting state, as the client libraries show it.
     fn follow(&mut self, member: MemberId, mut event: Value) -> Value {
         let state = self.states.entry(member).or_default();
         if event["event"] == "state" {
@@ -500,7 +500,7 @@ impl<R: Room> RoomHarness<R> {
     }
 }
 
-/// What a room under test finds by [`RoomContext::data`](crate::RoomContext::data).
+/// The values that [`RoomContext::data`](crate::RoomContext::data) returns in a room under test.
 #[derive(Default)]
 pub struct Data(HashMap<std::any::TypeId, AnyShared>);
 

@@ -1,4 +1,4 @@
-//! The testing kit: a room without a runtime, a whole server in one thread on a paused clock, and a network that breaks on demand.
+//! The testing kit: a room without a runtime, a whole server in one thread on a paused clock, and a network that tests can break.
 
 mod cable;
 mod harness;
@@ -12,5 +12,5 @@ pub use server::{TestServer, run};
 
 use crate::runtime::connection::handle::Cut;
 
-/// How a connection without a socket is cut from outside.
+/// Cuts a connection without a socket from outside.
 pub(crate) struct CutHandle(pub(crate) Cut);

@@ -1,4 +1,4 @@
-//! One direction of a [`Cable`](crate::testing::Cable): bytes on their way, and when they arrive.
+//! One direction of a [`Cable`](crate::testing::Cable): the bytes in flight and their arrival times.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,15 +14,15 @@ use crate::client::random::Random;
 /// How a direction has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum End {
-    /// The writer has said everything: what is in the pipe still arrives.
+    /// The writer has finished: the bytes in the pipe still arrive.
     Finished,
-    /// Cut: what was in the pipe is lost, the reader sees the end of the stream.
+    /// Cut: the bytes in the pipe are lost, and the reader sees the end of the stream.
     Cut,
     /// The same, but the reader sees an error.
     Reset,
 }
 
-/// Some bytes on their way.
+/// Some bytes in flight.
 #[derive(Debug)]
 struct Chunk {
     bytes: Bytes,
@@ -106,7 +106,7 @@ impl Pipe {
     }
 
     pub(super) fn finish(&mut self, end: End) {
-        // A cut cable cannot be finished in peace any more, and a finished one can still be cut.
+        // A cut cable stays cut, and a finished one can still be cut.
         if matches!(self.end, None | Some(End::Finished)) {
             self.end = Some(end);
         }
@@ -131,7 +131,7 @@ impl Pipe {
         if let Some(delay) = &mut self.delay {
             due += delay.least + delay.spread.mul_f64(delay.random.fraction());
         }
-        // What was written later never arrives earlier.
+        // Later bytes never arrive before earlier ones.
         due = self.chunks.back().map_or(due, |last| due.max(last.due));
         if taken > 0 {
             let bytes = Bytes::copy_from_slice(&bytes[..taken]);
@@ -142,7 +142,7 @@ impl Pipe {
         Poll::Ready(Ok(taken))
     }
 
-    /// Fills `into`, or says until when there is nothing; `None` if that is not known.
+    /// Fills `into`, or returns the time of the next arrival; `None` if that is unknown.
     pub(super) fn read(
         &mut self,
         cx: &Context<'_>,

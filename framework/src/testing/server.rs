@@ -1,7 +1,7 @@
-//! A whole server in one thread, on a clock that stands still until there is nothing left to do.
+//! A whole server in one thread, on a paused clock that advances only when nothing is left to do.
 //!
-//! Workers, rooms, channels and lobby share the current thread, connections are [cables](super::Cable) instead of sockets, and
-//! so everything that tokio's clock drives (heartbeats, windows, ticks) takes no time at all.
+//! Workers, rooms, channels and lobby share the current thread, and connections are [cables](super::Cable) instead of sockets. So
+//! everything that depends on tokio's clock (heartbeats, windows, ticks) takes no real time.
 
 use std::cell::Cell;
 use std::fmt;
@@ -25,23 +25,23 @@ use crate::http::lean::{self, Sever};
 use crate::runtime::worker::hub::Hub;
 use crate::server::{Server, ServerBuilder};
 
-/// How much one direction of a connection holds when its reader does not read: as much as a small socket.
+/// How many bytes one direction of a connection holds if its reader does not read: as many as a small socket.
 const CAPACITY: usize = 64 << 10;
 
-/// From where the clients of tests connect. One who trusts it as a proxy can let them come from anywhere.
+/// The address of the tests' clients. If a test trusts it as a proxy, clients can claim any address.
 const PEER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 40_000);
 
-/// Set in the environment, it lets the tests' connections be lean, as those of [`Site::serve`](crate::Site::serve) are.
+/// If this environment variable is set, the tests' connections are lean, like those of [`Site::serve`](crate::Site::serve).
 const LEAN: &str = "COURTSIDE_TEST_LEAN";
 
 /// Runs one connection of a worker.
 type Serve = Rc<dyn Fn(CableEnd) -> LocalBoxFuture<'static, ()>>;
 
-/// A server under test, with as many workers as the test wants.
+/// A server under test, with any number of workers.
 ///
-/// Its connections are those of a server that is mounted in an `HttpServer`; with `COURTSIDE_TEST_LEAN` in the environment, they
-/// are those of [`Site::serve`](crate::Site::serve).
-/// Use it within [`run`], which gives it a single-threaded runtime whose clock is paused.
+/// Its connections are like those of a server that is mounted in an `HttpServer`; with `COURTSIDE_TEST_LEAN` in the environment,
+/// they are like those of [`Site::serve`](crate::Site::serve).
+/// Use it within [`run`], which provides a single-threaded runtime with a paused clock.
 ///
 /// ```
 /// use courtside::client::{Event, Options};
@@ -80,7 +80,7 @@ impl fmt::Debug for TestServer {
 ///
 /// # Panics
 ///
-/// If the test does, or if there can be no runtime.
+/// If the test panics, or if no runtime can be created.
 #[allow(clippy::expect_used)]
 pub fn run<T>(test: impl Future<Output = T> + 'static) -> T {
     let runner = actix::System::with_tokio_rt(|| {
@@ -112,13 +112,13 @@ impl TestServer {
         })
     }
 
-    /// The server, to publish, to drain, and to look at.
+    /// The server, to publish, to drain, and to inspect.
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
     }
 
-    /// Opens a connection to a worker, and the means to break it. The workers are numbered from 0.
+    /// Opens a connection to a worker, and returns it with its control. The workers are numbered from 0.
     #[must_use]
     pub fn connect_to(&self, worker: usize) -> (CableEnd, CableControl) {
         let (client, server, control) = Cable::pair(CAPACITY);
@@ -127,7 +127,7 @@ impl TestServer {
         (client, control)
     }
 
-    /// Opens a connection to the worker whose turn it is.
+    /// Opens a connection to the next worker in turn.
     #[must_use]
     pub fn connect(&self) -> (CableEnd, CableControl) {
         let turn = self.next.get();
@@ -135,7 +135,7 @@ impl TestServer {
         self.connect_to(turn)
     }
 
-    /// A client whose connections go to one worker after the other, so that each resume moves its session.
+    /// Connects a client whose connections go to the workers in turn, so that each resume moves its session.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl TestServer {
         self.client_with(options, |_| {}).await
     }
 
-    /// As [`client`](Self::client); `plugged` sees the means to break each connection as it is made.
+    /// Like [`client`](Self::client); `plugged` receives the control of each connection when it is opened.
     ///
     /// # Errors
     ///
@@ -167,7 +167,7 @@ impl TestServer {
     }
 }
 
-/// An HTTP service with a hub of its own, as a worker thread has.
+/// An HTTP service with its own hub, as a worker thread has.
 async fn worker(server: &Server) -> Serve {
     let hub = Hub::start(server.shared.clone());
     let server = server.clone();
@@ -212,13 +212,13 @@ where
     S::Future: 'static,
 {
     let Some(service) = service else {
-        // An app of routes cannot fail to start; if it does, no connection is answered and the test says so.
+        // An app of routes cannot fail to start; if it does, no connection is answered and the test fails.
         return Rc::new(|_| Box::pin(std::future::ready(())));
     };
     Rc::new(move |io| {
         let served = service.call((io, Some(PEER.into())));
         Box::pin(async move {
-            // An error says that the connection broke, which is what tests do to it.
+            // An error means that the connection was cut, which tests do on purpose.
             let _broken = served.await;
         })
     })

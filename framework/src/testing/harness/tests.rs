@@ -1,4 +1,4 @@
-//! What the harness shows of a room.
+//! Tests of the harness.
 
 use super::*;
 use crate::prelude::*;
