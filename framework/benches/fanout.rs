@@ -1,4 +1,4 @@
-//! What the parts of a message's way cost: `cargo bench -p courtside --features bench`.
+//! What the parts of a message's way cost: `cargo bench -p courtside --features __bench`.
 //!
 //! The kernel's work for a write is most of a delivery, and none of it is here: this is for what a change to the crate can
 //! spoil. Where several things are done at once, the item counter says what one of them costs.

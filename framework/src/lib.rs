@@ -66,15 +66,16 @@
 //! 2. rules, pure, with the time as a parameter: `session`, `channel`, `lobby`
 //! 3. what users implement: `room`, `handler`
 //! 4. `runtime`: the actors that carry messages and run timers
-//! 5. `server`, `call`, `http`, and the features `client`, `testing` and `bench`
+//! 5. `server`, `call`, `http`, and the features `client` and `testing`
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // `#[derive(Message)]` refers to the crate by name; this makes it work within the crate, too.
 #[allow(unused_extern_crates)]
 extern crate self as courtside;
 
 mod address;
-#[cfg(feature = "bench")]
+#[cfg(feature = "__bench")]
 #[doc(hidden)]
 pub mod bench;
 mod call;

@@ -27,7 +27,7 @@ pub(super) enum Seen<'a> {
 
 impl<'a> Layers<'a> {
     /// The shared state alone.
-    #[cfg(any(test, feature = "bench"))]
+    #[cfg(any(test, feature = "__bench"))]
     pub(crate) fn of(shared: &'a Tree) -> Self {
         Self { shared, view: None }
     }

@@ -19,7 +19,7 @@ pub(crate) mod layers;
 pub(crate) mod merge;
 pub(crate) mod subset;
 pub(crate) mod tree;
-#[cfg(any(test, all(feature = "bench", feature = "client")))]
+#[cfg(any(test, all(feature = "__bench", feature = "client")))]
 #[allow(clippy::expect_used, reason = "it is a test")]
 pub(crate) mod trial;
 pub(crate) mod write;
