@@ -25,23 +25,20 @@ struct Duel<const MATCHED: usize> {
     rank: Option<u32>,
 }
 
-impl<const MATCHED: usize> Room for Duel<MATCHED> {
-    type Options = Visit;
-
-    fn kind() -> std::borrow::Cow<'static, str> {
-        "duel".into()
-    }
-
+#[courtside::room(kind = "duel")]
+impl<const MATCHED: usize> Duel<MATCHED> {
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(50).matched(MATCHED)
     }
 
-    fn joined(
-        &mut self,
-        _: &Member,
-        visit: Visit,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
+    fn create(visit: Visit) -> Self {
+        Self {
+            players: 0,
+            rank: visit.rank,
+        }
+    }
+
+    fn joined(&mut self, visit: Visit, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         if visit.spectates {
             return Ok(());
         }
@@ -51,15 +48,6 @@ impl<const MATCHED: usize> Room for Duel<MATCHED> {
         self.players += 1;
         ctx.set_private(self.players == 2);
         Ok(())
-    }
-}
-
-impl<const MATCHED: usize> Create for Duel<MATCHED> {
-    fn create(visit: Visit, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self {
-            players: 0,
-            rank: visit.rank,
-        })
     }
 }
 

@@ -71,6 +71,7 @@ pub trait Message {
 /// struct Chat;
 ///
 /// impl Room for Chat {
+///     const KIND: &'static str = "chat";
 ///     type Options = ();
 ///     fn handlers(handlers: &mut Handlers<Self>) { handlers.on::<Say>(); }
 /// }

@@ -62,7 +62,7 @@ impl PlainChat {
 
 #[test]
 fn a_room_without_a_trait_in_sight() {
-    assert_eq!(PlainChat::kind(), "plain_chat");
+    assert_eq!(PlainChat::KIND, "plain_chat");
     let mut chat = RoomHarness::<PlainChat>::new(()).unwrap();
     let ann = chat.join(()).unwrap();
     chat.send(
@@ -158,7 +158,7 @@ impl<T: Default + 'static> Game<T> {
 
 #[test]
 fn every_hook_is_called_with_what_it_asks_for() {
-    assert_eq!(Game::<u8>::kind(), "big-game");
+    assert_eq!(Game::<u8>::KIND, "big-game");
     let mut game = RoomHarness::<Game<u8>>::new(Wish { limit: 3 }).unwrap();
     let refusal = game.join(Wish { limit: 4 }).unwrap_err();
     assert_eq!(refusal.code(), "too_much");
@@ -193,7 +193,7 @@ where
 #[test]
 fn a_room_without_create_and_default_is_made_by_a_closure() {
     let shelf = vec!["Ulysses", "Emma"];
-    assert_eq!(Loan::<&str>::kind(), "lending");
+    assert_eq!(Loan::<&str>::KIND, "lending");
     let loan = RoomHarness::<Loan<&str>>::with(Wish { limit: 1 }, |wish, ctx| {
         ctx.set_metadata(&shelf);
         Ok(Loan {

@@ -326,11 +326,9 @@ pub(crate) fn expand(attributes: Attributes, mut item: ItemImpl) -> syn::Result<
 
         #[automatically_derived]
         impl #generics ::courtside::Room for #room #clause {
-            type Options = #options;
+            const KIND: &'static str = #kind;
 
-            fn kind() -> ::std::borrow::Cow<'static, str> {
-                ::std::borrow::Cow::Borrowed(#kind)
-            }
+            type Options = #options;
 
             fn handlers(handlers: &mut ::courtside::Handlers<Self>) {
                 #(#registered)*

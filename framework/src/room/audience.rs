@@ -217,9 +217,8 @@ mod tests {
 
     struct Plain;
 
-    impl Room for Plain {
-        type Options = ();
-    }
+    #[courtside::room]
+    impl Plain {}
 
     fn member(id: u32) -> MemberId {
         MemberId(id)

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use heck::ToSnakeCase;
 
 use crate::lobby::fields::MOST_FIELDS;
 
@@ -203,14 +202,6 @@ impl fmt::Display for LeaveReason {
     }
 }
 
-/// `game::rooms::BigArena` becomes `big_arena`, by the rule by which messages are named.
-pub(crate) fn kind_of_type<T>() -> String {
-    let path = std::any::type_name::<T>();
-    let path = path.split('<').next().unwrap_or(path);
-    let name = path.rsplit("::").next().unwrap_or(path);
-    name.to_snake_case()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,9 +227,6 @@ mod tests {
         }
     }
 
-    struct BigArena;
-    struct NPCArena;
-
     #[test]
     fn what_no_client_could_be_matched_by_is_refused() {
         let config = RoomConfig::default().capacity(50);
@@ -256,13 +244,5 @@ mod tests {
                 .err(),
             None
         );
-    }
-
-    #[test]
-    fn a_kind_is_named_after_its_type() {
-        assert_eq!(kind_of_type::<BigArena>(), "big_arena");
-        assert_eq!(kind_of_type::<Option<BigArena>>(), "option");
-        // As `#[courtside::room]` and `derive(Message)` name it.
-        assert_eq!(kind_of_type::<NPCArena>(), "npc_arena");
     }
 }

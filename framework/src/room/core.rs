@@ -567,7 +567,7 @@ pub(crate) fn options_of<R: Room>(options: &RawData) -> Result<R::Options, Refus
     options.decode().map_err(|error| {
         Refusal::new(
             "bad_payload",
-            format!("the options of `{}` do not fit: {error}", R::kind()),
+            format!("the options of `{}` do not fit: {error}", R::KIND),
         )
     })
 }

@@ -12,8 +12,6 @@ mod stream;
 mod syncing;
 pub(crate) mod timers;
 
-use std::borrow::Cow;
-
 use serde::de::DeserializeOwned;
 
 use crate::error::Refusal;
@@ -69,14 +67,13 @@ use state::{State, View};
     note = "write `#[courtside::room] impl {Self} {{ … }}` above its methods, or `impl Room for {Self}`"
 )]
 pub trait Room: Sized + 'static {
+    /// The name by which clients ask for this kind of room, unique on a server.
+    ///
+    /// [`#[courtside::room]`](macro@crate::room) writes the struct's name in `snake_case`: `BigArena` becomes `big_arena`.
+    const KIND: &'static str;
+
     /// What a client may say when it creates or joins the room; [`Default`] when it says nothing.
     type Options: DeserializeOwned + Default;
-
-    /// The name of this kind of room, unique on a server. Default: the type's name in `snake_case`.
-    #[must_use]
-    fn kind() -> Cow<'static, str> {
-        Cow::Owned(config::kind_of_type::<Self>())
-    }
 
     /// Rates and bounds. Read once, when the server is built, which refuses values that no room could run with.
     #[must_use]

@@ -26,17 +26,10 @@ struct Plain {
     runs: u32,
 }
 
-impl Room for Plain {
-    type Options = ();
-
+#[courtside::room]
+impl Plain {
     fn config() -> RoomConfig {
         RoomConfig::default().empty_grace(Duration::MAX)
-    }
-}
-
-impl Create for Plain {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
     }
 }
 
@@ -46,7 +39,7 @@ where
 {
     let seed = RoomSeed {
         id: RoomId::from("test"),
-        kind: R::kind().into(),
+        kind: R::KIND.into(),
         time: 0,
         data: AppData::default(),
         hints: true,
@@ -131,19 +124,19 @@ fn what_was_sent_before_another_hook_panicked_is_sent() {
 #[derive(Default)]
 struct Busy;
 
-impl Room for Busy {
-    type Options = ();
-
+#[courtside::room]
+impl Busy {
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(usize::MAX)
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Note>();
+    #[on]
+    fn note(&mut self, from: &Member, _: Note, ctx: &mut RoomContext<Self>) {
+        tell(from, ctx);
     }
 
-    fn state(&self) -> State<'_> {
-        State::of([("shared", 1)].into_iter().collect::<Map>())
+    fn state(&self) -> impl Serialize {
+        [("shared", 1)].into_iter().collect::<Map>()
     }
 
     fn view(&self, member: &Member) -> View<'_> {
@@ -154,14 +147,8 @@ impl Room for Busy {
         }
     }
 
-    fn joined(
-        &mut self,
-        from: &Member,
-        (): (),
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
+    fn joined(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         tell(from, ctx);
-        Ok(())
     }
 
     fn dropped(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
@@ -172,14 +159,8 @@ impl Room for Busy {
         tell(from, ctx);
     }
 
-    fn left(&mut self, from: &Member, _: LeaveReason, ctx: &mut RoomContext<Self>) {
+    fn left(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         tell(from, ctx);
-    }
-}
-
-impl Create for Busy {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
     }
 }
 
@@ -189,18 +170,6 @@ fn tell(from: &Member, ctx: &mut RoomContext<Busy>) {
     ctx.broadcast(&Note);
     ctx.except(from).send(&Note);
     ctx.send(from, &Note);
-}
-
-impl Handle<Note> for Busy {
-    fn handle(
-        &mut self,
-        from: &Member,
-        _: Note,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
-        tell(from, ctx);
-        Ok(())
-    }
 }
 
 #[test]
@@ -239,15 +208,8 @@ struct Watched<const HZ: u32> {
     n: u32,
 }
 
-impl<const HZ: u32> Create for Watched<HZ> {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-}
-
-impl<const HZ: u32> Room for Watched<HZ> {
-    type Options = ();
-
+#[courtside::room]
+impl<const HZ: u32> Watched<HZ> {
     fn config() -> RoomConfig {
         RoomConfig::default().sync_hz(f64::from(HZ))
     }
@@ -308,9 +270,8 @@ fn whole_states_that_are_asked_for_keep_to_the_beat_of_the_room() {
 #[derive(Default)]
 struct Broken(bool);
 
-impl Room for Broken {
-    type Options = ();
-
+#[courtside::room]
+impl Broken {
     fn state(&self) -> State<'_> {
         assert!(!self.0, "the room was told to panic");
         State::of(1)
@@ -318,12 +279,6 @@ impl Room for Broken {
 
     fn resumed(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         ctx.send(from, &Note);
-    }
-}
-
-impl Create for Broken {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
     }
 }
 
@@ -354,19 +309,22 @@ struct Picky {
     kept: Option<TimerId>,
 }
 
-impl Room for Picky {
-    type Options = bool;
-
+#[courtside::room]
+impl Picky {
     fn config() -> RoomConfig {
         RoomConfig::default().jobs(1).empty_grace(5 * SECOND)
     }
 
-    fn joined(
-        &mut self,
-        _: &Member,
-        is_welcome: bool,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
+    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Self {
+        ctx.set_metadata(&"before");
+        let kept = ctx.after(SECOND, |room, _| room.runs.push("kept"));
+        Self {
+            runs: Vec::new(),
+            kept: Some(kept),
+        }
+    }
+
+    fn joined(&mut self, is_welcome: bool, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
         if is_welcome {
             return Ok(());
         }
@@ -386,19 +344,8 @@ impl Room for Picky {
         Err(Refusal::new("no", "not you"))
     }
 
-    fn left(&mut self, _: &Member, _: LeaveReason, _: &mut RoomContext<Self>) {
+    fn left(&mut self) {
         self.runs.push("left");
-    }
-}
-
-impl Create for Picky {
-    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        ctx.set_metadata(&"before");
-        let kept = ctx.after(SECOND, |room, _| room.runs.push("kept"));
-        Ok(Self {
-            runs: Vec::new(),
-            kept: Some(kept),
-        })
     }
 }
 
@@ -443,29 +390,21 @@ fn a_refused_join_does_not_begin_the_grace_anew() {
 /// A room that ends as soon as nobody is in it.
 struct Brief;
 
-impl Room for Brief {
-    type Options = bool;
-
+#[courtside::room]
+impl Brief {
     fn config() -> RoomConfig {
         RoomConfig::default().empty_grace(Duration::ZERO)
     }
 
-    fn joined(
-        &mut self,
-        _: &Member,
-        is_welcome: bool,
-        _: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
+    fn create(_: bool) -> Self {
+        Self
+    }
+
+    fn joined(&mut self, is_welcome: bool) -> Result<(), Refusal> {
         match is_welcome {
             true => Ok(()),
             false => Err(Refusal::new("no", "not you")),
         }
-    }
-}
-
-impl Create for Brief {
-    fn create(_: bool, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
     }
 }
 

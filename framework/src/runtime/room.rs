@@ -226,7 +226,7 @@ impl<R: Room> RoomActor<R> {
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        tracing::error!(room = %self.id, kind = %R::kind(), panic = text, "a hook panicked, which ends its room");
+        tracing::error!(room = %self.id, kind = R::KIND, panic = text, "a hook panicked, which ends its room");
     }
 
     /// Lets something happen in the room, if it is alive, and carries out what follows.

@@ -113,12 +113,12 @@ impl ServerBuilder {
         mut self,
         make: impl Fn(R::Options, &mut RoomContext<R>) -> Result<R, Refusal> + Send + Sync + 'static,
     ) -> Self {
-        let kind = R::kind();
+        let kind = R::KIND;
         let handlers = Handlers::<R>::collect();
         if let Some(name) = handlers.repeated() {
             self.note(BuildError::HandlerTaken(format!("{kind}: {name}")));
         }
-        let registered = Box::new(KindOf::new(&kind, Arc::new(make), handlers));
+        let registered = Box::new(KindOf::new(kind, Arc::new(make), handlers));
         if let Err(what) = registered.config().check() {
             self.note(BuildError::BadRoomConfig(kind.to_string(), what));
         }

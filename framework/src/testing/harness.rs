@@ -47,21 +47,14 @@ use crate::wire::frame::Encoded;
 /// #[derive(Serialize, Deserialize, Message, Debug, PartialEq)]
 /// struct Line { from: MemberId, text: String }
 ///
+/// #[derive(Default)]
 /// struct Chat;
 ///
-/// impl Room for Chat {
-///     type Options = ();
-///     fn handlers(handlers: &mut Handlers<Self>) { handlers.on::<Say>(); }
-/// }
-///
-/// impl Create for Chat {
-///     fn create(_: (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> { Ok(Chat) }
-/// }
-///
-/// impl Handle<Say> for Chat {
-///     fn handle(&mut self, from: &Member, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+/// #[courtside::room]
+/// impl Chat {
+///     #[on]
+///     fn say(&mut self, from: &Member, say: Say, ctx: &mut RoomContext<Self>) {
 ///         ctx.broadcast(&Line { from: from.id(), text: say.text });
-///         Ok(())
 ///     }
 /// }
 ///
@@ -155,7 +148,7 @@ impl<R: Room> RoomHarness<R> {
     ) -> Result<Self, Refusal> {
         let seed = RoomSeed {
             id: RoomId::from("test"),
-            kind: R::kind().into(),
+            kind: R::KIND.into(),
             time: 1_700_000_000_000,
             data: AppData::new(data.0),
             hints: true,
@@ -315,11 +308,9 @@ impl<R: Room> RoomHarness<R> {
     /// ```
     /// # use courtside::prelude::*;
     /// # struct Saving { saved: bool }
-    /// # impl Room for Saving {
-    /// #     type Options = ();
-    /// # }
-    /// # impl Create for Saving {
-    /// #     fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+    /// # #[courtside::room]
+    /// # impl Saving {
+    /// #     fn create(ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
     /// #         ctx.spawn(actix_web::web::block(|| ()), |room: &mut Self, _, _| room.saved = true)?;
     /// #         Ok(Self { saved: false })
     /// #     }

@@ -9,6 +9,7 @@ struct Steer {
 struct Arena;
 
 impl Room for Arena {
+    const KIND: &'static str = "arena";
     type Options = ();
 
     fn handlers(handlers: &mut Handlers<Self>) {

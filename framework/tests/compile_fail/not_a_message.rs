@@ -7,6 +7,7 @@ struct Score(u32);
 struct Arena;
 
 impl Room for Arena {
+    const KIND: &'static str = "arena";
     type Options = ();
 }
 

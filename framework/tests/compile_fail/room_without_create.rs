@@ -3,6 +3,7 @@ use courtside::prelude::*;
 struct Arena;
 
 impl Room for Arena {
+    const KIND: &'static str = "arena";
     type Options = ();
 }
 

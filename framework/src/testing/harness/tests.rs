@@ -16,9 +16,8 @@ struct Log {
     notes: Vec<String>,
 }
 
-impl Room for Log {
-    type Options = bool;
-
+#[courtside::room]
+impl Log {
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(2)
@@ -26,12 +25,24 @@ impl Room for Log {
             .empty_grace(Duration::from_secs(5))
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Poke>();
+    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Self {
+        ctx.every(Duration::from_secs(1), |room, ctx| {
+            room.notes.push(format!("timer {:?}", ctx.now()));
+        });
+        Self::default()
     }
 
-    fn state(&self) -> State<'_> {
-        State::of(self.notes.len())
+    #[on]
+    fn poke(&mut self, from: &Member, _: Poke, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        ctx.send(from, &Note("bye".to_owned()));
+        ctx.kick(from, "poked");
+        ctx.spawn(async { 42 }, |room, answer, _| {
+            room.notes.push(format!("job {answer}"));
+        })
+    }
+
+    fn state(&self) -> impl Serialize {
+        self.notes.len()
     }
 
     fn joined(
@@ -52,32 +63,8 @@ impl Room for Log {
         ctx.broadcast(&Note(format!("{} {reason}", member.id())));
     }
 
-    fn tick(&mut self, tick: Tick, _: &mut RoomContext<Self>) {
+    fn tick(&mut self, tick: Tick) {
         self.ticks = tick.number;
-    }
-}
-
-impl Create for Log {
-    fn create(_: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        ctx.every(Duration::from_secs(1), |room, ctx| {
-            room.notes.push(format!("timer {:?}", ctx.now()));
-        });
-        Ok(Self::default())
-    }
-}
-
-impl Handle<Poke> for Log {
-    fn handle(
-        &mut self,
-        from: &Member,
-        _: Poke,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
-        ctx.send(from, &Note("bye".to_owned()));
-        ctx.kick(from, "poked");
-        ctx.spawn(async { 42 }, |room, answer, _| {
-            room.notes.push(format!("job {answer}"));
-        })
     }
 }
 
@@ -131,31 +118,22 @@ fn time_runs_ticks_timers_and_jobs_and_sends_what_changed() {
 #[derive(Default)]
 struct Shy(Option<u32>);
 
-impl Room for Shy {
-    type Options = bool;
+#[courtside::room]
+impl Shy {
+    fn create(is_locked: bool, ctx: &mut RoomContext<Self>) -> Self {
+        if is_locked {
+            ctx.lock();
+        }
+        Self(None)
+    }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Poke>();
+    #[on]
+    fn poke(&mut self, _: Poke) {
+        self.0 = Some(1);
     }
 
     fn state(&self) -> State<'_> {
         self.0.map_or_else(State::none, State::of)
-    }
-}
-
-impl Create for Shy {
-    fn create(is_locked: bool, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        if is_locked {
-            ctx.lock();
-        }
-        Ok(Self(None))
-    }
-}
-
-impl Handle<Poke> for Shy {
-    fn handle(&mut self, _: &Member, _: Poke, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
-        self.0 = Some(1);
-        Ok(())
     }
 }
 
@@ -195,11 +173,15 @@ fn places() -> Places {
     Places([((1, 2), 3)].into())
 }
 
-impl Room for Mute {
-    type Options = bool;
+#[courtside::room]
+impl Mute {
+    fn create(has_state: bool) -> Self {
+        Self(has_state)
+    }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Poke>();
+    #[on]
+    fn poke(&mut self, _: Poke, ctx: &mut RoomContext<Self>) {
+        ctx.broadcast(&places());
     }
 
     fn state(&self) -> State<'_> {
@@ -208,19 +190,6 @@ impl Room for Mute {
         } else {
             State::none()
         }
-    }
-}
-
-impl Create for Mute {
-    fn create(has_state: bool, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self(has_state))
-    }
-}
-
-impl Handle<Poke> for Mute {
-    fn handle(&mut self, _: &Member, _: Poke, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
-        ctx.broadcast(&places());
-        Ok(())
     }
 }
 
@@ -239,19 +208,13 @@ fn a_message_that_cannot_be_sent_fails_the_test() {
     let _sent = room.send(ann, Poke);
 }
 
+#[derive(Default)]
 struct Nobodys;
 
-impl Room for Nobodys {
-    type Options = ();
-
+#[courtside::room]
+impl Nobodys {
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(0)
-    }
-}
-
-impl Create for Nobodys {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
     }
 }
 
@@ -265,9 +228,8 @@ fn a_configuration_that_cannot_work_fails_the_test() {
 #[derive(Default)]
 struct Saving(Vec<&'static str>);
 
-impl Room for Saving {
-    type Options = ();
-
+#[courtside::room]
+impl Saving {
     fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
         assert_eq!(reason, DisposeReason::Shutdown);
         ctx.spawn(actix_web::web::block(|| "saved"), |room, saved, ctx| {
@@ -280,12 +242,6 @@ impl Room for Saving {
             .unwrap();
         })
         .unwrap();
-    }
-}
-
-impl Create for Saving {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
     }
 }
 
