@@ -55,7 +55,7 @@ impl Drop for Opens {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slow;
 
 #[derive(Debug, Serialize, Deserialize, Message)]
@@ -72,37 +72,18 @@ struct Said {
     n: u64,
 }
 
-impl Room for Slow {
-    type Options = ();
-
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Block>().on::<Say>();
-    }
-}
-
-impl Create for Slow {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-}
-
-impl Handle<Block> for Slow {
-    fn handle(&mut self, _: &Member, _: Block, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+#[courtside::room]
+impl Slow {
+    #[on]
+    fn block(&mut self, _: Block, ctx: &mut RoomContext<Self>) {
         ctx.data::<Arc<Gate>>().pass();
-        Ok(())
     }
-}
 
-impl Handle<Say> for Slow {
-    fn handle(
-        &mut self,
-        _: &Member,
-        Say { n }: Say,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<u64, Refusal> {
+    #[on]
+    fn say(&mut self, Say { n }: Say, ctx: &mut RoomContext<Self>) -> u64 {
         ctx.broadcast(&Said { n });
         ctx.publish("news", &json!({"n": n}));
-        Ok(n)
+        n
     }
 }
 

@@ -31,15 +31,34 @@ struct Teller {
 
 const SECOND: u32 = 2;
 
+const WAYS: [&str; 14] = [
+    "broadcast",
+    "send",
+    "signal to all",
+    "latest to all",
+    "signal to one",
+    "latest to one",
+    "send to others",
+    "signal to others",
+    "latest to others",
+    "send to all but the second",
+    "send to some",
+    "signal to some",
+    "latest to some",
+    "state",
+];
+
+#[courtside::room]
 impl Teller {
-    fn tell(&mut self, how: &str, n: u64, ctx: &mut RoomContext<Self>) {
+    #[on]
+    fn tell(&mut self, Tell { how, n }: Tell, ctx: &mut RoomContext<Self>) {
         let mut members = ctx.member_ids().into_iter();
         let first = members.next();
         let second = members.find(|member| member.get() == SECOND);
         // Everybody twice, and the second also when it has left.
         let some = self.known.iter().chain(&self.known);
         let said = Said(n);
-        match (how, first, second) {
+        match (how.as_str(), first, second) {
             ("broadcast", ..) => ctx.broadcast(&said),
             ("send", _, Some(second)) => ctx.send(second, &said),
             ("signal to all", ..) => ctx.all().signal(&said),
@@ -59,46 +78,15 @@ impl Teller {
             _ => {}
         }
     }
-}
 
-const WAYS: [&str; 14] = [
-    "broadcast",
-    "send",
-    "signal to all",
-    "latest to all",
-    "signal to one",
-    "latest to one",
-    "send to others",
-    "signal to others",
-    "latest to others",
-    "send to all but the second",
-    "send to some",
-    "signal to some",
-    "latest to some",
-    "state",
-];
-
-impl Room for Teller {
-    type Options = ();
-
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Tell>();
+    fn state(&self) -> impl Serialize {
+        self.shown
     }
 
-    fn state(&self) -> State<'_> {
-        State::of(self.shown)
-    }
-
-    fn joined(
-        &mut self,
-        from: &Member,
-        (): (),
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
+    fn joined(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
         self.known.push(from.id());
         ctx.broadcast(&Said(1000));
         ctx.to(from).signal(&Said(1001));
-        Ok(())
     }
 
     fn dropped(&mut self, from: &Member, ctx: &mut RoomContext<Self>) {
@@ -112,32 +100,14 @@ impl Room for Teller {
         ctx.to(from).latest("key", &Said(3002));
     }
 
-    fn left(&mut self, _: &Member, _: LeaveReason, ctx: &mut RoomContext<Self>) {
+    fn left(&mut self, ctx: &mut RoomContext<Self>) {
         ctx.broadcast(&Said(4000));
     }
 
-    fn disposed(&mut self, _: DisposeReason, ctx: &mut RoomContext<Self>) {
+    fn disposed(&mut self, ctx: &mut RoomContext<Self>) {
         ctx.broadcast(&Said(5000));
         ctx.all().signal(&Said(5001));
         self.shown += 1;
-    }
-}
-
-impl Create for Teller {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-}
-
-impl Handle<Tell> for Teller {
-    fn handle(
-        &mut self,
-        _: &Member,
-        tell: Tell,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
-        self.tell(&tell.how, tell.n, ctx);
-        Ok(())
     }
 }
 

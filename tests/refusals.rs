@@ -382,19 +382,13 @@ async fn what_there_is(format: courtside::Format, hints: bool) {
 }
 
 /// A kind of room in which nobody could be.
+#[derive(Default)]
 struct Nobodys;
 
-impl Room for Nobodys {
-    type Options = ();
-
+#[courtside::room]
+impl Nobodys {
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(0)
-    }
-}
-
-impl Create for Nobodys {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
     }
 }
 

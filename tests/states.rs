@@ -35,36 +35,18 @@ struct Shown<'a> {
     text: &'a str,
 }
 
-impl Room for Board {
-    type Options = ();
-
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Show>();
-    }
-
-    fn state(&self) -> State<'_> {
-        State::of(Shown { text: &self.text })
-    }
-}
-
-impl Create for Board {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self::default())
-    }
-}
-
-impl Handle<Show> for Board {
-    fn handle(
-        &mut self,
-        _: &Member,
-        show: Show,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
+#[courtside::room]
+impl Board {
+    #[on]
+    fn show(&mut self, show: Show, ctx: &mut RoomContext<Self>) {
         self.text = show.letter.to_string().repeat(show.times);
         if show.is_last {
             ctx.dispose();
         }
-        Ok(())
+    }
+
+    fn state(&self) -> impl Serialize {
+        Shown { text: &self.text }
     }
 }
 

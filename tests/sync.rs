@@ -132,9 +132,8 @@ fn without_nulls(value: Value) -> Value {
 #[derive(Deserialize, Default)]
 struct Seed(u64);
 
-impl Room for World {
-    type Options = Seed;
-
+#[courtside::room]
+impl World {
     fn config() -> RoomConfig {
         RoomConfig::default()
             .tick_hz(30.0)
@@ -142,15 +141,26 @@ impl Room for World {
             .hash_every(Duration::from_millis(200))
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Stop>();
+    fn create(Seed(seed): Seed) -> Self {
+        Self {
+            ships: BTreeMap::new(),
+            random: Random::new(seed),
+            made: 0,
+            is_stopped: false,
+        }
     }
 
-    fn state(&self) -> State<'_> {
-        State::of(Shared {
+    #[on]
+    fn stop(&mut self, member: &Member, _: Stop) -> Value {
+        self.is_stopped = true;
+        self.as_seen_by(member)
+    }
+
+    fn state(&self) -> impl Serialize {
+        Shared {
             ships: &self.ships,
             count: self.ships.len(),
-        })
+        }
     }
 
     fn view(&self, member: &Member) -> View<'_> {
@@ -168,33 +178,10 @@ impl Room for World {
         }
     }
 
-    fn tick(&mut self, _: Tick, _: &mut RoomContext<Self>) {
+    fn tick(&mut self) {
         if !self.is_stopped {
             self.stir();
         }
-    }
-}
-
-impl Create for World {
-    fn create(Seed(seed): Seed, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self {
-            ships: BTreeMap::new(),
-            random: Random::new(seed),
-            made: 0,
-            is_stopped: false,
-        })
-    }
-}
-
-impl Handle<Stop> for World {
-    fn handle(
-        &mut self,
-        member: &Member,
-        _: Stop,
-        _: &mut RoomContext<Self>,
-    ) -> Result<Value, Refusal> {
-        self.is_stopped = true;
-        Ok(self.as_seen_by(member))
     }
 }
 
@@ -309,33 +296,24 @@ struct Put {
     value: u64,
 }
 
-impl Room for Board {
-    type Options = ();
-
+#[courtside::room]
+impl Board {
     fn config() -> RoomConfig {
         RoomConfig::default().hash_every(Duration::ZERO)
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Put>();
-    }
-
-    fn state(&self) -> State<'_> {
-        State::of(&self.values)
-    }
-}
-
-impl Create for Board {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+    fn create() -> Self {
         let values = (0..200).map(|n| (format!("place {n}"), n)).collect();
-        Ok(Self { values })
+        Self { values }
     }
-}
 
-impl Handle<Put> for Board {
-    fn handle(&mut self, _: &Member, put: Put, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    #[on]
+    fn put(&mut self, put: Put) {
         self.values.insert(put.key, put.value);
-        Ok(())
+    }
+
+    fn state(&self) -> impl Serialize {
+        &self.values
     }
 }
 

@@ -45,11 +45,17 @@ const FLAWS: [(&str, &str); 6] = [
     ("keys_of_view", "in a view, at `by_place`: a map's key"),
 ];
 
-impl Room for Flawed {
-    type Options = Option<String>;
+#[courtside::room]
+impl Flawed {
+    fn create(flaw: Option<String>) -> Self {
+        let flaw = flaw.unwrap_or_default();
+        Self { flaw, n: 0 }
+    }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Become>();
+    #[on]
+    fn turn_into(&mut self, Become(flaw): Become) {
+        self.flaw = flaw;
+        self.n += 1;
     }
 
     fn state(&self) -> State<'_> {
@@ -61,7 +67,7 @@ impl Room for Flawed {
         }
     }
 
-    fn view(&self, _: &Member) -> View<'_> {
+    fn view(&self) -> View<'_> {
         match self.flaw.as_str() {
             "view" => View::of(7),
             "both" => View::of(BTreeMap::from([("n", 7)])),
@@ -71,28 +77,8 @@ impl Room for Flawed {
     }
 }
 
-impl Create for Flawed {
-    fn create(flaw: Option<String>, _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        let flaw = flaw.unwrap_or_default();
-        Ok(Self { flaw, n: 0 })
-    }
-}
-
 fn by_place() -> BTreeMap<&'static str, BTreeMap<(u8, u8), u8>> {
     BTreeMap::from([("by_place", BTreeMap::from([((1, 2), 3)]))])
-}
-
-impl Handle<Become> for Flawed {
-    fn handle(
-        &mut self,
-        _: &Member,
-        Become(flaw): Become,
-        _: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
-        self.flaw = flaw;
-        self.n += 1;
-        Ok(())
-    }
 }
 
 async fn join(server: &TestServer, format: Format, flaw: &str) -> (Wire, String) {

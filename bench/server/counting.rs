@@ -50,61 +50,41 @@ pub(crate) struct Counting {
     members: BTreeMap<MemberId, Seen>,
 }
 
-impl Room for Counting {
-    type Options = ();
-
+#[courtside::room]
+impl Counting {
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(2_000)
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Count>().on::<Tally>();
-    }
-
-    fn left(&mut self, member: &Member, _: LeaveReason, _: &mut RoomContext<Self>) {
-        self.members.remove(&member.id());
-    }
-}
-
-impl Create for Counting {
-    fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+    fn create(ctx: &mut RoomContext<Self>) -> Self {
         ctx.every(BEAT, |room, ctx| {
             room.beat += 1;
             ctx.broadcast(&Beat { n: room.beat });
         });
-        Ok(Self::default())
+        Self::default()
     }
-}
 
-impl Handle<Count> for Counting {
-    fn handle(
-        &mut self,
-        member: &Member,
-        count: Count,
-        _: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
+    #[on]
+    fn count(&mut self, member: &Member, count: Count) {
         let seen = self.members.entry(member.id()).or_default();
         seen.counted += 1;
         seen.faults += u64::from(count.n != seen.next);
         seen.next = count.n + 1;
-        Ok(())
     }
-}
 
-impl Handle<Tally> for Counting {
-    fn handle(
-        &mut self,
-        member: &Member,
-        _: Tally,
-        _: &mut RoomContext<Self>,
-    ) -> Result<Tallied, Refusal> {
+    #[on]
+    fn tally(&mut self, member: &Member, _: Tally) -> Tallied {
         let Seen {
             counted, faults, ..
         } = *self.members.entry(member.id()).or_default();
-        Ok(Tallied {
+        Tallied {
             counted,
             faults,
             beat: self.beat,
-        })
+        }
+    }
+
+    fn left(&mut self, member: &Member) {
+        self.members.remove(&member.id());
     }
 }

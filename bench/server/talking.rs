@@ -27,43 +27,25 @@ pub(crate) struct Text {
 }
 
 /// The room that broadcasts what is said and replies to what is asked.
+#[derive(Default)]
 pub(crate) struct Bench;
 
-impl Room for Bench {
-    type Options = ();
-
+#[courtside::room]
+impl Bench {
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(20_000)
             .empty_grace(Duration::ZERO)
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Say>().on::<Echo>();
-    }
-}
-
-impl Create for Bench {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self)
-    }
-}
-
-impl Handle<Say> for Bench {
-    fn handle(&mut self, _: &Member, say: Say, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    #[on]
+    fn say(&mut self, say: Say, ctx: &mut RoomContext<Self>) {
         ctx.broadcast(&Line { text: say.text });
-        Ok(())
     }
-}
 
-impl Handle<Echo> for Bench {
-    fn handle(
-        &mut self,
-        _: &Member,
-        echo: Echo,
-        _: &mut RoomContext<Self>,
-    ) -> Result<Text, Refusal> {
-        Ok(Text { text: echo.text })
+    #[on]
+    fn echo(&mut self, echo: Echo) -> Text {
+        Text { text: echo.text }
     }
 }
 

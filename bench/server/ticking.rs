@@ -71,18 +71,17 @@ struct Position {
     y: f32,
 }
 
-impl Room for Ticking {
-    type Options = ();
-
+#[courtside::room]
+impl Ticking {
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(4).tick_hz(HZ)
     }
 
-    fn state(&self) -> State<'_> {
-        State::of(self.positions)
+    fn state(&self) -> impl Serialize {
+        self.positions
     }
 
-    fn tick(&mut self, tick: Tick, _: &mut RoomContext<Self>) {
+    fn tick(&mut self, tick: Tick) {
         for (n, position) in self.positions.iter_mut().enumerate() {
             position.x = (tick.number as f32 * 0.1 + n as f32).sin();
             position.y = (tick.number as f32 * 0.1 + n as f32).cos();

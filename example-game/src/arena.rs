@@ -1,5 +1,7 @@
 //! The room: members come and go, their messages reach the game, and what happens there reaches them.
 
+mod telling;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -7,13 +9,11 @@ use courtside::View;
 use courtside::prelude::*;
 use serde::Serialize;
 
-use crate::chat::{Allowance, Line, Log, Rejection};
-use crate::game::{Event, Game, Outcome};
+use crate::chat::{self, Allowance, Line, Log, Rejection};
+use crate::game::Game;
+use crate::inputs::Input;
 use crate::leaderboard::Leaderboard;
-use crate::messages::{
-    ArenaOptions, Chat, ChatBacklog, ChatLine, Destroyed, Hit, Picked, Play, Recall, Rename,
-    Respawn, RoundBegun, RoundOver, Seat, Spectate, Steer, Winner,
-};
+use crate::messages::{ArenaOptions, Chat, Play, Recall, Rename, Respawn, Spectate, Steer};
 use crate::pilot;
 use crate::round::Phase;
 use crate::settings::{CAPACITY, Settings};
@@ -35,7 +35,7 @@ const WATCHERS: u64 = 0;
 /// One arena: a game, and who is there.
 #[derive(Debug)]
 pub struct Arena {
-    pub(crate) game: Game,
+    game: Game,
     leaderboard: Leaderboard,
     guests: BTreeMap<MemberId, Guest>,
     log: Log,
@@ -45,10 +45,10 @@ pub struct Arena {
 
 /// A member, playing or watching.
 #[derive(Debug)]
-pub(crate) struct Guest {
-    pub(crate) name: String,
-    pub(crate) ship: Option<ShipId>,
-    pub(crate) allowance: Allowance,
+struct Guest {
+    name: String,
+    ship: Option<ShipId>,
+    allowance: Allowance,
 }
 
 /// What the lobby tells about an arena.
@@ -79,9 +79,8 @@ impl Arena {
     }
 }
 
-impl Room for Arena {
-    type Options = ArenaOptions;
-
+#[courtside::room]
+impl Arena {
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(CAPACITY)
@@ -90,24 +89,13 @@ impl Room for Arena {
             .empty_grace(EMPTY_GRACE)
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers
-            .on::<Steer>()
-            .on::<Chat>()
-            .on::<Rename>()
-            .on::<Respawn>()
-            .on::<Recall>()
-            .on::<Spectate>()
-            .on::<Play>();
-    }
-
-    fn state(&self) -> State<'_> {
+    fn state(&self) -> impl Serialize {
         let watching = self
             .guests
             .values()
             .filter(|guest| guest.ship.is_none())
             .count();
-        State::of(Shared::of(&self.game, watching, &self.radar))
+        Shared::of(&self.game, watching, &self.radar)
     }
 
     fn view(&self, member: &Member) -> View<'_> {
@@ -170,7 +158,7 @@ impl Room for Arena {
         }
     }
 
-    fn left(&mut self, member: &Member, _: LeaveReason, ctx: &mut RoomContext<Self>) {
+    fn left(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
         self.disembark(member.id(), ctx);
         self.guests.remove(&member.id());
     }
@@ -182,174 +170,116 @@ impl Room for Arena {
         self.sight.look(self.game.world());
         self.radar.sweep(tick.number, self.game.world());
     }
-}
 
-impl Arena {
-    /// The game that is played here.
-    pub fn game(&self) -> &Game {
-        &self.game
-    }
-
-    pub(crate) fn guest(&mut self, member: &Member) -> Result<&mut Guest, Refusal> {
-        let guest = self.guests.get_mut(&member.id());
-        guest.ok_or_else(|| Refusal::new("not_here", "You are not in this arena."))
-    }
-
-    pub(crate) fn ship_of(&mut self, member: &Member) -> Result<ShipId, Refusal> {
-        let ship = self.guest(member)?.ship;
-        ship.ok_or_else(|| Refusal::new("no_ship", "You only watch: send `play` to take a ship."))
-    }
-
-    /// Gives a member a ship. There are no more members than ships can be, so there is always room.
-    pub(crate) fn board(&mut self, member: MemberId, ctx: &mut RoomContext<Self>) {
-        let Some(guest) = self.guests.get_mut(&member) else {
-            return;
+    #[on]
+    fn steer(&mut self, from: &Member, steer: Steer) -> Result<(), Refusal> {
+        let ship = self.ship_of(from)?;
+        let input = Input {
+            number: steer.number,
+            thrust: Vector::new(steer.x, steer.y),
+            aim: steer.aim,
+            fire: steer.fire,
+            dash: steer.dash,
         };
-        let name = guest.name.clone();
-        guest.ship = Some(self.game.enter(name.clone()));
-        self.tell_seat(member, ctx);
-        self.announce(format!("{name} has taken a ship."), ctx);
+        self.game.steer(ship, input);
+        Ok(())
     }
 
-    /// Takes a member's ship away, if there is one, and keeps what was reached with it.
-    pub(crate) fn disembark(&mut self, member: MemberId, ctx: &mut RoomContext<Self>) {
-        let Some(guest) = self.guests.get_mut(&member) else {
-            return;
-        };
-        let Some(ship) = guest.ship.take() else {
-            return;
-        };
-        let name = guest.name.clone();
-        if let Some(row) = self.game.leave(ship) {
-            self.leaderboard.record(row);
-        }
-        self.announce(format!("{name} has left the field."), ctx);
-    }
-
-    pub(crate) fn tell_seat(&self, member: MemberId, ctx: &mut RoomContext<Self>) {
-        let ship = self.guests.get(&member).and_then(|guest| guest.ship);
-        ctx.send(
-            member,
-            &Seat {
-                ship,
-                tick_hz: TICK_HZ,
+    #[on]
+    fn chat(
+        &mut self,
+        from: &Member,
+        chat: Chat,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<u64, Refusal> {
+        let text = chat::clean_line(&chat.text).map_err(refusal)?;
+        let guest = self.guest(from)?;
+        guest.allowance.spend(ctx.now()).map_err(refusal)?;
+        let (name, ship) = (guest.name.clone(), guest.ship);
+        let hue = ship
+            .and_then(|ship| self.game.pilots().get(&ship))
+            .map(|pilot| pilot.hue);
+        let from = Some(from.id().get());
+        Ok(self.say(
+            Line {
+                number: 0,
+                from,
+                name,
+                hue,
+                text,
+                time: ctx.time(),
             },
-        );
+            ctx,
+        ))
     }
 
-    pub(crate) fn tell_backlog(&self, member: MemberId, ctx: &mut RoomContext<Self>) {
-        let lines = self.log.lines();
-        ctx.send(member, &ChatBacklog { lines });
-    }
-
-    pub(crate) fn announce(&mut self, text: String, ctx: &mut RoomContext<Self>) {
-        let line = Line {
-            number: 0,
-            from: None,
-            name: String::new(),
-            hue: None,
-            text,
-            time: ctx.time(),
-        };
-        self.say(line, ctx);
-    }
-
-    /// Tells a line to everybody and keeps it for those who come later.
-    pub(crate) fn say(&mut self, line: Line, ctx: &mut RoomContext<Self>) -> u64 {
-        let line = self.log.push(line);
-        let number = line.number;
-        ctx.broadcast(&ChatLine(line));
-        number
-    }
-
-    fn report(&mut self, tick: u64, event: Event, ctx: &mut RoomContext<Self>) {
-        match event {
-            Event::Hit {
-                ship,
-                by,
-                at,
-                absorbed,
-            } => {
-                let (x, y) = whole(at);
-                ctx.all().signal(&Hit {
-                    tick,
-                    x,
-                    y,
-                    ship,
-                    by,
-                    absorbed,
-                });
-            }
-            Event::Destroyed {
-                ship,
-                by,
-                at,
-                points,
-            } => {
-                let (x, y) = whole(at);
-                ctx.all().signal(&Destroyed {
-                    tick,
-                    x,
-                    y,
-                    ship,
-                    by,
-                    points,
-                });
-            }
-            Event::Picked { ship, kind, at } => {
-                let (x, y) = whole(at);
-                ctx.all().signal(&Picked {
-                    tick,
-                    x,
-                    y,
-                    ship,
-                    kind,
-                });
-            }
-            Event::RoundOver(outcome) => self.end_round(outcome, ctx),
-            Event::RoundBegun(round) => {
-                ctx.broadcast(&RoundBegun { round });
-                self.list(ctx);
-            }
+    #[on]
+    fn rename(
+        &mut self,
+        from: &Member,
+        rename: Rename,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<String, Refusal> {
+        let name = chat::clean_name(&rename.name).map_err(refusal)?;
+        let guest = self.guest(from)?;
+        if guest.name == name {
+            return Ok(name);
         }
-    }
-
-    fn end_round(&mut self, outcome: Outcome, ctx: &mut RoomContext<Self>) {
-        for row in outcome.players {
-            self.leaderboard.record(row);
+        // A new name is a line for everybody too.
+        guest.allowance.spend(ctx.now()).map_err(refusal)?;
+        let before = std::mem::replace(&mut guest.name, name.clone());
+        if let Some(ship) = guest.ship {
+            self.game.rename(ship, name.clone());
+            self.announce(format!("{before} is now {name}."), ctx);
         }
-        let winners = outcome.winners.iter().filter_map(|&ship| {
-            let pilot = self.game.pilots().get(&ship)?;
-            Some(Winner {
-                ship,
-                name: pilot.name.clone(),
-                hue: pilot.hue,
-                score: pilot.score,
-            })
-        });
-        ctx.broadcast(&RoundOver {
-            round: outcome.round,
-            winners: winners.collect(),
-        });
-        self.list(ctx);
+        Ok(name)
     }
 
-    fn list(&self, ctx: &mut RoomContext<Self>) {
-        let round = self.game.round();
-        ctx.set_metadata(&Metadata {
-            round: round.number(),
-            phase: round.phase(),
-        });
+    #[on]
+    fn respawn(&mut self, from: &Member, _: Respawn) -> Result<(), Refusal> {
+        let ship = self.ship_of(from)?;
+        // Whoever asks too early, or twice, comes back in time anyway: that is no mistake to be told of.
+        self.game.revive(ship);
+        Ok(())
+    }
+
+    #[on]
+    fn recall(&mut self, from: &Member, _: Recall, ctx: &mut RoomContext<Self>) {
+        self.tell_backlog(from.id(), ctx);
+        self.tell_seat(from.id(), ctx);
+    }
+
+    #[on]
+    fn spectate(&mut self, from: &Member, _: Spectate, ctx: &mut RoomContext<Self>) {
+        self.disembark(from.id(), ctx);
+        self.tell_seat(from.id(), ctx);
+    }
+
+    #[on]
+    fn play(
+        &mut self,
+        from: &Member,
+        play: Play,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        let guest = self.guest(from)?;
+        if guest.ship.is_some() {
+            return Err(Refusal::new("already_playing", "You have a ship already."));
+        }
+        guest.allowance.spend(ctx.now()).map_err(refusal)?;
+        match chat::clean_name(play.name.as_deref().unwrap_or_default()) {
+            Ok(name) => guest.name = name,
+            Err(Rejection::Empty) => {}
+            Err(rejection) => return Err(refusal(rejection)),
+        }
+        self.board(from.id(), ctx);
+        Ok(())
     }
 }
 
 /// How a rule of the chat is told to the client.
-pub(crate) fn refusal(rejection: Rejection) -> Refusal {
+fn refusal(rejection: Rejection) -> Refusal {
     Refusal::new(rejection.code(), rejection.to_string())
-}
-
-fn whole(at: Vector) -> (i32, i32) {
-    (at.x.round() as i32, at.y.round() as i32)
 }
 
 #[cfg(test)]

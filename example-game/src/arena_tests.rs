@@ -4,6 +4,7 @@ use serde_json::Value;
 use super::*;
 use crate::chat;
 use crate::leaderboard::Row;
+use crate::messages::{ChatBacklog, ChatLine, RoundBegun, RoundOver, Seat};
 
 const STEP: Duration = Duration::from_millis(34);
 

@@ -4,7 +4,7 @@
 //!
 //! - [`world`] is the simulation: [`ship`], [`shot`] and [`pickup`] on a [`field`], stepped by a fixed tick.
 //! - [`game`] is the rules around it: [`round`], points ([`pilot`]) and [`bot`]s.
-//! - [`arena`] is the room with its hooks, [`handlers`] has one handler for each of the [`messages`]; [`chat`] and
+//! - [`arena`] is the room, with a hook for what happens to members and a handler for each of the [`messages`]; [`chat`] and
 //!   [`leaderboard`] are its rules, [`shared`] is what everybody sees and [`sight`] what one member sees beside it.
 //! - [`pages`] is the page, which is in the folder `page`.
 #![forbid(unsafe_code)]
@@ -15,7 +15,6 @@ pub mod chat;
 pub mod field;
 pub mod flight;
 pub mod game;
-pub mod handlers;
 pub mod happening;
 pub mod inputs;
 pub mod leaderboard;

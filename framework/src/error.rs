@@ -74,7 +74,9 @@ impl Refusal {
 #[non_exhaustive]
 pub enum BuildError {
     /// Two rooms were registered under one kind.
-    #[error("two rooms are registered as kind `{0}`: give one of them another name, by `#[courtside::room(kind = \"…\")]`")]
+    #[error(
+        "two rooms are registered as kind `{0}`: give one of them another name, by `#[courtside::room(kind = \"…\")]`"
+    )]
     KindTaken(String),
     /// Two handlers were registered under one name.
     #[error("two handlers are registered as `{0}`: give one of them another name")]

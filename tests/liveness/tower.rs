@@ -60,36 +60,33 @@ struct Beat {
 /// Sends numbered messages, 20 each second, and writes down what becomes of its members.
 pub(crate) struct Tower(Arc<Diary>, u64);
 
-impl Room for Tower {
-    type Options = ();
-
+#[courtside::room]
+impl Tower {
     fn config() -> RoomConfig {
         RoomConfig::default().tick_hz(20.0)
     }
 
-    fn dropped(&mut self, member: &Member, _: &mut RoomContext<Self>) {
+    fn create(ctx: &mut RoomContext<Self>) -> Self {
+        Self(Arc::clone(&ctx.data::<Arc<Diary>>()), 0)
+    }
+
+    fn dropped(&mut self, member: &Member) {
         self.0.write(format!("dropped {}", member.id()));
     }
 
-    fn resumed(&mut self, member: &Member, _: &mut RoomContext<Self>) {
+    fn resumed(&mut self, member: &Member) {
         self.0.write(format!("resumed {}", member.id()));
     }
 
-    fn left(&mut self, member: &Member, reason: LeaveReason, _: &mut RoomContext<Self>) {
+    fn left(&mut self, member: &Member, reason: LeaveReason) {
         self.0.write(format!("left {} {reason}", member.id()));
     }
 
-    fn tick(&mut self, _: Tick, ctx: &mut RoomContext<Self>) {
+    fn tick(&mut self, ctx: &mut RoomContext<Self>) {
         if self.0.bytes > 0 {
             let pad = "x".repeat(self.0.bytes);
             ctx.broadcast(&Beat { n: self.1, pad });
             self.1 += 1;
         }
-    }
-}
-
-impl Create for Tower {
-    fn create((): (), ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self(Arc::clone(&ctx.data::<Arc<Diary>>()), 0))
     }
 }

@@ -83,13 +83,31 @@ struct Note {
 }
 
 /// A room that can be made to panic or to block its thread. It expects its notes in order, and answers how many there were.
+#[derive(Default)]
 struct Fragile(u64);
 
-impl Room for Fragile {
-    type Options = ();
+#[courtside::room]
+impl Fragile {
+    #[on]
+    fn boom(&mut self, _: Boom) {
+        panic!("boom, as was asked for")
+    }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Boom>().on::<Hold>().on::<Note>();
+    #[on]
+    fn hold(&mut self, hold: Hold) {
+        std::thread::sleep(Duration::from_millis(hold.0));
+    }
+
+    #[on]
+    fn note(&mut self, note: Note) -> Result<u64, Refusal> {
+        if note.n != self.0 {
+            return Err(Refusal::new(
+                "disorder",
+                format!("{} instead of {}", note.n, self.0),
+            ));
+        }
+        self.0 += 1;
+        Ok(self.0)
     }
 
     /// What it saves when the process ends takes a moment, beside the thread and on another.
@@ -102,43 +120,6 @@ impl Room for Fragile {
             ctx.spawn(sleep(moment), |_, (), _| eprintln!("saved beside this one"))
                 .unwrap();
         }
-    }
-}
-
-impl Create for Fragile {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self(0))
-    }
-}
-
-impl Handle<Boom> for Fragile {
-    fn handle(&mut self, _: &Member, Boom: Boom, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
-        panic!("boom, as was asked for")
-    }
-}
-
-impl Handle<Hold> for Fragile {
-    fn handle(&mut self, _: &Member, hold: Hold, _: &mut RoomContext<Self>) -> Result<(), Refusal> {
-        std::thread::sleep(Duration::from_millis(hold.0));
-        Ok(())
-    }
-}
-
-impl Handle<Note> for Fragile {
-    fn handle(
-        &mut self,
-        _: &Member,
-        note: Note,
-        _: &mut RoomContext<Self>,
-    ) -> Result<u64, Refusal> {
-        if note.n != self.0 {
-            return Err(Refusal::new(
-                "disorder",
-                format!("{} instead of {}", note.n, self.0),
-            ));
-        }
-        self.0 += 1;
-        Ok(self.0)
     }
 }
 

@@ -152,9 +152,8 @@ fn refuse(wishes: &Wishes, hook: &str) -> Result<(), Refusal> {
     }
 }
 
-impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
-    type Options = Wishes;
-
+#[courtside::room]
+impl<const SEATS: usize, const HZ: usize> Desk<SEATS, HZ> {
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(SEATS)
@@ -163,65 +162,6 @@ impl<const SEATS: usize, const HZ: usize> Room for Desk<SEATS, HZ> {
             .jobs(3)
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Order>().on::<Bell>();
-    }
-
-    fn state(&self) -> State<'_> {
-        self.may_panic("state");
-        State::of(&self.shown)
-    }
-
-    fn joined(
-        &mut self,
-        member: &Member,
-        wishes: Wishes,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
-        ctx.broadcast(&Said::number(1000 + u64::from(member.id().get())));
-        refuse(&wishes, "joined")?;
-        self.may_panic("joined");
-        Self::note(ctx, format!("joined {}", member.id()));
-        Ok(())
-    }
-
-    fn dropped(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
-        Self::note(ctx, format!("dropped {}", member.id()));
-        self.may_panic("dropped");
-    }
-
-    fn resumed(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
-        Self::note(ctx, format!("resumed {}", member.id()));
-    }
-
-    fn left(&mut self, member: &Member, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
-        Self::note(ctx, format!("left {} {reason}", member.id()));
-        ctx.broadcast(&Said::number(2000 + u64::from(member.id().get())));
-        self.may_panic("left");
-    }
-
-    fn tick(&mut self, tick: Tick, _: &mut RoomContext<Self>) {
-        self.steps.push(tick.number);
-        self.may_panic("tick");
-    }
-
-    fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
-        let line = match reason {
-            DisposeReason::Asked => "disposed",
-            DisposeReason::Empty => "disposed: empty",
-            DisposeReason::Shutdown => "disposed: shutdown",
-            _ => "disposed for another reason",
-        };
-        Self::note(ctx, line.to_owned());
-        ctx.broadcast(&Said::number(3000));
-        if let Some((how, millis)) = self.saves.take() {
-            self.save(&how, Duration::from_millis(millis), ctx);
-        }
-        self.may_panic("disposed");
-    }
-}
-
-impl<const SEATS: usize, const HZ: usize> Create for Desk<SEATS, HZ> {
     fn create(wishes: Wishes, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal> {
         refuse(&wishes, "create")?;
         assert!(
@@ -237,17 +177,14 @@ impl<const SEATS: usize, const HZ: usize> Create for Desk<SEATS, HZ> {
             panics_in: String::new(),
         })
     }
-}
 
-impl<const SEATS: usize, const HZ: usize> Handle<Bell> for Desk<SEATS, HZ> {
-    fn handle(&mut self, _: &Member, _: Bell, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+    #[on]
+    fn bell(&mut self, _: Bell, ctx: &mut RoomContext<Self>) {
         ctx.broadcast(&Bell);
-        Ok(())
     }
-}
 
-impl<const SEATS: usize, const HZ: usize> Handle<Order> for Desk<SEATS, HZ> {
-    fn handle(
+    #[on]
+    fn order(
         &mut self,
         from: &Member,
         order: Order,
@@ -312,5 +249,58 @@ impl<const SEATS: usize, const HZ: usize> Handle<Order> for Desk<SEATS, HZ> {
             _ => return Err(Refusal::new("unknown_order", what)),
         }
         Ok(Value::Null)
+    }
+
+    fn state(&self) -> &Value {
+        self.may_panic("state");
+        &self.shown
+    }
+
+    fn joined(
+        &mut self,
+        member: &Member,
+        wishes: Wishes,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        ctx.broadcast(&Said::number(1000 + u64::from(member.id().get())));
+        refuse(&wishes, "joined")?;
+        self.may_panic("joined");
+        Self::note(ctx, format!("joined {}", member.id()));
+        Ok(())
+    }
+
+    fn dropped(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("dropped {}", member.id()));
+        self.may_panic("dropped");
+    }
+
+    fn resumed(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("resumed {}", member.id()));
+    }
+
+    fn left(&mut self, member: &Member, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
+        Self::note(ctx, format!("left {} {reason}", member.id()));
+        ctx.broadcast(&Said::number(2000 + u64::from(member.id().get())));
+        self.may_panic("left");
+    }
+
+    fn tick(&mut self, tick: Tick) {
+        self.steps.push(tick.number);
+        self.may_panic("tick");
+    }
+
+    fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
+        let line = match reason {
+            DisposeReason::Asked => "disposed",
+            DisposeReason::Empty => "disposed: empty",
+            DisposeReason::Shutdown => "disposed: shutdown",
+            _ => "disposed for another reason",
+        };
+        Self::note(ctx, line.to_owned());
+        ctx.broadcast(&Said::number(3000));
+        if let Some((how, millis)) = self.saves.take() {
+            self.save(&how, Duration::from_millis(millis), ctx);
+        }
+        self.may_panic("disposed");
     }
 }

@@ -55,7 +55,7 @@ pub struct Echo {
 pub struct Beat(pub u64);
 
 /// A room that expects its members' notes to come once and in order, and tells them on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Relay {
     expected: HashMap<MemberId, u64>,
 }
@@ -64,9 +64,8 @@ pub struct Relay {
 #[derive(Debug, Default)]
 pub struct Faults(pub Mutex<Vec<String>>);
 
-impl Room for Relay {
-    type Options = ();
-
+#[courtside::room]
+impl Relay {
     fn config() -> RoomConfig {
         RoomConfig::default()
             .capacity(10)
@@ -74,44 +73,8 @@ impl Room for Relay {
             .sync_hz(10.0)
     }
 
-    fn handlers(handlers: &mut Handlers<Self>) {
-        handlers.on::<Note>();
-    }
-
-    fn state(&self) -> State<'_> {
-        State::of(self.expected.values().sum::<u64>())
-    }
-
-    fn joined(
-        &mut self,
-        member: &Member,
-        (): (),
-        _: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
-        self.expected.insert(member.id(), 0);
-        Ok(())
-    }
-
-    fn tick(&mut self, tick: Tick, ctx: &mut RoomContext<Self>) {
-        ctx.broadcast(&Beat(tick.number));
-    }
-}
-
-impl Create for Relay {
-    fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        Ok(Self {
-            expected: HashMap::new(),
-        })
-    }
-}
-
-impl Handle<Note> for Relay {
-    fn handle(
-        &mut self,
-        from: &Member,
-        Note(n): Note,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<u64, Refusal> {
+    #[on]
+    fn note(&mut self, from: &Member, Note(n): Note, ctx: &mut RoomContext<Self>) -> u64 {
         let expected = self.expected.entry(from.id()).or_default();
         if n != *expected
             && let Some(faults) = ctx.try_data::<std::sync::Arc<Faults>>()
@@ -125,6 +88,18 @@ impl Handle<Note> for Relay {
         }
         *expected = n + 1;
         ctx.except(from).send(&Echo { from: from.id(), n });
-        Ok(n)
+        n
+    }
+
+    fn state(&self) -> impl Serialize {
+        self.expected.values().sum::<u64>()
+    }
+
+    fn joined(&mut self, member: &Member) {
+        self.expected.insert(member.id(), 0);
+    }
+
+    fn tick(&mut self, tick: Tick, ctx: &mut RoomContext<Self>) {
+        ctx.broadcast(&Beat(tick.number));
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-
 use crate::lobby::fields::MOST_FIELDS;
 
 /// The rates and bounds of a kind of room. `Duration::MAX` means never, wherever a time can be set.
