@@ -56,6 +56,8 @@ pub(crate) struct ClientSocket {
     pongs: usize,
     /// A close frame was written, so no other frame may follow.
     is_closing: bool,
+    /// Writing has failed. What has arrived before is still read, because the code of a close frame decides what the client does next.
+    broken: Option<SocketEvent>,
     /// How the connection ends as soon as the output, a close frame at its end, is written.
     ending: Option<Disconnection>,
 }
@@ -90,6 +92,7 @@ impl ClientSocket {
             unflushed: 0,
             pongs: 0,
             is_closing: false,
+            broken: None,
             ending: None,
         }
     }
@@ -163,9 +166,10 @@ impl ClientSocket {
                         Some(disconnection) => {
                             return Poll::Ready(SocketEvent::Closed(disconnection));
                         }
-                        None if !reads => return Poll::Ready(lost(&error)),
-                        // The server's close frame may have arrived before the stream broke, and its code decides what is next.
-                        None => (self.unflushed, self.is_closing) = (0, true),
+                        None => {
+                            (self.unflushed, self.is_closing) = (0, true);
+                            self.broken = Some(lost(&error));
+                        }
                     },
                     Poll::Pending => {}
                 }
@@ -178,13 +182,13 @@ impl ClientSocket {
             // A server that pings and does not read must not make the output grow. As nothing is read from it any more,
             // it soon counts as silent.
             if !reads || self.ending.is_some() || self.pongs >= PONGS {
-                return Poll::Pending;
+                return self.broken.take().map_or(Poll::Pending, Poll::Ready);
             }
             let Poll::Ready(received) = self.stream.poll_next_unpin(cx) else {
-                return match self.stream.get_mut().take_activity() {
-                    true => Poll::Ready(SocketEvent::Activity),
-                    false => Poll::Pending,
-                };
+                if self.stream.get_mut().take_activity() {
+                    return Poll::Ready(SocketEvent::Activity);
+                }
+                return self.broken.take().map_or(Poll::Pending, Poll::Ready);
             };
             self.stream.get_mut().take_activity();
             if let Some(event) = self.received(received) {
@@ -294,5 +298,58 @@ impl AsyncWrite for WatchedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex, join};
+
+    use super::*;
+
+    /// The server's end of the stream that a socket reads from, and a socket that cannot write.
+    async fn half_open() -> (tokio::io::DuplexStream, ClientSocket) {
+        let (read, to_client) = duplex(100);
+        let (write, from_client) = duplex(100);
+        drop(from_client);
+        let mut socket = ClientSocket::new(Box::new(join(read, write)), BytesMut::new(), 100).await;
+        socket.send(RawData::null(Format::Json));
+        (to_client, socket)
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_cannot_write_ends_after_the_messages_that_have_arrived() {
+        let (mut to_client, mut socket) = half_open().await;
+        to_client.write_all(b"\x81\x02{}").await.unwrap();
+        assert!(matches!(socket.next(true).await, SocketEvent::Message(_)));
+        let end = socket.next(true).await;
+        assert!(
+            matches!(end, SocketEvent::Closed(Disconnection { code: None, .. })),
+            "{end:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_cannot_write_ends_at_once_if_reading_is_paused() {
+        let (_to_client, mut socket) = half_open().await;
+        assert!(matches!(socket.next(false).await, SocketEvent::Closed(_)));
+    }
+
+    #[tokio::test]
+    async fn a_long_reason_is_cut_between_characters() {
+        let (to_client, io) = duplex(1000);
+        let mut socket = ClientSocket::new(Box::new(io), BytesMut::new(), 100).await;
+        socket.close(CloseCode::NORMAL, &"€".repeat(50));
+        assert!(matches!(socket.next(true).await, SocketEvent::Flushed));
+        drop(socket);
+        let mut frame = Vec::new();
+        tokio::io::copy(&mut { to_client }, &mut frame)
+            .await
+            .unwrap();
+        assert_eq!(
+            (frame[0], frame[1]),
+            (0x88, 0x80 | 125),
+            "two bytes of code and 123 of reason"
+        );
     }
 }
