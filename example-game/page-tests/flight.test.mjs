@@ -1,5 +1,5 @@
 // Run with `node --test example-game/page-tests/`.
-// `src/flight.rs` moves ships on the server; `fixtures/flight.json` holds both to one flight.
+// `src/flight.rs` moves ships on the server; `fixtures/flight.json` tests both against one flight.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

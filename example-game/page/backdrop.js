@@ -1,4 +1,4 @@
-// What is behind the arena: a nebula, stars in three depths, and the ground with its walls and pylons.
+// The background: a nebula, stars in three depths, and the ground with its walls and pylons.
 
 import { neon, stampGlow } from '/palette.js';
 
@@ -7,7 +7,7 @@ const CLOUDS = [
   ['#3b1d8f', 0.18, 0.22, 0.75], ['#0b4f8a', 0.82, 0.3, 0.7], ['#7a1258', 0.62, 0.92, 0.6], ['#06303f', 0.1, 0.9, 0.55],
 ];
 
-// The same numbers for everybody, so that the sky does not change with a reload.
+// A fixed seed, so that the sky does not change with a reload.
 function sequence(seed) {
   let state = seed;
   return () => {
@@ -25,7 +25,7 @@ const LAYERS = [[0.12, 120, 1], [0.28, 70, 1.5], [0.5, 26, 2.3]].map(([depth, co
 
 let sky = null;
 
-// The nebula is soft: painted small, once per size of the window, and stretched.
+// The nebula is soft, so it is painted small, once per window size, and stretched.
 function paintSky(width, height) {
   sky = document.createElement('canvas');
   sky.width = Math.ceil(width / 4);

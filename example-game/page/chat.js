@@ -1,4 +1,4 @@
-// The chat: lines by their number, each once and in order, and the field to write one.
+// The chat: lines by their number, each once and in order, and the input field.
 
 import { HUES } from '/palette.js';
 
@@ -10,12 +10,12 @@ export class Chat {
   #field = document.querySelector('#chat-input');
   #box = document.querySelector('#chat');
 
-  // `say` sends a line and rejects with the server's refusal; `onFocus` is told whether the chat has the keyboard.
+  // `say` sends a line and rejects with the server's refusal; `onFocus` receives whether the chat has the keyboard.
   constructor({ say, onFocus, onRefused }) {
     document.querySelector('#chat-form').addEventListener('submit', async (event) => {
       event.preventDefault();
       const text = this.#field.value;
-      // Enter on an empty line is how one leaves the chat again.
+      // Enter on an empty line leaves the chat.
       if (text.trim() === '') return this.#field.blur();
       this.#field.value = '';
       try {
@@ -42,7 +42,7 @@ export class Chat {
   }
 
   open() {
-    // Shown first: a field that is hidden cannot be focused.
+    // Show the field first, because a hidden field cannot be focused.
     this.#box.classList.add('chatting');
     this.#field.focus();
   }
@@ -52,12 +52,12 @@ export class Chat {
     this.#log.replaceChildren();
   }
 
-  // False for a line that is here already.
+  // Returns false for a line that is already shown.
   add(line) {
     if (this.#lines.has(line.number)) return false;
     this.#lines.set(line.number, line);
     const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 40;
-    // By their numbers: after a reload, what was said meanwhile comes before what was said earlier.
+    // Sort by number: after a reload, newer lines arrive before older ones.
     let after = this.#log.lastElementChild;
     while (after && Number(after.dataset.number) > line.number) after = after.previousElementSibling;
     if (after) after.after(row(line));
@@ -67,12 +67,12 @@ export class Chat {
     return true;
   }
 
-  // A log that was hidden could not be scrolled.
+  // A hidden log cannot be scrolled.
   toEnd() {
     this.#log.scrollTop = this.#log.scrollHeight;
   }
 
-  // How many lines others have said, without this member's own and the arena's.
+  // The number of lines of other members, without this member's own and the arena's.
   saidByOthers(member) {
     return this.lines.filter((line) => line.from !== undefined && line.from !== member).length;
   }

@@ -1,11 +1,11 @@
-// Sparks, rings, flashes and rising numbers: what nobody misses when it is lost.
+// Sparks, rings, flashes and rising numbers, which do no harm when they are lost.
 
 import { stampGlow } from '/palette.js';
 
 const MOST_SPARKS = 700;
 
 export class Effects {
-  // How hard the picture shakes, from 0 to 1.
+  // How strongly the picture shakes, from 0 to 1.
   shake = 0;
   #sparks = [];
   #rings = [];
@@ -14,12 +14,12 @@ export class Effects {
   #waiting = [];
   #calm;
 
-  // Calm, for those who asked their system for less motion: fewer sparks, no flash, no shaking.
+  // For visitors who prefer reduced motion: fewer sparks, no flash, no shaking.
   constructor(calm) {
     this.#calm = calm;
   }
 
-  // What the server tells is newer than what is drawn: an effect waits until the picture has come so far.
+  // The server's events are newer than the drawn picture: an effect waits until the picture has reached its time.
   at(tick, show) {
     if (this.#waiting.length < 200) this.#waiting.push({ tick, show });
   }

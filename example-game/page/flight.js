@@ -1,5 +1,5 @@
-// How a ship moves: `src/flight.rs` in JavaScript, by which the page shows the own ship ahead of the server.
-// `fixtures/flight.json` holds both to the same flight: whoever changes a number here changes it there too.
+// How a ship moves: `src/flight.rs` in JavaScript, with which the page shows the player's ship ahead of the server.
+// `fixtures/flight.json` tests both against the same flight: if you change a number here, change it there, too.
 
 const ACCELERATION = 1150;
 const DRAG = 2.8;
@@ -10,7 +10,7 @@ const BOUNCE = 0.55;
 const RADIUS = 22;
 
 // The flight { x, y, vx, vy, dash } after so many seconds with an input { x, y, aim, dash }.
-// `flight.dash` is in how many seconds the drive can dash again.
+// `flight.dash` is the time in seconds until the drive can dash again.
 export function fly(flight, input, seconds, field) {
   let { x, y, vx, vy } = flight;
   let dash = Math.max(0, flight.dash - seconds);
@@ -21,7 +21,7 @@ export function fly(flight, input, seconds, field) {
     vy += DASH_SPEED * (length > 0 ? thrust.y / length : Math.sin(input.aim));
     dash = DASH_PAUSE;
   }
-  // The exact solution of constant thrust against drag: it may be cut into steps anywhere.
+  // The exact solution of constant thrust against drag, so it can be split into steps anywhere.
   const terminal = { x: thrust.x * ACCELERATION / DRAG, y: thrust.y * ACCELERATION / DRAG };
   const kept = Math.exp(-DRAG * seconds);
   x += terminal.x * seconds + (vx - terminal.x) * (1 - kept) / DRAG;

@@ -1,4 +1,4 @@
-// What stands over the picture: connection, clock, scores, feed, gauges and the words in the middle.
+// The panels over the picture: connection, clock, scores, feed, gauges and the banner in the middle.
 
 import { DASH_PAUSE } from '/flight.js';
 import { HUES } from '/palette.js';
@@ -7,7 +7,7 @@ const $ = (selector) => document.querySelector(selector);
 const FEED_MS = 5500;
 const FEED_LINES = 5;
 
-// The page is touched only where something has changed.
+// Elements are updated only if something has changed.
 function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
 }
@@ -50,7 +50,7 @@ export class Hud {
     }));
   }
 
-  // `dash` is in how many seconds the drive can dash again.
+  // `dash` is the time in seconds until the drive can dash again.
   gauges(ship, dash) {
     $('#gauges').hidden = !ship || Boolean(ship.gone);
     if (!ship) return;
@@ -73,7 +73,7 @@ export class Hud {
     setTimeout(() => row.remove(), FEED_MS);
   }
 
-  // The words in the middle: `key` says which they are, so that a countdown does not start the animation again.
+  // The banner in the middle: `key` identifies it, so that a countdown does not restart the animation.
   banner(key, title, lines = [], color = '#ffffff') {
     if (key === null) {
       this.#bannerKey = '';
@@ -85,7 +85,7 @@ export class Hud {
       this.#banner.hidden = true;
       this.#banner.replaceChildren(part('strong', ''), part('div', ''));
       this.#banner.style.setProperty('--hue', color);
-      // Read a layout in between, or the browser sees no change and does not animate.
+      // Read the layout in between, or the browser sees no change and does not animate.
       void this.#banner.offsetWidth;
       this.#banner.hidden = false;
     }
@@ -106,7 +106,7 @@ export class Hud {
     return this.#bannerKey;
   }
 
-  // A word about the connection; stays until the next one, or for so long.
+  // A notice about the connection; stays until the next one, or for the given time.
   notice(message, kind = 'info', milliseconds = 0) {
     clearTimeout(this.#noticeTimer);
     this.#notice.hidden = message === null;

@@ -1,4 +1,4 @@
-// Hands: keyboard, mouse and touch, made into one intent { x, y, aim, fire, dash }.
+// Input: keyboard, mouse and touch, combined into one intent { x, y, aim, fire, dash }.
 
 import { lerpAngle } from '/courtside.js';
 
@@ -11,8 +11,8 @@ const DASH = ['ShiftLeft', 'ShiftRight'];
 const STICK_REACH = 52;
 const ASSIST_REACH = 760;
 const SHOT_SPEED = 960;
-// The ship's own aim is good and not perfect, or playing without a mouse would be no art: it allows for less of the
-// target's flight than it should, sways, and turns at a bounded rate.
+// Automatic aim is good but not perfect, so that playing without a mouse is still a challenge: it underestimates the target's
+// movement, sways, and turns at a bounded rate.
 const ASSIST_LEAD = 0.4;
 const ASSIST_SWAY = 0.08;
 const ASSIST_TURN = 6;
@@ -22,7 +22,7 @@ export class Input {
   enabled = false;
   #held = new Set();
   #mouse = { x: 0, y: 0, fire: false, dash: false };
-  // With a mouse the pointer aims; with keys alone or by touch the ship aims by itself.
+  // With a mouse the pointer aims; with keys alone or by touch, aiming is automatic.
   #device = 'mouse';
   #stick = null;
   #touchFire = false;
@@ -32,7 +32,7 @@ export class Input {
   constructor(canvas, onTouch) {
     window.addEventListener('keydown', (event) => this.#key(event, true));
     window.addEventListener('keyup', (event) => this.#key(event, false));
-    // A key that is let go of in another window is never heard of.
+    // The page gets no event for a key that is released in another window.
     window.addEventListener('blur', () => this.release());
     canvas.addEventListener('pointermove', (event) => this.#pointer(event));
     canvas.addEventListener('pointerdown', (event) => {
@@ -68,7 +68,7 @@ export class Input {
 
   #pointer(event) {
     if (event.pointerType !== 'mouse') return;
-    // Browsers report a move for a mouse at rest when the page below it changes.
+    // Browsers report a move of a resting mouse when the page below it changes.
     if (event.movementX || event.movementY || event.buttons) this.#device = 'mouse';
     this.#mouse.x = event.clientX;
     this.#mouse.y = event.clientY;
@@ -96,7 +96,7 @@ export class Input {
       if (event.pointerType === 'mouse') return;
       onTouch();
       this.#device = 'touch';
-      // Anywhere on the left is the stick: a thumb does not look where it lands.
+      // The stick is wherever the thumb touches the left half.
       if (event.clientX > window.innerWidth * 0.6 || this.#stick) return;
       this.#stick = { pointer: event.pointerId, x: event.clientX, y: event.clientY, dx: 0, dy: 0 };
       canvas.setPointerCapture(event.pointerId);
@@ -130,7 +130,7 @@ export class Input {
     hold('#touch-dash', (down) => { this.#touchDash = down; });
   }
 
-  // What the hands want now; `own` is the own ship as it is drawn and `ships` are all of them.
+  // The current input; `own` is the player's ship as it is drawn, and `ships` are all ships.
   read(own, ships, scene, seconds, dt) {
     let x = 0;
     let y = 0;

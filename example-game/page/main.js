@@ -1,5 +1,5 @@
-// Puts the parts together: what the server tells goes into the timeline, what the hands want goes out, and each picture
-// is drawn from a moment that is a little past, but for the own ship, which is a little ahead.
+// Connects the parts: states from the server go into the timeline, inputs go to the server, and each picture shows a moment
+// slightly in the past, except for the player's ship, which is slightly ahead.
 
 import { Chat } from '/chat.js';
 import { Effects } from '/effects.js';
@@ -29,16 +29,16 @@ const scene = new Scene($('#scene'), CALM);
 const map = new Map2D();
 const hud = new Hud();
 const input = new Input($('#scene'), useThumbs);
-// Who was ever seen: what is told of somebody who has left has a name and a colour too.
+// All pilots ever seen, so that events about a pilot who has left still have a name and a colour.
 const pilots = new Map();
 
 let chatting = false;
 let roundOver = null;
 let destroyedBy = null;
 let fightShownUntil = 0;
-// While the line is down: since when, how many lines of chat there were, and whether it was cut on purpose.
+// While disconnected: since when, how many chat lines there were, and whether the page cut the connection on purpose.
 let away = null;
-// The page was reloaded, and nobody has said yet whether it was playing.
+// The page was reloaded, and it is not known yet whether it was playing.
 let reloaded = false;
 let lastHud = 0;
 let lastFrame = performance.now();
@@ -162,7 +162,7 @@ function showSeat() {
   document.body.classList.toggle('playing', net.ship !== null);
 }
 
-// How near to the middle of the picture something is, from 1 down to 0.
+// How close something is to the middle of the picture, from 1 down to 0.
 function nearness(x, y) {
   return Math.max(0, 1 - Math.hypot(x - scene.camera.x, y - scene.camera.y) / 1100);
 }
@@ -179,15 +179,15 @@ function watchConnection() {
     own.forget();
     if (resumed || !away) return;
     away = null;
-    hud.notice('The server no longer knew this session. You are in as somebody new.', 'bad', 6000);
+    hud.notice('The server no longer had this session. You have joined again as a new player.', 'bad', 6000);
   });
-  // All that was said meanwhile is here.
+  // All missed chat lines have arrived.
   net.client.on('caughtup', () => {
     const left = away;
     away = null;
     if (!left) return;
     const missed = linesOfOthers() - left.lines;
-    const said = missed === 1 ? '1 line of chat was said meanwhile' : `${missed} lines of chat were said meanwhile`;
+    const said = missed === 1 ? '1 chat line was sent meanwhile' : `${missed} chat lines were sent meanwhile`;
     hud.notice(`Back in the same ${net.ship === null ? 'arena' : 'ship'}. ${missed ? `${said}, and none is missing.` : 'Nothing was missed.'}`, 'good', 5000);
   });
 }
@@ -199,9 +199,9 @@ function cut() {
 
 function showAway(now) {
   if (!away || net.client.state === 'open') return;
-  // Of the ship nothing is known from here: the server may keep it, or be gone itself.
+  // The page does not know whether the ship still exists: the server may keep it or be down.
   const left = Math.ceil((away.cut - (now - away.since)) / 1000);
-  const when = left > 0 ? `Back in ${left} s.` : `Trying to come back, for ${Math.floor((now - away.since) / 1000)} s now.`;
+  const when = left > 0 ? `Back in ${left} s.` : `Reconnecting for ${Math.floor((now - away.since) / 1000)} s.`;
   hud.notice(`${away.cut ? 'Connection cut.' : 'Connection lost.'} ${when}`, 'bad');
 }
 
@@ -224,7 +224,7 @@ function showBanner(now, state, ship) {
   }
 }
 
-// Whom the camera follows: the own ship, or for those who watch, whom the server shows them.
+// The ship that the camera follows: the player's own or, for spectators, the one that the server chooses.
 function followed(frame, mine) {
   if (mine) return mine;
   const { field, watched } = frame.state;
@@ -237,7 +237,7 @@ function respawnOnFire(ship, fire) {
   wasGone = gone;
 }
 
-// The own ship is drawn where the hands have led it already.
+// The player's ship is drawn where the inputs have already moved it.
 function ahead(mine, now) {
   const flight = own.shown(now);
   if (!mine || mine.gone || mine.ghost || !flight) return;
@@ -251,7 +251,7 @@ function step(now) {
   const seconds = now / 1000;
   const frame = timeline.sample(now, net.ship);
   const mine = (net.ship !== null && frame?.ships.get(net.ship)) || null;
-  // The hands aim from where the ship is drawn.
+  // Aim from where the ship is drawn.
   ahead(mine, now);
   const intent = input.read(mine, frame?.ships ?? new Map(), scene, seconds, dt);
   if (net.canSteer) own.advance(intent, dt * 1000, timeline.tickMs, (numbered) => net.steer(numbered));
@@ -262,7 +262,7 @@ function step(now) {
   }
   effects.step(frame?.tick ?? 0, dt);
   const target = frame ? followed(frame, mine) : scene.camera;
-  // Behind the start panel, whoever is followed flies beside it.
+  // Behind the start panel, shift the picture so that the followed ship is beside the panel.
   const aside = start.isOpen && window.innerWidth > 900 ? window.innerWidth * 0.3 / scene.camera.scale : 0;
   scene.draw(frame, { own: net.ship, target: { x: target.x - aside, y: target.y }, effects, dt, seconds, wide: start.isOpen });
   if (frame) map.draw(frame, net.ship, scene.camera, dt);
@@ -282,7 +282,7 @@ function step(now) {
   }
 }
 
-// A ship has come, or come back.
+// A ship has appeared or returned.
 function arrived(tick, id, x, y) {
   effects.at(tick, () => effects.arrival(x, y, hueOf(pilots.get(id))));
 }
@@ -293,7 +293,7 @@ function fired(tick, owner, x, y, angle) {
     effects.muzzle(x, y, angle, hueOf(pilots.get(owner)));
     play('shot', nearness(x, y) * (mine ? 1 : 0.4));
   };
-  // The own shots are drawn ahead of the others', as the own ship is.
+  // The player's shots are drawn ahead of the others', like the player's ship.
   if (mine) show();
   else effects.at(tick, show);
 }
@@ -310,7 +310,7 @@ window.addEventListener('keydown', (event) => {
   }
 });
 
-// A button that was clicked would take the next press of the space bar.
+// A clicked button would react to the next press of the space bar.
 function button(selector, act) {
   $(selector).addEventListener('click', (event) => {
     event.currentTarget.blur();
@@ -322,7 +322,7 @@ button('#cut', cut);
 button('#menu', () => (start.isOpen ? start.close() : start.open()));
 button('#touch-chat', () => chat.open());
 button('#seat', () => {
-  // It stands beside the start panel, and says what its own two buttons say.
+  // It is next to the start panel and has the labels of the panel's two buttons.
   start.close();
   if (net.ship === null) net.play($('#name').value.trim());
   else net.watch();
@@ -336,14 +336,14 @@ $('#sound').setAttribute('aria-pressed', String(soundOn()));
 if (window.matchMedia('(pointer: coarse)').matches) useThumbs();
 watchConnection();
 showSeat();
-// The client pings seldom, as seldom is enough to live; whoever looks at the number wants it fresh.
+// The client pings rarely, which is enough for liveness; ping more often to keep the displayed number fresh.
 setInterval(() => net.client.ping().catch(() => {}), PING_MS);
 net.client.whenOpen().then(() => start.refresh(), () => {});
 net.enter(window.location.hash.slice(1) || null);
 start.open();
 requestAnimationFrame(step);
 
-// For tests in a browser, and for the curious.
+// For browser tests and for the console.
 window.arena = {
   client: net.client,
   get room() { return net.room; },

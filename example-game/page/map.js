@@ -1,4 +1,4 @@
-// The small map: where everybody is, and what part of it is on the screen.
+// The small map: all ships, and the visible part of the arena.
 
 import { hueOf, PICKUPS } from '/palette.js';
 import { Radar } from '/radar.js';
@@ -24,7 +24,7 @@ export class Map2D {
     const scale = width / field.width;
     paint.setTransform(density, 0, 0, density, 0, 0);
     paint.clearRect(0, 0, width, height);
-    // A little smaller than the frame, so that a ship at the wall is seen whole.
+    // Slightly smaller than the frame, so that a ship at the wall is completely visible.
     const rim = 5;
     const inside = scale * (1 - 2 * rim / width);
     paint.setTransform(density * inside, 0, 0, density * inside, density * rim, density * rim * height / width);

@@ -1,33 +1,33 @@
-// The page's line to the server: one client, one room at a time, and the way back after a session was lost.
+// The page's connection to the server: one client, one room at a time, and rejoining after a lost session.
 
 import { connect } from '/courtside.js';
 
 export class Net {
-  // A page that is reloaded keeps its session, and with it its ship.
+  // A reloaded page keeps its session and its ship.
   client = connect('/ws', { storage: sessionStorage });
   room = null;
-  // The own ship, or null while only watching.
+  // The player's ship, or null while watching.
   ship = null;
   name = '';
   playing = false;
   #on;
   #joins = 0;
-  // The rooms of the page before this one.
+  // The rooms of the page before the reload.
   #before = [];
 
-  // `on` is told: seat, line, backlog, roundOver, roundBegun, hit, destroyed, picked, entered, restored, failed.
+  // Callbacks in `on`: seat, line, backlog, roundOver, roundBegun, hit, destroyed, picked, entered, restored, failed.
   constructor(on) {
     this.#on = on;
     this.client.on('restored', ({ rooms }) => {
       this.#before = rooms;
     });
-    // The server was started anew, or the window was missed: what was joined, or about to be, is joined again.
+    // The server was restarted or the window was missed: join again what was joined or about to be joined.
     this.client.on('lost', () => {
       if (this.#joins > 0) this.enter(this.room?.id);
     });
   }
 
-  // Joins an arena: the one with this id, a new one, or any that has a seat.
+  // Joins an arena: the one with this id, a new one, or any with a free seat.
   async enter(id = null, { fresh = false } = {}) {
     this.#joins += 1;
     const join = this.#joins;
@@ -36,7 +36,7 @@ export class Net {
     const any = () => client.join('arena', options, { mode: fresh ? 'create' : 'any' });
     let room;
     try {
-      // An arena that is full or over is no reason to stand outside.
+      // If the arena is full or has ended, join another one.
       room = await (id ? client.joinRoom(id, options).catch((error) => (error.sent === undefined ? any() : Promise.reject(error))) : any());
     } catch (error) {
       if (join === this.#joins) this.#on.failed(error);
@@ -48,12 +48,12 @@ export class Net {
     }
     this.#attach(room);
     if (this.#before.includes(room)) return this.#resume(room);
-    // What was wished for while the join was under way could not be told yet.
+    // Send what the player requested while the join was in progress.
     if (this.playing && options.spectate) this.play(this.name);
     else if (!this.playing && !options.spectate) this.watch();
   }
 
-  // The page was reloaded, and is a member still: it is in no other arena, and asks for what its members are told.
+  // The page was reloaded and is still a member: it leaves other arenas and requests what the arena sends to new members.
   #resume(room) {
     for (const other of this.#before) if (other !== room) other.leave().catch(() => {});
     this.#before = [];
@@ -61,10 +61,10 @@ export class Net {
     room.send('recall');
   }
 
-  // Goes to another arena.
+  // Moves to another arena.
   async move(id, options) {
     const { room } = this;
-    // A join that is still under way is overtaken too.
+    // This also replaces a join in progress.
     this.#joins += 1;
     this.room = null;
     await room?.leave().catch(() => {});
@@ -92,7 +92,7 @@ export class Net {
     room.on('destroyed', current(on.destroyed));
     room.on('picked', current(on.picked));
     room.onLeft((reason) => {
-      // What was left by own wish, or was lost with its session, is dealt with where that happened.
+      // If the page left or the session was lost, other code handles it.
       if (this.room === room && ['kicked', 'disposed', 'crashed'].includes(reason)) this.enter();
     });
     room.onError((error) => {
@@ -104,13 +104,13 @@ export class Net {
     return this.client.state === 'open' && this.room !== null && this.room.isJoined;
   }
 
-  // Whether steering can be said now. Every action waits until the server has it: what was said into a dead line would be
-  // replayed afterwards, so nothing is. Nor is anything said to a ship that is about to be given up.
+  // Whether steering can be sent now. Actions are queued until the server has them, so steering that is sent while disconnected
+  // would be replayed afterwards. Nor is anything sent for a ship that is about to be given up.
   get canSteer() {
     return this.isOpen && this.playing && this.ship !== null;
   }
 
-  // Tells the server what the hands want for one step.
+  // Sends the input for one step.
   steer({ x, y, aim, fire, dash, number }) {
     this.room.send('steer', { x, y, aim, fire, dash, number });
   }
@@ -139,7 +139,7 @@ export class Net {
     if (this.isOpen) this.#tell('respawn');
   }
 
-  // Resolves when the line was taken and rejects with the server's refusal.
+  // Resolves when the server has accepted the line, and rejects with the server's refusal.
   async chat(text) {
     if (this.room) await this.room.call('chat', { text });
   }
@@ -148,7 +148,7 @@ export class Net {
     return this.client.call('leaderboard.top', { limit });
   }
 
-  // As many as the panel has place for.
+  // As many as fit into the panel.
   async rooms() {
     const { rooms } = await this.client.call('rooms.list', { kind: 'arena', limit: 24 });
     return rooms;

@@ -1,20 +1,20 @@
-// The own ship, ahead of the server: it answers the hands at once, and what the server says otherwise is blended in.
+// The player's ship, ahead of the server: it responds to input at once, and the server's corrections are blended in.
 
 import { lerp, Prediction } from '/courtside.js';
 import { fly } from '/flight.js';
 
-// Farther than any correction: the ship has returned somewhere else, and there is nothing between the two places.
+// Farther than any correction: the ship has returned somewhere else, so do not interpolate.
 const LEAP = 200;
-// A page that was asleep does not catch up with what its hands did not do.
+// A page that was suspended does not catch up on missed steps.
 const MOST_STEPS = 4;
 
 export class Own {
   #room = null;
   #prediction = null;
-  // The ship that is predicted; null where the server's next word begins anew.
+  // The predicted ship; null if the prediction restarts with the server's next state.
   #ship = null;
   #input = null;
-  // Milliseconds of the step that has begun.
+  // Milliseconds of the current step that have passed.
   #begun = 0;
 
   follow(room) {
@@ -26,7 +26,7 @@ export class Own {
     });
   }
 
-  // After a break nobody knows what the server has done with what was on its way: its next word begins anew.
+  // After a disconnect it is unknown which inputs the server has applied: restart with its next state.
   forget() {
     this.#ship = null;
     this.#begun = 0;
@@ -34,11 +34,11 @@ export class Own {
 
   #told(me) {
     if (!me) return this.forget();
-    // See `Me` in `src/sight.rs` for what these are steps of.
+    // See `Me` in `src/sight.rs` for the units.
     const flight = { x: me.x / 100, y: me.y / 100, vx: me.vx / 10, vy: me.vy / 10, dash: (me.dash ?? 0) / 1000, idle: me.idle === true };
     this.#prediction ??= new Prediction(flight, { step: (from, input) => this.#step(from, input, input.seconds), lerp: between });
     if (this.#ship !== me.ship) {
-      // Not a new one: the numbers of the inputs go on.
+      // Not a new prediction, because the numbers of the inputs continue.
       this.#prediction.reset(flight);
       this.#ship = me.ship;
     }
@@ -50,12 +50,12 @@ export class Own {
     return flight.idle ? flight : fly(flight, input, seconds, field);
   }
 
-  // Lets `milliseconds` pass in which the hands want this: each step of the arena that they complete is predicted, and
-  // handed to `send` with its number.
+  // Advances by `milliseconds` with this input: predicts each completed step of the arena and passes it to `send` with its
+  // number.
   advance({ x, y, aim, fire, dash }, milliseconds, stepMs, send) {
     if (this.#ship === null) return;
     this.#begun = Math.min(this.#begun + milliseconds, MOST_STEPS * stepMs);
-    // What is predicted is what is said, and nobody needs more digits.
+    // Predict exactly the values that are sent, with as many digits as needed.
     const intent = { x: round(x), y: round(y), aim: round(aim), fire, dash };
     this.#input = { ...intent, seconds: stepMs / 1000 };
     while (this.#begun >= stepMs) {
@@ -65,12 +65,12 @@ export class Own {
     }
   }
 
-  // Where to draw the ship: { x, y, vx, vy, dash }, or null where the server steers it.
+  // Where to draw the ship: { x, y, vx, vy, dash }, or null if the server's state applies.
   shown(now) {
     if (this.#ship === null || !this.#input) return null;
     const flight = this.#prediction.shown(now);
     if (flight.idle) return null;
-    // Steps are fewer than pictures: of the step that has begun, the part that has passed is flown too.
+    // There are fewer steps than pictures, so also fly the elapsed part of the current step.
     return this.#step(flight, { ...this.#input, dash: false }, this.#begun / 1000);
   }
 }

@@ -1,6 +1,6 @@
-// The colours of the ships, and glows that are painted once and stamped often.
+// The colours of the ships, and glows that are painted once and reused.
 
-// By the hue that the server gives each ship.
+// Indexed by the hue that the server assigns to each ship.
 export const HUES = [
   '#37e6ff', '#ff4fa3', '#ffd447', '#7dff6b', '#b18bff', '#ff8a3d',
   '#5aa2ff', '#ff6262', '#3dffc0', '#f27bff', '#d7ff4a', '#ffb3a0',
@@ -12,7 +12,7 @@ export const hueOf = (ship) => HUES[(ship?.hue ?? 0) % HUES.length];
 const GLOW = 64;
 const glows = new Map();
 
-// A soft round spot of a colour. A canvas shadow would look the same and cost a blur each time it is drawn.
+// A soft round spot of a colour. A canvas shadow would look the same but cost a blur for each drawing.
 export function glow(color) {
   let spot = glows.get(color);
   if (!spot) {
@@ -37,7 +37,7 @@ export function stampGlow(paint, color, x, y, radius, strength = 1) {
   paint.globalAlpha = 1;
 }
 
-// The path that is current, as a neon tube: wide and faint below, thin and bright above.
+// Draws the current path as a neon tube: wide and faint below, thin and bright above.
 export function neon(paint, color, width = 2, strength = 1) {
   paint.strokeStyle = color;
   for (const [factor, alpha] of [[5, 0.10], [2.6, 0.22], [1, 1]]) {

@@ -1,6 +1,6 @@
-// Where everybody is, as the small map shows it: exactly if they are in view, and roughly if they are not.
+// The ships' positions for the small map: exact if they are in view, otherwise approximate.
 
-// Units from one of the radar's places to the next, and by how much of the way a dot follows each second: see `Radar` in
+// The step of the radar's positions in units, and the fraction of the distance by which a dot follows per second: see `Radar` in
 // `src/shared.rs`.
 const STEP = 20;
 const FOLLOW = 4;

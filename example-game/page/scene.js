@@ -1,11 +1,11 @@
-// Draws one picture of the arena: the ground, what lies and flies on it, and the names beside it.
+// Draws one picture of the arena: the ground, the objects on it, and the names.
 
 import { drawField, drawSky } from '/backdrop.js';
 import { hueOf, neon, PICKUPS, stampGlow } from '/palette.js';
 import { drawShip, drawTag } from '/ships.js';
 
 const TRAIL_SECONDS = 0.45;
-// Farther than a ship flies between two pictures: it was not seen meanwhile, and has no trail from there.
+// Farther than a ship flies between two pictures: it was out of view, so draw no trail from there.
 const LEAP = 120;
 
 export class Scene {
@@ -30,13 +30,13 @@ export class Scene {
       this.#canvas.width = Math.round(width * density);
       this.#canvas.height = Math.round(height * density);
     }
-    // About the same area of the arena is seen on every screen, upright or not; behind the start panel, more of it.
+    // Every screen, portrait or landscape, shows about the same area of the arena; behind the start panel, more of it.
     this.#wide += ((wide ? 1.5 : 1) - this.#wide) * (1 - Math.exp(-dt * 5));
     this.camera.scale = Math.sqrt(width * height) / (1020 * this.#wide);
     return { width, height, density };
   }
 
-  // A point of the window as a point of the arena.
+  // Converts a point of the window to a point of the arena.
   toArena(x, y) {
     const { camera } = this;
     return {
@@ -60,7 +60,7 @@ export class Scene {
     camera.y = keep(camera.y, field.height, size.height / 2 / camera.scale);
   }
 
-  // `own` is the id of the own ship, `target` where the camera goes, `effects` what sparkles,
+  // `own` is the id of the player's ship, `target` the camera's target, `effects` the effects to draw,
   // `wide` whether more of the arena is shown.
   draw(frame, { own, target, effects, dt, seconds, wide }) {
     const size = this.#resize(wide, dt);

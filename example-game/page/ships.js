@@ -60,7 +60,7 @@ export function drawShip(paint, ship, own, seconds, calm) {
     neon(paint, PICKUPS.shield, 1.8, 0.9);
   }
   if (own) {
-    // Whose ship it is must be plain at a glance, in any crowd.
+    // Make the player's own ship easy to recognise in any crowd.
     paint.beginPath();
     for (let arc = 0; arc < 4; arc += 1) {
       const start = arc * Math.PI / 2 + (calm ? 0 : seconds * 0.7);
@@ -74,7 +74,7 @@ export function drawShip(paint, ship, own, seconds, calm) {
 
 export function drawTag(paint, ship, own, scale) {
   const text = Math.max(13, 12 / scale);
-  // Above the ring around the own ship.
+  // Above the ring around the player's ship.
   const y = ship.y - (own ? 60 : 46);
   paint.textAlign = 'center';
   paint.font = `${own ? 700 : 600} ${text}px ${FONT}`;

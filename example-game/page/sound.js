@@ -1,4 +1,4 @@
-// Sounds made of nothing: oscillators and noise.
+// Sounds from oscillators and noise.
 
 let audio = null;
 let out = null;
@@ -13,7 +13,7 @@ export function toggleSound() {
   return on;
 }
 
-// A browser lets a page be heard only after somebody has touched it: call this from a click.
+// Browsers allow sound only after a user action: call this from a click.
 export function wakeSound() {
   if (audio || !on || !window.AudioContext) return;
   audio = new AudioContext();
@@ -52,7 +52,7 @@ function rumble(seconds, volume, pitch) {
   source.stop(audio.currentTime + seconds);
 }
 
-// Each is told how near it is, from 0 to 1.
+// Each takes how near it is, from 0 to 1.
 const SOUNDS = {
   shot: (near) => tone('square', 880, 210, 0.09, 0.22 * near),
   hit: (near) => rumble(0.08, 0.5 * near, 1.2),

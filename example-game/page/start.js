@@ -1,4 +1,4 @@
-// The panel in front: name, play or watch, the best of the server, and the arenas that are open.
+// The start panel: name, play or watch, the best scores of the server, and the open arenas.
 
 const REFRESH_MS = 4000;
 
@@ -9,7 +9,7 @@ export class Start {
   #net;
   #timer = 0;
 
-  // `on` is told: play(name), watch(), move(id or null for a new arena), toggled(open).
+  // Callbacks in `on`: play(name), watch(), move(id or null for a new arena), toggled(open).
   constructor(net, on) {
     this.#net = net;
     this.on = on;
@@ -47,7 +47,7 @@ export class Start {
     this.on.toggled(false);
   }
 
-  // Both lists are asked for; a page without a connection keeps what it shows.
+  // Requests both lists; without a connection, the page keeps what it shows.
   async refresh() {
     if (this.#net.client.state !== 'open') return;
     const [best, rooms] = await Promise.allSettled([this.#net.best(8), this.#net.rooms()]);

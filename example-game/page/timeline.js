@@ -1,16 +1,16 @@
-// What others do, a little in the past: there is nearly always a later state to draw toward, so everything moves smoothly.
+// The other ships, slightly in the past: there is nearly always a later state to interpolate to, so everything moves smoothly.
 
 import { Interpolation, lerp, lerpAngle, lerpEach, TickClock } from '/courtside.js';
 
-// Two of the arena's states, and some of what a line delays.
+// Two state intervals of the arena plus some network delay.
 const DELAY_MS = 120;
 // Farther than any ship flies between two states: it has returned somewhere else.
 const LEAP = 500;
-// The own ship is drawn ahead of the others. Its shots leave it at once, and within so many ticks fall back to the time of
-// those whom they may meet.
+// The player's ship is drawn ahead of the others. Its shots leave it at once and, within this many ticks, fall back to the time
+// of the ships that they may hit.
 const FALL_BACK = 10;
 
-// The arena tells whole numbers: see `src/sight.rs` for what they are steps of.
+// The arena sends whole numbers: see `src/sight.rs` for the units.
 const TENTH = 1 / 10;
 const HUNDREDTH = 1 / 100;
 
@@ -32,7 +32,7 @@ export class Timeline {
     this.#shots.clear();
   }
 
-  // Another room counts its own ticks: nothing of the one before can be drawn toward.
+  // Another room counts its own ticks, so drop the states of the previous one.
   follow(room) {
     for (const stop of this.#listeners) stop();
     this.#room = room;
@@ -41,7 +41,7 @@ export class Timeline {
       this.#clock.arrived(tick, performance.now());
       this.#ships.push(tick * this.#tickMs, state.ships ?? {});
     });
-    // A shot is told once, when it is fired or comes near. Where it is follows from the tick.
+    // A shot is sent once, when it is fired or comes near. Its position follows from the tick.
     const shots = room.onEntities(['shots'], {
       added: (id, shot) => {
         const { vx, vy, born, owner } = shot;
@@ -73,7 +73,7 @@ export class Timeline {
     return this.#room?.tick ?? null;
   }
 
-  // What there is to be drawn now: { tick, state, ships, shots, pickups }, or null before the first state. `own` is the own ship's id.
+  // What to draw now: { tick, state, ships, shots, pickups }, or null before the first state. `own` is the id of the player's ship.
   sample(now, own) {
     const state = this.newest;
     const time = this.#clock.at(now);
@@ -105,7 +105,7 @@ export class Timeline {
   }
 }
 
-// What is between two states of a ship, in the arena's own steps.
+// Interpolates two states of a ship, in the arena's own units.
 function between(from, to, part) {
   if (from.gone || to.gone || Math.hypot(to.x - from.x, to.y - from.y) * TENTH > LEAP) return from;
   return {

@@ -1,13 +1,13 @@
-// What comes and what changes in the state, made into effects.
+// Creates effects for what appears and changes in the state.
 
-// The arena tells tenths of a unit: see `src/sight.rs`.
+// The arena sends tenths of a unit: see `src/sight.rs`.
 const TENTH = 1 / 10;
-// A shot that was fired longer ago has come into view, and not out of a muzzle that is there.
+// A shot that was fired longer ago has come into view, so show no muzzle flash.
 const FRESH_TICKS = 4;
 
-// Keeps `pilots` by their ship, and tells `arrived(tick, ship, x, y)` and `fired(tick, owner, x, y, angle)`.
+// Keeps `pilots` by their ship, and calls `arrived(tick, ship, x, y)` and `fired(tick, owner, x, y, angle)`.
 export function watchEntities(room, { pilots, arrived, fired }) {
-  // In which state each pilot was new: a ship that comes with its pilot has arrived, and one that comes alone was only far.
+  // The state in which each pilot was new: a ship that appears with its pilot has arrived; one that appears alone was only far.
   const since = new Map();
   const know = (key, { name, hue }) => pilots.set(Number(key), { id: Number(key), name, hue });
   const comes = (key, { x, y }) => arrived(room.tick, Number(key), x * TENTH, y * TENTH);

@@ -1,4 +1,4 @@
-//! Pilots without a player: good company, and beatable.
+//! Bots: pilots without a player, good enough to fight and to beat.
 
 use crate::pickup::PickupKind;
 use crate::rng::Rng;
@@ -7,9 +7,9 @@ use crate::shot::Shot;
 use crate::vector::{Vector, turn_between};
 use crate::world::World;
 
-/// What a bot has in mind.
-/// It sees what a player sees and steers through the same [`Intent`]; its faults are on purpose: it reacts late, its aim
-/// wanders, and it lets go of the trigger between bursts.
+/// The state of a bot.
+/// A bot sees what a player sees and steers with the same [`Intent`]. Its faults are deliberate: it reacts late, its aim wanders,
+/// and it pauses between bursts.
 #[derive(Debug)]
 pub struct Bot {
     /// From 0, a beginner, to 1, a nuisance.
@@ -53,7 +53,7 @@ impl Bot {
         }
     }
 
-    /// What it wants of its ship during the next `dt` seconds.
+    /// The bot's input for the next `dt` seconds.
     pub fn think(&mut self, id: ShipId, world: &World, dt: f32, rng: &mut Rng) -> Intent {
         let Some(me) = world.ship(id) else {
             return Intent::default();
@@ -89,7 +89,7 @@ impl Bot {
             rng.between(0.15, 0.85) * field.width,
             rng.between(0.15, 0.85) * field.height,
         );
-        // Mostly the nearest, so that fights are where the player is, but not everybody at the same one.
+        // Mostly the nearest, so that fights happen near players, but not all bots chase the same one.
         let nearest = world
             .ships()
             .iter()
@@ -104,7 +104,7 @@ impl Bot {
         self.target = nearest.map(|(_, other)| other);
     }
 
-    /// Where it would go if nothing stood in the way, as a direction.
+    /// The direction in which it would fly without obstacles.
     fn goal(&self, me: &Ship, target: Option<&Ship>, world: &World) -> Vector {
         if let Some(place) = wanted_pickup(me, world) {
             return (place - me.position).unit();
@@ -147,7 +147,7 @@ fn is_prey(world: &World, id: ShipId) -> bool {
     world.ship(id).is_some_and(Ship::is_solid)
 }
 
-/// Where to point so that a shot and the target arrive at the same place.
+/// The direction to aim in so that a shot meets the target.
 fn lead(me: &Ship, target: &Ship) -> Vector {
     let way = target.position - me.position;
     let flight = way.length() / Shot::SPEED;
@@ -224,7 +224,7 @@ mod tests {
                 .count();
             assert!(world.ships().values().all(|ship| ship.position.is_finite()));
         }
-        // A minute of five bots is a fight, and no massacre.
+        // A minute with five bots is a fight, not a massacre.
         assert!((4..80).contains(&destroyed), "{destroyed}");
     }
 

@@ -1,4 +1,4 @@
-//! The ground that is played on: four walls and the pylons between them.
+//! The field: four walls and the pylons between them.
 
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub struct Field {
     pub pylons: Vec<Pylon>,
 }
 
-/// The field as clients are told of it, in whole units.
+/// The field as clients receive it, in whole units.
 #[derive(Clone, Debug, Serialize)]
 pub struct FieldView {
     width: i32,
@@ -65,7 +65,7 @@ impl Field {
         }
     }
 
-    /// What clients are told.
+    /// The field as clients receive it.
     pub fn view(&self) -> FieldView {
         FieldView {
             width: self.width as i32,
@@ -128,7 +128,7 @@ fn wall_crossing(from: f32, way: f32, end: f32) -> Option<f32> {
 }
 
 /// How far along the way from `from` to `to` a point enters a disc: from 0 to 1, or none.
-/// Judging the whole way, not its end, is what keeps a fast shot from jumping over a ship between two ticks.
+/// The whole path is tested, not only its end, so that a fast shot cannot jump over a ship between two ticks.
 pub fn disc_entry(from: Vector, to: Vector, center: Vector, radius: f32) -> Option<f32> {
     let way = to - from;
     let offset = from - center;

@@ -1,7 +1,7 @@
-//! How a ship moves: what a page must know as well, to show its own ship ahead of the server.
+//! How a ship moves. The page needs the same rules to show its own ship ahead of the server.
 //!
-//! `page/flight.js` is this file in JavaScript. `fixtures/flight.json` holds both to the same flight: whoever changes a number
-//! here changes it there too.
+//! `page/flight.js` is this file in JavaScript, and `fixtures/flight.json` tests both against the same flight. If you change a
+//! number here, change it there, too.
 
 use crate::field::Field;
 use crate::ship::Intent;
@@ -14,12 +14,12 @@ const DRAG: f32 = 2.8;
 const DASH_SPEED: f32 = 620.0;
 /// Seconds from one dash to the next.
 const DASH_PAUSE: f32 = 2.0;
-/// A pause that is so nearly over is over: summed up in steps, it ends a hair beside zero, and on the page beside another one.
+/// A shorter pause counts as over, because rounding errors differ between the server and the page.
 const NEARLY: f32 = 0.005;
 /// How much of its speed a ship keeps when it bounces.
 const BOUNCE: f32 = 0.55;
 
-/// What a ship's flight depends on.
+/// The values that determine a ship's flight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flight {
     /// The ship's middle.
@@ -70,7 +70,7 @@ impl Field {
             if away.length() >= reach {
                 continue;
             }
-            // A disc exactly in the middle has no direction to be pushed in; any will do.
+            // A disc exactly in the middle has no direction to be pushed in, so use any.
             let normal = if away == Vector::ZERO {
                 Vector::new(1.0, 0.0)
             } else {

@@ -17,19 +17,19 @@ use crate::ship::{Intent, Ship, ShipId};
 use crate::vector::Vector;
 use crate::world::World;
 
-/// A game that goes on and on.
+/// A game with any number of rounds.
 #[derive(Debug)]
 pub struct Game {
     world: World,
     round: Round,
     pilots: BTreeMap<ShipId, Pilot>,
     rng: Rng,
-    /// How many ships there are to be, bots included.
+    /// The target number of ships, including bots.
     ships: usize,
     next_bot_in: f32,
 }
 
-/// What players are told of a step.
+/// The events of a step that players receive.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A shot met a ship.
@@ -40,7 +40,7 @@ pub enum Event {
         by: ShipId,
         /// Where.
         at: Vector,
-        /// A shield took it.
+        /// Whether a shield stopped it.
         absorbed: bool,
     },
     /// A ship was destroyed.
@@ -51,7 +51,7 @@ pub enum Event {
         by: ShipId,
         /// Where.
         at: Vector,
-        /// What it was worth; zero if whoever fired has left meanwhile.
+        /// The points; zero if the pilot that fired has left meanwhile.
         points: u32,
     },
     /// A ship flew into a pickup.
@@ -65,7 +65,7 @@ pub enum Event {
     },
     /// A round is over.
     RoundOver(Outcome),
-    /// Another one has begun; its number.
+    /// Another round has begun; its number.
     RoundBegun(u32),
 }
 
@@ -74,17 +74,17 @@ pub enum Event {
 pub struct Outcome {
     /// The number of the round.
     pub round: u32,
-    /// Who has won; several if they were equal, none if nobody scored.
+    /// The winners; several if they were equal, none if nobody scored.
     pub winners: Vec<ShipId>,
-    /// What the players, not the bots, have reached.
+    /// The results of the players, without the bots.
     pub players: Vec<Row>,
 }
 
-/// Seconds between one bot and the next, so that they trickle in where a player has left.
+/// Seconds between one bot and the next, so that bots join one by one after players have left.
 const BOT_PAUSE: f32 = 1.5;
 
 impl Game {
-    /// A game whose bots are there already.
+    /// A game that already has its bots.
     pub fn new(settings: Settings, seed: u64) -> Self {
         Self::on(Field::default(), settings, seed)
     }
@@ -119,19 +119,19 @@ impl Game {
         &self.pilots
     }
 
-    /// The random source of everything that is no simulation.
+    /// The random source for everything outside the simulation.
     pub fn rng(&mut self) -> &mut Rng {
         &mut self.rng
     }
 
-    /// Gives a player a ship; a bot goes if there are more ships than there are to be.
+    /// Gives a player a ship; a bot leaves if there are more ships than the target number.
     pub fn enter(&mut self, name: String) -> ShipId {
         let id = self.add(name, Hands::Player(Inputs::default()));
         self.dismiss_bots();
         id
     }
 
-    /// Takes a player's ship out of the game and tells what was reached with it.
+    /// Removes a player's ship from the game and returns its result.
     pub fn leave(&mut self, id: ShipId) -> Option<Row> {
         self.world.withdraw(id);
         self.next_bot_in = BOT_PAUSE;
@@ -152,7 +152,7 @@ impl Game {
         self.world.set_ghost(id, false);
     }
 
-    /// What a player wants of the ship for one of the next steps, and until there is another input.
+    /// Queues a player's input for one of the next steps; it stays in effect until the next input.
     pub fn steer(&mut self, id: ShipId, input: Input) {
         if let Some(inputs) = self.inputs_of(id) {
             inputs.push(input);
@@ -166,7 +166,7 @@ impl Game {
         }
     }
 
-    /// The ship of whoever leads, among those that fly: whom those who watch look at.
+    /// The leading ship among those that fly; spectators look at it.
     pub fn leader(&self) -> Option<ShipId> {
         let is_flying = |id| self.world.ship(id).is_some_and(Ship::is_flying);
         self.pilots
@@ -176,7 +176,7 @@ impl Game {
             .map(|(&id, _)| id)
     }
 
-    /// Brings a destroyed ship back sooner; false if it is too early or not destroyed.
+    /// Brings a destroyed ship back early. Returns false if it is too early or the ship is not destroyed.
     pub fn revive(&mut self, id: ShipId) -> bool {
         self.world.revive_at_request(id)
     }
@@ -252,7 +252,7 @@ impl Game {
         }
     }
 
-    /// The pilot to be credited: shots that are still under way when the time is up do not count.
+    /// The pilot to be credited: shots that are still flying when the time is up do not count.
     fn scorer(&mut self, by: ShipId) -> Option<&mut Pilot> {
         if self.round.phase() == Phase::Rest {
             return None;
@@ -315,7 +315,7 @@ impl Game {
         }
     }
 
-    /// While there are too many ships, the bot with the fewest points goes.
+    /// While there are too many ships, the bot with the fewest points leaves.
     fn dismiss_bots(&mut self) {
         while self.pilots.len() > self.ships {
             let bots = self.pilots.iter().filter(|(_, pilot)| pilot.is_bot());

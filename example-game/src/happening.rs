@@ -1,10 +1,10 @@
-//! What happens in the simulation.
+//! Events of the simulation.
 
 use crate::pickup::PickupKind;
 use crate::ship::ShipId;
 use crate::vector::Vector;
 
-/// What happened in a step, in the order in which it happened.
+/// An event of a step. A step returns its events in order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Happening {
     /// A shot met a ship.
@@ -15,7 +15,7 @@ pub enum Happening {
         by: ShipId,
         /// Where.
         at: Vector,
-        /// A shield took it.
+        /// Whether a shield stopped it.
         absorbed: bool,
     },
     /// A ship's hull is gone.

@@ -1,13 +1,13 @@
-//! What a player's hands have said and the ship has not done yet.
+//! A player's inputs that the ship has not followed yet.
 
 use std::collections::VecDeque;
 
 use crate::vector::Vector;
 
-/// What the hands want of the ship for one step.
+/// A player's input for one step.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Input {
-    /// The page's own number of it, by which the page learns how far the server has come.
+    /// The page's own number of the input, which tells the page how far the server has come.
     pub number: u32,
     /// Where to, and how hard.
     pub thrust: Vector,
@@ -21,19 +21,19 @@ pub struct Input {
 
 /// The inputs of one ship, one for each step.
 ///
-/// A page sends as many as there are steps, but they do not come as evenly as they were sent: those that come early wait here,
-/// and where none has come in time, the ship goes on with the one before.
+/// A page sends one input per step, but they do not arrive evenly. Early inputs wait here; if none has arrived in time, the ship
+/// repeats the previous one.
 #[derive(Debug, Default)]
 pub struct Inputs {
     waiting: VecDeque<Input>,
     applied: u32,
 }
 
-/// More than this do not wait: each of them is a step by which the ship answers later.
+/// At most this many wait, because each of them delays the ship's response by a step.
 const LONGEST_QUEUE: usize = 4;
 
 impl Inputs {
-    /// Takes what a page has sent; the oldest gives way where too many wait.
+    /// Queues an input; if too many wait, drops the oldest.
     pub fn push(&mut self, input: Input) {
         if self.waiting.len() >= LONGEST_QUEUE {
             self.waiting.pop_front();
@@ -41,7 +41,7 @@ impl Inputs {
         self.waiting.push_back(input);
     }
 
-    /// The input for the step that begins now, if one has come.
+    /// The input for the step that begins now, if one has arrived.
     pub fn take(&mut self) -> Option<Input> {
         let input = self.waiting.pop_front()?;
         self.applied = input.number;
@@ -53,7 +53,7 @@ impl Inputs {
         self.applied
     }
 
-    /// Forgets what waits: it was said before the connection was lost.
+    /// Drops the waiting inputs, because they were sent before the connection was lost.
     pub fn clear(&mut self) {
         self.waiting.clear();
     }

@@ -16,7 +16,7 @@ pub struct Row {
 }
 
 /// A bounded table, best first, with one line for each name. A clone is the same table.
-/// Arenas run on several threads, so it is locked; nothing is done under the lock but to look and to place a line.
+/// Arenas run on several threads, so it has a lock; under the lock, lines are only read and inserted.
 #[derive(Clone, Debug)]
 pub struct Leaderboard {
     rows: Arc<Mutex<Vec<Row>>>,
@@ -38,13 +38,13 @@ impl Leaderboard {
         }
     }
 
-    /// Enters what a player has reached, if it is better than what the table says of that name.
-    /// Nothing is entered for no points.
+    /// Enters a player's result if it is better than the existing line of that name.
+    /// A result without points is not entered.
     pub fn record(&self, row: Row) {
         if row.score == 0 {
             return;
         }
-        // A table that a panic has left behind is whole: lines are placed by single operations.
+        // After a panic the table is still valid, because each line is inserted by a single operation.
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = rows.iter().position(|known| known.name == row.name) {
             if rows[index].score >= row.score {
@@ -52,7 +52,7 @@ impl Leaderboard {
             }
             rows.remove(index);
         }
-        // Behind those that are as good: who came first stays first.
+        // After equal ones, so that the earlier result stays first.
         let place = rows.partition_point(|known| known.score >= row.score);
         rows.insert(place, row);
         rows.truncate(self.capacity);

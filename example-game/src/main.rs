@@ -13,15 +13,15 @@ use example_game::messages::Top;
 use example_game::pages;
 use example_game::settings::{CAPACITY, Settings, config};
 
-/// A real-time arena in the browser: bots until friends come.
+/// A real-time arena in the browser, with bots until friends join.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// Where to listen; 0.0.0.0:4000 lets others in your network play, and port 0 takes any that is free
+    /// The address to listen on; with 0.0.0.0:4000 others in your network can play, and port 0 takes any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000")]
     bind: String,
 
-    /// Bots fill each arena up to so many ships and make room for players; 0 for none
+    /// Bots fill each arena up to this many ships and make room for players; 0 for none
     #[arg(long, value_name = "SHIPS", default_value_t = 8, value_parser = ships)]
     bots: usize,
 
@@ -54,7 +54,7 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .with_writer(io::stderr)
         .init();
-    // Before anything else: who cannot listen has nothing to say but that.
+    // Before anything else, so that a failure is the only output.
     let listener = courtside::listen(&options.bind).map_err(|error| advised(&error))?;
     let settings = Settings {
         ships: options.bots,
@@ -69,7 +69,7 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         .data(leaderboard)
         .build()?;
     let url = url(listener.local_addr()?);
-    // Nobody may be reading standard output: that is no reason not to play.
+    // A closed standard output must not stop the game.
     let _ = writeln!(io::stdout(), "The arena is open: {url}  (Ctrl-C closes it)");
     server
         .at("/ws")
@@ -86,7 +86,7 @@ async fn top(call: Call<Top>) -> Result<Vec<Row>, Refusal> {
     Ok(leaderboard.top(call.message.limit.min(MOST)))
 }
 
-/// What went wrong, and for a port that is taken, which option helps.
+/// The error and, if the port is in use, the option that helps.
 fn advised(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => format!(
@@ -96,7 +96,7 @@ fn advised(error: &io::Error) -> String {
     }
 }
 
-/// What to type into a browser on this machine: nobody can open the address that means all addresses.
+/// The address to open in a browser on this machine: the wildcard address cannot be opened.
 fn url(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,6 +1,6 @@
-//! What pages and arenas say to each other.
+//! The messages between pages and arenas.
 //!
-//! A message's name on the wire is its struct's in `snake_case`.
+//! A message's name on the wire is the name of its struct in `snake_case`.
 
 use courtside::Message;
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,11 @@ use crate::leaderboard::Row;
 use crate::pickup::PickupKind;
 use crate::ship::ShipId;
 
-/// What a page may say when it comes in.
+/// The options of a join.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ArenaOptions {
-    /// What others will see; absent or blank for a made-up name.
+    /// The name that others see; absent or blank for a generated one.
     pub name: Option<String>,
     /// Only watch, without a ship.
     pub spectate: bool,
@@ -22,10 +22,10 @@ pub struct ArenaOptions {
 
 // From a page to its arena.
 
-/// What the hands want of the ship for one step, and until the next of these.
+/// The player's input for one step, which stays in effect until the next one.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, Message)]
 pub struct Steer {
-    /// The page's own number of this input; the page is told the last one that the ship has followed.
+    /// The page's own number of this input; the page receives the number of the last input that the ship has followed.
     #[serde(default)]
     pub number: u32,
     /// To the right, from −1 to 1.
@@ -44,47 +44,47 @@ pub struct Steer {
     pub dash: bool,
 }
 
-/// A line for everybody in the arena. The reply is the line's number.
+/// A chat line for all members. The reply is the line's number.
 #[derive(Clone, Debug, Deserialize, Serialize, Message)]
 #[message(reply = u64)]
 pub struct Chat {
-    /// What to say.
+    /// The text.
     pub text: String,
 }
 
-/// Another name from now on. The reply is the name as others see it.
+/// Changes the name. The reply is the name as others see it.
 #[derive(Clone, Debug, Deserialize, Serialize, Message)]
 #[message(reply = String)]
 pub struct Rename {
-    /// The wish.
+    /// The requested name.
     pub name: String,
 }
 
-/// Back into the game at once after being destroyed.
+/// Returns to the game at once after being destroyed.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Respawn;
 
-/// Tell me once more what you told me when I came in: for a page that was reloaded and is still a member.
+/// Requests again what the arena sends to a new member: for a page that was reloaded and is still a member.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Recall;
 
-/// Give up the ship and watch.
+/// Gives up the ship and watches.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Spectate;
 
-/// Take a ship after watching.
+/// Takes a ship after watching.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, Message)]
 pub struct Play {
-    /// What others will see; absent or blank for the name so far.
+    /// The name that others see; absent or blank for the current one.
     #[serde(default)]
     pub name: Option<String>,
 }
 
-/// Asks the server for the best scores of all its arenas.
+/// Requests the best scores of all arenas of the server.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 #[message(name = "leaderboard.top", reply = Vec<Row>)]
 pub struct Top {
-    /// How many lines; no more than 50 are given.
+    /// How many lines, at most 50.
     #[serde(default = "ten")]
     pub limit: usize,
 }
@@ -93,16 +93,16 @@ fn ten() -> usize {
     10
 }
 
-// From an arena to its pages. The first group is sequenced: no page misses one.
+// From an arena to its pages. The first group are counted messages: no page misses one.
 
-/// Which ship is yours, told to each member whenever that changes.
+/// The member's ship, sent to the member whenever it changes.
 #[derive(Clone, Copy, Debug, Serialize, Message)]
 #[cfg_attr(test, derive(Deserialize))]
 pub struct Seat {
-    /// Absent while you only watch.
+    /// Absent while the member only watches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ship: Option<ShipId>,
-    /// Steps of the simulation each second, by which a page turns ticks into time.
+    /// Simulation steps per second, with which a page converts ticks to time.
     pub tick_hz: f64,
 }
 
@@ -112,7 +112,7 @@ pub struct Seat {
 #[serde(transparent)]
 pub struct ChatLine(pub Line);
 
-/// What was said before you came.
+/// The chat lines from before the member joined.
 #[derive(Clone, Debug, Serialize, Message)]
 #[cfg_attr(test, derive(Deserialize))]
 pub struct ChatBacklog {
@@ -126,11 +126,11 @@ pub struct ChatBacklog {
 pub struct RoundOver {
     /// Its number.
     pub round: u32,
-    /// Who has won it: several after a draw, none if nobody scored.
+    /// The winners: several after a draw, none if nobody scored.
     pub winners: Vec<Winner>,
 }
 
-/// One who has won.
+/// A winner.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(Deserialize))]
 pub struct Winner {
@@ -152,7 +152,7 @@ pub struct RoundBegun {
     pub round: u32,
 }
 
-// These are signals: what is gone when it comes late is not worth waiting for.
+// These are signals: they are worthless when they arrive late.
 
 /// A shot met a ship.
 #[derive(Clone, Copy, Debug, Serialize, Message)]

@@ -10,7 +10,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Where, what, and of which type.
+/// Path, content and type of each file.
 const FILES: [(&str, &str, &str); 21] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/style.css", CSS, include_str!("../page/style.css")),
@@ -35,8 +35,8 @@ const FILES: [(&str, &str, &str); 21] = [
     ("/watch.js", SCRIPT, include_str!("../page/watch.js")),
 ];
 
-/// The page needs nothing from anywhere else, and says so.
-/// Some browsers do not count a WebSocket as `'self'`, so its schemes are named.
+/// The page loads nothing from other hosts; this policy enforces it.
+/// Some browsers do not treat a WebSocket as `'self'`, so its schemes are listed.
 const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Serves the page.
@@ -47,11 +47,11 @@ pub fn configure(app: &mut web::ServiceConfig) {
                 .insert_header((CONTENT_TYPE, kind))
                 .insert_header((CONTENT_SECURITY_POLICY, POLICY))
                 .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                // The names carry no version: a page must not run with half of an older one.
+                // The names have no version, and a page must not mix files of two versions.
                 .insert_header((CACHE_CONTROL, "no-cache"))
                 .body(content)
         };
-        // The HTTP layer leaves the body out of an answer to `HEAD`.
+        // The HTTP layer omits the body of a response to `HEAD`.
         app.route(path, web::get().to(file))
             .route(path, web::head().to(file));
     }

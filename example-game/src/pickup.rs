@@ -1,4 +1,4 @@
-//! What lies about the field to be flown into.
+//! Pickups, which ships collect by flying into them.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub struct PickupId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PickupKind {
-    /// Mends the hull.
+    /// Repairs the hull.
     Repair,
     /// Three shots at once for a while.
     Spread,
@@ -39,7 +39,7 @@ impl Pickup {
     /// From the middle to the rim.
     pub const RADIUS: f32 = 20.0;
 
-    /// Gives a ship what it flew into.
+    /// Applies the pickup to a ship.
     pub fn apply(&self, ship: &mut Ship) {
         match self.kind {
             PickupKind::Repair => ship.hull = (ship.hull + REPAIR).min(Ship::HULL),
@@ -50,6 +50,6 @@ impl Pickup {
 }
 
 impl PickupKind {
-    /// All kinds, in the order in which they come up.
+    /// All kinds, in the order in which they appear.
     pub const ALL: [Self; 3] = [Self::Repair, Self::Spread, Self::Shield];
 }

@@ -1,4 +1,4 @@
-//! Who flies a ship, and how the round goes for them.
+//! The pilot of a ship, and the pilot's score in the round.
 
 use crate::bot::Bot;
 use crate::chat::{self, Rejection};
@@ -10,10 +10,10 @@ use crate::ship::ShipId;
 /// How many colours there are: one for each ship of a full arena.
 pub const HUES: u8 = 12;
 
-/// Who flies.
+/// Who controls the ship.
 #[derive(Debug)]
 pub enum Hands {
-    /// A member of the arena, by these inputs.
+    /// A member of the arena, with these inputs.
     Player(Inputs),
     /// Nobody.
     Bot(Bot),
@@ -22,27 +22,27 @@ pub enum Hands {
 /// The pilot of one ship.
 #[derive(Debug)]
 pub struct Pilot {
-    /// What stands beside the ship.
+    /// The name shown beside the ship.
     pub name: String,
-    /// Which of the colours the ship has.
+    /// The number of the ship's colour.
     pub hue: u8,
-    /// Who flies.
+    /// Who controls the ship.
     pub hands: Hands,
     /// Points of this round.
     pub score: u32,
     /// Ships destroyed in this round.
     pub kills: u32,
-    /// How often the own ship was destroyed in this round.
+    /// How often the pilot's ship was destroyed in this round.
     pub deaths: u32,
-    /// Ships destroyed since the own one was.
+    /// Ships destroyed since the pilot's own ship was.
     pub streak: u32,
 }
 
 /// Points for a ship.
 const KILL: u32 = 100;
-/// Points for a shot that took something off a hull.
+/// Points for a shot that damages a hull.
 const HIT: u32 = 5;
-/// Points on top for each ship since the own one was destroyed, up to [`LONGEST_STREAK`] of them.
+/// Extra points for each ship since the pilot's own was destroyed, up to [`LONGEST_STREAK`] of them.
 const STREAK: u32 = 25;
 const LONGEST_STREAK: u32 = 4;
 
@@ -52,7 +52,7 @@ const BOT_NAMES: [&str; 16] = [
 ];
 
 impl Pilot {
-    /// A pilot with a clean slate.
+    /// A pilot without points.
     pub fn new(name: String, hue: u8, hands: Hands) -> Self {
         Self {
             name,
@@ -65,7 +65,7 @@ impl Pilot {
         }
     }
 
-    /// Whether nobody flies this ship.
+    /// Whether the pilot is a bot.
     pub fn is_bot(&self) -> bool {
         matches!(self.hands, Hands::Bot(_))
     }
@@ -78,12 +78,12 @@ impl Pilot {
         }
     }
 
-    /// Credits a shot that took something off a hull.
+    /// Credits a shot that damages a hull.
     pub fn score_hit(&mut self) {
         self.score += HIT;
     }
 
-    /// Credits a ship and tells how many points it was worth.
+    /// Credits a destroyed ship and returns its points.
     pub fn score_kill(&mut self) -> u32 {
         let points = KILL + STREAK * self.streak.min(LONGEST_STREAK);
         self.score += points;
@@ -92,18 +92,18 @@ impl Pilot {
         points
     }
 
-    /// Notes that the own ship was destroyed.
+    /// Records that the pilot's ship was destroyed.
     pub fn lose_ship(&mut self) {
         self.deaths += 1;
         self.streak = 0;
     }
 
-    /// Wipes the slate for a new round.
+    /// Resets the points for a new round.
     pub fn begin_round(&mut self) {
         (self.score, self.kills, self.deaths, self.streak) = (0, 0, 0, 0);
     }
 
-    /// What the pilot has to show for this round.
+    /// The pilot's result of this round.
     pub fn standing(&self, ship: ShipId) -> Standing {
         Standing {
             ship,
@@ -113,7 +113,7 @@ impl Pilot {
     }
 }
 
-/// The name for a player who asked for `wanted`; without a wish, or with one that is only blanks, a made-up one.
+/// The name of a player that asked for `wanted`; a generated one if that is absent or blank.
 pub fn player_name(wanted: Option<&str>, rng: &mut Rng) -> Result<String, Rejection> {
     match chat::clean_name(wanted.unwrap_or_default()) {
         Err(Rejection::Empty) => Ok(format!("Pilot {}", 10 + rng.below(90))),
@@ -121,7 +121,7 @@ pub fn player_name(wanted: Option<&str>, rng: &mut Rng) -> Result<String, Reject
     }
 }
 
-/// A name for a bot that none of `taken` has, as long as there are any.
+/// A bot's name that is not in `taken`, as long as there are any.
 pub fn bot_name<'a>(taken: impl Iterator<Item = &'a str>, rng: &mut Rng) -> String {
     let taken: Vec<&str> = taken.collect();
     let free: Vec<&str> = BOT_NAMES

@@ -4,9 +4,9 @@ use std::f32::consts::TAU;
 
 use crate::vector::Vector;
 
-/// `SplitMix64`: one word of state and the same sequence for the same seed on every machine, so that a whole match can
-/// be played again in a test.
-/// It is no source of secrets.
+/// `SplitMix64`: one word of state, and the same sequence for the same seed on every machine, so that a test can replay a whole
+/// match.
+/// Do not use it for secrets.
 #[derive(Clone, Debug)]
 pub struct Rng {
     state: u64,
@@ -28,7 +28,7 @@ impl Rng {
 
     /// From zero up to, but never equal to, one.
     pub fn unit(&mut self) -> f32 {
-        // 24 bits are what an f32 holds exactly; more could round up to one.
+        // An f32 holds 24 bits exactly; more could round up to one.
         (self.next() >> 40) as f32 / (1_u32 << 24) as f32
     }
 

@@ -1,10 +1,10 @@
-//! Rounds: a stretch of fighting, a winner, a short rest, and again.
+//! Rounds: a fight, a winner, a short rest, and then the next round.
 
 use serde::Serialize;
 
 use crate::ship::ShipId;
 
-/// What is going on.
+/// The phase of a round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -14,7 +14,7 @@ pub enum Phase {
     Rest,
 }
 
-/// The change of phase that a step brought.
+/// A change of phase during a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
     /// Time is up.
@@ -33,7 +33,7 @@ pub struct Round {
     rest: f32,
 }
 
-/// What one ship has to show for itself at the end of a round.
+/// A ship's result at the end of a round.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     /// The ship.
@@ -45,7 +45,7 @@ pub struct Standing {
 }
 
 impl Round {
-    /// The first round, about to be fought for `fight` seconds, with a rest of `rest` seconds after each.
+    /// Starts the first round, with `fight` seconds of fighting and `rest` seconds of rest per round.
     pub fn new(fight: f32, rest: f32) -> Self {
         Self {
             number: 1,
@@ -61,12 +61,12 @@ impl Round {
         self.number
     }
 
-    /// What is going on.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Whole seconds left of this phase, rounded up: the last second reads 1.
+    /// Seconds left of this phase, rounded up: during the last second it is 1.
     pub fn seconds_left(&self) -> u32 {
         self.left.max(0.0).ceil() as u32
     }
@@ -93,8 +93,8 @@ impl Round {
     }
 }
 
-/// Who has won: the most points, and among equals who was destroyed least.
-/// Those who are equal in both share the round; a round in which nobody scored has no winner.
+/// The winners: the ships with the most points and, among equals, those that were destroyed least.
+/// Ships that are equal in both share the win; a round in which nobody scored has no winner.
 pub fn winners(standings: &[Standing]) -> Vec<ShipId> {
     let rank = |standing: &Standing| (standing.score, std::cmp::Reverse(standing.deaths));
     let Some(best) = standings

@@ -1,17 +1,17 @@
-//! What whoever runs the server decides for all its arenas.
+//! Settings of the server for all its arenas.
 
 use courtside::{Config, Quota};
 
 /// The most members of an arena, players and spectators together, and so also the most ships.
 pub const CAPACITY: usize = 12;
 
-/// The bounds of a server of arenas. Each arena steps and has bots, whether or not somebody plays there: how many there are is what
-/// the server has to carry.
+/// The limits of a server of arenas. Each arena ticks and has bots even if nobody plays there, so the number of arenas determines
+/// the load.
 #[must_use]
 pub fn config() -> Config {
     let mut config = Config::default();
     config.limits.rooms_in_all = 200;
-    // A player is in one arena at a time, and opens a new one now and then.
+    // A player is in one arena at a time and rarely opens a new one.
     config.limits.session_creations.rooms = Quota::new(8, 1, 4);
     config.limits.address_creations.rooms = Quota::new(100, 4, 32);
     config
@@ -20,7 +20,7 @@ pub fn config() -> Config {
 /// Read by every arena when it is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Bots fill an arena up to so many ships and make room for players; zero for none.
+    /// Bots fill an arena up to this many ships and make room for players; zero for none.
     pub ships: usize,
     /// Seconds of fighting in a round.
     pub round_seconds: f32,

@@ -1,6 +1,6 @@
-//! What everybody in an arena sees: what is the same for all, and what changes rarely.
+//! The state that all members of an arena see, which changes rarely.
 //!
-//! Where ships and shots are is in [`sight`](crate::sight), because that is not the same for all.
+//! The positions of ships and shots are in [`sight`](crate::sight), because they differ for each member.
 
 use std::collections::BTreeMap;
 
@@ -20,19 +20,19 @@ pub struct Shared<'a> {
     field: FieldView,
     /// The number of the round.
     round: u32,
-    /// What is going on.
+    /// The phase of the round.
     phase: Phase,
-    /// Whole seconds left of it.
+    /// Whole seconds left of the phase.
     left: u32,
     /// How many members only watch.
     watching: usize,
-    /// Who is in the round, by their ship.
+    /// The pilots in the round, by their ship.
     pilots: BTreeMap<ShipId, PilotView<'a>>,
-    /// Where everybody is, roughly.
+    /// The approximate positions of all ships.
     radar: &'a Radar,
 }
 
-/// What is absent is false or zero.
+/// Absent fields are false or zero.
 #[derive(Debug, Serialize)]
 struct PilotView<'a> {
     name: &'a str,
@@ -56,7 +56,7 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl<'a> Shared<'a> {
-    /// What there is to be seen of a game.
+    /// The shared state of a game.
     pub fn of(game: &'a Game, watching: usize, radar: &'a Radar) -> Self {
         let round = game.round();
         let pilots = game.pilots().iter().map(|(&id, pilot)| {
@@ -89,10 +89,10 @@ impl<'a> PilotView<'a> {
     }
 }
 
-/// Where the ships are, for the small map: now and then, and in steps of [`Radar::STEP`] units.
+/// The ships' positions for the small map, updated rarely and in steps of [`Radar::STEP`] units.
 ///
-/// The map shows the whole field, and members are told of no ship that is far. A dot on it needs neither more digits nor more
-/// haste, so that all of them together cost less than one ship that is near.
+/// The map shows the whole field, but members do not receive distant ships. A dot needs little precision and few updates, so all
+/// dots together cost less than one nearby ship.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 pub struct Radar(BTreeMap<ShipId, [i32; 2]>);
@@ -103,7 +103,7 @@ impl Radar {
     /// Ticks from one sweep to the next.
     const PERIOD: u64 = 15;
 
-    /// Looks at the ships, if it is time to.
+    /// Updates the positions, if it is time to.
     pub fn sweep(&mut self, tick: u64, world: &World) {
         if !tick.is_multiple_of(Self::PERIOD) {
             return;
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn no_null_stands_in_a_state() {
-        // Clients could not tell it from a key that is absent.
+        // Clients could not distinguish it from an absent key.
         let game = Game::new(Settings::default(), 1);
         let shown = shared(&game, &Radar::default());
         assert!(!shown.to_string().contains("null"));

@@ -1,4 +1,4 @@
-//! A ship: how it moves and what it can take.
+//! A ship: its movement and its hull.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::flight::Flight;
 use crate::inputs::Input;
 use crate::vector::Vector;
 
-/// Names a ship within its arena; never given twice in the same arena.
+/// The id of a ship, never reused within the same arena.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[cfg_attr(test, derive(serde::Deserialize))]
 #[serde(transparent)]
@@ -20,7 +20,7 @@ impl fmt::Display for ShipId {
     }
 }
 
-/// What a pilot wants of the ship, from now until the pilot says otherwise.
+/// A pilot's input, which stays in effect until the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Intent {
     /// Where to, and how hard: at most one long.
@@ -34,12 +34,12 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// What a pilot asked for, made harmless.
-    /// A peer may send any number, infinities and not-a-numbers included, and one of these in a position would spread
-    /// through the whole arena: so a thrust that is no number is none, an aim that is no number is kept as it was, and
-    /// nobody thrusts harder than one.
+    /// Sanitises an input.
+    /// A client may send any number, including infinity and NaN, and one of these in a position would spread through the whole
+    /// arena. So a thrust that is not finite becomes zero, an aim that is not finite keeps its previous value, and the thrust is
+    /// at most one.
     pub fn sanitized(thrust: Vector, aim: f32, fire: bool, dash: bool, before: Self) -> Self {
-        // The coordinates are bounded first: the length of two huge ones would be infinite.
+        // Bound the coordinates first, because the length of two huge ones would be infinite.
         let bounded = Vector::new(thrust.x.clamp(-1.0, 1.0), thrust.y.clamp(-1.0, 1.0));
         let thrust = if bounded.is_finite() {
             bounded.at_most(1.0)
@@ -59,7 +59,7 @@ impl Intent {
         }
     }
 
-    /// What a player's input asks for, made harmless.
+    /// Sanitises a player's input.
     pub fn of(input: Input, before: Self) -> Self {
         Self::sanitized(input.thrust, input.aim, input.fire, input.dash, before)
     }
@@ -80,7 +80,7 @@ impl Intent {
 pub enum Condition {
     /// It flies, shoots and can be hit.
     Flying,
-    /// It was destroyed and returns after so many seconds.
+    /// The ship was destroyed and returns after some seconds.
     Destroyed {
         /// Seconds until it returns by itself.
         returns_in: f32,
@@ -92,13 +92,13 @@ pub enum Condition {
 pub struct Ship {
     /// Its middle.
     pub position: Vector,
-    /// Where it was before the step that is under way, for judging what it met on the way.
+    /// The position before the current step, to detect collisions on the way.
     pub previous: Vector,
     /// In units per second.
     pub velocity: Vector,
-    /// What its pilot wants.
+    /// The pilot's input.
     pub intent: Intent,
-    /// What it can still take, from [`Ship::HULL`] down to zero.
+    /// The remaining hull, from [`Ship::HULL`] down to zero.
     pub hull: i32,
     /// Flying or destroyed.
     pub condition: Condition,
@@ -106,7 +106,7 @@ pub struct Ship {
     pub shield: f32,
     /// Seconds for which its gun still fires three shots at once.
     pub spread: f32,
-    /// Its pilot's connection is lost: it drifts, and nothing touches it.
+    /// Whether its pilot's connection is lost: the ship drifts, and nothing touches it.
     pub ghost: bool,
     gun_ready_in: f32,
     dash_ready_in: f32,
@@ -117,16 +117,16 @@ const GUN_PAUSE: f32 = 0.16;
 impl Ship {
     /// From the middle to the rim.
     pub const RADIUS: f32 = 22.0;
-    /// What a fresh ship can take.
+    /// The hull of a new ship.
     pub const HULL: i32 = 100;
     /// Seconds of shield after coming into the game.
     pub const SPAWN_SHIELD: f32 = 2.0;
     /// Seconds after which a destroyed ship returns by itself.
     pub const RETURN: f32 = 4.0;
-    /// Seconds after which its pilot may have it back sooner.
+    /// Seconds after which its pilot may request an early return.
     pub const RETURN_AT_REQUEST: f32 = 1.0;
 
-    /// A fresh ship.
+    /// A new ship.
     pub fn at(position: Vector, aim: f32) -> Self {
         Self {
             position,
@@ -156,17 +156,17 @@ impl Ship {
         };
     }
 
-    /// Whether it is in the game and can meet things: neither destroyed nor a ghost.
+    /// Whether it is in the game and can collide: neither destroyed nor a ghost.
     pub fn is_solid(&self) -> bool {
         self.is_flying() && !self.ghost
     }
 
-    /// Whether it is in the game, as a ghost perhaps.
+    /// Whether it is in the game, even as a ghost.
     pub fn is_flying(&self) -> bool {
         self.condition == Condition::Flying
     }
 
-    /// Where it is and how fast, without all that does not bear on its flight.
+    /// The part of the ship that determines its flight.
     pub fn flight(&self) -> Flight {
         Flight {
             position: self.position,
@@ -176,7 +176,7 @@ impl Ship {
     }
 
     /// Lets the ship's clocks run and moves it for `dt` seconds, as if nothing stood in its way.
-    /// A ghost has nobody at the stick: it drifts.
+    /// A ghost has no pilot: it drifts.
     pub fn fly(&mut self, dt: f32) {
         for clock in [&mut self.shield, &mut self.spread, &mut self.gun_ready_in] {
             *clock = (*clock - dt).max(0.0);
@@ -200,8 +200,8 @@ impl Ship {
         Vector::along(self.intent.aim)
     }
 
-    /// Pulls the trigger, if the pilot wants to and the gun is ready.
-    /// A shield that came with the start is given up by shooting: it is for arriving, not for hunting.
+    /// Fires, if the pilot wants to and the gun is ready.
+    /// Shooting ends the shield that a ship has after it starts: the shield protects arrivals, not hunters.
     pub fn try_fire(&mut self) -> bool {
         if !self.is_solid() || !self.intent.fire || self.gun_ready_in > 0.0 {
             return false;

@@ -10,10 +10,10 @@ use crate::vector::Vector;
 #[serde(transparent)]
 pub struct ShotId(pub u32);
 
-/// One shot under way.
+/// A flying shot.
 ///
-/// Everything but its age is fixed when it is fired, and clients are told just that: they compute the place of a shot at
-/// any moment by themselves, and a shot costs no traffic while it flies.
+/// Everything but its age is fixed when it is fired, and clients receive only that: they compute the position at any moment
+/// themselves, so a shot costs no traffic while it flies.
 #[derive(Clone, Debug)]
 pub struct Shot {
     /// Whose it is; it never hits its own ship.
@@ -33,7 +33,7 @@ impl Shot {
     pub const SPEED: f32 = 960.0;
     /// Seconds after which a shot is spent.
     pub const LIFE: f32 = 0.85;
-    /// What one shot takes off a hull.
+    /// The damage of one shot.
     pub const DAMAGE: i32 = 17;
     /// From the middle to the rim.
     pub const RADIUS: f32 = 5.0;
@@ -56,7 +56,7 @@ impl Shot {
         self.origin + self.velocity * self.age
     }
 
-    /// Lets it fly for `dt` seconds and gives the way that it went.
+    /// Moves it for `dt` seconds and returns the path.
     pub fn fly(&mut self, dt: f32) -> (Vector, Vector) {
         let from = self.position();
         self.age += dt;

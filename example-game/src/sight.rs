@@ -1,4 +1,4 @@
-//! What one member sees: what is near, in whole numbers.
+//! What one member sees: nearby objects, in whole numbers.
 
 use courtside::{Fixed, Grid, Subset};
 use serde::{Serialize, Serializer};
@@ -10,16 +10,16 @@ use crate::shot::{Shot, ShotId};
 use crate::vector::Vector;
 use crate::world::World;
 
-/// How far a member sees, in units: a little farther than to the corner of the screen.
+/// How far a member sees, in units: slightly farther than the corner of the screen.
 pub const VIEW: f32 = 1100.0;
-/// How far those see who watch: behind the start panel, the screen shows more of the arena.
+/// How far spectators see: behind the start panel, the screen shows more of the arena.
 pub const WIDE_VIEW: f32 = 1650.0;
 
 /// A coordinate, in tenths of a unit.
 type Place = Fixed<10>;
-/// A coordinate of the own ship, from which its page flies on.
+/// A coordinate of the member's own ship, from which the page predicts.
 type ExactPlace = Fixed<100>;
-/// A speed in units per second, or the place of something that lies still.
+/// A speed in units per second, or the position of a resting object.
 type Whole = Fixed<1>;
 type ExactSpeed = Fixed<10>;
 /// An angle, in hundredths of a radian.
@@ -27,7 +27,7 @@ type Angle = Fixed<100>;
 /// A time, in thousandths of a second.
 type Seconds = Fixed<1000>;
 
-/// Where everything is, so that what is near is found without looking at what is far.
+/// Grids of all objects, which find nearby ones without visiting distant ones.
 #[derive(Debug)]
 pub struct Sight {
     ships: Grid<ShipId>,
@@ -35,22 +35,22 @@ pub struct Sight {
     pickups: Grid<PickupId>,
 }
 
-/// Whose eyes it is seen with.
+/// The viewpoint.
 #[derive(Clone, Copy, Debug)]
 pub enum Eyes {
-    /// Those of the pilot of this ship, whose page is told the number of the last input that the ship has followed.
+    /// The pilot of this ship, whose page receives the number of the last input that the ship has followed.
     Pilot(ShipId, u32),
-    /// Those of all who watch: they look at this ship, or at the middle of the field.
+    /// All spectators: they look at this ship, or at the middle of the field.
     Watchers(Option<ShipId>),
 }
 
-/// The members' part of the state.
+/// The part of the state that depends on the member.
 #[derive(Serialize)]
 struct Near<S, T, P> {
-    /// The own ship, for those who have one.
+    /// The member's own ship, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     me: Option<Me>,
-    /// The ship that is looked at, for those who have none.
+    /// For spectators: the ship that they look at.
     #[serde(skip_serializing_if = "Option::is_none")]
     watched: Option<ShipId>,
     ships: S,
@@ -58,11 +58,11 @@ struct Near<S, T, P> {
     pickups: P,
 }
 
-/// What only the pilot of a ship needs: from here the page goes on by itself.
+/// What only the pilot of a ship needs: the page predicts from here.
 #[derive(Serialize)]
 struct Me {
     ship: ShipId,
-    /// The number of the last input that is in this.
+    /// The number of the last input included here.
     input: u32,
     x: ExactPlace,
     y: ExactPlace,
@@ -71,7 +71,7 @@ struct Me {
     /// In how many seconds the drive can dash again.
     #[serde(skip_serializing_if = "is_default")]
     dash: Seconds,
-    /// Nobody steers it now: it is destroyed, or a ghost.
+    /// Whether nobody steers the ship now: it is destroyed, or a ghost.
     #[serde(skip_serializing_if = "is_default")]
     idle: bool,
 }
@@ -88,10 +88,10 @@ impl Default for Sight {
 }
 
 impl Sight {
-    /// Looks where everything is now.
+    /// Updates the positions of all objects.
     ///
-    /// The grids are made anew: a shot lives for less than a second, and to note what has gone would cost more than to place
-    /// the few things that are left.
+    /// The grids are rebuilt: a shot lives for less than a second, and tracking removals would cost more than inserting the few
+    /// objects that are left.
     pub fn look(&mut self, world: &World) {
         *self = Self::default();
         for (&id, ship) in world.ships() {
@@ -105,7 +105,7 @@ impl Sight {
         }
     }
 
-    /// What is near the ship that is looked at, and in any case that ship itself.
+    /// The objects near the viewed ship, always including that ship.
     pub fn near<'a>(&self, world: &'a World, eyes: Eyes) -> impl Serialize + use<'a> {
         let (at, reach) = match eyes {
             Eyes::Pilot(id, _) => (Some(id), VIEW),
@@ -115,7 +115,7 @@ impl Sight {
             .and_then(|id| world.ship(id))
             .map_or_else(|| world.middle(), |ship| ship.position);
         let mut ships = around(&self.ships, center, reach);
-        // It may have come after the last look.
+        // The ship may be newer than the last update.
         if let Some(id) = at
             && let Err(place) = ships.binary_search(&id)
         {
@@ -141,7 +141,7 @@ fn put<K: Copy + Eq + std::hash::Hash>(grid: &mut Grid<K>, key: K, at: Vector) {
     grid.place(key, at.x.into(), at.y.into());
 }
 
-/// What is in view, in the same order each time.
+/// The visible objects, always in the same order.
 fn around<K: Copy + Ord + std::hash::Hash>(grid: &Grid<K>, at: Vector, reach: f32) -> Vec<K> {
     let mut keys: Vec<K> = grid
         .within(at.x.into(), at.y.into(), reach.into())
@@ -166,7 +166,7 @@ impl Me {
     }
 }
 
-/// A ship as members see it; its pilot is in the shared state. What is absent is false.
+/// A ship as members see it; its pilot is in the shared state. Absent fields are false.
 impl Serialize for Ship {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -207,7 +207,7 @@ impl Serialize for Ship {
     }
 }
 
-/// A shot as members see it: where and when it was fired. It never changes, so it is sent once and costs nothing while it flies.
+/// A shot as members see it: where and when it was fired. It never changes, so it is sent once.
 impl Serialize for Shot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]

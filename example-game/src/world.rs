@@ -1,7 +1,7 @@
 //! The simulation: ships, shots and pickups on a field, stepped by a fixed tick.
 //!
-//! It knows no clock, no socket and no score: it is handed the step's length and gives back what happened.
-//! With the same seed and the same intents it plays the same match again.
+//! It has no clock, no socket and no score: a step takes its length and returns what happened.
+//! The same seed and the same inputs give the same match.
 
 use std::collections::BTreeMap;
 
@@ -23,17 +23,17 @@ pub struct World {
     rng: Rng,
     next_id: u32,
     next_pickup_in: f32,
-    /// While it is set nobody can shoot: the break between two rounds.
+    /// While this is set, nobody can shoot: the break between two rounds.
     pub ceasefire: bool,
 }
 
-/// The most pickups that lie about at once.
+/// The maximum number of pickups at once.
 const PICKUPS: usize = 4;
 /// Seconds between one pickup and the next.
 const PICKUP_PAUSE: f32 = 5.0;
-/// How many places are looked at for a ship to start from.
+/// How many candidate places are tried for a starting ship.
 const START_CANDIDATES: usize = 12;
-/// Nobody starts nearer to another ship than this, if it can be helped.
+/// Ships start at least this far from each other, if possible.
 const SAFE_DISTANCE: f32 = 420.0;
 
 impl World {
@@ -51,22 +51,22 @@ impl World {
         }
     }
 
-    /// The ground that is played on.
+    /// The field.
     pub fn field(&self) -> &Field {
         &self.field
     }
 
-    /// All ships, the destroyed ones included.
+    /// All ships, including destroyed ones.
     pub fn ships(&self) -> &BTreeMap<ShipId, Ship> {
         &self.ships
     }
 
-    /// All shots under way.
+    /// All flying shots.
     pub fn shots(&self) -> &BTreeMap<ShotId, Shot> {
         &self.shots
     }
 
-    /// All pickups that lie about.
+    /// All pickups.
     pub fn pickups(&self) -> &BTreeMap<PickupId, Pickup> {
         &self.pickups
     }
@@ -90,7 +90,7 @@ impl World {
         self.ships.remove(&id);
     }
 
-    /// Tells a ship what its pilot wants from now on.
+    /// Sets the input of a ship's pilot.
     pub fn steer(&mut self, id: ShipId, intent: Intent) {
         if let Some(ship) = self.ships.get_mut(&id) {
             ship.intent = intent;
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// Makes a ship a ghost because its pilot's connection is lost, or solid again because the pilot is back.
-    /// Whoever comes back is shielded for a moment: the picture they left is old.
+    /// A returning pilot has a shield for a moment, because the pilot's last picture is old.
     pub fn set_ghost(&mut self, id: ShipId, ghost: bool) {
         if let Some(ship) = self.ships.get_mut(&id) {
             ship.ghost = ghost;
@@ -122,7 +122,7 @@ impl World {
         ready
     }
 
-    /// Starts afresh for a new round: every ship whole and in a new place, nothing under way.
+    /// Starts a new round: every ship whole and in a new place, no shots.
     pub fn reset(&mut self) {
         self.shots.clear();
         self.pickups.clear();
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// One step of `dt` seconds; `tick` is its number, by which clients tell when a shot was fired.
+    /// Runs one step of `dt` seconds; `tick` is its number, which tells clients when a shot was fired.
     pub fn step(&mut self, tick: u64, dt: f32) -> Vec<Happening> {
         let mut happenings = Vec::new();
         self.move_ships(dt);
@@ -279,7 +279,7 @@ impl World {
         for (&id, ship) in &mut self.ships {
             if let Condition::Destroyed { returns_in } = &mut ship.condition {
                 *returns_in -= dt;
-                // A ghost has nobody who would fly it: it waits for its pilot.
+                // A ghost waits for its pilot.
                 if *returns_in <= 0.0 && !ship.ghost {
                     back.push(id);
                 }
@@ -304,8 +304,8 @@ impl World {
         }
     }
 
-    /// Of some places that are clear, one that is out of everybody's reach and yet not far from company: who starts wants
-    /// to look around, and then to meet somebody.
+    /// Of some clear places, one that is out of everybody's reach but not far from other ships: a starting pilot needs a moment to
+    /// look around, and then opponents.
     fn start_place(&mut self, id: ShipId) -> Vector {
         let mut best = ((false, f32::NEG_INFINITY), self.middle());
         for _ in 0..START_CANDIDATES {
@@ -349,7 +349,7 @@ impl World {
 }
 
 /// The ship that a shot meets first on its way, and how far along the way.
-/// Both move, so the shot's way is judged as the ship sees it.
+/// Both move, so the shot's path is computed relative to the ship.
 fn first_met(
     ships: &BTreeMap<ShipId, Ship>,
     shot: &Shot,

@@ -14,9 +14,9 @@ const client = connect('/ws');
 const now = () => client.serverTime() ?? Date.now();
 
 let board = emptyBoard();
-/** Publications that came before the server's answer to `scores.board`; null once it is here. */
+/** Publications that arrived before the answer to `scores.board`; null once it has arrived. */
 let early = [];
-/** Each time the channel's stream begins anew it has another epoch, and the offsets start again. */
+/** When the channel's offsets start again, it has a new epoch. */
 let epoch = null;
 
 const dialog = new MatchDialog(byId('match'), client);
@@ -41,24 +41,24 @@ client
     if (early) early.push({ offset: info.offset, data: update });
     else take({ offset: info.offset, data: update }, !late);
   })
-  // Away for longer than the history reaches: the board tells what the updates no longer can.
+  // Disconnected for longer than the history reaches: request the board for what the history no longer has.
   .onGap(load);
-// The server has forgotten the session, perhaps because it is another server now.
+// The server no longer has the session, for example because it was restarted.
 client.on('lost', load);
 load();
 
-/** Asks for the whole board and brings it up to date with what is published meanwhile. */
+/** Requests the whole board and applies what is published meanwhile. */
 async function load() {
   const mine = (early = []);
   try {
     const snapshot = await client.call('scores.board');
-    if (early !== mine) return; // Asked again since: the newer answer counts.
+    if (early !== mine) return; // Requested again since: use the newer answer.
     board = snapshot;
     early = null;
     for (const publication of mine) take(publication, false);
     scheduleDraw();
   } catch (error) {
-    // Of a lost session `lost` has told, and that has asked again.
+    // After a lost session, the listener of `lost` has requested it again.
     if (error.code !== 'session_lost') setText(byId('status'), error.message);
   }
 }
@@ -68,7 +68,7 @@ function take(publication, fresh) {
   scheduleDraw();
   const { type, data, text } = publication.data;
   if (type === 'goal' && fresh) {
-    // After the drawing that is scheduled, so that the new score is what jumps.
+    // After the scheduled drawing, so that the new score is animated.
     requestAnimationFrame(() => stage.celebrate(data));
     setText(byId('announcer'), text);
   }
@@ -78,7 +78,7 @@ let drawing = false;
 function scheduleDraw() {
   if (drawing) return;
   drawing = true;
-  // However many publications came together, the page is drawn once.
+  // Draw the page once, however many publications arrived together.
   requestAnimationFrame(() => {
     drawing = false;
     setText(byId('name'), board.name || 'Scores');
@@ -89,7 +89,7 @@ function scheduleDraw() {
   });
 }
 
-/** Moves on what moves by itself: the clocks. */
+/** Updates the clocks. */
 function tick() {
   const time = now();
   stage.tick(board.speed, time);
@@ -129,5 +129,5 @@ byId('cut').addEventListener('click', () => client.cut(5000));
 setInterval(tick, 100);
 scheduleDraw();
 
-// For tests in a browser, and for the curious.
+// For browser tests and for the console.
 window.scores = { client };

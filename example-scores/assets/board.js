@@ -1,8 +1,8 @@
-// The board: what all publications of a run come to. Pure, so that it can be tested without a browser.
+// The board: the result of all publications of a run. Pure, so that it can be tested without a browser.
 //
-// It is built in either of two ways, or both: from the server's answer to `scores.board`, which is the
-// board after some offset, and from publications. Whatever is at or below the offset that the board
-// has reached is ignored, so no goal is counted twice, in whatever order the two arrive.
+// It is built from the server's answer to `scores.board`, which is the board after some offset, and from
+// publications. Publications at or below the board's offset are ignored, so no goal is counted twice, in
+// whatever order the two arrive.
 
 /** A board before the first publication. */
 export function emptyBoard() {
@@ -17,7 +17,7 @@ const WHISTLES = new Set([
   'extra_second_half', 'penalties', 'full_time',
 ]);
 
-/** Takes a publication in and says whether it was news. */
+/** Applies a publication and returns whether it was new. */
 export function apply(board, { offset, data: update }) {
   if (offset <= board.offset) return false;
   board.offset = offset;
@@ -52,7 +52,7 @@ export function apply(board, { offset, data: update }) {
   } else if (type === 'run_finished') {
     board.finished = { since: time, ...data };
   }
-  // A type that this page does not know is a newer server's: it is skipped, not an error.
+  // An unknown type comes from a newer server: skip it.
   return true;
 }
 
@@ -61,12 +61,12 @@ export function cardOf(board, id) {
   return board.matches.findLast((card) => card.match === id);
 }
 
-/** Whether a match is going on. */
+/** Whether a match is live. */
 export function isLive(card) {
   return card.phase !== 'full_time';
 }
 
-/** The match that is on a pitch, or was the last one there. */
+/** The current or last match on a pitch. */
 export function onPitch(board, pitch) {
   return board.matches.findLast((card) => card.pitch === pitch);
 }

@@ -1,4 +1,4 @@
-// Making elements, and changing them only where something changed.
+// Creates elements, and changes them only if something has changed.
 
 /** An element with a class and children: `el('p.note', 'Hello')`. */
 export function el(name, ...children) {
@@ -9,18 +9,18 @@ export function el(name, ...children) {
   return element;
 }
 
-/** Sets a text without touching the document if it stands there already. */
+/** Sets a text, unless it is already set. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Sets a data attribute; null takes it away. */
+/** Sets a data attribute; null removes it. */
 export function setData(element, name, value) {
   if (value === null || value === undefined || value === false) delete element.dataset[name];
   else if (element.dataset[name] !== String(value)) element.dataset[name] = value;
 }
 
-/** Brings a list of children to exactly these, moving as few as needed. */
+/** Replaces the children by exactly these, moving as few as possible. */
 export function setChildren(parent, children) {
   children.forEach((child, index) => {
     if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
@@ -30,7 +30,7 @@ export function setChildren(parent, children) {
 
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-/** Plays an animation, and returns it, unless the visitor asked for less motion. */
+/** Plays an animation and returns it, unless the visitor prefers reduced motion. */
 export function animate(element, frames, options) {
   return calm.matches ? null : element.animate(frames, options);
 }

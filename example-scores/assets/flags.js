@@ -1,6 +1,6 @@
-// Small flags drawn with gradients, because not every system has flags among its letters.
-// Simplified to what reads at 22 pixels: stripes, crosses, a disc. Teams that are not listed get a
-// pennant in two colours of their own, made from their name.
+// Small flags drawn with gradients, because not every system has flag characters.
+// Simplified to what is recognisable at 22 pixels: stripes, crosses, a disc. Teams that are not listed
+// get a pennant in two colours derived from their name.
 
 // h: horizontal stripes, v: vertical stripes, n: Nordic cross, g: upright cross, d: disc on a ground,
 // x: two halves along the diagonal. Then the colours; `*3` makes a stripe three parts wide.

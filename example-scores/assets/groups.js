@@ -1,4 +1,4 @@
-// The groups: a table as it stands and the results below it.
+// The groups: the current table and the results below it.
 
 import { isLive } from './board.js';
 import { animate, el, setChildren, setData, setText } from './elements.js';
@@ -70,12 +70,12 @@ class Group {
       });
       return element;
     }));
-    // Rows that changed places glide there: what moved is the news.
+    // Rows that changed places glide to their new place.
     for (const [row, top] of before) {
       const by = top - row.offsetTop;
       if (row.isConnected && by) animate(row, { transform: [`translateY(${by}px)`, 'none'] }, { duration: 450, easing: 'ease' });
     }
-    // One line for each match of the group from the start, so that results do not push the page down.
+    // Reserve one line for each match of the group, so that results do not push the page down.
     setChildren(this.#results, Array.from({ length: group.matches }, (_, index) => {
       const item = this.#results.children[index] ?? el('li', el('span.waiting', '–'));
       if (cards[index]) showResult(item, cards[index], this.#open);

@@ -1,4 +1,4 @@
-// One match, opened from anywhere on the page: it listens to the channel of that match alone.
+// One match, opened from anywhere on the page: subscribes only to the channel of that match.
 
 import { isLive } from './board.js';
 import { el, setText } from './elements.js';
@@ -44,7 +44,7 @@ export class MatchDialog {
     this.update(card, speed, now);
     this.#dialog.showModal();
     this.#subscription = this.#client.subscribe(`match/${card.match}`, (update) => {
-      // The channel remembers earlier runs of the same match.
+      // The channel's history has earlier runs of the same match.
       if (update.run === run) this.#lines.prepend(line(update));
     });
   }

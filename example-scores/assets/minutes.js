@@ -1,4 +1,4 @@
-// The clock of a match. The server tells when each half began; the minutes run here.
+// The clock of a match. The server sends when each half began; the minutes are counted here.
 
 // The minute before the first, and the last regular one.
 const PERIODS = {
@@ -16,7 +16,7 @@ const BREAKS = {
   full_time: ['FT', 'Full time'],
 };
 
-/** What the clock shows at `now`, in the server's milliseconds, and how that reads in full. */
+/** What the clock shows at `now`, in the server's milliseconds, and its full text. */
 export function clockOf(card, speed, now) {
   const period = PERIODS[card.phase];
   if (!period) {

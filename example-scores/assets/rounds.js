@@ -1,5 +1,5 @@
-// The rounds outside of the groups: a bracket where rounds shrink, otherwise one card after the other.
-// Who plays is not shown before the kick-off: a replay should not tell how it ends.
+// The rounds outside of the groups: a bracket if rounds get smaller, otherwise one card after the other.
+// The teams are not shown before the kick-off, because a replay should not reveal how it ends.
 
 import { isLive } from './board.js';
 import { el, setData, setText } from './elements.js';

@@ -1,5 +1,5 @@
-// The matches that are on now, large. There are as many places as the run ever needs, from its start,
-// and the server says which match goes where: so nothing on the page jumps when one begins or ends.
+// The live matches, large. From the start there are as many places as the run ever needs, and the server
+// assigns matches to them, so nothing on the page jumps when a match begins or ends.
 
 import { isLive, onPitch } from './board.js';
 import { animate, el, setChildren, setData, setText } from './elements.js';
@@ -17,7 +17,7 @@ export class Stage {
     this.#open = open;
   }
 
-  /** Brings the places up to date with the board. */
+  /** Updates the places from the board. */
   update(board, now) {
     const count = Math.max(2, board.pitches);
     while (this.#places.length < count) this.#places.push(new Place(this.#open));
@@ -27,12 +27,12 @@ export class Stage {
     this.#places.forEach((place, pitch) => place.update(onPitch(board, pitch), board.speed, now));
   }
 
-  /** Moves the clocks on; called often, and cheap. */
+  /** Updates the clocks; called often, and cheap. */
   tick(speed, now) {
     for (const place of this.#places) place.tick(speed, now);
   }
 
-  /** Lets the visitor see that a goal has just fallen. */
+  /** Shows that a goal has just been scored. */
   celebrate(goal) {
     this.#places.find((place) => place.card?.match === goal.match)?.celebrate(goal);
   }
@@ -49,7 +49,7 @@ class Place {
   #bar = el('i.bar');
   #shout = el('strong.shout', 'Goal!');
   #joy = [];
-  /** Makes the whole card one button without making its lists part of it. */
+  /** Makes the whole card one button, without its lists. */
   #cover = el('button.cover');
 
   constructor(open) {
@@ -74,7 +74,7 @@ class Place {
     if (!card) return this.#empty();
     if (this.#shown !== card.match) {
       this.#shown = card.match;
-      // The joy over a goal belongs to the match that was here before.
+      // The celebration belongs to the previous match.
       this.#calm();
       this.#cover.disabled = false;
       this.#cover.setAttribute('aria-label', `${card.teams.join(' – ')}: all that happened`);
@@ -110,7 +110,7 @@ class Place {
   }
 
   celebrate(goal) {
-    // Two goals in quick succession are one joy, or the first could not be ended any more.
+    // Two goals in quick succession are one celebration; otherwise the first could not be ended any more.
     this.#calm();
     const { score, row } = this.#rows[goal.side - 1];
     // No last frame: the colours end where they came from, in either scheme.

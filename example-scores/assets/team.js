@@ -1,4 +1,4 @@
-// A team's flag and name, as they stand everywhere on the page.
+// A team's flag and name, as they appear everywhere on the page.
 
 import { el } from './elements.js';
 import { flagOf } from './flags.js';

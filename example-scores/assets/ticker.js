@@ -1,4 +1,4 @@
-// The ticker: one line for each thing that happened, the newest on top.
+// The ticker: one line for each event, the newest on top.
 
 import { animate, el } from './elements.js';
 import { goalMinute } from './minutes.js';
@@ -9,13 +9,13 @@ const LABELS = {
   penalties: 'Pens', full_time: 'FT', run_finished: 'End',
 };
 
-/** Older lines are dropped: the ticker is for what is new. */
+/** Older lines are dropped. */
 const LINES = 80;
 
 export class Ticker {
   #list;
   #open;
-  /** Kept from the scroll event: asking the list itself for each line would lay the page out each time. */
+  /** Recorded in the scroll event, because reading it from the list for each line would cause a layout each time. */
   #isReading = false;
 
   constructor(list, open) {
@@ -43,13 +43,13 @@ export class Ticker {
     const height = this.#isReading ? this.#list.scrollHeight : 0;
     this.#list.prepend(line);
     while (this.#list.children.length > LINES) this.#list.lastElementChild.remove();
-    // Whoever is reading further down is not pushed away from it.
+    // Do not scroll away from what a visitor is reading further down.
     if (this.#isReading) this.#list.scrollTop += this.#list.scrollHeight - height;
     if (live) animate(line, { opacity: [0, 1], translate: ['0 -10px', '0 0'] }, { duration: 260, easing: 'ease-out' });
   }
 }
 
-/** The server's line, without what the label in front of it says already. */
+/** The server's line, without what the label in front of it already says. */
 function plainLine({ text, type }) {
   return type.startsWith('run_') ? text : text.replace(/^[^:]+: /, '');
 }

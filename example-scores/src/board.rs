@@ -1,11 +1,11 @@
-//! The whole board: what all updates of a run come to.
+//! The whole board: the result of all updates of a run.
 //!
 //! A late visitor could build it from the history of `updates` alone, as long as that history
 //! reaches back to the start of the run. A history is bounded and a feed is not, so the server folds
-//! the updates too and gives the result to whoever calls `scores.board`, together with the offset
-//! that it is true for. A page takes the board, drops every publication up to that offset and applies
-//! the rest: no goal is missed and none is counted twice, however the two answers overtake each
-//! other. `assets/board.js` is the same fold for the page; one fixture holds both to it.
+//! the updates, too, and returns the result to callers of `scores.board`, with the offset that it
+//! corresponds to. A page takes the board, drops every publication up to that offset and applies
+//! the rest. So no goal is missed and none is counted twice, in whatever order the two answers
+//! arrive. `assets/board.js` is the same fold for the page; one fixture tests both.
 
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub(crate) struct Board {
     pub(crate) total: usize,
     /// How many matches can be in view at once.
     pub(crate) pitches: usize,
-    /// The groups, with their tables as they stand.
+    /// The groups, with their current tables.
     pub(crate) groups: Vec<Group>,
     /// The rounds outside of the groups.
     pub(crate) rounds: Vec<Round>,
@@ -42,10 +42,10 @@ pub(crate) struct Board {
 /// A match that has begun.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Card {
-    /// What is known since the kick-off.
+    /// The data known since the kick-off.
     #[serde(flatten)]
     pub(crate) game: KickOff,
-    /// What is going on.
+    /// The phase of the match.
     pub(crate) phase: Phase,
     /// Since when, in Unix milliseconds.
     pub(crate) since: u64,
@@ -53,13 +53,13 @@ pub(crate) struct Card {
     pub(crate) score: Score,
     /// The score of the shoot-out, once there is one.
     pub(crate) penalties: Option<Score>,
-    /// Who won, once somebody has.
+    /// The winner, once there is one.
     pub(crate) winner: Option<String>,
-    /// The goals, in the order in which they fell.
+    /// The goals, in order.
     pub(crate) goals: Vec<GoalScored>,
 }
 
-/// What is going on in a match.
+/// The phase of a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Phase {
@@ -88,13 +88,13 @@ pub(crate) enum Phase {
 pub(crate) struct Finished {
     /// When, in Unix milliseconds.
     pub(crate) since: u64,
-    /// Who won the tournament and when it begins again.
+    /// The champion, and when the tournament starts again.
     #[serde(flatten)]
     pub(crate) end: RunFinished,
 }
 
 impl Board {
-    /// Takes in the update that was published at this offset.
+    /// Applies the update that was published at this offset.
     pub(crate) fn apply(&mut self, offset: u64, update: &Update) {
         self.offset = offset;
         let since = update.time;

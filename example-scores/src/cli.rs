@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// A live scoreboard: replays a football tournament and publishes every goal as it falls.
+/// A live scoreboard: replays a football tournament and publishes every goal as it is scored.
 ///
 /// Open the address that it prints. `/` is the scoreboard, `/plain` is a page of ten lines of
 /// JavaScript that needs no library.
@@ -26,7 +26,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N", default_value = "10", value_parser = speed)]
     pub(crate) speed: f64,
 
-    /// Where to listen; port 0 takes any free port
+    /// The address to listen on; port 0 takes any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4100")]
     pub(crate) bind: String,
 
@@ -34,7 +34,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub(crate) pause: u64,
 
-    /// Play the tournament once and keep serving the final board
+    /// Play the tournament once and then keep serving the final board
     #[arg(long, conflicts_with = "pause")]
     pub(crate) once: bool,
 }
@@ -46,7 +46,7 @@ impl Cli {
     }
 }
 
-/// From one minute of football in a hundred seconds to a match in the blink of an eye.
+/// From one minute of football in a hundred seconds to a match in an instant.
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if (0.01..=1000.0).contains(&speed) => Ok(speed),

@@ -1,9 +1,9 @@
 //! Reading a feed: a file in the format of openfootball's `worldcup.json`.
 //!
-//! The file was typed by people, so it is read by hand rather than derived: whoever runs the
-//! scoreboard on a file of their own learns which match and which field is wrong, and what to write
-//! instead. What is merely incomplete (no half-time score, a goal that nobody noted, a match that
-//! has not been played) is no error; it becomes a note.
+//! People write these files by hand, so the parser is handwritten instead of derived: its errors
+//! name the match and the field that is wrong, and what to write instead. Incomplete data (no
+//! half-time score, a goal that is not listed, a match that has not been played) is not an error; it
+//! becomes a note.
 
 mod doubts;
 mod error;
@@ -19,7 +19,7 @@ use crate::{
     tournament::{Fixture, Goal, Outcome, Score, Side, Tournament},
 };
 
-/// A feed as read: the tournament, and what the reader should know about its data.
+/// A parsed feed: the tournament, and notes about its data.
 #[derive(Clone, Debug)]
 pub(crate) struct Feed {
     /// What can be replayed.
@@ -99,7 +99,7 @@ fn fixture(entry: &Field<'_>) -> Result<Option<Fixture>, FeedError> {
     let date = entry.need("date", "a date such as \"2022-12-18\"")?;
     let time = entry.get("time");
     let day = date.text()?;
-    // The date is judged first and alone, so that the error points at the field that is wrong.
+    // Check the date first and separately, so that the error names the wrong field.
     Kickoff::parse(day, None).map_err(|expected| date.wrong(expected))?;
     let kickoff = match &time {
         None => Kickoff::parse(day, None).map_err(|expected| date.wrong(expected))?,
@@ -180,7 +180,7 @@ fn minute(goal: &Field<'_>) -> Result<Minute, FeedError> {
     Minute::new(minute.number()?, stoppage)
         .map_err(|expected| offset.as_ref().unwrap_or(&minute).wrong(expected))
         .or_else(|error| {
-            // Without its offset the minute may be fine: then the offset is what is wrong.
+            // If the minute is valid without its offset, the offset is wrong.
             Minute::new(minute.number()?, 0).map_err(|expected| minute.wrong(expected))?;
             Err(error)
         })

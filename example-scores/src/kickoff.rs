@@ -1,7 +1,7 @@
 //! When a match begins: the date and time of a feed, brought into an order.
 //!
-//! A calendar library would be the larger half of this example; the scoreboard needs nothing of it
-//! but an order and distances in minutes.
+//! A calendar library would be larger than the rest of this example; the scoreboard needs only an
+//! order and distances in minutes.
 
 /// A day and, where the feed knows it, a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) struct Kickoff {
 }
 
 impl Kickoff {
-    /// What a match whose feed gives no time is taken for: they all begin together in the afternoon.
+    /// The assumed time of matches without a time in the feed: all begin together in the afternoon.
     const USUAL_HOUR: i64 = 15;
 
     /// Reads `2022-12-18` and `18:00` or `18:00 UTC+3`; the error says what was expected.
@@ -44,7 +44,7 @@ impl Kickoff {
         self.minutes
     }
 
-    /// The year, which decides how the rules of the day were.
+    /// The year, which determines the rules of that time.
     pub(crate) fn year(&self) -> u16 {
         self.date
             .get(..4)

@@ -1,4 +1,4 @@
-//! A live scoreboard: replays a football tournament and publishes every goal as it falls.
+//! A live scoreboard: replays a football tournament and publishes every goal as it is scored.
 //!
 //! A feed is read into a tournament, the tournament is laid out as a schedule of events, and the
 //! publisher plays the schedule in real time. All but the last step is a pure function.
@@ -34,7 +34,7 @@ use crate::{
 /// What is replayed without `--feed`.
 const FAMOUS_FINALS: &str = include_str!("../data/famous-finals.json");
 
-/// A feed without scorers has a note for every match: more than a few tell nothing new.
+/// A feed without scorers has a note for every match; a few are enough.
 const NOTES_SHOWN: usize = 5;
 
 #[actix_web::main]
@@ -89,9 +89,9 @@ fn read(cli: &Cli) -> Result<Feed, Problem> {
     }
 }
 
-/// The one line at the start: what is on, and which address to open.
+/// The line at the start: the tournament, and the address to open.
 fn greeting(tournament: &Tournament, address: SocketAddr) -> String {
-    // Nobody can open 0.0.0.0.
+    // A browser cannot open 0.0.0.0.
     let host = match address.ip() {
         ip if ip.is_unspecified() => "localhost".to_owned(),
         ip => SocketAddr::new(ip, 0)

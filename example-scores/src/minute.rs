@@ -1,7 +1,7 @@
 //! The minute of a goal, as scoreboards write it: `23`, `90+9`.
 //!
-//! Stoppage time is why this is a type: minute `45+2` comes before minute `46`, although more time
-//! has passed, and a plain number of minutes would say the opposite.
+//! This is a type because of stoppage time: minute `45+2` comes before minute `46` although more
+//! time has passed; plain numbers of minutes would be in the opposite order.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl Period {
         }
     }
 
-    /// The last regular minute of the period: what comes after it is stoppage time.
+    /// The last regular minute of the period; stoppage time follows.
     pub(crate) const fn to(self) -> u16 {
         match self {
             Self::First => 45,
@@ -39,7 +39,7 @@ impl Period {
         }
     }
 
-    /// Whether the period is played only when ninety minutes decided nothing.
+    /// Whether the period is played only after a draw in ninety minutes.
     pub(crate) const fn is_extra(self) -> bool {
         matches!(self, Self::ExtraFirst | Self::ExtraSecond)
     }
@@ -58,7 +58,7 @@ impl Minute {
 
     /// A minute from 1 to 120, with stoppage time only where a period ends.
     ///
-    /// The error says what was expected, so that the reader of a feed can point at the place.
+    /// The error says what was expected.
     pub(crate) fn new(regular: u64, stoppage: u64) -> Result<Self, &'static str> {
         let minute = match (u16::try_from(regular), u16::try_from(stoppage)) {
             (Ok(regular @ 1..=120), Ok(stoppage @ 0..=Self::LONGEST_STOPPAGE)) => {

@@ -1,4 +1,4 @@
-//! The pages, built into the program: it runs from any directory, and there is no build step.
+//! The pages, built into the program, so that it runs from any directory without a build step.
 
 use actix_web::{HttpResponse, http::header, web};
 
@@ -42,7 +42,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
         let answer = move || async move {
             HttpResponse::Ok()
                 .insert_header((header::CONTENT_TYPE, kind))
-                // After an update of the server the page and its modules must be of one version.
+                // After an update of the server, the page and its modules must have the same version.
                 .insert_header((header::CACHE_CONTROL, "no-cache"))
                 .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .body(content)

@@ -1,4 +1,4 @@
-//! Plays the schedule in real time: publishes each event when its time has come, run after run.
+//! Plays the schedule in real time: publishes each event when it is due, run after run.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,8 +28,8 @@ pub(crate) trait Outlet {
 
 /// Publishes one run of the tournament after the other, for ever or until the outlet fails.
 ///
-/// Times are counted from the start of the run, never from the event before: a slow moment delays
-/// what is due, and the run does not end later for it.
+/// Times are counted from the start of the run, not from the previous event: a slow moment delays
+/// the events that are due, but not the end of the run.
 pub(crate) async fn play<O: Outlet>(
     outlet: &O,
     scoreboard: &Scoreboard,
@@ -43,8 +43,8 @@ pub(crate) async fn play<O: Outlet>(
             sleep_until(start + plan.lasts(*at)).await;
             let update = Update::new(run, number, unix_ms(), event.clone());
             let offset = outlet.publish(UPDATES, &update).await?;
-            // After the publication: until then a caller gets the board of the offset before, and
-            // this update follows it on the channel.
+            // After the publication: until then, callers get the board of the previous offset, and
+            // this update follows on the channel.
             scoreboard.apply(offset, &update);
             if let Some(id) = update.event.match_id() {
                 outlet.publish(&format!("{MATCH}{id}"), &update).await?;

@@ -1,4 +1,4 @@
-//! The rules of the day: what a win was worth, and when extra time ended.
+//! The rules at the time: the points for a win, and when extra time ended.
 
 use crate::{kickoff::Kickoff, minute::Period, tournament::Fixture};
 
@@ -7,9 +7,9 @@ pub(crate) fn points_for_win(kickoff: &Kickoff) -> u16 {
     if kickoff.year() < 1994 { 2 } else { 3 }
 }
 
-/// Stoppage time of a period that no goal gives away, in minutes.
+/// The stoppage time of a period without a goal in it, in minutes.
 ///
-/// Feeds do not tell it. Referees began to show it on a board in 1998, and it has grown since.
+/// Feeds do not contain it. Referees began to show it on a board in 1998, and it has grown since.
 pub(crate) fn usual_stoppage(kickoff: &Kickoff, period: Period) -> u16 {
     match period {
         Period::First | Period::ExtraFirst | Period::ExtraSecond => 1,

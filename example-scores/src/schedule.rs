@@ -1,7 +1,7 @@
 //! A tournament as a list of events, each with its time: a pure function of the feed.
 //!
-//! Time here is football time. Matches that really overlapped overlap, in the same way; the hours
-//! and days between them shrink to a short pause. Whoever plays the schedule divides by the speed.
+//! Time here is football time. Matches that really overlapped overlap in the same way; the hours
+//! and days between them shrink to a short pause. The player of the schedule divides by the speed.
 
 mod build;
 mod pitch;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::{timeline::Seconds, tournament::Tournament, update::Event};
 
-/// What a replay is told from outside of the feed.
+/// The settings of a replay that are not in the feed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     /// Minutes of football per second.
@@ -20,13 +20,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// How long some football time takes at this speed.
+    /// How long an amount of football time takes at this speed.
     pub(crate) fn lasts(&self, football: Seconds) -> Duration {
         Duration::from_secs_f64(f64::from(football) / 60.0 / self.speed)
     }
 }
 
-/// All that happens in one run, in order.
+/// All events of one run, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     /// The events, each with the football time since the start of the run.

@@ -6,26 +6,26 @@ use crate::{board::Board, update::Update};
 
 /// A handle to the one board of the server; clones are the same board.
 ///
-/// The publisher holds the only hand that writes. A lock suffices: it is held for microseconds and
-/// never across an await.
+/// Only the publisher writes. A lock is enough: it is held for microseconds and never across an
+/// await.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scoreboard {
     board: Arc<Mutex<Board>>,
 }
 
 impl Scoreboard {
-    /// Takes in what was published at this offset.
+    /// Applies what was published at this offset.
     pub(crate) fn apply(&self, offset: u64, update: &Update) {
         self.lock().apply(offset, update);
     }
 
-    /// The board as it is now.
+    /// The current board.
     pub(crate) fn snapshot(&self) -> Board {
         self.lock().clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {
-        // A board whose writer panicked is still the newest one there is.
+        // If the writer panicked, its board is still the newest one.
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What is put on courtside: two kinds of channels, one call, the pages.
+//! The server: two kinds of channels, one call, the pages.
 
 use std::{net::TcpListener, time::Duration};
 
@@ -14,17 +14,17 @@ use crate::{
     update::Update,
 };
 
-/// How many updates a late or returning visitor is given at most.
+/// How many updates a late or returning visitor gets at most.
 ///
-/// It need not hold a whole run: pages take the board from `scores.board`. It is what fills the ticker
-/// of a late visitor, and what somebody who was away for longer than a session lives is brought up to
-/// date with: at the default speed four minutes of a real tournament, in 100 KiB.
+/// It need not hold a whole run, because pages take the board from `scores.board`. It fills the
+/// ticker of late visitors, and of visitors whose session was lost: at the default speed four
+/// minutes of a real tournament, in 100 KiB.
 const HISTORY_OF_UPDATES: usize = 250;
 
 /// The same for one match: it has 25 events at most, so this holds the match and its last replay.
 const HISTORY_OF_A_MATCH: usize = 50;
 
-/// A replay in real time must not forget its first half by the second.
+/// A replay in real time must still have its first half during the second.
 const HISTORY_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Builds the server. It must be called within an actix `System`.
@@ -43,7 +43,7 @@ pub(crate) fn build(scoreboard: Scoreboard) -> Result<Server, Problem> {
         .map_err(|error| Problem::Server(error.to_string()))
 }
 
-/// Serves until the process is told to end.
+/// Serves until the process receives a signal to end.
 pub(crate) async fn run(server: &Server, listener: TcpListener) -> Result<(), Problem> {
     server
         .at("/ws")
@@ -54,7 +54,7 @@ pub(crate) async fn run(server: &Server, listener: TcpListener) -> Result<(), Pr
         .map_err(|error| Problem::Server(error.to_string()))
 }
 
-/// Asks for the whole board, and the offset on `updates` that it is true for.
+/// Requests the whole board, and the offset on `updates` that it corresponds to.
 #[derive(Deserialize, Message)]
 #[message(name = "scores.board", reply = Board)]
 struct WholeBoard;

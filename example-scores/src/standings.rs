@@ -1,4 +1,4 @@
-//! The table of a group, from the results so far.
+//! The table of a group, computed from the results so far.
 
 use std::cmp::Reverse;
 
@@ -11,7 +11,7 @@ use crate::tournament::{Score, Side};
 pub(crate) struct Row {
     /// The team.
     pub(crate) team: String,
-    /// Matches played, those that are going on included.
+    /// Matches played, including live ones.
     pub(crate) played: u16,
     /// Matches won.
     pub(crate) won: u16,
@@ -36,12 +36,12 @@ pub(crate) struct Standing<'a> {
     pub(crate) teams: [&'a str; 2],
     /// Their goals, so far.
     pub(crate) score: Score,
-    /// What a win was worth on that day.
+    /// The points for a win at the time.
     pub(crate) points_for_win: u16,
 }
 
-/// The table: by points, goal difference and goals; then by the matches between those who are level
-/// in all three; then by name, where the rules would draw lots.
+/// The table: by points, goal difference and goals; then by the matches between the teams that are
+/// level in all three; then by name, where the rules would draw lots.
 pub(crate) fn table(teams: &[&str], results: &[Standing<'_>]) -> Vec<Row> {
     let mut rows: Vec<Row> = teams.iter().map(|team| row(team, results)).collect();
     rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.team.cmp(&b.team)));

@@ -1,6 +1,6 @@
 //! The lines of the ticker.
 //!
-//! They are written by the server so that a page of ten lines has something to show.
+//! The server writes them so that a page of ten lines has something to show.
 
 use crate::{
     minute::Minute,
@@ -65,7 +65,7 @@ fn result(teams: &[String; 2], score: Score) -> String {
 }
 
 fn scored(goal: &GoalScored) -> String {
-    // The numbers come from a minute, so they make one; a line without it would still be a line.
+    // The numbers come from a minute, so they are valid; if not, the line only lacks the minute.
     let minute = Minute::new(goal.minute.into(), goal.stoppage.into())
         .map_or_else(|_| String::new(), |minute| minute.to_string());
     let how = match (goal.own_goal, goal.penalty) {

@@ -1,7 +1,7 @@
-//! The course of one match: what happens how many seconds after its kick-off.
+//! The course of one match: its events, with their seconds since the kick-off.
 //!
-//! A feed knows minutes of goals and scores of halves. The whistles between them, and how long each
-//! half really lasted, are filled in here; so this is also the place where the order is decided.
+//! A feed contains the minutes of goals and the scores of halves. This module adds the whistles and
+//! the real duration of each half, so it also determines the order.
 
 use crate::{
     minute::Period,
@@ -20,7 +20,7 @@ pub(crate) enum Moment<'a> {
     HalfTime,
     /// The second half begins.
     SecondHalf,
-    /// Ninety minutes are over and decided nothing.
+    /// Ninety minutes are over, with a draw.
     EndOfNormalTime,
     /// Extra time begins.
     ExtraTime,
@@ -114,7 +114,7 @@ impl<'a> Course<'a> {
             .iter()
             .filter(|goal| goal.minute.period() == period)
         {
-            // Minute 23 is the one between 22:00 and 23:00 on the clock: goals fall in its middle.
+            // Minute 23 is between 22:00 and 23:00 on the clock: goals are placed in its middle.
             let minute = goal.minute.regular() - period.from() + goal.minute.stoppage();
             self.now = began + Seconds::from(minute) * 60 - 30;
             self.happens(Moment::Goal(goal));
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::feed::Feed;
 
-    /// What happens in a match and when, as text: goals by their scorer.
+    /// The events of a match and their times, as text: goals by their scorer.
     fn moments(fields: &str) -> Vec<(Seconds, String)> {
         let feed = format!(r#"{{"matches":[{{"team1":"Reds","team2":"Blues",{fields}}}]}}"#);
         let feed = Feed::parse(&feed).unwrap();

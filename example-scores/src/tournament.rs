@@ -1,6 +1,6 @@
 //! A tournament whose matches have been played: what a feed is parsed into.
 //!
-//! Everything behind this type can rely on it: matches are in the order of their kick-offs, ids are
+//! The rest of the program relies on this: matches are in the order of their kick-offs, ids are
 //! unique, goals are in the order of play.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::{kickoff::Kickoff, minute::Minute};
 /// A tournament, its matches in the order of their kick-offs.
 #[derive(Clone, Debug)]
 pub(crate) struct Tournament {
-    /// What the feed calls it: `World Cup 2022`.
+    /// The name in the feed: `World Cup 2022`.
     pub(crate) name: String,
     /// At least one match; in the order of the kick-offs, then of the feed.
     pub(crate) fixtures: Vec<Fixture>,
@@ -38,7 +38,7 @@ impl Tournament {
             .filter(move |fixture| fixture.group.as_deref() == Some(name))
     }
 
-    /// How many goals the feed tells in all.
+    /// The total number of goals in the feed.
     pub(crate) fn goals(&self) -> usize {
         self.fixtures
             .iter()
@@ -54,15 +54,15 @@ pub(crate) struct Fixture {
     pub(crate) id: String,
     /// The round: `Matchday 1`, `Quarter-finals`.
     pub(crate) round: String,
-    /// The group, where the match counts for a table.
+    /// The group, if the match counts for a table.
     pub(crate) group: Option<String>,
     /// When it began.
     pub(crate) kickoff: Kickoff,
-    /// The stadium, where the feed knows it.
+    /// The stadium, if the feed has it.
     pub(crate) ground: Option<String>,
     /// The two teams, as the feed orders them.
     pub(crate) teams: [String; 2],
-    /// The goals that the feed tells, in the order of play.
+    /// The goals in the feed, in the order of play.
     pub(crate) goals: Vec<Goal>,
     /// The official scores.
     pub(crate) result: Outcome,
@@ -78,7 +78,7 @@ impl Fixture {
                 .any(|goal| goal.minute.period().is_extra())
     }
 
-    /// Whether the feed tells every goal: those it tells make the score at the final whistle.
+    /// Whether the feed has every goal: its goals add up to the score at the final whistle.
     pub(crate) fn tells_every_goal(&self) -> bool {
         let counted = self
             .goals
@@ -121,13 +121,13 @@ pub(crate) struct Goal {
 /// The official scores of a match; each includes the goals of the one before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome {
-    /// After the first half, where the feed knows it.
+    /// After the first half, if the feed has it.
     pub(crate) half_time: Option<Score>,
     /// After ninety minutes.
     pub(crate) full_time: Score,
-    /// After extra time, where there was any.
+    /// After extra time, if there was any.
     pub(crate) extra_time: Option<Score>,
-    /// Of the penalty shoot-out alone, where there was one.
+    /// Of the penalty shoot-out alone, if there was one.
     pub(crate) penalties: Option<Score>,
 }
 
@@ -170,7 +170,7 @@ impl Score {
         }
     }
 
-    /// Who is ahead, or `None` for a draw.
+    /// The leading side, or `None` for a draw.
     pub(crate) const fn leader(self) -> Option<Side> {
         if self.0 > self.1 {
             Some(Side::First)

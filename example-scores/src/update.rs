@@ -1,7 +1,7 @@
 //! What is published: one [`Update`] for each thing that happens.
 //!
-//! An update stands for itself. It names both teams and carries the whole score rather than a
-//! difference, so a page that missed the one before it, or sees one twice, still shows the truth.
+//! An update is complete in itself. It names both teams and has the whole score rather than a
+//! difference, so a page that missed an update, or receives one twice, still shows the right score.
 
 use serde::Serialize;
 
@@ -14,11 +14,11 @@ use crate::{
 /// One publication on `updates`, and on `match/<id>` if it belongs to a match.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Update {
-    /// Unique as long as the server lives: `2-17` is the seventeenth update of the second run.
+    /// Unique as long as the server runs: `2-17` is the seventeenth update of the second run.
     pub(crate) id: String,
-    /// How many times the tournament has begun, this time included.
+    /// How many times the tournament has started, including this time.
     pub(crate) run: u32,
-    /// When it was published, in Unix milliseconds: pages run their match clocks from it.
+    /// When it was published, in Unix milliseconds; the match clocks of pages use it.
     pub(crate) time: u64,
     /// The line for the ticker.
     pub(crate) text: String,
@@ -28,7 +28,7 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    /// The update that tells an event; `number` counts the updates of the run.
+    /// The update for an event; `number` counts the updates of the run.
     pub(crate) fn new(run: u32, number: u64, time: u64, event: Event) -> Self {
         Self {
             id: format!("{run}-{number}"),
@@ -66,7 +66,7 @@ pub(crate) enum Event {
     Penalties(Whistle),
     /// The final whistle.
     FullTime(FullTime),
-    /// A group as it stands, matches that are going on included.
+    /// A group's current table, including live matches.
     Table(Table),
     /// The last match is over.
     RunFinished(RunFinished),
@@ -91,7 +91,7 @@ impl Event {
     }
 }
 
-/// What a page needs to lay itself out before the first kick-off. It gives no result away.
+/// What a page needs for its layout before the first kick-off, without any results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct RunStarted {
     /// The tournament's name.
@@ -140,14 +140,14 @@ pub(crate) struct KickOff {
     pub(crate) round: String,
     /// The group, or null.
     pub(crate) group: Option<String>,
-    /// The date on which it really was played.
+    /// The date on which it was really played.
     pub(crate) date: String,
     /// The time of day there, or null.
     pub(crate) time: Option<String>,
     /// The stadium, or null.
     pub(crate) ground: Option<String>,
-    /// The place on the page, from 0: free until this match ends, so that pages need not move the
-    /// ones that are being watched.
+    /// The place on the page, from 0. No other match uses it until this one ends, so that pages need
+    /// not move matches that are being watched.
     pub(crate) pitch: usize,
 }
 
@@ -205,7 +205,7 @@ pub(crate) struct FullTime {
     pub(crate) winner: Option<String>,
 }
 
-/// A group as it stands.
+/// A group's current table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Table {
     /// The group's name.

@@ -1,5 +1,5 @@
 // Run with `node --test example-scores/web-tests/`.
-// The server folds the same publications in Rust; `fixtures/fold.json` holds both to one result.
+// The server folds the same publications in Rust; `fixtures/fold.json` tests both against one result.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

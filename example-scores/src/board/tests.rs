@@ -12,7 +12,7 @@ use crate::{
 fn updates(run: u32, first: u64) -> Vec<(u64, Update)> {
     let feed = Feed::parse(include_str!("../../fixtures/excerpt-2022.json")).unwrap();
     let mut tournament = feed.tournament;
-    // Two matches side by side and the final have everything in them, and keep the fixture small.
+    // Two parallel matches and the final cover everything and keep the fixture small.
     tournament
         .fixtures
         .retain(|fixture| fixture.kickoff.date() >= "2022-12-01");
@@ -78,9 +78,9 @@ fn a_new_run_begins_with_an_empty_board() {
     assert!(ids(&first).iter().all(|id| !ids(&second).contains(id)));
 }
 
-/// The page folds the same updates in JavaScript: `node --test` reads what is compared here.
+/// The page folds the same updates in JavaScript: `node --test` reads the fixture that is compared here.
 ///
-/// After a change that is meant, run the tests once with `UPDATE_FIXTURES=1`.
+/// After an intended change, run the tests once with `UPDATE_FIXTURES=1`.
 #[test]
 fn the_fixture_that_the_page_is_tested_with_is_up_to_date() {
     let updates = updates(1, 1);

@@ -1,16 +1,15 @@
-//! Where the goals of a feed and its scores tell different stories.
+//! Contradictions between the goals of a feed and its scores.
 //!
-//! Neither is thrown away. Where the goals make the final score, they are believed, and a score of a
-//! half that contradicts them is not. Where they do not, goals are missing: those that are told are
-//! shown when they fall, and each whistle sets the official score. So a doubt is worth a sentence at
-//! the start, and no more.
+//! Neither is discarded. If the goals add up to the final score, they are used, and a half's score
+//! that contradicts them is ignored. If not, goals are missing: the listed ones are shown, and each
+//! whistle sets the official score. So a contradiction only causes a note at the start.
 
 use crate::{
     minute::Period,
     tournament::{Fixture, Score},
 };
 
-/// What does not fit together in one match, in full sentences.
+/// The contradictions in one match, in full sentences.
 pub(super) fn about(fixture: &Fixture) -> Vec<String> {
     let counted = |until: Period| {
         let goals = fixture
@@ -39,7 +38,7 @@ pub(super) fn about(fixture: &Fixture) -> Vec<String> {
     };
     let result = &fixture.result;
     if fixture.goals.is_empty() && result.last() != Score::default() {
-        // Whole feeds come without scorers; one doubt per half would only repeat it.
+        // Some feeds have no scorers at all; one note per half would only repeat that.
         compare("at the end", Period::ExtraSecond, Some(result.last()));
         return doubts;
     }

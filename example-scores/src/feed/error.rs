@@ -1,11 +1,11 @@
-//! What is wrong with a feed, told to the person who can correct it.
+//! Errors in a feed, for the person who can correct them.
 
 use thiserror::Error;
 
 use super::field::Field;
 
-/// A feed that cannot be replayed. Its text names the match, the field, what stands there and what
-/// should.
+/// A feed that cannot be replayed. The text names the match, the field, its value and what was
+/// expected.
 #[derive(Debug, Error)]
 #[error("{}{problem}. {hint}.", prefix(place))]
 pub(crate) struct FeedError {
@@ -15,7 +15,7 @@ pub(crate) struct FeedError {
 }
 
 impl FeedError {
-    /// A field does not hold what it should.
+    /// A field has the wrong value.
     pub(super) fn new(place: &str, problem: String) -> Self {
         Self {
             place: place.to_owned(),
@@ -24,7 +24,7 @@ impl FeedError {
         }
     }
 
-    /// The file is no JSON at all.
+    /// The file is not JSON.
     pub(super) fn json(error: &serde_json::Error) -> Self {
         Self {
             place: String::new(),
@@ -40,7 +40,7 @@ impl FeedError {
         self
     }
 
-    /// Says which match it was, for nobody finds `matches[41]` by counting.
+    /// Adds the name of the match, because `matches[41]` is hard to find.
     #[must_use]
     pub(super) fn in_match(mut self, entry: &Field<'_>) -> Self {
         let name = |field: &str| {
@@ -58,7 +58,7 @@ impl FeedError {
     }
 }
 
-/// A place as it stands before what is wrong there.
+/// A place, as a prefix of the error text.
 fn prefix(place: &str) -> String {
     if place.is_empty() {
         String::new()

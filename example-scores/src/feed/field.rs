@@ -1,4 +1,4 @@
-//! A place in the document and what stands there.
+//! A place in the document and its value.
 
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// A field of an object that cannot be done without.
+    /// A required field of an object.
     pub(super) fn need(&self, name: &str, expected: &str) -> Result<Self, FeedError> {
         self.get(name).ok_or_else(|| {
             FeedError::new(&self.below(name), format!("missing, expected {expected}"))
@@ -48,7 +48,7 @@ impl<'a> Field<'a> {
             .ok_or_else(|| self.wrong("a whole number"))
     }
 
-    /// The value as yes or no.
+    /// The value as a boolean.
     pub(super) fn flag(&self) -> Result<bool, FeedError> {
         self.value
             .as_bool()
@@ -64,7 +64,7 @@ impl<'a> Field<'a> {
         }))
     }
 
-    /// The error for a value that is not what it should be.
+    /// The error for a wrong value.
     pub(super) fn wrong(&self, expected: &str) -> FeedError {
         FeedError::new(
             &self.path,
@@ -72,7 +72,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// What stands there, short enough for a line.
+    /// The value, short enough for a line.
     fn seen(&self) -> String {
         match self.value {
             Value::Object(_) => "an object".to_owned(),

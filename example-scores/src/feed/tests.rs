@@ -1,6 +1,6 @@
 use super::*;
 
-/// A few matches of 2022 that have in them what feeds have in them.
+/// A few matches of 2022 that cover what feeds contain.
 const EXCERPT: &str = include_str!("../../fixtures/excerpt-2022.json");
 
 fn excerpt() -> Feed {
@@ -16,7 +16,7 @@ fn fixture_of(feed: &Feed, id: &str) -> Fixture {
         .clone()
 }
 
-/// A feed of one match with these fields beside date and teams.
+/// A feed of one match with these fields besides date and teams.
 fn one(fields: &str) -> Result<Feed, FeedError> {
     Feed::parse(&format!(
         r#"{{"matches":[{{"date":"2022-12-18","team1":"Reds","team2":"Blues",{fields}}}]}}"#

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// All events of a run, ordered by time; within one instant by kick-off, tables last.
+/// All events of a run, sorted by time; at the same time by kick-off, tables last.
 pub(super) fn events(tournament: &Tournament, plan: &Plan) -> Vec<(Seconds, Event)> {
     let timelines: Vec<_> = tournament.fixtures.iter().map(timeline).collect();
     let lasts = timelines
@@ -40,7 +40,7 @@ pub(super) fn events(tournament: &Tournament, plan: &Plan) -> Vec<(Seconds, Even
                 .map(|(at, it)| (slot.kick_off + at, index, it)),
         );
     }
-    // Stable: what one match does within an instant stays in its order.
+    // Stable: events of one match at the same time keep their order.
     moments.sort_by_key(|(at, index, _)| (*at, *index));
 
     let mut events = vec![(
@@ -81,14 +81,14 @@ struct Game<'a> {
 }
 
 impl Game<'_> {
-    /// Counts what happens and tells it.
+    /// Applies a match event and records it.
     fn happens(&mut self, moment: Moment<'_>) -> Event {
         let result = &self.fixture.result;
         let before = self.score.unwrap_or_default();
         let score = match moment {
             Moment::Goal(goal) => before.plus(goal.side),
             _ if self.fixture.tells_every_goal() => before,
-            // The whistles correct what an incomplete feed does not tell.
+            // The whistles correct the score if the feed is incomplete.
             Moment::HalfTime => result.half_time.unwrap_or(before),
             Moment::EndOfNormalTime => result.full_time,
             Moment::Penalties | Moment::FullTime => result.last(),

@@ -14,7 +14,7 @@ pub(super) struct Slot {
     pub(super) pitch: usize,
 }
 
-/// Places matches, each given with how long it lasts, and says how many pitches they take.
+/// Assigns pitches to matches with their durations, and returns the number of pitches.
 pub(super) fn slots(matches: &[(&Fixture, Seconds)]) -> (Vec<Slot>, usize) {
     let spans: Vec<(Seconds, Seconds)> = kick_offs(matches)
         .into_iter()
@@ -28,10 +28,10 @@ pub(super) fn slots(matches: &[(&Fixture, Seconds)]) -> (Vec<Slot>, usize) {
             .count()
     };
     let most = spans.iter().map(|(kick_off, _)| overlaps(*kick_off)).max();
-    // Never less than two, so that the match before stays in view beside the one that is on.
+    // At least two, so that the previous match stays in view beside the live one.
     let pitches = most.unwrap_or_default().max(2);
 
-    // Each match takes the pitch that has been free for longest: the last results stay in view.
+    // Each match takes the pitch that has been free longest, so that the last results stay in view.
     let mut free_from = vec![0; pitches];
     let mut slots = Vec::new();
     for (kick_off, ends) in spans {
@@ -47,7 +47,7 @@ pub(super) fn slots(matches: &[(&Fixture, Seconds)]) -> (Vec<Slot>, usize) {
     (slots, pitches)
 }
 
-/// Kick-offs in football time: real distances while a match is on, a pause where none is.
+/// Kick-offs in football time: real distances while a match is live, otherwise a pause.
 fn kick_offs(matches: &[(&Fixture, Seconds)]) -> Vec<Seconds> {
     /// Matches that overlap, one by one.
     struct Stretch {
