@@ -559,15 +559,18 @@ pub(crate) fn room_gone() -> Refusal {
     Refusal::new("room_gone", "this room has ended")
 }
 
-/// What a client says when it creates or joins a room.
+/// What a client says when it creates or joins a room. Absent options are the default ones, and so is an empty object whose
+/// fields have no defaults of their own: a client in JavaScript writes it where it has nothing to say.
 pub(crate) fn options_of<R: Room>(options: &RawData) -> Result<R::Options, Refusal> {
     if options.is_null() {
         return Ok(R::Options::default());
     }
-    options.decode().map_err(|error| {
-        Refusal::new(
+    match options.decode() {
+        Ok(options) => Ok(options),
+        Err(_) if options.is_empty_object() => Ok(R::Options::default()),
+        Err(error) => Err(Refusal::new(
             "bad_payload",
             format!("the options of `{}` do not fit: {error}", R::KIND),
-        )
-    })
+        )),
+    }
 }

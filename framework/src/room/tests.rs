@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::core::{Entrant, RoomCore};
+use super::core::{Entrant, RoomCore, options_of};
 use crate::handler::AppData;
 use crate::ids::{RoomId, SessionId};
 use crate::prelude::*;
@@ -429,4 +429,26 @@ fn a_room_without_grace_waits_for_whom_it_was_begun_for() {
     let mut core = core::<Brief>();
     core.advance(60 * SECOND);
     assert!(core.is_over(), "nobody comes");
+}
+
+#[test]
+fn an_empty_object_is_no_options() {
+    #[derive(Deserialize, Default, PartialEq, Debug)]
+    struct Wishes {
+        track: String,
+    }
+    struct Wishing;
+    impl Room for Wishing {
+        const KIND: &'static str = "wishing";
+        type Options = Wishes;
+    }
+
+    let options = |value: serde_json::Value, format| RawData::of(format, &value).unwrap();
+    for format in [Format::Json, Format::MsgPack] {
+        assert_eq!(options_of::<Plain>(&options(json!({}), format)), Ok(()));
+        let wishes = options_of::<Wishing>(&options(json!({}), format));
+        assert_eq!(wishes, Ok(Wishes::default()));
+        let other = options_of::<Wishing>(&options(json!({ "trak": "beach" }), format));
+        assert_eq!(other.unwrap_err().code(), "bad_payload");
+    }
 }

@@ -193,12 +193,37 @@ impl RawData {
         })
     }
 
+    /// Reads the data as a `T`.
+    ///
+    /// Null and an empty object both mean that there is no data. A unit struct reads only null and a struct with named fields only
+    /// an object, and a client cannot know which of the two the server has, so data that is one of them is read as the other
+    /// where it does not fit.
     pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
-        decode(self.format, &self.bytes)
+        decode(self.format, &self.bytes).or_else(|error| {
+            let other = if self.is_null() {
+                Value::Object(serde_json::Map::new())
+            } else if self.is_empty_object() {
+                Value::Null
+            } else {
+                return Err(error);
+            };
+            T::deserialize(other).map_err(|_| error)
+        })
     }
 
     pub(crate) fn is_null(&self) -> bool {
         self.bytes == null(self.format)
+    }
+
+    pub(crate) fn is_empty_object(&self) -> bool {
+        match self.format {
+            Format::Json => {
+                let inside = self.bytes.trim_ascii().strip_prefix(b"{");
+                let inside = inside.and_then(|inside| inside.strip_suffix(b"}"));
+                inside.is_some_and(|inside| inside.trim_ascii().is_empty())
+            }
+            Format::MsgPack => matches!(*self.bytes, [0x80] | [0xde, 0, 0] | [0xdf, 0, 0, 0, 0]),
+        }
     }
 }
 
@@ -206,6 +231,45 @@ impl RawData {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn no_data_is_null_or_an_empty_object() {
+        #[derive(serde::Deserialize, PartialEq, Debug)]
+        struct Unit;
+        #[derive(serde::Deserialize, PartialEq, Debug)]
+        struct Empty {}
+        #[derive(serde::Deserialize, PartialEq, Debug)]
+        struct Optional {
+            limit: Option<u32>,
+        }
+        let data = |format, bytes: &'static [u8]| RawData {
+            format,
+            bytes: Bytes::from_static(bytes),
+        };
+        for nothing in [
+            data(Format::Json, b"null"),
+            data(Format::Json, b"{}"),
+            data(Format::Json, b"{ }"),
+            data(Format::MsgPack, &[0xc0]),
+            data(Format::MsgPack, &[0x80]),
+            data(Format::MsgPack, &[0xde, 0, 0]),
+        ] {
+            assert_eq!(nothing.decode::<()>(), Ok(()), "{nothing:?}");
+            assert_eq!(nothing.decode::<Unit>(), Ok(Unit), "{nothing:?}");
+            assert_eq!(nothing.decode::<Empty>(), Ok(Empty {}), "{nothing:?}");
+            let optional = nothing.decode::<Optional>();
+            assert_eq!(optional, Ok(Optional { limit: None }), "{nothing:?}");
+            assert!(nothing.decode::<u32>().is_err(), "{nothing:?}");
+        }
+        for something in [
+            data(Format::Json, br#"{"a":1}"#),
+            data(Format::Json, b"[]"),
+            data(Format::Json, b"false"),
+            data(Format::MsgPack, &[0xc2]),
+        ] {
+            assert!(something.decode::<Unit>().is_err(), "{something:?}");
+        }
+    }
 
     #[test]
     fn both_formats_carry_one_model() {
