@@ -37,7 +37,5 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 pub fn room(attributes: TokenStream, item: TokenStream) -> TokenStream {
     let attributes = parse_macro_input!(attributes as room::Attributes);
     let item = parse_macro_input!(item as ItemImpl);
-    room::expand(attributes, item)
-        .unwrap_or_else(Error::into_compile_error)
-        .into()
+    room::expand(attributes, item).into()
 }

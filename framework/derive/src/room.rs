@@ -232,7 +232,38 @@ fn by_default(item: &ItemImpl) -> TokenStream {
     }
 }
 
-pub(crate) fn expand(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream> {
+pub(crate) fn expand(attributes: Attributes, item: ItemImpl) -> TokenStream {
+    let (methods, options) = (item.clone(), attributes.options.clone());
+    write(attributes, item).unwrap_or_else(|error| stand_in(&error, methods, options))
+}
+
+/// What is written where one method is wrong: the error, and a room that has no hooks and no handlers. Without it, each mention of
+/// the type would be an error of its own, which hides the one that matters.
+fn stand_in(error: &Error, mut item: ItemImpl, options: Option<Type>) -> TokenStream {
+    let error = error.to_compile_error();
+    if item.trait_.is_some() {
+        return error;
+    }
+    for entry in &mut item.items {
+        if let ImplItem::Fn(method) = entry {
+            method.attrs.retain(|attribute| !is_on(attribute));
+        }
+    }
+    let options = options.map_or_else(|| quote!(()), |options| quote!(#options));
+    let (generics, _, clause) = item.generics.split_for_impl();
+    let room = &item.self_ty;
+    quote! {
+        #error
+        #item
+        #[automatically_derived]
+        impl #generics ::courtside::Room for #room #clause {
+            const KIND: &'static str = "";
+            type Options = #options;
+        }
+    }
+}
+
+fn write(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream> {
     if let Some((_, of, _)) = &item.trait_ {
         return Err(Error::new(
             of.span(),
