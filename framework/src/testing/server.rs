@@ -82,7 +82,7 @@ impl fmt::Debug for TestServer {
 ///
 /// If the test panics, or if no runtime can be created.
 #[allow(clippy::expect_used)]
-pub fn run<T>(test: impl Future<Output = T> + 'static) -> T {
+pub fn run<T>(test: impl Future<Output = T>) -> T {
     let runner = actix::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
