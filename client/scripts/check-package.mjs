@@ -6,6 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { write } from '../../docs/recipes/check.mjs';
 import { root } from './bundle.mjs';
 
 const run = promisify(execFile);
@@ -35,7 +36,7 @@ try {
   if (!existsSync(has('.package-lock.json'))) npm(consumer, 'ci', '--ignore-scripts');
   const project = join(folder, 'project');
   install(project, pack());
-  for (const name of ['ws', '@types/ws', '@types/node', 'undici-types']) link(project, name);
+  for (const name of ['ws', '@types/ws', '@types/node', 'undici-types', '@types/react', '@types/react-dom', 'csstype']) link(project, name);
   checkFiles(join(project, 'node_modules/courtside-client'));
   await Promise.all([checkTypes(project), checkRuns(project)]);
   await checkPath(join(folder, 'by-path'));
@@ -70,8 +71,14 @@ function link(project, name) {
 function checkFiles(installed) {
   const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
   if (dependencies) throw new Error('the package has all in its bundle, and yet it depends on another');
-  for (const name of ['courtside.js', 'courtside.js.map', 'cjs/courtside.js', 'cjs/courtside.js.map', 'index.d.ts', 'cjs/index.d.ts']) {
+  for (const name of ['courtside.js', 'courtside.js.map', 'node.js', 'cjs/courtside.js', 'cjs/courtside.js.map', 'index.d.ts', 'cjs/index.d.ts']) {
     if (!existsSync(join(installed, 'dist', name))) throw new Error(`dist/${name} is not in the package`);
+  }
+  for (const name of ['courtside.js', 'cjs/courtside.js']) {
+    const map = `${name}.map`.split('/').at(-1);
+    if (!readFileSync(join(installed, 'dist', name), 'utf8').includes(`//# sourceMappingURL=${map}`)) throw new Error(`dist/${name} does not name its map`);
+    const { sourcesContent } = JSON.parse(readFileSync(join(installed, 'dist', `${name}.map`), 'utf8'));
+    if (!sourcesContent?.every((source) => source?.length > 0)) throw new Error(`the map of dist/${name} lacks sources`);
   }
 }
 
@@ -86,6 +93,7 @@ async function checkTypes(project) {
     }),
     { name: `${version}-bare`, tsc, options: { ...STRICT, ...extra, module: 'esnext', moduleResolution: 'bundler', lib: ['es2022'], types: [] }, files: ['bare.ts'] },
   ]);
+  runs.push(react(project));
   const failures = [];
   const next = async () => {
     for (let each = runs.shift(); each; each = runs.shift()) {
@@ -102,14 +110,24 @@ async function checkTypes(project) {
   if (failures.length > 0) throw new Error(failures.join('\n'));
 }
 
+/** The recipe for React, compiled as its own tsconfig.json says. */
+function react(project) {
+  const folder = join(project, 'react');
+  write('react', folder);
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
+  const { compilerOptions } = JSON.parse(readFileSync(join(folder, 'tsconfig.json'), 'utf8'));
+  const { tsc } = COMPILERS.find(({ version }) => version === 'newest');
+  return { name: 'react', tsc, options: { ...compilerOptions, types: [] }, files: ['react/src/main.tsx'] };
+}
+
 async function checkRuns(project) {
   copyFileSync(join(consumer, 'talk.cjs'), join(project, 'talk.cjs'));
-  writeFileSync(join(project, 'run.mjs'), `import { connect, CourtsideError } from 'courtside-client';\nimport WebSocket from 'ws';\nimport talk from './talk.cjs';\nif (new CourtsideError('a', 'b').code !== 'a') throw new Error();\nawait talk(connect, WebSocket);\nif (globalThis.WebSocket) await talk(connect, globalThis.WebSocket);\n`);
+  writeFileSync(join(project, 'run.mjs'), `import { connect, CourtsideError } from 'courtside-client';\nimport WebSocket from 'ws';\nimport talk from './talk.cjs';\nimport { createRequire } from 'node:module';\nif (createRequire(import.meta.url)('courtside-client').connect !== connect) throw new Error('Node has two copies of the package');\nif (new CourtsideError('a', 'b').code !== 'a') throw new Error();\nawait talk(connect, WebSocket);\nif (globalThis.WebSocket) await talk(connect, globalThis.WebSocket);\n`);
   writeFileSync(join(project, 'run.cjs'), `const { connect } = require('courtside-client');\nrequire('./talk.cjs')(connect, require('ws')).catch((error) => { console.error(error); process.exit(1); });\n`);
   for (const file of ['run.mjs', 'run.cjs']) await run(process.execPath, [file], { cwd: project, timeout: 60_000 });
 }
 
-/** Installed by its path, the folder is only linked: it must have been built when it was prepared. */
+/** Installed by its path, the folder is only linked, so it must have been built; packing it has done so. */
 async function checkPath(project) {
   install(project, root);
   writeFileSync(join(project, 'run.mjs'), "import { connect } from 'courtside-client';\nif (typeof connect !== 'function') throw new Error();\n");

@@ -16,4 +16,6 @@ export async function writeDist() {
   // For TypeScript, a declaration describes an ES module or not by the package.json above it.
   for (const name of readdirSync(dist).filter((name) => name.endsWith('.d.ts'))) cpSync(join(dist, name), join(cjs, name));
   writeFileSync(join(cjs, 'package.json'), '{ "type": "commonjs" }\n');
+  // In Node, a program may import the package and also, by way of another package, require it. Both must get one copy.
+  writeFileSync(join(dist, 'node.js'), "export * from './cjs/courtside.js';\n");
 }
