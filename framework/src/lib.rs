@@ -148,6 +148,10 @@ mod pages {
     mod from_colyseus {}
     #[doc = include_str!("../../docs/from-socket-io.md")]
     mod from_socket_io {}
+    #[doc = include_str!("../../docs/recipes/http-route.md")]
+    mod http_route {}
+    #[doc = include_str!("../../docs/recipes/live-lobby.md")]
+    mod live_lobby {}
 }
 
 /// Everything that a file needs to implement a room.
