@@ -94,3 +94,28 @@ fn only_one_file_knows_actix_web_actors() {
         .collect();
     assert_eq!(knowing, [Path::new("runtime/connection/websocket.rs")]);
 }
+
+/// A counted event leaves its owner with the turn and reaches outboxes by the hub alone: so all that a session receives is in the
+/// one order in which its thread sent it, and there is one place at which all of it could be held back.
+#[test]
+fn only_the_hub_puts_counted_events_into_outboxes() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runtime");
+    let mut found = Vec::new();
+    files(&source, &mut found);
+    let mut pushing = Vec::new();
+    for path in found {
+        let text = code(&path);
+        let pushes = text.matches("send_queue.push(").count();
+        let uncounted = text.matches("&Delivery::Plain)").count();
+        if pushes > uncounted {
+            pushing.push(path.strip_prefix(&source).unwrap().to_owned());
+        }
+    }
+    pushing.sort();
+    let hub = [
+        "worker/forwarding.rs",
+        "worker/hub.rs",
+        "worker/hub_items.rs",
+    ];
+    assert_eq!(pushing, hub.map(PathBuf::from));
+}

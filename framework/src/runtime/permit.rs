@@ -1,5 +1,6 @@
 //! Permits: the bounded number, and size, of what may be under way. They travel inside messages.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,12 +27,17 @@ pub(crate) struct Permits {
     ledger: Arc<Ledger>,
 }
 
-/// One that is under way; dropped when it has been taken.
+/// Which of its session's counted actions an action is: the first is 1, and the numbers go on across connections.
+pub(crate) type ActionNumber = NonZeroU64;
+
+/// One action that is under way. Whoever consumes the action drops the permit.
 #[derive(Debug)]
 pub(crate) struct Permit {
     of: Arc<Permits>,
     units: u32,
     bytes: usize,
+    /// Travels with the action to the room or channel that consumes it, which can then say what it has consumed.
+    number: Option<ActionNumber>,
 }
 
 impl Permits {
@@ -118,6 +124,7 @@ impl Permits {
             of: self.clone(),
             units,
             bytes,
+            number: None,
         }
     }
 
@@ -138,6 +145,24 @@ impl Permits {
 }
 
 impl Permit {
+    /// As the permit of the action of this number.
+    pub(crate) fn numbered(mut self, number: Option<ActionNumber>) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// The action's number, if its client counts it.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "a journal will note which actions each turn consumed"
+        )
+    )]
+    pub(crate) fn number(&self) -> Option<ActionNumber> {
+        self.number
+    }
+
     /// Whether whom it was for is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.of.free.is_closed()

@@ -13,7 +13,7 @@ use crate::ids::{IdHasher, RoomId};
 use crate::runtime::connection::send_queue::ConnectionId;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::messages::{Membership, Receiver, RoomMessage, Topic};
-use crate::runtime::permit::Permit;
+use crate::runtime::permit::{ActionNumber, Permit};
 use crate::session::rate_limiter::{Pass, RateLimiter};
 use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::{Action, Inbound};
@@ -74,9 +74,14 @@ impl ActionRouter {
         self.received.get()
     }
 
-    pub(crate) fn count(&self, inbound: &Inbound) {
-        self.received
-            .set(self.received.get() + u64::from(inbound.counts));
+    /// Counts what has been taken from the client. Returns its number, if it is one of the actions that are counted.
+    pub(crate) fn count(&self, inbound: &Inbound) -> Option<ActionNumber> {
+        if !inbound.counts {
+            return None;
+        }
+        let number = self.received.get() + 1;
+        self.received.set(number);
+        ActionNumber::new(number)
     }
 
     pub(crate) fn rate_limiter(&self) -> RateLimiter {
@@ -186,7 +191,7 @@ impl ActionRouter {
         let Some(to) = to.filter(|room| may_pass && room.connected()) else {
             return Some((inbound, permit));
         };
-        self.count(&inbound);
+        let permit = permit.numbered(self.count(&inbound));
         if let Ok(Action::Send { name, data, .. }) = inbound.action {
             let action = RoomMessage::Action {
                 from: self.receiver.clone(),
@@ -198,5 +203,57 @@ impl ActionRouter {
             flusher.to_room(to, action);
         }
         None
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ids::SessionId;
+    use crate::memory::Ledger;
+    use crate::runtime::permit::Permits;
+    use crate::runtime::worker::hub::Hub;
+    use crate::wire::action;
+    use crate::wire::codec::Format;
+
+    /// Each counted action keeps its number in its permit, whoever consumes it; what clients do not count has none.
+    #[test]
+    fn actions_are_numbered_as_their_client_counts_them() {
+        actix::System::new().block_on(async {
+            let server = crate::Server::builder().build().unwrap();
+            let hub = Hub::start(server.shared.clone());
+            let receiver = Receiver {
+                session: SessionId::random(),
+                hub: hub.address.clone(),
+                format: Format::Json,
+            };
+            let router = ActionRouter::new(
+                receiver,
+                41,
+                RateLimiter::default(),
+                Rooms::default(),
+                Subscriptions::default(),
+            );
+            let ledger = Arc::new(Ledger::new(1 << 20));
+            let permits = Permits::of_actions(8, 1000, &ledger);
+            let number = |text: &'static str| {
+                let inbound = action::read(Format::Json, &text.into(), 32);
+                let permit = permits.try_take(0).unwrap();
+                permit
+                    .numbered(router.count(&inbound))
+                    .number()
+                    .map(u64::from)
+            };
+            assert_eq!(
+                number(r#"{"action":"publish","channel":"a","data":1}"#),
+                Some(42)
+            );
+            assert_eq!(number(r#"{"action":"ping"}"#), None);
+            assert_eq!(number(r#"{"action":"no such thing"}"#), Some(43));
+            assert_eq!(router.received(), 43);
+        });
     }
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use smallvec::smallvec;
+
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 
 use crate::close::CloseCode;
@@ -153,6 +155,18 @@ impl Hub {
                 connection: connection.id,
             });
         }
+    }
+
+    /// Sends a counted event of a session's own, or of a call of its client, at the end of the turn and behind what the thread
+    /// sends before.
+    pub(crate) fn send_to_own(&self, session: SessionId, frame: Encoded) {
+        let item = HubItem::Direct {
+            session,
+            frame,
+            delivery: Delivery::Sequenced,
+        };
+        // The worker's own backlog holds nobody up here: an action's permit bounds how many answers there can be.
+        let _backlog = self.flusher.items_to_hub(&self.address, smallvec![item]);
     }
 
     /// Sends to one session, wherever it lives by now.

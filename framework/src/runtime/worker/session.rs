@@ -25,7 +25,7 @@ use crate::runtime::worker::session_seed::Flow;
 use crate::session::accounts::Accounts;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
-use crate::session::outbox::{Delivery, Outbox, Pushed, Resumed};
+use crate::session::outbox::{Delivery, Outbox, Resumed};
 use crate::session::resume::{Attempts, Tokens};
 use crate::wire::action::Inbound;
 use crate::wire::codec::CodecError;
@@ -132,25 +132,29 @@ impl SessionActor {
             .ok()
     }
 
-    /// Puts an event of the session's own into its outbox.
-    pub(crate) fn emit(
-        &mut self,
-        ctx: &mut Context<Self>,
-        delivery: &Delivery,
+    /// Sends an event that nobody counts, such as `pong`, to the connection that the session has now.
+    pub(crate) fn send_uncounted(
+        &self,
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
     ) {
-        if let Some(frame) = self.encode(write)
-            && self.send_queue.push(&frame, delivery) == Pushed::Overflow
-        {
-            self.overflow(ctx);
+        if let Some(frame) = self.encode(write) {
+            let _only_where_connected = self.send_queue.push(&frame, &Delivery::Plain);
         }
         self.hub.note_memory();
     }
 
-    pub(crate) fn error(&mut self, ctx: &mut Context<Self>, id: Option<u64>, refusal: &Refusal) {
-        self.emit(ctx, &Delivery::Sequenced, |w| {
+    /// Tells the client of a refusal. The event is counted, so it takes the way of all counted events: out of this turn, in
+    /// order, to the hub, which alone puts such events into outboxes.
+    pub(crate) fn error(&self, id: Option<u64>, refusal: &Refusal) {
+        let frame = Encoded::new(Formats::only(self.send_queue.format()), |w| {
             event::error(w, id, None, refusal)
         });
+        match frame {
+            Ok(frame) => self.hub.send_to_own(self.id, frame),
+            Err(error) => {
+                tracing::error!(session = %self.id, %error, "an event cannot be encoded");
+            }
+        }
     }
 
     pub(crate) fn accounts(&mut self) -> Accounts {
@@ -169,13 +173,7 @@ impl SessionActor {
         }
     }
 
-    fn received(
-        &mut self,
-        ctx: &mut Context<Self>,
-        connection: ConnectionId,
-        inbound: Inbound,
-        permit: Permit,
-    ) {
+    fn received(&mut self, connection: ConnectionId, inbound: Inbound, permit: Permit) {
         self.router.taken();
         // A connection that the session has left: what it still brings is not counted, so the client sends it again.
         if self
@@ -187,15 +185,15 @@ impl SessionActor {
         }
         self.tokens.confirm();
         self.router.open_to(connection);
-        self.router.count(&inbound);
+        let permit = permit.numbered(self.router.count(&inbound));
         match inbound.action {
             Ok(action) => {
-                if let Err(refusal) = self.act(ctx, inbound.id, action, permit) {
-                    self.error(ctx, inbound.id, &refusal);
+                if let Err(refusal) = self.act(inbound.id, action, permit) {
+                    self.error(inbound.id, &refusal);
                 }
             }
             Err(malformed) => {
-                self.error(ctx, inbound.id, &malformed.refusal);
+                self.error(inbound.id, &malformed.refusal);
                 if malformed.is_violation {
                     self.violation();
                 }
@@ -421,7 +419,7 @@ impl Handler<SessionMessage> for SessionActor {
                 connection,
                 inbound,
                 permit,
-            } => self.received(ctx, connection, inbound, permit),
+            } => self.received(connection, inbound, permit),
             SessionMessage::Attach(resume_request) => {
                 let to = self.hub.address.clone();
                 self.attach_or_pass_on(ctx, resume_request, to);

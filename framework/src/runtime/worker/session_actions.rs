@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 
-use actix::Context;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -17,7 +16,6 @@ use crate::runtime::messages::{JoinRequest, LobbyMessage, RoomMessage};
 use crate::runtime::permit::Permit;
 use crate::runtime::worker::channel_actions::{Asks, ChannelAction};
 use crate::runtime::worker::session::SessionActor;
-use crate::session::outbox::Delivery;
 use crate::wire::action::{Action, JoinTarget};
 use crate::wire::codec::{CodecError, Format, RawData};
 use crate::wire::event;
@@ -26,7 +24,6 @@ use crate::wire::frame::{Encoded, Formats};
 impl SessionActor {
     pub(crate) fn act(
         &mut self,
-        ctx: &mut Context<Self>,
         id: Option<u64>,
         action: Action,
         permit: Permit,
@@ -149,9 +146,7 @@ impl SessionActor {
                     ));
                 }
                 let (received, time) = (self.router.received(), self.hub.shared.time());
-                self.emit(ctx, &Delivery::Plain, |w| {
-                    event::pong(w, id, received, time)
-                });
+                self.send_uncounted(|w| event::pong(w, id, received, time));
                 Ok(())
             }
         }
@@ -257,10 +252,7 @@ impl SessionActor {
                 }),
             };
             match frame {
-                Ok(frame) => {
-                    hub.direct(session, frame, Delivery::Sequenced);
-                    hub.note_memory();
-                }
+                Ok(frame) => hub.send_to_own(session, frame),
                 Err(error) => tracing::error!(call = name, %error, "an error cannot be encoded"),
             }
             drop(permit);
