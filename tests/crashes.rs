@@ -63,7 +63,7 @@ fn a_hook_that_panics_ends_its_room_and_no_other() {
                     "no more hooks"
                 );
                 assert_eq!(b.all().await, NOTHING, "and no more frames");
-                assert_eq!(server.server().crashed_rooms(), 1);
+                assert_eq!(server.server().stats().rooms_crashed, 1);
                 let rooms = server.server().rooms(None).await;
                 assert_eq!((rooms.len(), rooms[0].room.as_str()), (1, second));
                 assert_eq!(
@@ -97,7 +97,7 @@ fn who_is_in_a_room_that_breaks_while_it_crashes_hears_of_it() {
         assert_eq!(a.event("left").await["reason"], "crashed");
         assert_eq!(b.event("left").await["reason"], "crashed");
         quiet().await;
-        assert_eq!(server.server().crashed_rooms(), 1);
+        assert_eq!(server.server().stats().rooms_crashed, 1);
         assert!(server.server().rooms(None).await.is_empty());
     });
 }
@@ -118,7 +118,7 @@ fn a_room_whose_value_cannot_be_dropped_harms_nobody() {
         assert_eq!(a.event("left").await["reason"], "disposed");
         assert_eq!(b.event("left").await["reason"], "disposed");
         quiet().await;
-        assert_eq!(server.server().crashed_rooms(), 1);
+        assert_eq!(server.server().stats().rooms_crashed, 1);
         assert!(server.server().rooms(None).await.is_empty());
         let fresh = a.join(json!({})).await.0;
         assert_eq!(
@@ -197,7 +197,7 @@ fn a_panic_while_somebody_comes_or_goes_answers_them_and_ends_the_room() {
                     late.iter().all(|event| event["id"] != answered["id"]),
                     "one answer each: {late:?}"
                 );
-                assert_eq!(server.server().crashed_rooms(), 1);
+                assert_eq!(server.server().stats().rooms_crashed, 1);
                 assert!(server.server().rooms(None).await.is_empty());
                 for wire in [&mut a, &mut b, &mut c] {
                     assert_eq!(

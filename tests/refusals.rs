@@ -323,12 +323,12 @@ fn a_value_that_the_server_was_not_given_costs_the_one_who_needs_it() {
         assert_eq!(error["code"], "internal");
         let join = |at_once: bool| json!({"action": "join", "kind": "archive", "options": at_once});
         assert_eq!(wire.ask(join(true)).await["code"], "internal");
-        assert_eq!(server.server().crashed_rooms(), 1);
+        assert_eq!(server.server().stats().rooms_crashed, 1);
         let room = wire.ask(join(false)).await["room"].clone();
         let query = json!({"action": "send", "room": room, "type": "query"});
         assert_eq!(wire.ask(query).await["code"], "internal");
         assert_eq!(wire.event("left").await["reason"], "crashed");
-        assert_eq!(server.server().crashed_rooms(), 2);
+        assert_eq!(server.server().stats().rooms_crashed, 2);
         wire.all().await;
         assert_lives(&mut wire).await;
     });

@@ -3,14 +3,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use courtside::client::{Client, ConnectError, Event, JoinedRoom, Options, SendError};
 use courtside::prelude::*;
 use courtside::testing::{CableControl, Direction, TestServer};
-use courtside::{Format, RoomId};
+use courtside::{Format, Observer, RoomId, ServerEvent};
 use courtside_tests::scene::Scene;
 use courtside_tests::wire_tools::{Desk, both, calm, quiet};
 use serde_json::json;
@@ -88,7 +88,10 @@ fn a_client_is_not_thrown_out_by_its_own_attempt() {
             quiet().await;
         }
         network.is_back();
-        let back = until(&client, |event| matches!(event, Event::Connected { .. })).await;
+        let back = until(&client, |event| {
+            matches!(event, Event::Connected { resumed: true, .. })
+        })
+        .await;
         assert!(matches!(back, Event::Connected { resumed: true, .. }));
         // Now they arrive, one after the other.
         for cable in network.cables.take() {
@@ -174,7 +177,10 @@ fn what_a_client_missed_comes_before_it_has_caught_up() {
             scene.a.tell(&scene.room, tell).await;
         }
         network.is_back();
-        until(&client, |event| matches!(event, Event::Connected { .. })).await;
+        until(&client, |event| {
+            matches!(event, Event::Connected { resumed: true, .. })
+        })
+        .await;
         let mut numbers = Vec::new();
         let missed = loop {
             match client.next().await.unwrap() {
@@ -332,5 +338,55 @@ fn rooms_that_go_with_their_server_are_named_with_the_session() {
             panic!("{lost:?}")
         };
         assert_eq!(rooms, [room.id().clone()]);
+    });
+}
+
+/// Notes what it observes, without the ids.
+#[derive(Clone, Default)]
+struct Observed(Arc<Mutex<Vec<&'static str>>>);
+
+impl Observer for Observed {
+    fn observe(&self, event: &ServerEvent<'_>) {
+        let name = match event {
+            ServerEvent::ConnectionOpened { .. } => "opened",
+            ServerEvent::ConnectionClosed { .. } => "closed",
+            ServerEvent::SessionBegan { .. } => "began",
+            ServerEvent::SessionDropped { .. } => "dropped",
+            ServerEvent::SessionResumed { .. } => "resumed",
+            ServerEvent::SessionEnded { .. } => "ended",
+            _ => return,
+        };
+        self.0.lock().unwrap().push(name);
+    }
+}
+
+#[test]
+fn an_observer_is_told_how_a_session_goes_in_order() {
+    both(async |format| {
+        let observed = Observed::default();
+        let builder = Server::builder()
+            .config(calm())
+            .room::<Desk>()
+            .observe(observed.clone());
+        let scene = Scene::of(builder, 2, format).await;
+        observed.0.lock().unwrap().clear();
+        let network = Network::default();
+        let client = network.client(&scene.server, format).await;
+        join(&client, &scene.room).await;
+        network.last().cut();
+        until(&client, |event| {
+            matches!(event, Event::Connected { resumed: true, .. })
+        })
+        .await;
+        client.close().await;
+        quiet().await;
+        let mut seen = observed.0.lock().unwrap().clone();
+        // A new connection opens when the client likes, and a session's events come in their order.
+        seen.retain(|name| !["opened", "closed"].contains(name));
+        assert_eq!(seen, ["began", "dropped", "resumed", "ended"]);
+        let stats = scene.server.server().stats();
+        assert_eq!(stats.sessions_begun - stats.sessions_ended, 2);
+        assert_eq!(stats.connections_opened - stats.connections_closed, 2);
+        assert_eq!((stats.rooms_begun, stats.rooms_ended), (1, 0));
     });
 }

@@ -172,7 +172,7 @@ fn options_that_do_not_fit_are_refused_and_leave_no_room_behind() {
             "joined",
             "the seat is still free"
         );
-        assert_eq!(server.server().crashed_rooms(), 0);
+        assert_eq!(server.server().stats().rooms_crashed, 0);
     });
 }
 
@@ -191,7 +191,7 @@ fn a_room_that_does_not_want_to_begin_says_why_and_is_nowhere() {
             (&error["event"], &error["code"]),
             (&json!("error"), &json!("internal"))
         );
-        assert_eq!(server.server().crashed_rooms(), 1);
+        assert_eq!(server.server().stats().rooms_crashed, 1);
         assert_eq!(seats(&server).await, [] as [usize; 0]);
         wire.join(json!({})).await;
         assert_eq!(seats(&server).await, [1]);
@@ -366,7 +366,7 @@ fn a_room_is_made_by_the_closure_that_it_is_registered_with() {
         let join = |book: &str| json!({"action": "join", "kind": "reading", "mode": "create", "options": book});
         assert_eq!(wire.ask(join("none")).await["code"], "no_such_book");
         assert_eq!(wire.ask(join("panic")).await["code"], "internal");
-        assert_eq!(server.server().crashed_rooms(), 1);
+        assert_eq!(server.server().stats().rooms_crashed, 1);
         for book in ["Emma", "Ulysses"] {
             assert_eq!(wire.ask(join(book)).await["event"], "joined");
         }

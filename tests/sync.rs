@@ -263,7 +263,7 @@ fn follow(seed: u64, disturb: bool) {
             let seen = without_nulls(follower.state.borrow().clone());
             assert_eq!(seen, expected, "client {n} of seed {seed}");
         }
-        counted.set(server.server().resyncs());
+        counted.set(server.server().stats().states_resynced);
     });
     assert_eq!(
         resyncs.get(),
@@ -362,7 +362,7 @@ fn a_client_that_asks_is_sent_the_whole_state() {
         let state = wire.event("state").await;
         assert_eq!(state["data"]["place 7"], 70);
         assert_eq!(state["tick"], patch["tick"]);
-        assert_eq!(server.server().resyncs(), 1);
+        assert_eq!(server.server().stats().states_resynced, 1);
         let refused = wire
             .ask(json!({"action": "sync", "room": "elsewhere"}))
             .await;

@@ -15,7 +15,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
     (1, &["wire", "sync"]),
     (2, &["session", "channel", "lobby"]),
-    (3, &["room", "handler"]),
+    (3, &["room", "handler", "observer"]),
     (4, &["runtime"]),
     (5, &["server", "call", "http", "client", "testing", "bench"]),
 ];

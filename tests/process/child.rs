@@ -135,7 +135,7 @@ async fn census(call: Call<TakeCensus>) -> Result<Census, Refusal> {
     Ok((
         server.connections(),
         server.sessions(),
-        server.crashed_rooms(),
+        server.stats().rooms_crashed,
     ))
 }
 

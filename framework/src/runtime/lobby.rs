@@ -12,6 +12,7 @@ use crate::handler::hint;
 use crate::ids::RoomId;
 use crate::lobby::directory::{Directory, Terms};
 use crate::lobby::info::{ListQuery, RoomInfo, RoomList};
+use crate::observer::ServerEvent;
 use crate::room::config::DisposeReason;
 use crate::runtime::messages::{End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
 use crate::runtime::room::{RoomKind, refuse_join};
@@ -131,6 +132,9 @@ impl Lobby {
             request.options.clone(),
         );
         self.next_thread = (self.next_thread + 1) % self.threads.len().max(1);
+        self.shared
+            .observers
+            .tell(&ServerEvent::RoomBegan { room: &id, kind });
         let wish = request.wish.clone();
         self.directory
             .begin(&id, kind, room.clone(), wish, Some(charge));
@@ -181,6 +185,8 @@ impl Handler<LobbyMessage> for Lobby {
             }
             LobbyMessage::Ended(room) => {
                 if let Some(address) = self.directory.end(&room) {
+                    let ended = ServerEvent::RoomEnded { room: &room };
+                    self.shared.observers.tell(&ended);
                     address.do_send(RoomMessage::Forgotten);
                 }
                 self.finish_draining();

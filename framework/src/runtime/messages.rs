@@ -237,6 +237,10 @@ pub(crate) enum HubItem {
     Displaced {
         session: SessionId,
     },
+    /// The client has sent too many frames that are no actions. Its connection ends behind the errors that it was sent for them.
+    Violated {
+        session: SessionId,
+    },
     /// A receiver that moves here: the topic's next frames come here.
     Adopt {
         session: SessionId,
@@ -271,6 +275,7 @@ impl HubItem {
             | Self::SubscribeRefused { session, .. }
             | Self::Exit { session, .. }
             | Self::Displaced { session }
+            | Self::Violated { session }
             | Self::Adopt { session, .. }
             | Self::Rehomed { session, .. }
             | Self::Flush { session } => Some(*session),
@@ -290,6 +295,7 @@ impl HubItem {
             Self::SubscribeRefused { frame, .. } | Self::Exit { frame, .. } => frame.as_ref(),
             Self::Passed(item) => item.frame(),
             Self::Displaced { .. }
+            | Self::Violated { .. }
             | Self::Adopt { .. }
             | Self::Rehomed { .. }
             | Self::Flush { .. } => None,

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler, SpawnHandle};
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::ids::{RoomId, SessionId};
+use crate::observer::ServerEvent;
 use crate::room::Room;
 use crate::room::config::{LeaveReason, RoomConfig};
 use crate::room::context::RoomSeed;
@@ -220,7 +220,10 @@ impl<R: Room> RoomActor<R> {
     }
 
     fn log_panic(&self, panic: &(dyn Any + Send)) {
-        self.shared.crashed_rooms.fetch_add(1, Ordering::Relaxed);
+        self.shared.observers.tell(&ServerEvent::RoomCrashed {
+            room: &self.id,
+            kind: R::KIND,
+        });
         let text = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
@@ -464,7 +467,9 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
             }
             RoomMessage::Sync { from, id, _permit } => {
                 let session = from.session;
-                self.shared.resyncs.fetch_add(1, Ordering::Relaxed);
+                self.shared
+                    .observers
+                    .tell(&ServerEvent::StateResynced { session });
                 let synced = self
                     .run(ctx, |core| core.resync(session, id))
                     .and_then(|synced| synced);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +20,7 @@ use crate::error::Refusal;
 use crate::handler::AppData;
 use crate::ids::{ChannelName, SessionId};
 use crate::memory::Ledger;
+use crate::observer::Observers;
 use crate::runtime::channel_shard::ChannelShard;
 use crate::runtime::ended_rooms::EndedRooms;
 use crate::runtime::hub_address::HubAddress;
@@ -67,10 +68,8 @@ pub(crate) struct ServerInner {
     pub(crate) heeds_signals: AtomicBool,
     /// Held by the one who drains.
     pub(crate) is_drained: tokio::sync::Mutex<bool>,
-    pub(crate) crashed_rooms: AtomicU64,
+    pub(crate) observers: Observers,
     pub(crate) ended_rooms: EndedRooms,
-    /// How often a client's state did not fit what it was sent.
-    pub(crate) resyncs: AtomicU64,
     /// The accounts that sessions share.
     book: Mutex<Book>,
     /// Tells in which shard a channel lives: no client can choose names that all live in one.
@@ -110,6 +109,7 @@ impl ServerInner {
         channels: ChannelPatterns,
         match_on: HashMap<String, Vec<String>>,
         calls: HashMap<String, ServerHandler>,
+        observers: Observers,
     ) -> Self {
         let ledger = Arc::new(Ledger::new(config.limits.bytes_in_all));
         let began_at = SystemTime::now()
@@ -133,9 +133,8 @@ impl ServerInner {
             is_draining: AtomicBool::new(false),
             heeds_signals: AtomicBool::new(false),
             is_drained: tokio::sync::Mutex::new(false),
-            crashed_rooms: AtomicU64::new(0),
+            observers,
             ended_rooms: EndedRooms::default(),
-            resyncs: AtomicU64::new(0),
             book: Mutex::default(),
             shard_of_name: RandomState::new(),
             hubs: Mutex::default(),

@@ -21,6 +21,7 @@ use crate::error::{BuildError, Refusal};
 use crate::handler::{AnyShared, AppData, Handlers, Message};
 use crate::http::admission::Admission;
 use crate::lobby::info::{ListQuery, RoomList};
+use crate::observer::{Observer, Observers};
 use crate::room::Room;
 use crate::room::context::RoomContext;
 use crate::room::create::Create;
@@ -38,6 +39,7 @@ pub struct ServerBuilder {
     channels: ChannelPatterns,
     data: HashMap<TypeId, AnyShared>,
     admission: Admission,
+    observers: Observers,
     /// The first mistake; reported by `build`, so that the builder's methods chain.
     mistake: Option<BuildError>,
     single_threaded: bool,
@@ -61,10 +63,19 @@ impl ServerBuilder {
             channels: ChannelPatterns::default(),
             data: HashMap::new(),
             admission: Admission::default(),
+            observers: Observers::default(),
             mistake: None,
             single_threaded: false,
         };
         builder.handle(list_rooms)
+    }
+
+    /// Tells `observer` what happens in the server, for metrics or logs: see [`Observer`]. Several can be given.
+    ///
+    /// What every server counts by itself is in [`ServerHandle::stats`].
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.observers.add(observer);
+        self
     }
 
     /// Disables the call `rooms.list`, so that clients cannot list the rooms. Default: enabled.
@@ -271,6 +282,7 @@ impl ServerBuilder {
             self.channels,
             match_on.collect(),
             self.calls,
+            self.observers,
         ));
         let (kinds, of_lobby) = (self.kinds, shared.clone());
         let mut threads = Threads::new(shared.clone());

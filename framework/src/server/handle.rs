@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::ids::ChannelName;
 use crate::lobby::info::{ListQuery, RoomInfo};
 use crate::memory::Memory;
+use crate::observer::Stats;
 use crate::runtime::lobby;
 use crate::runtime::messages::{ChannelMessage, PublishAnswer};
 use crate::runtime::server_inner::ServerInner;
@@ -122,15 +123,9 @@ impl ServerHandle {
         self.shared.ledger.memory()
     }
 
-    /// How many rooms have ended because a hook panicked, since the server started.
+    /// What has happened since the server began, counted.
     #[must_use]
-    pub fn crashed_rooms(&self) -> u64 {
-        self.shared.crashed_rooms.load(Ordering::Relaxed)
-    }
-
-    /// How often a client has requested a room's whole state because its copy had diverged.
-    #[must_use]
-    pub fn resyncs(&self) -> u64 {
-        self.shared.resyncs.load(Ordering::Relaxed)
+    pub fn stats(&self) -> Stats {
+        self.shared.observers.counters.stats()
     }
 }

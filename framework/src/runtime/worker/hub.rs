@@ -18,6 +18,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 
 use crate::close::CloseCode;
 use crate::ids::{ChannelName, IdHasher, SessionId};
+use crate::observer::ServerEvent;
 use crate::runtime::channel_shard::ChannelShard;
 use crate::runtime::connection::handle::{CloseMode, ConnectionHandle};
 use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
@@ -150,6 +151,9 @@ impl Hub {
         self.connections.borrow_mut().remove(&connection.id);
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         self.shared.forget_connection(connection.address);
+        self.shared.observers.tell(&ServerEvent::ConnectionClosed {
+            address: connection.address,
+        });
         if let Some(attachment) = connection.attachment() {
             attachment.session.do_send(SessionMessage::Detached {
                 connection: connection.id,
@@ -165,8 +169,24 @@ impl Hub {
             frame,
             delivery: Delivery::Sequenced,
         };
+        self.send_item(item);
+    }
+
+    /// Does something for a session of this worker at the end of the turn, behind what the thread sends before.
+    pub(crate) fn send_item(&self, item: HubItem) {
         // The worker's own backlog holds nobody up here: an action's permit bounds how many answers there can be.
         let _backlog = self.flusher.items_to_hub(&self.address, smallvec![item]);
+    }
+
+    /// Ends the connection of a session whose client sends what are no actions, after what waits for it.
+    pub(crate) fn end_violating(&self, session: SessionId) {
+        let of_session = |local: &Local| local.send_queue.reader();
+        let id = self.sessions.borrow().get(&session).and_then(of_session);
+        if let Some(connection) = id.and_then(|id| self.connection(id)) {
+            let reason = "too many frames that are no actions";
+            let (code, deadline) = (CloseCode::VIOLATION, self.closing_deadline());
+            connection.end(code, reason, None, CloseMode::AfterPending, deadline);
+        }
     }
 
     /// Sends to one session, wherever it lives by now.

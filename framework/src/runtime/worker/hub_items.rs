@@ -159,6 +159,7 @@ impl Hub {
                 self.heard_last_word(session, topic, to.as_ref());
             }
             HubItem::Displaced { session } => self.tell(session, SessionMessage::Displaced),
+            HubItem::Violated { session } => self.end_violating(session),
             HubItem::Flush { session } => self.flushed(session),
             HubItem::Direct {
                 session,

@@ -9,6 +9,7 @@ use crate::claims::Claims;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::SessionId;
+use crate::observer::ServerEvent;
 use crate::runtime::connection::handle::{CloseMode, ConnectionHandle, Cut};
 use crate::runtime::messages::{
     Denied, HubItem, HubMessage, Intent, ResumeRequest, SessionMessage,
@@ -104,6 +105,9 @@ impl Hub {
         self.connections_ever.set(id);
         let connection = ConnectionHandle::new(id, self.new_pipe(format), self.now(), cut, address);
         self.connections.borrow_mut().insert(id, connection.clone());
+        self.shared
+            .observers
+            .tell(&ServerEvent::ConnectionOpened { address });
         connection
     }
 

@@ -7,12 +7,13 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
+use crate::observer::ServerEvent;
 use crate::room::config::LeaveReason;
 use crate::runtime::connection::handle::{Attachment, CloseMode, ConnectionHandle};
 use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{
-    Denied, Intent, Receiver, ResumeRequest, RoomMessage, SessionMessage, Topic,
+    Denied, HubItem, Intent, Receiver, ResumeRequest, RoomMessage, SessionMessage, Topic,
 };
 use crate::runtime::permit::Permit;
 use crate::runtime::question::Question;
@@ -157,6 +158,10 @@ impl SessionActor {
         }
     }
 
+    pub(crate) fn note(&self, event: &ServerEvent<'_>) {
+        self.hub.shared.observers.tell(event);
+    }
+
     pub(crate) fn accounts(&mut self) -> Accounts {
         let (shared, visitor) = (&self.hub.shared, &self.visitor);
         let open = || shared.open_accounts(visitor.claims.subject_key(), visitor.address);
@@ -204,11 +209,7 @@ impl SessionActor {
     pub(crate) fn violation(&mut self) {
         let most = self.hub.shared.config.limits.violations;
         if self.violations.add(self.hub.now(), most) {
-            self.end_connection(
-                CloseCode::VIOLATION,
-                "too many frames that are no actions",
-                CloseMode::AfterPending,
-            );
+            self.hub.send_item(HubItem::Violated { session: self.id });
         }
     }
 
@@ -228,6 +229,7 @@ impl SessionActor {
         self.tokens.rotate();
         self.welcome(&connection, ctx, Welcomed::Back(resume_request.intent));
         self.tell_rooms(RoomMessage::Resumed);
+        self.note(&ServerEvent::SessionResumed { session: self.id });
     }
 
     /// Whether the token brings this session back; if so its older connection is sent away, and what the client has not
@@ -327,6 +329,7 @@ impl SessionActor {
             self.connection = None;
             self.send_queue.disconnect();
             self.tell_rooms(RoomMessage::Dropped);
+            self.note(&ServerEvent::SessionDropped { session: self.id });
             self.wait_for_return(ctx);
         }
     }
@@ -381,12 +384,17 @@ impl SessionActor {
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.forget_gate(self.id);
         self.hub.shared.forget_home(self.id);
+        self.note(&ServerEvent::SessionEnded {
+            session: self.id,
+            reason,
+        });
         self.stop_when_told_all(ctx);
     }
 
     /// The client missed more than is kept. What is left is a stub, which says so to a resume within the window.
     pub(crate) fn overflow(&mut self, ctx: &mut Context<Self>) {
         self.send_queue.with_outbox(Outbox::overflow);
+        self.note(&ServerEvent::SessionOverflowed { session: self.id });
         self.leave_all(LeaveReason::Overflow);
         if self.connection.is_some() {
             tracing::warn!(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix::{AsyncContext, Context};
 
 use crate::ids::SessionId;
+use crate::observer::ServerEvent;
 use crate::runtime::connection::handle::ConnectionHandle;
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::messages::{Denied, Receiver, RoomMessage, SessionMessage, SessionTransfer};
@@ -103,6 +104,10 @@ impl SessionActor {
         };
         let context = Context::new();
         let mut actor = actor.register(&context);
+        let session = actor.id;
+        hub.shared
+            .observers
+            .tell(&ServerEvent::SessionBegan { session });
         actor.welcome(connection, &context, Welcomed::Anew(reason));
         context.run(actor);
     }
@@ -169,6 +174,7 @@ impl SessionActor {
                     Welcomed::Back(transfer.resume_request.intent),
                 );
                 actor.tell_rooms(RoomMessage::Resumed);
+                actor.note(&ServerEvent::SessionResumed { session: actor.id });
             }
             None => {
                 actor.tell_rooms(RoomMessage::Dropped);
