@@ -187,7 +187,7 @@ impl ServerBuilder {
 
     /// Names one of the server's own hosts, such as `example.org` or `example.org:8443`. Call it once for each.
     ///
-    /// Without a list of hosts, a website of somebody else can point its own name at this machine and connect through its
+    /// Without a list of hosts, any website can point its own name at this machine and connect through its
     /// visitors' browsers (DNS rebinding). With a list, only pages of these hosts may connect, besides those of
     /// [`allow_origin`](Self::allow_origin).
     ///
