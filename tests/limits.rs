@@ -21,6 +21,8 @@ use tokio::sync::Semaphore;
 
 #[path = "limits/crowd.rs"]
 mod crowd;
+#[path = "limits/extremes.rs"]
+mod extremes;
 #[path = "limits/garbage.rs"]
 mod garbage;
 #[path = "limits/rate.rs"]

@@ -113,10 +113,8 @@ fn what_is_never_to_end_does_not_end() {
         config.drain.timeout = Duration::MAX;
         config.drain.reconnect_after = Duration::MAX;
         config.drain.reconnect_jitter = Duration::MAX;
-        let mut rate = courtside::Rate::per_second(1);
-        rate.burst = u32::MAX;
-        rate.patience = Duration::MAX;
-        config.limits.rate = Some(rate);
+        let rate = courtside::Rate::new(1).burst(u32::MAX);
+        config.limits.rate = Some(rate.patience(Duration::MAX));
         let news = ChannelConfig::default().history_age(Duration::MAX);
         let builder = Server::builder()
             .config(config)

@@ -5,6 +5,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::config::BadSetting;
+
 /// An action that was not done, told to the client as an `error` event.
 ///
 /// The code is for programs (`snake_case`, stable), the message for people.
@@ -100,12 +102,9 @@ pub enum BuildError {
         "`{0}` is no host: write a name or an address, with or without a port, such as `example.org:8443`"
     )]
     BadHost(String),
-    /// A limit or a time has a value that no server could run with.
-    #[error("the configuration cannot work: {0}")]
-    BadConfig(&'static str),
-    /// A kind of room has a [`RoomConfig`](crate::RoomConfig) that no room could run with: the kind, and what is wrong.
-    #[error("the configuration of rooms of kind `{0}` cannot work: {1}")]
-    BadRoomConfig(String, &'static str),
+    /// A setting has a value that cannot work, in `Config` or in the `RoomConfig` of a kind of room.
+    #[error(transparent)]
+    BadSetting(#[from] BadSetting),
     /// The server was built outside of an actix `System`.
     #[error(
         "a server needs an actix system around it: build it in a function under #[actix_web::main]"

@@ -110,7 +110,9 @@ pub use caller::Caller;
 pub use channel::config::ChannelConfig;
 pub use claims::Claims;
 pub use close::CloseCode;
-pub use config::{Config, Creations, Drain, Heartbeat, Limits, OutboxBounds, Quota, Rate};
+pub use config::{
+    BadSetting, Config, Creations, Drain, Heartbeat, Limits, OutboxBounds, Quota, Rate,
+};
 pub use courtside_derive::{Message, room};
 pub use error::{BuildError, Refusal};
 pub use handler::{Handle, Handlers, Message};

@@ -12,10 +12,7 @@ use super::{builder, in_both_formats};
 
 /// Ten messages a second, five of them at once, and three seconds of patience.
 fn rate() -> Option<Rate> {
-    let mut rate = Rate::per_second(10);
-    rate.burst = 5;
-    rate.patience = Duration::from_secs(3);
-    Some(rate)
+    Some(Rate::new(10).burst(5).patience(Duration::from_secs(3)))
 }
 
 /// Sends calls without waiting for their replies.
@@ -90,7 +87,7 @@ fn a_reconnect_gives_nothing_back() {
 #[test]
 fn who_is_held_back_hears_that_the_server_is_alive() {
     in_both_formats(
-        |config| config.limits.rate = Some(Rate::per_second(1)),
+        |config| config.limits.rate = Some(Rate::new(1)),
         async |server, format| {
             let mut peer = Peer::open(server, format).await;
             for _ in 0..10 {

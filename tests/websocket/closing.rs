@@ -141,7 +141,7 @@ fn who_is_held_back_is_heard_when_the_server_closes() {
     for format in Format::ALL {
         courtside::testing::run(async move {
             let mut config = courtside::Config::default();
-            config.limits.rate = Some(courtside::Rate::per_second(1));
+            config.limits.rate = Some(courtside::Rate::new(1));
             let server = TestServer::start(super::builder().config(config), 1).await;
             let server = server.unwrap();
             let mut peer = Peer::open(&server, format).await;

@@ -5,9 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::history::HistoryBounds;
+use crate::config::setters;
 use crate::error::BuildError;
 
 /// What a channel keeps and allows.
+///
+/// As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it in a chain.
 ///
 /// ```
 /// use std::time::Duration;
@@ -16,68 +19,61 @@ use crate::error::BuildError;
 /// let config = ChannelConfig::default()
 ///     .history(500)
 ///     .history_age(Duration::from_secs(3600));
-/// # let _ = config;
+/// assert_eq!(config.history, 500);
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ChannelConfig {
-    size: usize,
-    bytes: usize,
-    age: Duration,
-    client_publish: bool,
+    /// The number of publications that are kept for late and returning subscribers.
+    ///
+    /// Default: 100.
+    /// A longer history costs memory, and time for each subscription.
+    /// Zero: the channel keeps none, and a subscriber receives only new publications. `usize::MAX`: no bound.
+    pub history: usize,
+    /// Bytes of the publications that are kept. The channel forgets the oldest first.
+    ///
+    /// Default: 256 KiB.
+    /// A subscriber receives the newest ones, in an event of at most a third of
+    /// [`OutboxBounds::bytes`](crate::OutboxBounds::bytes).
+    /// Zero: the channel keeps none. `usize::MAX`: no bound.
+    pub history_bytes: usize,
+    /// How long publications are kept.
+    ///
+    /// Default: 10 minutes.
+    /// A channel that exists because of a pattern, and has no subscribers, ends when its history has.
+    /// Zero: the channel keeps none. `Duration::MAX`: until newer ones replace them.
+    pub history_age: Duration,
+    /// Whether clients may publish, subscribed or not.
+    ///
+    /// Default: false; only the server and its rooms publish, and a client's `publish` is answered with the error `publish_denied`.
+    pub client_publish: bool,
 }
+
+setters!(ChannelConfig {
+    history: usize,
+    history_bytes: usize,
+    history_age: Duration,
+    client_publish: bool,
+});
 
 impl Default for ChannelConfig {
     fn default() -> Self {
         Self {
-            size: 100,
-            bytes: 256 << 10,
-            age: Duration::from_secs(600),
+            history: 100,
+            history_bytes: 256 << 10,
+            history_age: Duration::from_secs(600),
             client_publish: false,
         }
     }
 }
 
 impl ChannelConfig {
-    /// How many publications are kept for late and returning subscribers.
-    /// Default: 100. Zero: none, each subscriber begins with what comes.
-    #[must_use]
-    pub fn history(mut self, publications: usize) -> Self {
-        self.size = publications;
-        self
-    }
-
-    /// How many bytes of publications are kept. Default: 256 KiB. Older ones are forgotten first.
-    /// A subscriber is sent the newest, in an event of at most a third of [`OutboxBounds::bytes`](crate::OutboxBounds::bytes).
-    #[must_use]
-    pub fn history_bytes(mut self, bytes: usize) -> Self {
-        self.bytes = bytes;
-        self
-    }
-
-    /// How long publications are kept. Default: 10 minutes; `Duration::MAX`: until newer ones take their place.
-    #[must_use]
-    pub fn history_age(mut self, age: Duration) -> Self {
-        self.age = age;
-        self
-    }
-
-    /// Whether clients may publish, subscribed or not. Default: no, only the server does.
-    #[must_use]
-    pub fn client_publish(mut self, allowed: bool) -> Self {
-        self.client_publish = allowed;
-        self
-    }
-
     pub(crate) fn bounds(&self) -> HistoryBounds {
         HistoryBounds {
-            size: self.size,
-            bytes: self.bytes,
-            age: self.age,
+            size: self.history,
+            bytes: self.history_bytes,
+            age: self.history_age,
         }
-    }
-
-    pub(crate) fn allows_client_publish(&self) -> bool {
-        self.client_publish
     }
 }
 
@@ -146,7 +142,7 @@ mod tests {
                 .add(pattern, ChannelConfig::default().history(history))
                 .unwrap();
         }
-        let size = |name| patterns.find(name).unwrap().config.size;
+        let size = |name| patterns.find(name).unwrap().config.history;
         assert_eq!(
             (size("news"), size("match/7"), size("match/final")),
             (1, 2, 3)

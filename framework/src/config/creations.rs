@@ -1,43 +1,70 @@
-//! How much of what lives on in the server one client may cause.
+//! How many of the things that outlive a client one client may create.
 
-/// What one session, one subject or one address may cause of things that live on without it.
+use super::{BadSetting, setters};
+
+/// How many rooms and channels one session, one subject or one address may create: they stay in the server without their client.
 ///
 /// ```
-/// use courtside::Quota;
+/// use courtside::{Config, Quota};
 ///
-/// let mut config = courtside::Config::default();
-/// // Up to 8 rooms that live, begun at once or one each second.
+/// let mut config = Config::default();
+/// // Up to 8 rooms at the same time, all of them at once or one each second.
 /// config.limits.session_creations.rooms = Quota::new(8, 1, 8);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Creations {
-    /// Rooms that were begun for its joins.
-    /// Beyond `living`, a `join` that would begin another is answered with the error `too_many_rooms`; faster, with `too_fast`.
+    /// Rooms that began because of its joins.
+    ///
+    /// Beyond `living`, a `join` that would create a room is answered with the error `too_many_rooms`; beyond the rate, with
+    /// `too_fast`.
     pub rooms: Quota,
-    /// Channels that exist only because a pattern such as `match/*` allows them, and began with its subscription or publication.
-    /// Beyond `living`, an action that would begin another is answered with the error `too_many_channels`; faster, with
+    /// Channels that exist only because a pattern such as `match/*` allows them, and that began with its subscription or
+    /// publication.
+    ///
+    /// Beyond `living`, an action that would create a channel is answered with the error `too_many_channels`; beyond the rate, with
     /// `too_fast`.
     pub channels: Quota,
 }
 
-/// How many things may live at once that one client has caused, and how fast it may cause them.
+setters!(Creations {
+    rooms: Quota,
+    channels: Quota,
+});
+
+/// How many things one client may have created that still exist, and how fast it may create them.
+///
+/// Zero is refused in each field, as nothing could begin; to keep clients from creating rooms, set
+/// [`Limits::rooms_in_all`](crate::Limits::rooms_in_all) to zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Quota {
-    /// How many may live at once.
+    /// How many may exist at the same time. `usize::MAX`: no bound.
     pub living: usize,
-    /// How many may begin each second, on average.
+    /// How many may begin each second, on average. `u32::MAX`: no bound that a client could reach.
     pub per_second: u32,
-    /// How many may begin at once, after a while without any.
+    /// How many may begin at once, after a while without any. `u32::MAX`: no bound that a client could reach.
     pub burst: u32,
+}
+
+setters!(Quota {
+    living: usize,
+    per_second: u32,
+    burst: u32,
+});
+
+impl Default for Quota {
+    /// No bound: [`Quota::UNBOUNDED`].
+    fn default() -> Self {
+        Self::UNBOUNDED
+    }
 }
 
 impl Quota {
     /// No bound at all.
     pub const UNBOUNDED: Self = Self::new(usize::MAX, u32::MAX, u32::MAX);
 
-    /// So many that live, so many new ones each second, and so many at once.
+    /// This many at the same time, this many new ones each second, and this many at once.
     #[must_use]
     pub const fn new(living: usize, per_second: u32, burst: u32) -> Self {
         Self {
@@ -46,9 +73,15 @@ impl Quota {
             burst,
         }
     }
+}
 
-    pub(super) fn lets_nothing_begin(&self) -> bool {
-        self.living == 0 || self.per_second == 0 || self.burst == 0
+impl Default for Creations {
+    /// No bounds: [`Quota::UNBOUNDED`] for rooms and for channels.
+    fn default() -> Self {
+        Self {
+            rooms: Quota::UNBOUNDED,
+            channels: Quota::UNBOUNDED,
+        }
     }
 }
 
@@ -66,7 +99,13 @@ impl Creations {
         channels: Quota::new(16_384, 256, 4096),
     };
 
-    pub(super) fn lets_nothing_begin(&self) -> bool {
-        self.rooms.lets_nothing_begin() || self.channels.lets_nothing_begin()
+    pub(super) fn check(&self, field: &'static str) -> Result<(), BadSetting> {
+        let lets_begin = |quota: Quota| quota.living > 0 && quota.per_second > 0 && quota.burst > 0;
+        BadSetting::unless(
+            lets_begin(self.rooms) && lets_begin(self.channels),
+            field,
+            self,
+            "set each number to 1 or more: with zero, nothing could begin",
+        )
     }
 }

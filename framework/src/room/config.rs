@@ -3,27 +3,82 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::{BadSetting, setters};
 use crate::lobby::fields::MOST_FIELDS;
 
 /// The rates and bounds of a kind of room. `Duration::MAX` means never, wherever a time can be set.
+///
+/// As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it in a chain.
 ///
 /// ```
 /// use courtside::RoomConfig;
 ///
 /// let config = RoomConfig::default().capacity(8).tick_hz(30.0).sync_hz(20.0).match_on(["map"]);
-/// # let _ = config;
+/// assert_eq!(config.capacity, 8);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct RoomConfig {
-    pub(crate) capacity: usize,
-    matched: Option<usize>,
-    pub(crate) tick_hz: f64,
-    pub(crate) sync_hz: f64,
-    pub(crate) hash_every: Duration,
-    pub(crate) empty_grace: Duration,
-    pub(crate) match_on: Vec<String>,
-    pub(crate) jobs: usize,
+    /// The number of members, including disconnected ones.
+    ///
+    /// Default: 64.
+    /// When the room is full, the lobby creates another one, or refuses a `join` of this room with `room_full`.
+    /// Zero is refused. `usize::MAX`: no bound.
+    pub capacity: usize,
+    /// The number of members up to which the lobby sends clients here that ask for this kind of room.
+    ///
+    /// Default: `None`, as many as `capacity`.
+    /// Beyond it the lobby creates another room. A client that names this room by its id can join up to the capacity, for example
+    /// to watch.
+    /// Zero is refused; a number above `capacity` works as that.
+    pub matched: Option<usize>,
+    /// Steps of the simulation per second: how often [`Room::tick`](crate::Room::tick) is called.
+    ///
+    /// Default: 0, no ticks.
+    /// Each step costs time on the room's thread. More than 1,000 is refused.
+    pub tick_hz: f64,
+    /// How many times per second a changed state is sent.
+    ///
+    /// Default: 20.
+    /// A higher rate costs traffic and a walk over the state each time. More than 1,000 is refused.
+    /// Zero: the state is sent only to members that join or resume.
+    pub sync_hz: f64,
+    /// How often a patch of the state contains a hash of the whole state, by which clients detect that they have another one.
+    ///
+    /// Default: 10 s.
+    /// Each hash costs a walk over the whole state, on the server and on each client.
+    /// Zero and `Duration::MAX`: never.
+    pub hash_every: Duration,
+    /// How long an empty room stays.
+    ///
+    /// Default: 10 s.
+    /// A room that was created counts as empty until a client has joined; it waits at least 10 s for the client that it was created
+    /// for.
+    /// Zero: the room ends with its last member. `Duration::MAX`: it stays forever.
+    pub empty_grace: Duration,
+    /// The fields of a client's options that must equal the room's metadata or, if the metadata does not have the field, the options
+    /// that the room was created with.
+    ///
+    /// Default: none, so that a client can join any room of the kind. More than four are refused.
+    /// A field that is null is absent, and a client that does not name a field accepts any value. A value may be 256 bytes long, as
+    /// JSON; a `join` with a longer one is answered with the error `bad_payload`.
+    pub match_on: Vec<String>,
+    /// The number of async jobs that may run at once.
+    ///
+    /// Default: 256.
+    /// When it is reached, [`RoomContext::spawn`](crate::RoomContext::spawn) returns a refusal with the code `busy`.
+    /// Zero: the room can spawn no jobs. `usize::MAX`: no bound.
+    pub jobs: usize,
 }
+
+setters!(RoomConfig {
+    capacity: usize,
+    tick_hz: f64,
+    sync_hz: f64,
+    hash_every: Duration,
+    empty_grace: Duration,
+    jobs: usize,
+});
 
 impl Default for RoomConfig {
     fn default() -> Self {
@@ -41,56 +96,14 @@ impl Default for RoomConfig {
 }
 
 impl RoomConfig {
-    /// How many members, dropped ones included. Default: 64. Beyond it the lobby opens another room, or refuses `room_full`.
+    /// Sets the field [`matched`](#structfield.matched); `None` means as many as `capacity`.
     #[must_use]
-    pub fn capacity(mut self, members: usize) -> Self {
-        self.capacity = members;
+    pub fn matched(mut self, members: impl Into<Option<usize>>) -> Self {
+        self.matched = members.into();
         self
     }
 
-    /// Up to how many members clients are sent here that ask for this kind of room. Default: as many as its capacity.
-    /// Beyond it the lobby opens another room; who names this room by its id gets in up to the capacity, to watch for example.
-    #[must_use]
-    pub fn matched(mut self, members: usize) -> Self {
-        self.matched = Some(members);
-        self
-    }
-
-    /// Steps of the simulation each second, 1,000 at most. Default: 0, no ticking.
-    #[must_use]
-    pub fn tick_hz(mut self, hz: f64) -> Self {
-        self.tick_hz = hz;
-        self
-    }
-
-    /// How often each second a changed state is sent, 1,000 times at most. Default: 20. Zero: only to those who join or resume.
-    #[must_use]
-    pub fn sync_hz(mut self, hz: f64) -> Self {
-        self.sync_hz = hz;
-        self
-    }
-
-    /// How often a change of the state is sent with a hash of the whole state, by which clients tell whether they have the same.
-    /// Default: 10 s. Zero: never. It costs a walk over the whole state here and on each client.
-    #[must_use]
-    pub fn hash_every(mut self, period: Duration) -> Self {
-        self.hash_every = period;
-        self
-    }
-
-    /// How long an empty room stays. Default: 10 s; `Duration::MAX`: for ever.
-    /// A room that is created counts as empty until somebody has joined; it waits 10 s at least for the first who asks.
-    #[must_use]
-    pub fn empty_grace(mut self, grace: Duration) -> Self {
-        self.empty_grace = grace;
-        self
-    }
-
-    /// Which fields of a client's options must equal the room's metadata or, where that does not have the field, the options
-    /// that the room was created with. Default: none, any room of the kind fits. Four at most.
-    ///
-    /// A field that is null is absent, and a client that does not name a field does not mind. A value may be 256 bytes long, as
-    /// JSON; a `join` with a longer one is answered with the error `bad_payload`.
+    /// Sets the field [`match_on`](#structfield.match_on).
     #[must_use]
     pub fn match_on<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
         self.match_on = fields.into_iter().map(Into::into).collect();
@@ -103,37 +116,26 @@ impl RoomConfig {
     }
 
     /// Refuses values that no room could run with.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
+    pub(crate) fn check(&self) -> Result<(), BadSetting> {
+        let check = |is_good, field, value: &dyn fmt::Debug, remedy| {
+            BadSetting::unless(is_good, field, value, remedy)
+                .map_err(|bad| bad.of("`RoomConfig`".to_owned()))
+        };
+        let nobody = "set 1 or more: no client could join";
+        check(self.capacity > 0, "capacity", &self.capacity, nobody)?;
+        check(self.matched != Some(0), "matched", &self.matched, nobody)?;
         // A thread's timers go by milliseconds.
         let is_rate = |hz: f64| (0.0..=1000.0).contains(&hz);
-        let wrong = [
-            (self.capacity == 0, "`capacity` is zero: nobody could join"),
-            (
-                self.matched == Some(0),
-                "`matched` is zero: nobody could ask for the kind",
-            ),
-            (!is_rate(self.tick_hz), "`tick_hz` is not from 0 to 1000"),
-            (!is_rate(self.sync_hz), "`sync_hz` is not from 0 to 1000"),
-            (
-                self.match_on.iter().any(String::is_empty),
-                "`match_on` names a field without a name",
-            ),
-            (
-                self.match_on.len() > MOST_FIELDS,
-                "`match_on` names more than four fields",
-            ),
-        ];
-        match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
-            Some((_, what)) => Err(what),
-            None => Ok(()),
-        }
-    }
-
-    /// How many async jobs may run at once. Default: 256. Beyond it [`RoomContext::spawn`](crate::RoomContext::spawn) refuses.
-    #[must_use]
-    pub fn jobs(mut self, jobs: usize) -> Self {
-        self.jobs = jobs;
-        self
+        let remedy = "set a rate from 0 to 1,000";
+        check(is_rate(self.tick_hz), "tick_hz", &self.tick_hz, remedy)?;
+        check(is_rate(self.sync_hz), "sync_hz", &self.sync_hz, remedy)?;
+        let names = &self.match_on;
+        check(
+            names.len() <= MOST_FIELDS && !names.iter().any(String::is_empty),
+            "match_on",
+            names,
+            "name four fields at most, each with a name that is not empty",
+        )
     }
 }
 
@@ -221,8 +223,8 @@ mod tests {
             (good.clone().sync_hz(-0.5), "sync_hz"),
             (good.clone().match_on([""]), "match_on"),
         ] {
-            let what = bad.check().unwrap_err();
-            assert!(what.contains(name), "{what}");
+            let refused = bad.check().unwrap_err();
+            assert_eq!(refused.field, name, "{refused}");
         }
     }
 

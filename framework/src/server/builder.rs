@@ -16,7 +16,7 @@ use super::threads::Threads;
 use crate::call::{self, Call};
 use crate::channel::config::{ChannelConfig, ChannelPatterns};
 use crate::claims::Claims;
-use crate::config::Config;
+use crate::config::{BadSetting, Config};
 use crate::error::{BuildError, Refusal};
 use crate::handler::{AnyShared, AppData, Handlers, Message};
 use crate::http::admission::Admission;
@@ -130,9 +130,6 @@ impl ServerBuilder {
             self.note(BuildError::HandlerTaken(format!("{kind}: {name}")));
         }
         let registered = Box::new(KindOf::new(kind, Arc::new(make), handlers));
-        if let Err(what) = registered.config().check() {
-            self.note(BuildError::BadRoomConfig(kind.to_string(), what));
-        }
         if self.kinds.insert(kind.to_string(), registered).is_some() {
             self.note(BuildError::KindTaken(kind.to_string()));
         }
@@ -259,6 +256,16 @@ impl ServerBuilder {
         self
     }
 
+    /// Refuses settings that cannot work: all of them, in this one place.
+    fn check(&self) -> Result<(), BadSetting> {
+        self.config.check()?;
+        for (kind, registered) in &self.kinds {
+            let owner = |bad: BadSetting| bad.of(format!("the rooms of kind `{kind}`"));
+            registered.config().check().map_err(owner)?;
+        }
+        Ok(())
+    }
+
     /// Starts the server's threads. To accept connections, serve or mount the server: [`Server::at`].
     ///
     /// # Errors
@@ -268,7 +275,7 @@ impl ServerBuilder {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
-        self.config.check()?;
+        self.check()?;
         if System::try_current().is_none() && !self.single_threaded {
             return Err(BuildError::NoSystem);
         }

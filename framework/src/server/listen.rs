@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
+use crate::config::setters;
+
 /// Binds a port. If that fails, the error says what to do.
 ///
 /// # Errors
@@ -13,22 +15,21 @@ pub fn listen(address: &str) -> io::Result<TcpListener> {
 }
 
 /// Options for binding a port.
-#[derive(Clone, Copy, Default, Debug)]
+///
+/// As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it in a chain.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ListenOptions {
-    shares: bool,
+    /// Whether other processes of the same user may listen on the same port, if they set it, too (`SO_REUSEPORT`).
+    ///
+    /// Default: false.
+    /// A new version can then start to listen before the old one has stopped. The kernel gives each new connection to one of the
+    /// two; [`Site::serve`](crate::Site::serve) stops listening when it begins to shut down, and all later connections go to the
+    /// other.
+    pub reuse_port: bool,
 }
 
-impl ListenOptions {
-    /// Allows other processes of the same user to listen on the same port, if they set this, too (`SO_REUSEPORT`). Default: false.
-    ///
-    /// A new version can then start to listen before the old one has stopped. The kernel gives each new connection to one of them.
-    /// [`Site::serve`](crate::Site::serve) stops listening as soon as it shuts down; the other process gets all later connections.
-    #[must_use]
-    pub fn reuse_port(mut self, shares: bool) -> Self {
-        self.shares = shares;
-        self
-    }
-}
+setters!(ListenOptions { reuse_port: bool });
 
 /// Like [`listen`], with options.
 ///
@@ -81,9 +82,9 @@ fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListen
     // A restarted server must not have to wait until its old connections have timed out.
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
-    socket.set_reuse_port(options.shares)?;
+    socket.set_reuse_port(options.reuse_port)?;
     #[cfg(not(unix))]
-    if options.shares {
+    if options.reuse_port {
         return Err(io::ErrorKind::Unsupported.into());
     }
     socket.bind(&address.into())?;

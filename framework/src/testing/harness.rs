@@ -154,8 +154,8 @@ impl<R: Room> RoomHarness<R> {
             hints: true,
         };
         let config = R::config();
-        if let Err(what) = config.check() {
-            panic!("no server could be built: {what}");
+        if let Err(bad) = config.check() {
+            panic!("no server could be built: {bad}");
         }
         let handlers = Arc::new(Handlers::collect());
         let core = RoomCore::create(seed, make, options, handlers, config, 0.0)?;

@@ -120,7 +120,7 @@ impl SessionActor {
             }
             Action::Publish { channel, data } => {
                 let offer = self.offer(&channel)?;
-                if !offer.config.allows_client_publish() {
+                if !offer.config.client_publish {
                     return Err(Refusal::new(
                         "publish_denied",
                         "clients may not publish to this channel",

@@ -219,7 +219,7 @@ impl Nobodys {
 }
 
 #[test]
-#[should_panic = "no server could be built: `capacity` is zero"]
+#[should_panic = "no server could be built: `capacity` of `RoomConfig` is 0: set 1 or more"]
 fn a_configuration_that_cannot_work_fails_the_test() {
     let _room = RoomHarness::<Nobodys>::new(());
 }
