@@ -62,6 +62,8 @@ enum Returns {
 /// A hook of the trait: its signature, and how its return value comes about.
 struct Hook {
     name: &'static str,
+    /// The parameters that it may take, as [`Parameters::names`] calls them.
+    takes: &'static [&'static str],
     /// Behind `fn name`.
     signature: TokenStream,
     returns: Returns,
@@ -69,61 +71,72 @@ struct Hook {
 
 /// The hooks of `Room`, and `create`. Their parameters are called `member`, `value` and `ctx`.
 fn hooks() -> [Hook; 10] {
-    let hook = |name, signature, returns| Hook {
+    let hook = |name, takes: &'static [&'static str], signature, returns| Hook {
         name,
+        takes,
         signature,
         returns,
     };
     [
         hook(
             "config",
+            &[],
             quote!(() -> ::courtside::RoomConfig),
             Returns::AsIs,
         ),
         hook(
             "create",
+            &["value", "ctx"],
             quote!((value: Self::Options, ctx: &mut ::courtside::RoomContext<Self>)
                 -> ::core::result::Result<Self, ::courtside::Refusal>),
             Returns::Result,
         ),
         hook(
             "state",
+            &[],
             quote!((&self) -> ::courtside::State<'_>),
             Returns::State,
         ),
         hook(
             "view",
+            &["member"],
             quote!((&self, member: &::courtside::Member) -> ::courtside::View<'_>),
             Returns::AsIs,
         ),
         hook(
             "joined",
+            &["member", "value", "ctx"],
             quote!((&mut self, member: &::courtside::Member, value: Self::Options, ctx: &mut ::courtside::RoomContext<Self>)
                 -> ::core::result::Result<(), ::courtside::Refusal>),
             Returns::Result,
         ),
         hook(
             "dropped",
+            &["member", "ctx"],
             quote!((&mut self, member: &::courtside::Member, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
         hook(
             "resumed",
+            &["member", "ctx"],
             quote!((&mut self, member: &::courtside::Member, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
         hook(
             "left",
+            &["member", "value", "ctx"],
             quote!((&mut self, member: &::courtside::Member, value: ::courtside::LeaveReason, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
         hook(
             "tick",
+            &["value", "ctx"],
             quote!((&mut self, value: ::courtside::Tick, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
         hook(
             "disposed",
+            &["value", "ctx"],
             quote!((&mut self, value: ::courtside::DisposeReason, ctx: &mut ::courtside::RoomContext<Self>)),
             Returns::AsIs,
         ),
@@ -168,6 +181,36 @@ impl Parameters {
             found.names.push(name);
         }
         Ok(found)
+    }
+
+    /// Refuses a parameter that the hook does not receive.
+    fn check(&self, hook: &Hook, method: &ImplItemFn) -> syn::Result<()> {
+        let Some(unknown) = self.names.iter().find(|name| !hook.takes.contains(name)) else {
+            return Ok(());
+        };
+        let form = |name: &str| match name {
+            "member" => "the member (`&Member`)",
+            "ctx" => "a context (`&mut RoomContext<Self>`)",
+            _ => match hook.name {
+                "tick" => "the tick (`Tick`)",
+                "left" | "disposed" => "the reason",
+                _ => "the options",
+            },
+        };
+        let takes: Vec<_> = hook.takes.iter().map(|name| form(name)).collect();
+        let takes = match &takes[..] {
+            [] if hook.name == "config" => "nothing".to_owned(),
+            [] => "nothing but `&self`".to_owned(),
+            forms => forms.join(" and "),
+        };
+        Err(Error::new(
+            method.sig.inputs.span(),
+            format!(
+                "the hook `{}` does not receive {}: it may take {takes}; rename the method if it is no hook",
+                hook.name,
+                form(unknown)
+            ),
+        ))
     }
 
     /// Calls the method with what it takes.
@@ -329,6 +372,7 @@ fn write(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream>
             });
         } else if let Some(hook) = known.iter().find(|hook| hook.name == name) {
             let parameters = Parameters::of(method)?;
+            parameters.check(hook, method)?;
             if let ("create" | "joined", Some(value)) = (hook.name, &parameters.value) {
                 options.get_or_insert_with(|| value.clone());
             }
