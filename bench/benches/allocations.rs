@@ -1,7 +1,7 @@
 //! How often the server allocates for a message: `cargo bench -p courtside-bench`.
 //!
 //! A real server in this process, on its own threads, over real sockets; the load is a thread whose allocations are not
-//! counted. What is counted does not depend on how busy the machine is, so that a change by one shows.
+//! counted. The counts do not depend on how busy the machine is, so a change by one is visible.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -34,13 +34,13 @@ const ECHOES: u64 = 20_000;
 /// Receivers of a fan-out.
 const RECEIVERS: usize = 1000;
 
-/// Publications that are made together, so that frames wait together.
+/// Publications sent together, so that frames wait together.
 const TOGETHER: u64 = 16;
 
-/// After how many bytes a client acknowledges, as the protocol's page advises.
+/// After how many bytes a client acknowledges, as the protocol recommends.
 const ACKNOWLEDGE_AFTER: usize = 64 << 10;
 
-/// The system's allocator, with a count of how often all threads but the load's ask it for memory.
+/// The system's allocator, with a count of the allocations of all threads but the load's.
 struct Counting;
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -51,7 +51,7 @@ thread_local! {
 }
 
 fn count(bytes: usize) {
-    // A thread that is ending has no variables left; it is none of the load's.
+    // A thread that is ending has no variables left; it is not one of the load's.
     if !IS_LOAD.try_with(Cell::get).unwrap_or(false) {
         CALLS.fetch_add(1, Ordering::Relaxed);
         BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -92,7 +92,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What was asked for since some moment.
+/// The allocations since some moment.
 #[derive(Clone, Copy)]
 struct Counted {
     calls: u64,
@@ -107,7 +107,7 @@ impl Counted {
         }
     }
 
-    /// Prints what `act` made the server ask for, for each of `count` things.
+    /// Prints the server's allocations during `act`, for each of `count` items.
     fn print(what: &str, each: &str, count: u64, act: impl FnOnce()) {
         let before = Self::so_far();
         act();
@@ -121,11 +121,11 @@ impl Counted {
     }
 }
 
-/// A client that blocks, as there is nothing else for its thread to do.
+/// A blocking client, because its thread has nothing else to do.
 struct Client {
     socket: TcpStream,
     buffer: Vec<u8>,
-    /// What of the buffer was read from the socket and not yet looked at.
+    /// The part of the buffer that was read from the socket and not yet processed.
     unread: std::ops::Range<usize>,
     received: u64,
     unacknowledged: usize,
@@ -180,7 +180,7 @@ impl Client {
         self.send(&frame);
     }
 
-    /// The next event of any kind; pings of the WebSocket are passed over.
+    /// The next event of any kind; skips WebSocket pings.
     fn next(&mut self) -> &[u8] {
         loop {
             match ws::frame(&self.buffer[self.unread.clone()]).unwrap() {
@@ -224,7 +224,7 @@ impl Client {
 
 fn server() -> Server {
     let mut config = Config::default();
-    // The load sends as fast as it can.
+    // The load sends at full speed.
     config.limits.rate = None;
     Server::builder()
         .config(config)
@@ -342,7 +342,7 @@ fn main() {
     IS_LOAD.set(true);
     for (way, is_lean) in [("lean", true), ("mounted", false)] {
         let server = start(is_lean);
-        // Whoever is let in knows that all threads are up.
+        // When a client is accepted, all threads are running.
         drop(Client::connect(server));
         std::thread::sleep(Duration::from_millis(500));
         Counted::print(&format!("{way}: at rest"), "per second", 1, || {

@@ -23,35 +23,35 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// One client publishes, all receive.
     Fanout(FanoutArgs),
-    /// Each connection sends and waits for the answer.
+    /// Each connection sends a text and waits for the answer.
     Echo(EchoArgs),
-    /// Many connections that do nothing: memory each.
+    /// Many idle connections: memory for each.
     Idle(IdleArgs),
-    /// All sessions are cut at once and come back with their tokens; plain connections only come back.
+    /// All sessions are disconnected at once and resume with their tokens; plain connections only reconnect.
     Storm(StormArgs),
-    /// Some of the readers stop reading; the others must not feel it.
+    /// Some of the readers stop reading; the others must not be affected.
     Slow(SlowArgs),
-    /// Many small rooms that tick: how late, and what they cost. Needs the kind `ticking` of courtside-bench-server.
+    /// Many small rooms that tick: how late the ticks are, and the cost. Needs the kind `ticking` of courtside-bench-server.
     Rooms(RoomsArgs),
-    /// A hostile client, and what an honest one feels beside it. Needs the rooms and channels of courtside-bench-server.
+    /// A hostile client, and its effect on an honest one. Needs the rooms and channels of courtside-bench-server.
     Siege(SiegeArgs),
     /// The hostile client of `siege` alone.
     Hostile(HostileArgs),
 }
 
-/// Which server, and how it is looked at.
+/// The server, and how it is measured.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
-    /// Where the server listens.
+    /// The server's address.
     #[arg(long, default_value = "127.0.0.1:4300")]
     server: String,
-    /// What the server speaks.
+    /// The server's protocol.
     #[arg(long, value_enum, default_value = "courtside")]
     pub(crate) protocol: Protocol,
     /// The path of its WebSocket. Default: `/ws`, for plain servers `/`, for Socket.IO `/socket.io/?EIO=4&transport=websocket`.
     #[arg(long)]
     pub(crate) path: Option<String>,
-    /// The server's process, where it runs on this machine: its CPU and memory are measured, too.
+    /// The server's process id, if it runs on this machine: its CPU and memory are measured, too.
     #[arg(long)]
     pid: Option<u32>,
     /// How long to measure.
@@ -74,7 +74,7 @@ impl Target {
             )
         })?;
         let mut addresses: Vec<_> = addresses.collect();
-        // A name such as localhost often has both; servers often listen on the old one alone.
+        // A name such as localhost often has both kinds of addresses; servers often listen only on IPv4.
         addresses.sort_by_key(SocketAddr::is_ipv6);
         addresses
             .first()
@@ -117,10 +117,10 @@ pub(crate) struct FanoutArgs {
     /// How many connections receive; the first of them also publishes.
     #[arg(long, default_value_t = 1000, value_parser = count)]
     pub(crate) receivers: usize,
-    /// Broadcasts per second. Without it, `--window` broadcasts are kept under way, as fast as it goes.
+    /// Broadcasts per second. Without it, `--window` broadcasts are kept in flight, at full speed.
     #[arg(long, value_parser = positive)]
     pub(crate) rate: Option<f64>,
-    /// How many broadcasts are under way at once.
+    /// How many broadcasts are in flight at once.
     #[arg(long, default_value_t = 16, value_parser = count)]
     pub(crate) window: usize,
     /// Bytes of the text that is broadcast; 17 at least.
@@ -142,7 +142,7 @@ pub(crate) struct EchoArgs {
     pub(crate) name: String,
     #[arg(long, default_value_t = 100, value_parser = count)]
     pub(crate) connections: usize,
-    /// How many requests each connection has under way.
+    /// How many requests each connection has in flight.
     #[arg(long, default_value_t = 1, value_parser = count)]
     pub(crate) window: usize,
     /// Bytes of the text; 17 at least.
@@ -157,7 +157,7 @@ pub(crate) struct EchoArgs {
 pub(crate) struct IdleArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// What each session is in. Default: nothing.
+    /// What each session joins or subscribes to. Default: nothing.
     #[arg(long, value_enum)]
     pub(crate) via: Option<Via>,
     /// The channel, or the kind of room.
@@ -176,10 +176,10 @@ pub(crate) struct StormArgs {
     pub(crate) name: String,
     #[arg(long, default_value_t = 5000, value_parser = count)]
     pub(crate) sessions: usize,
-    /// How many publications each session misses while it is away.
+    /// How many publications each session misses while it is disconnected.
     #[arg(long, default_value_t = 3)]
     pub(crate) missed: usize,
-    /// How many resumes are under way at once.
+    /// How many resumes are in flight at once.
     #[arg(long, default_value_t = 128, value_parser = count)]
     pub(crate) at_once: usize,
 }
@@ -188,10 +188,10 @@ pub(crate) struct StormArgs {
 pub(crate) struct SlowArgs {
     #[command(flatten)]
     pub(crate) fanout: FanoutArgs,
-    /// How many more there are that stop reading.
+    /// How many additional readers stop reading.
     #[arg(long, default_value_t = 10, value_parser = count)]
     pub(crate) stalled: usize,
-    /// For how many seconds the stalled ones are held open, if the server does not cut them before.
+    /// For how many seconds the stalled ones are kept open, unless the server disconnects them before.
     #[arg(long, default_value_t = 30.0, value_parser = positive)]
     pub(crate) patience: f64,
 }
@@ -205,16 +205,16 @@ pub(crate) struct RoomsArgs {
     pub(crate) rooms: usize,
 }
 
-/// What a hostile client tries to use up.
+/// The bound that a hostile client tries to use up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Bound {
-    /// Makes rooms and leaves them.
+    /// Creates rooms and leaves them.
     Rooms,
-    /// Publishes to ever new channels.
+    /// Publishes to new channels again and again.
     Channels,
-    /// Opens connections and breaks them, so that their sessions stay.
+    /// Opens connections and drops them, so that their sessions stay.
     Sessions,
-    /// Has itself sent much, reads it, and never acknowledges.
+    /// Requests much data, reads it, and never acknowledges.
     Outboxes,
 }
 
@@ -233,19 +233,19 @@ impl Bound {
 pub(crate) struct SiegeArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// What the hostile client is after.
+    /// The bound that the hostile client tries to use up.
     #[arg(long, value_enum)]
     pub(crate) bound: Bound,
-    /// How often to measure for `--secs`, without it and beside it.
+    /// How many times to measure for `--secs`, without and with the hostile client.
     #[arg(long, default_value_t = 5, value_parser = count)]
     pub(crate) rounds: usize,
-    /// For how many seconds it is alone before the honest client comes.
+    /// For how many seconds the hostile client runs alone before the honest one starts.
     #[arg(long, default_value_t = 5.0, value_parser = positive)]
     pub(crate) lead: f64,
-    /// How many times a second the honest client opens a connection, makes a room, subscribes and goes.
+    /// How many times a second the honest client opens a connection, creates a room, subscribes and leaves.
     #[arg(long, default_value_t = 20.0, value_parser = positive)]
     pub(crate) rate: f64,
-    /// From where the hostile client comes, where the server listens on 127.0.0.1: the honest one comes from there.
+    /// The address of the hostile client if the server listens on 127.0.0.1, which is the honest client's address.
     #[arg(long, default_value = "127.0.0.2")]
     pub(crate) from: Ipv4Addr,
 }
@@ -254,10 +254,10 @@ pub(crate) struct SiegeArgs {
 pub(crate) struct HostileArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// What it is after.
+    /// The bound that it tries to use up.
     #[arg(long, value_enum)]
     pub(crate) bound: Bound,
-    /// From where it comes, where the server listens on 127.0.0.1.
+    /// Its address, if the server listens on 127.0.0.1.
     #[arg(long, default_value = "127.0.0.2")]
     pub(crate) from: Ipv4Addr,
 }

@@ -1,4 +1,4 @@
-//! A WebSocket that is read and written one thing after the other, for those who come one by one or misbehave.
+//! A blocking WebSocket, for clients that connect one by one or misbehave.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use crate::ws;
 /// Longer than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const READ: usize = 64 << 10;
 
 /// One connection to a Courtside server, in JSON.
@@ -23,7 +23,7 @@ pub(crate) struct Dialed {
 }
 
 impl Dialed {
-    /// Opens a connection from an address of this machine, and hears its welcome.
+    /// Opens a connection from an address of this machine, and reads its welcome.
     pub(crate) fn open(to: SocketAddr, from: Option<IpAddr>, path: &str) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
         if let Some(from) = from {
@@ -118,7 +118,7 @@ impl Dialed {
         }
     }
 
-    /// Asks, and awaits the answer.
+    /// Sends an action and waits for the answer.
     pub(crate) fn ask(&mut self, action: Value) -> io::Result<Value> {
         let id = action["id"].as_u64().unwrap_or_default();
         self.send(&[action])?;
@@ -129,15 +129,15 @@ impl Dialed {
     pub(crate) fn end(mut self) {
         let mut out = Vec::new();
         ws::push(&mut out, ws::CLOSE, &1000_u16.to_be_bytes());
-        // Whoever is gone need not be told; otherwise until the server has answered.
+        // If the connection is already lost, there is nothing to do; otherwise wait until the server has answered.
         if self.stream.write_all(&out).is_ok() {
             while self.event().is_ok() {}
         }
     }
 
-    /// Breaks the connection: the session stays.
+    /// Drops the connection: the session stays.
     pub(crate) fn reset(self) {
-        // An error says that it is broken.
+        // An error means that it is already lost.
         let _broken = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 }

@@ -1,4 +1,4 @@
-//! `echo`: each connection keeps some requests under way; what comes back must come in order, each once.
+//! `echo`: each connection keeps some requests in flight; each answer must arrive once and in order.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ use crate::talk::{Errand, Protocol, Talk};
 
 struct Asking {
     asked: u64,
-    /// When each request that is under way was sent.
+    /// When each request in flight was sent.
     under_way: VecDeque<Instant>,
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn run(args: &EchoArgs) -> io::Result<Report> {
     until(&mut echoes, before.2 + Duration::from_secs_f64(to.secs))?;
     let after = look()?;
     let (over, replies) = (after.2 - before.2, echoes.replies);
-    // What is under way may still come.
+    // Answers in flight may still arrive.
     echoes.is_over = true;
     until(&mut echoes, Instant::now() + Duration::from_millis(300))?;
     progress.clear();

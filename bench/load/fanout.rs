@@ -17,7 +17,7 @@ use crate::talk::{Errand, Protocol, Talk};
 /// After how long without any delivery the run ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A broadcast that not everybody has yet.
+/// A broadcast that some receivers do not have yet.
 struct Flight {
     sent: Instant,
     missing: usize,
@@ -25,12 +25,12 @@ struct Flight {
 
 pub(crate) struct Fan {
     pub(crate) talk: Talk,
-    /// The number that each connection must see next.
+    /// The number that each connection must receive next.
     expected: Vec<u64>,
     flying: VecDeque<Flight>,
     /// The number of the first of them.
     first_flying: u64,
-    /// One of so many deliveries is timed: less one, a power of two.
+    /// One of this many deliveries is timed; a power of two, minus one.
     sample_mask: u64,
     pub(crate) times: Histogram<u64>,
     pub(crate) deliveries: u64,
@@ -98,7 +98,7 @@ impl Fan {
         }
     }
 
-    /// Makes the next broadcast, due at `sent`.
+    /// Sends the next broadcast, due at `sent`.
     pub(crate) fn publish(&mut self, swarm: &mut Swarm, sent: Instant) {
         let number = self.first_flying + self.flying.len() as u64;
         self.flying.push_back(Flight {
@@ -110,7 +110,7 @@ impl Fan {
         swarm.send(0, &frame, self);
     }
 
-    /// Forgets the broadcasts that everybody has.
+    /// Removes the broadcasts that all receivers have.
     fn land(&mut self) {
         while self
             .flying
@@ -162,7 +162,7 @@ pub(crate) enum Pace {
     Every(Duration),
 }
 
-/// Broadcasts until `until`; returns early if there is no point in going on.
+/// Broadcasts until `until`; returns early if the run has failed.
 pub(crate) fn broadcast(
     swarm: &mut Swarm,
     fan: &mut Fan,
@@ -189,7 +189,7 @@ pub(crate) fn broadcast(
                     fan.publish(swarm, due);
                     due += period;
                 }
-                // The kernel's timeouts are whole milliseconds: the last one is spent looking.
+                // The kernel's timeouts are whole milliseconds: poll during the last one.
                 let left = (due - now).min(Duration::from_millis(20));
                 left.checked_sub(Duration::from_millis(1))
             }
@@ -212,7 +212,7 @@ pub(crate) fn broadcast(
     }
 }
 
-/// Waits for what is under way.
+/// Waits for the broadcasts in flight.
 pub(crate) fn settle(swarm: &mut Swarm, fan: &mut Fan) -> io::Result<()> {
     let ends = Instant::now() + PATIENCE;
     while !fan.flying.is_empty() && Instant::now() < ends && !fan.must_end() {
@@ -222,7 +222,7 @@ pub(crate) fn settle(swarm: &mut Swarm, fan: &mut Fan) -> io::Result<()> {
     Ok(())
 }
 
-/// What the connections of a fan-out are for.
+/// The roles of a fan-out's connections.
 pub(crate) fn errand(protocol: Protocol, via: Via, name: &str) -> Errand {
     match (protocol, via) {
         (Protocol::Courtside, Via::Channel) => Errand::Channel(name.to_owned()),
@@ -245,7 +245,7 @@ pub(crate) fn run(args: &FanoutArgs) -> io::Result<Report> {
         Some(hertz) => Pace::Every(Duration::from_secs_f64(1.0 / hertz)),
         None => Pace::Window(args.window),
     };
-    // At full speed the clock itself would be felt.
+    // At full speed, reading the clock would affect the result.
     let sample_mask = if args.rate.is_some() { 0 } else { 15 };
     let mut fan = Fan::new(talk, 0, sample_mask);
     let warm = Instant::now() + Duration::from_secs_f64(args.warm_up);

@@ -7,10 +7,10 @@ use crate::progress::Progress;
 use crate::swarm::{Crowd, Loss, Swarm};
 use crate::talk::Talk;
 
-/// How many connections may be on their way in at once.
+/// How many connections may be opening at once.
 const AT_ONCE: usize = 128;
 
-/// How long nothing may happen.
+/// How long the run may make no progress.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Arriving<'a> {
@@ -27,7 +27,7 @@ impl Crowd for Arriving<'_> {
 
     fn message(&mut self, n: usize, payload: &[u8], _: Instant, out: &mut Vec<u8>) {
         let was_ready = self.talk.seats[n].is_ready;
-        // What an earlier run published may still be on its way.
+        // Publications of an earlier run may still be in flight.
         if self.talk.number(n, payload, out).is_none() {
             self.talk.aside(n, payload, out);
         }
@@ -39,7 +39,7 @@ impl Crowd for Arriving<'_> {
     }
 }
 
-/// Opens the connections of `range`, and waits until each is where its errand wants it.
+/// Opens the connections of `range`, and waits until each has joined or subscribed.
 pub(crate) fn gather(
     swarm: &mut Swarm,
     talk: &mut Talk,
@@ -54,7 +54,7 @@ pub(crate) fn gather(
     };
     let (mut opened, mut was_ready, mut moved) = (0, 0, began);
     while arriving.ready < count {
-        // The first goes in alone: the others want to know the room that it has created.
+        // The first one joins alone, because the others need the id of the room that it creates.
         let most = if arriving.ready == 0 { 1 } else { AT_ONCE };
         while opened < count && opened - arriving.ready < most {
             let path = arriving.talk.path(opened, false);

@@ -1,4 +1,4 @@
-//! `hostile`: one client that wants to use up what is meant for all.
+//! `hostile`: a client that tries to use up what is meant for all.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,13 +12,13 @@ use crate::cli::{Bound, HostileArgs};
 use crate::dial::Dialed;
 use crate::report::Report;
 
-/// How many connections try at once, where what counts is how much they ask.
+/// How many connections try at once, if the number of requests is what counts.
 const CONNECTIONS: usize = 8;
 
-/// How much each of them asks without waiting.
+/// How many requests each of them sends without waiting.
 const WINDOW: u64 = 16;
 
-/// What fills outboxes: connections, and the replies that each does not acknowledge.
+/// What fills outboxes: the number of connections, and the unacknowledged replies of each.
 const READERS: usize = 400;
 const REPLY: usize = 61_000;
 
@@ -35,7 +35,7 @@ impl Tally {
             Ok(true) => &self.done,
             Ok(false) => &self.refused,
             Err(_) => {
-                // Not as fast as a loop can be: a broken connection costs the server nothing.
+                // Not at full speed: a dropped connection costs the server nothing.
                 thread::sleep(Duration::from_millis(1));
                 &self.broken
             }
@@ -44,7 +44,7 @@ impl Tally {
     }
 }
 
-/// What a hostile client asks for, the n-th time.
+/// The hostile client's n-th request.
 type Asking = fn(u64) -> Vec<Value>;
 
 fn rooms(n: u64) -> Vec<Value> {
@@ -56,7 +56,7 @@ fn channels(n: u64) -> Vec<Value> {
     vec![json!({"action": "publish", "id": n, "channel": channel, "data": "x"})]
 }
 
-/// Keeps a window of questions under way until the connection breaks or the time is up.
+/// Keeps a window of requests in flight until the connection is lost or the time is up.
 fn ask_on(
     mut socket: Dialed,
     asking: Asking,
@@ -72,7 +72,7 @@ fn ask_on(
         }
         let event = socket.event()?;
         if event["event"] == "joined" {
-            // It leaves what it has made behind, and makes the next.
+            // It leaves what it has created and creates the next.
             socket.send(&[json!({"action": "leave", "room": event["room"]})])?;
         }
         if event["id"].is_u64() {
@@ -95,7 +95,7 @@ pub(crate) fn run(args: &HostileArgs) -> io::Result<Report> {
     let tally = Tally::default();
     let open = || Dialed::open(to, from, path);
     let ask = |asking: Asking, n: usize| {
-        // Each has numbers of its own.
+        // Each has its own numbers.
         let mut next = n as u64 * 1_000_000_000;
         while Instant::now() < until {
             let asked = open().and_then(|socket| ask_on(socket, asking, next, until, &tally));

@@ -1,4 +1,4 @@
-//! `idle`: many connections that do nothing, and what memory each costs the server.
+//! `idle`: many idle connections, and the server's memory for each.
 
 use std::io;
 use std::time::{Duration, Instant};

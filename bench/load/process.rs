@@ -1,4 +1,4 @@
-//! What a process has used: its CPU clock, and `/proc`.
+//! The resources that a process has used, from its CPU clock and `/proc`.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Process(u32);
 
-/// What it has used so far.
+/// The resources used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Time on a processor, in user and kernel.
@@ -43,7 +43,7 @@ impl Process {
         })
     }
 
-    /// To the nanosecond, where `/proc/<pid>/stat` counts in 10 ms: a storm of 5,000 is over after 300.
+    /// In nanoseconds; `/proc/<pid>/stat` counts in units of 10 ms, and a storm of 5,000 takes only 300 ms.
     #[cfg(target_os = "linux")]
     fn cpu(self) -> io::Result<Duration> {
         use nix::time::{clock_getcpuclockid, clock_gettime};
@@ -62,10 +62,10 @@ impl Process {
         resident(&status).ok_or_else(|| io::Error::other("its memory cannot be read"))
     }
 
-    /// How many files it has open, sockets included.
+    /// The number of open files, including sockets.
     pub(crate) fn files(self) -> io::Result<u64> {
         let folder = format!("/proc/{}/fd", self.0);
-        // Kernels from 6.2 on tell the number as the folder's size; counting a thousand of them would be felt.
+        // Kernels from 6.2 on report the number as the folder's size; counting a thousand entries would affect the result.
         match fs::metadata(&folder)?.len() {
             0 => Ok(fs::read_dir(&folder)?.count() as u64),
             files => Ok(files),

@@ -9,7 +9,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Silent where nobody watches.
+    /// Silent if standard error is not a terminal.
     pub(crate) fn new(is_wanted: bool) -> Self {
         Self {
             shown: Instant::now(),
@@ -21,7 +21,7 @@ impl Progress {
         if self.is_on && self.shown.elapsed() > Duration::from_millis(250) {
             self.shown = Instant::now();
             let mut stderr = std::io::stderr().lock();
-            // A progress line that cannot be shown is no loss.
+            // If the progress line cannot be shown, ignore it.
             let _unseen = write!(stderr, "\r\x1b[K{}", line());
             let _unseen = stderr.flush();
         }

@@ -1,4 +1,4 @@
-//! What was found: as lines for people, or as one JSON object.
+//! The results: lines for people, or one JSON object.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::process::Usage;
 
 /// Latencies in microseconds, from 1 µs to a minute.
 pub(crate) fn histogram() -> Histogram<u64> {
-    // The bounds are constants that the crate accepts; should it not, an unbounded one does.
+    // The crate accepts these constant bounds; if not, an unbounded histogram works, too.
     Histogram::new_with_bounds(1, 60_000_000, 3).unwrap_or_else(|_| {
         let mut unbounded =
             Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are allowed"));
@@ -31,7 +31,7 @@ impl Report {
         self.figures.push((name, value.into(), unit));
     }
 
-    /// Adds a number with the digits that mean something.
+    /// Adds a number with its significant digits.
     pub(crate) fn number(&mut self, name: &'static str, value: f64, unit: &'static str) {
         let digits = if value.abs() >= 1000.0 {
             0
@@ -54,7 +54,7 @@ impl Report {
         self.add("max_us", times.max(), "");
     }
 
-    /// What server and generator used between two looks, and for each of `count` things.
+    /// Adds the resources that server and generator used between two measurements, in total and for each of `count` items.
     pub(crate) fn cpu(
         &mut self,
         server: Option<(Usage, Usage)>,

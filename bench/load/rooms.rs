@@ -52,7 +52,7 @@ fn play(swarm: &mut Swarm, players: &mut Players, time: Duration) -> io::Result<
     Ok(())
 }
 
-/// Calls the bench server's `ticks`, which tells what it has measured since the last time.
+/// Calls the bench server's `ticks`, which returns what it has measured since the last call.
 fn ask(swarm: &mut Swarm, players: &mut Players) -> io::Result<Value> {
     players.reply = None;
     swarm.send(0, &Talk::call("ticks"), players);

@@ -1,7 +1,7 @@
-//! `siege`: a hostile client, and what an honest one feels beside it.
+//! `siege`: a hostile client, and its effect on an honest one.
 //!
-//! The honest one comes in an open loop: at fixed times, whatever became of those before, it opens a connection, makes a room,
-//! subscribes to a channel, and ends its session. So a server that stands still is seen for as long as it does.
+//! The honest client works in an open loop: at fixed times, whatever happened before, it opens a connection, creates a room,
+//! subscribes to a channel, and ends its session. So if the server blocks, the measurements show for how long.
 
 use std::io;
 use std::process::{Child, Command, Stdio};
@@ -18,13 +18,13 @@ use crate::process::Process;
 use crate::progress::Progress;
 use crate::report::{Report, histogram};
 
-/// How many visits can be under way at once.
+/// How many visits may run at once.
 const VISITORS: usize = 64;
 
-/// How often the server's memory is looked at.
+/// How often the server's memory is measured.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
-/// What a visit consists of, and how long each took.
+/// The steps of a visit, and how long each took.
 const STEPS: [&str; 3] = ["open", "join", "subscribe"];
 
 type Times = [Duration; STEPS.len()];
@@ -78,7 +78,7 @@ fn round(args: &SiegeArgs, server: Option<Process>, first: u64) -> io::Result<Ro
                 for n in (visitor as u64..visits).step_by(VISITORS) {
                     let due = began + Duration::from_secs_f64(n as f64 / args.rate);
                     thread::sleep(due.saturating_duration_since(Instant::now()));
-                    // The one who listens stays until all have gone.
+                    // The subscriber stays until all others have left.
                     let _heard = tell.send(visit(args, first + n, due));
                 }
             });
@@ -102,7 +102,7 @@ fn round(args: &SiegeArgs, server: Option<Process>, first: u64) -> io::Result<Ro
     })
 }
 
-/// The hostile client, as a process of its own that gives way to the honest one.
+/// The hostile client, as a separate process with lower priority than the honest one.
 fn hostile(args: &SiegeArgs, secs: f64) -> io::Result<Child> {
     let server = args.target.address()?.to_string();
     let mut command = Command::new("nice");

@@ -1,4 +1,4 @@
-//! `slow`: among many readers some stop reading. What the others feel, what the server holds, and when it lets go.
+//! `slow`: some of many readers stop reading. Measures the effect on the others, the server's memory, and when the server disconnects them.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::report::Report;
 use crate::swarm::{Loss, Swarm};
 use crate::talk::Talk;
 
-/// How often the server is looked at.
+/// How often the server is measured.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
-/// How long the stalled ones are listened to in the end.
+/// How long the stalled ones are read at the end.
 const LISTENS: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
     };
     let secs = Duration::from_secs_f64(to.secs);
 
-    // What it is like while all read.
+    // The baseline, while all read.
     let warm = Instant::now() + Duration::from_secs_f64(fanout.warm_up);
     broadcast(&mut swarm, &mut fan, pace, warm, &mut progress)?;
     fan.times.reset();
@@ -56,8 +56,8 @@ pub(crate) fn run(args: &SlowArgs) -> io::Result<Report> {
     let mut most_memory = before.map_or(0, |usage| usage.memory);
     let mut cut_after = None;
     let patience = Duration::from_secs_f64(args.patience).max(secs);
-    // In parts, to see the memory at its highest and the moment at which the last of the stalled is gone. Their own ends do not
-    // tell: what the server has sent before stands between them and the end.
+    // In parts, to find the peak memory and the moment at which the last stalled one is disconnected. The stalled ones cannot
+    // detect it themselves, because unread data precedes the end of their streams.
     while began.elapsed() < patience && (cut_after.is_none() || began.elapsed() < secs) {
         let until = Instant::now() + BETWEEN_LOOKS;
         broadcast(&mut swarm, &mut fan, pace, until, &mut progress)?;

@@ -1,8 +1,7 @@
-//! `storm`: all sessions lose their connection at once, miss something, and come back with their tokens. Each must go on
-//! where it stopped, and get what it missed, once and in order.
+//! `storm`: all sessions lose their connection at once, miss something, and resume with their tokens. Each must continue where it
+//! stopped, and receive what it missed, once and in order.
 //!
-//! At a plain server there is nothing to go on with: connections are cut and opened again, which is the least that a storm
-//! can cost.
+//! A plain server has no sessions to resume: connections are cut and opened again, which is the minimum cost of a storm.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use crate::report::{Report, histogram};
 use crate::swarm::{Crowd, Loss, Swarm};
 use crate::talk::{Errand, Protocol, Talk};
 
-/// How often the server's memory is looked at.
+/// How often the server's memory is measured.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// How long all of it may take.
@@ -25,13 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Sessions {
     talk: Talk,
-    /// There are no sessions, only connections: who is connected again is back.
+    /// Whether there are no sessions, only connections, so that a client is back as soon as it is connected.
     is_bare: bool,
-    /// The number that each must see next.
+    /// The number that each must receive next.
     expected: Vec<u64>,
     /// The last number that was published.
     last: u64,
-    /// When each began to come back; `None` while it is not on its way.
+    /// When each began to reconnect; `None` while it is not reconnecting.
     began: Vec<Option<Instant>>,
     times: Histogram<u64>,
     back: usize,
@@ -128,7 +127,7 @@ pub(crate) fn run(args: &StormArgs) -> io::Result<Report> {
         lost: Vec::new(),
     };
     if !is_bare {
-        // Something that all have before, so that their counts are not all the same as at the start.
+        // Publish before the storm, so that the counts are not zero.
         publish(&mut swarm, &mut sessions, publisher);
         let ends = Instant::now() + Duration::from_secs(10);
         while Instant::now() < ends && !(0..count).all(|n| sessions.is_complete(n)) {
@@ -158,7 +157,7 @@ pub(crate) fn run(args: &StormArgs) -> io::Result<Report> {
     }
     let mut started = 0;
     while sessions.back < count && began.elapsed() < PATIENCE {
-        // None is read from in between: that would slow those who knock, and the server would never see them all at once.
+        // Read nothing in between: that would delay the other handshakes, and the server would never receive them all at once.
         while started < count && started - sessions.back < args.at_once {
             let now = Instant::now();
             sessions.began[started] = Some(now);

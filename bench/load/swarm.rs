@@ -1,7 +1,7 @@
-//! Many WebSockets on one thread: an epoll loop that reads all of them into one buffer and parses frames where they lie.
+//! Many WebSockets on one thread: an epoll loop that reads all of them into one buffer and parses frames in place.
 //!
 //! A connection is a socket and two mostly empty vectors; a readable socket costs one `read`. The generator must cost less
-//! than the server that it measures, or it measures itself.
+//! than the server; otherwise it measures itself.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,34 +14,34 @@ use socket2::SockRef;
 
 use crate::ws::{self, Frame};
 
-/// One read takes this much at most; also the longest message.
+/// The maximum size of one read, and of a message.
 const BUFFER: usize = 256 << 10;
 
-/// After how many reads the kernel is asked again what has become readable.
+/// After how many reads the kernel is polled again for readable sockets.
 ///
 /// A message's time is taken when its socket is found readable, not when it is read: the generator reads a thousand sockets one
-/// after the other, and the last of them must not look slow for that. So it has to look often; a look costs about as much as a
+/// after the other, and this must not make the last of them look slow. So it has to poll often; a poll costs about as much as a
 /// read.
 const READS_BETWEEN_LOOKS: usize = 32;
 
-/// What happens to connections.
+/// Receives the events of connections.
 pub(crate) trait Crowd {
-    /// The handshake is done. What is appended to `out` is sent on this connection.
+    /// The handshake is done. Bytes appended to `out` are sent on this connection.
     fn opened(&mut self, n: usize, out: &mut Vec<u8>);
     /// A whole message, text or binary; `came` is when its socket was found readable.
     fn message(&mut self, n: usize, payload: &[u8], came: Instant, out: &mut Vec<u8>);
-    /// The connection is gone, and not because of [`Swarm::cut`].
+    /// The connection is lost, but not because of [`Swarm::cut`].
     fn closed(&mut self, n: usize, why: Loss);
 }
 
-/// Why a connection is gone.
+/// Why a connection was lost.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Loss {
     /// The server closed it with this code.
     Closed(u16),
     /// The stream ended or broke.
     Broken(String),
-    /// The server did not upgrade; its answer's first line.
+    /// The server did not upgrade; the first line of its response.
     Refused(String),
 }
 
@@ -67,9 +67,9 @@ enum Stage {
 struct Link {
     socket: TcpStream,
     stage: Stage,
-    /// The beginning of a frame whose rest has not come.
+    /// The beginning of a frame whose rest has not arrived.
     tail: Vec<u8>,
-    /// What the socket has not taken.
+    /// Bytes that the socket has not accepted.
     out: Vec<u8>,
     is_muted: bool,
     /// When the socket was found readable for the first and for the last time since it was read; `None` if it was not.
@@ -85,7 +85,7 @@ pub(crate) struct Swarm {
     links: Vec<Option<Link>>,
     buffer: Vec<u8>,
     server: SocketAddr,
-    /// How often a socket gave something.
+    /// How many reads returned data.
     pub(crate) reads: u64,
 }
 
@@ -102,7 +102,7 @@ impl Swarm {
         })
     }
 
-    /// Begins connection `n`, in place of the one that had its number.
+    /// Opens connection `n`, in place of the one that had its number.
     pub(crate) fn open(&mut self, n: usize, path: &str) -> io::Result<()> {
         let mut socket = TcpStream::connect(self.server)?;
         // Both at once, edge-triggered: nothing is ever registered again.
@@ -116,8 +116,8 @@ impl Swarm {
             self.server
         );
         let mut out = handshake.into_bytes();
-        // On loopback it is mostly there already. A request that waited for the next turn would leave the server with
-        // connections that say nothing, thousands of them where thousands are opened at once.
+        // On loopback, the connection is mostly established already. If the request waited for the next turn, the server would
+        // have thousands of silent connections when thousands are opened at once.
         match socket.write(&out) {
             Ok(written) => drop(out.drain(..written)),
             Err(error) if is_not_now(&error) => {}
@@ -134,11 +134,11 @@ impl Swarm {
         Ok(())
     }
 
-    /// Breaks a connection without a word, as a lost network would, and at once.
+    /// Drops a connection at once and without a close, as a lost network would.
     pub(crate) fn cut(&mut self, n: usize) {
         if let Some(link) = self.links[n].take() {
             let socket = SockRef::from(&link.socket);
-            // Errors say that it is broken already.
+            // Errors mean that it is already lost.
             let _broken = socket.set_linger(Some(Duration::ZERO));
             let _broken = socket.shutdown(Shutdown::Both);
         }
@@ -148,7 +148,7 @@ impl Swarm {
     pub(crate) fn mute(&mut self, n: usize) {
         if let Some(link) = &mut self.links[n] {
             link.is_muted = true;
-            // A small window, so that the server feels it soon.
+            // A small window, so that it affects the server soon.
             let _kept = SockRef::from(&link.socket).set_recv_buffer_size(4096);
         }
     }
@@ -158,12 +158,12 @@ impl Swarm {
         if let Some(link) = &mut self.links[n] {
             link.is_muted = false;
             self.read(n, crowd);
-            // What had come before is read now. An end that came behind it has been announced while nobody listened.
+            // Read what has arrived before. An end after that was announced while nothing was read.
             self.read(n, crowd);
         }
     }
 
-    /// Sends frames that are encoded already.
+    /// Sends encoded frames.
     pub(crate) fn send(&mut self, n: usize, frames: &[u8], crowd: &mut impl Crowd) {
         if let Some(link) = &mut self.links[n] {
             let must_flush = link.out.is_empty();
@@ -174,7 +174,7 @@ impl Swarm {
         }
     }
 
-    /// Looks which sockets have something, waiting for `timeout` at most, and reads some of them. `None` does not wait.
+    /// Polls for readable sockets, for at most `timeout`, and reads some of them. `None` does not wait.
     pub(crate) fn turn(
         &mut self,
         timeout: Option<Duration>,
@@ -196,7 +196,7 @@ impl Swarm {
         Ok(())
     }
 
-    /// Notes which sockets are readable, and goes on writing to those that are writable.
+    /// Records which sockets are readable, and continues writing to those that are writable.
     fn look(&mut self, crowd: &mut impl Crowd) {
         let now = Instant::now();
         // Taken out, because handling an event borrows the rest.
@@ -281,7 +281,7 @@ impl Swarm {
             if !link.out.is_empty() {
                 self.flush(n, crowd);
             }
-            // A stream that gave less than was asked for is drained (epoll(7)): another read would only say so.
+            // A stream that returned less than requested is drained (epoll(7)), so do not read again.
             if got < room_length {
                 return;
             }
@@ -298,8 +298,8 @@ fn digest(
     crowd: &mut impl Crowd,
 ) -> Result<usize, Loss> {
     let mut consumed = 0;
-    // Of several frames the kernel does not tell when each came: the first did when the socket became readable, the others
-    // between then and the last time that it did.
+    // The kernel does not report when each of several frames arrived: the first when the socket became readable, the others
+    // between then and the last time that it became readable.
     let mut came = first;
     if link.stage == Stage::Upgrading {
         let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {

@@ -1,8 +1,8 @@
-//! What is said to each kind of server: how a client gets in, how it publishes or asks, and where in what comes back the
-//! number stands by which loss, repetition and order are checked.
+//! The protocol with each kind of server: how a client connects, publishes and sends requests, and where in the answers the number
+//! is by which loss, repetition and order are checked.
 //!
-//! Every text that the generator sends ends in `~` and 16 digits, and every server sends it on as the last thing in its
-//! message; so the number is found from the message's end without parsing, whatever the framing is.
+//! Every text that the generator sends ends in `~` and 16 digits, and every server puts it at the end of its message; so the
+//! number is found from the message's end without parsing, whatever the framing is.
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use crate::ws;
 /// `~` and the digits.
 const MARK: usize = 17;
 
-/// After how many bytes a Courtside client acknowledges, as the protocol's page advises.
+/// After how many bytes a Courtside client acknowledges, as the protocol recommends.
 const ACKNOWLEDGE_AFTER: u32 = 64 << 10;
 
-/// What the server speaks.
+/// The server's protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Protocol {
     /// A Courtside server.
@@ -26,10 +26,10 @@ pub(crate) enum Protocol {
     Socketio,
 }
 
-/// What the connections are for.
+/// The purpose of the connections.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Errand {
-    /// To be there.
+    /// Only to exist.
     Idle,
     /// To publish to a channel and receive what is published.
     Channel(String),
@@ -41,18 +41,18 @@ pub(crate) enum Errand {
     Call,
     /// To be a member of some room of this kind.
     AnyRoom(String),
-    /// Only for plain and Socket.IO servers: what the server does with a text is its own affair.
+    /// Only for plain and Socket.IO servers, which decide what to do with a text.
     Texts,
 }
 
-/// What is known of one connection.
+/// The state of one connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seat {
-    /// It is where its errand wants it to be.
+    /// Whether it is ready for its purpose.
     pub(crate) is_ready: bool,
     /// The token that resumes its session.
     pub(crate) token: String,
-    /// Whether the last welcome went on with the session.
+    /// Whether the last welcome resumed the session.
     pub(crate) is_resumed: bool,
     /// How many sequenced events of its session it has received.
     pub(crate) received: u64,
@@ -111,7 +111,7 @@ impl Talk {
         self.filler = "x".repeat(bytes.saturating_sub(MARK));
     }
 
-    /// Where connection `n` is opened.
+    /// The path of connection `n`.
     pub(crate) fn path(&self, n: usize, resumes: bool) -> String {
         let seat = &self.seats[n];
         if !resumes {
@@ -129,7 +129,7 @@ impl Talk {
         self.seats[n].is_ready = self.protocol == Protocol::Plain;
     }
 
-    /// The number of a message that carries one, which is counted.
+    /// The number of a message, if it has one; such a message is counted.
     #[inline]
     pub(crate) fn number(&mut self, n: usize, message: &[u8], out: &mut Vec<u8>) -> Option<u64> {
         let number = self.peek(message)?;
@@ -165,7 +165,7 @@ impl Talk {
         }
     }
 
-    /// Any other message: what gets the connection in and keeps it there.
+    /// Any other message: those that connect and keep the connection open.
     pub(crate) fn aside(&mut self, n: usize, message: &[u8], out: &mut Vec<u8>) {
         match self.protocol {
             Protocol::Plain => {}
@@ -238,7 +238,7 @@ impl Talk {
             Errand::Channel(channel) => json!({ "action": "subscribe", "channel": channel }),
             Errand::AnyRoom(kind) => json!({ "action": "join", "kind": kind }),
             Errand::Room(kind) | Errand::RoomEcho(kind) => match &self.room {
-                // One room for all, and none that an earlier run has left behind.
+                // One room for all, and not one that an earlier run has left behind.
                 None => json!({ "action": "join", "kind": kind, "mode": "create" }),
                 Some(room) => json!({ "action": "join", "room": room }),
             },
@@ -272,7 +272,7 @@ impl Talk {
         ws::push_text(out, &text);
     }
 
-    /// Asks the server something by a call, apart from what is measured.
+    /// Calls the server, apart from what is measured.
     pub(crate) fn call(name: &str) -> Vec<u8> {
         let mut out = Vec::new();
         let call = json!({ "action": "call", "id": 1, "type": name });

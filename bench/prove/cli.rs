@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use courtside::Format;
 
-/// Long proofs that no session is lost which could be kept: real processes, real networks that fail, and clients of both
-/// libraries that count everything in both directions.
+/// Long proofs that no session is lost that could be kept: real processes, a network that fails, and clients of both libraries
+/// that count everything in both directions.
 #[derive(Debug, Parser)]
 #[command(name = "courtside-prove", version)]
 pub(crate) struct Cli {
@@ -14,18 +14,18 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// A server that is stopped (SIGSTOP) for a while, as a virtual machine that pauses.
+    /// The server is stopped (SIGSTOP) for a while, like a paused virtual machine.
     Freeze(FreezeArgs),
-    /// A network that is away for a while.
+    /// The network fails for a while.
     Outage(OutageArgs),
     /// Many subscriptions to channels with full histories at once, and after a restart.
     Histories(HistoriesArgs),
-    /// The clients of one run; the other commands start it.
+    /// The clients of one run; the other commands start this.
     #[command(hide = true)]
     Players(PlayersArgs),
 }
 
-/// Whose clients.
+/// The client library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Library {
     Rust,
@@ -40,12 +40,12 @@ pub(crate) enum Way {
     Mounted,
 }
 
-/// What the network does while it is away.
+/// How the network fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Fault {
-    /// Connections are reset, and new ones at once as well.
+    /// Connections are reset, and so are new ones.
     Refuse,
-    /// Nothing arrives, and nobody is told; what was sent meanwhile arrives late.
+    /// Nothing arrives and no connection ends; what was sent meanwhile arrives later.
     Swallow,
 }
 
@@ -111,17 +111,17 @@ pub(crate) struct HistoriesArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlayersArgs {
-    /// The server's WebSocket.
+    /// The address of the server's WebSocket.
     #[arg(long)]
     pub(crate) url: String,
     #[arg(long)]
     pub(crate) clients: usize,
-    /// How many channels with histories each subscribes to, all at once. None: each joins the room that counts.
+    /// How many channels with histories each client subscribes to, all at once. Without it, each joins the counting room.
     #[arg(long, default_value_t = 0)]
     pub(crate) channels: usize,
 }
 
-/// Half of the clients speak each format.
+/// Half of the clients use each format.
 pub(crate) fn format(n: usize) -> Format {
     Format::ALL[n % 2]
 }

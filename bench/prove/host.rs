@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use crate::cli::{Library, Way};
 use crate::summary::Summary;
 
-/// How long players may take to begin, and to end.
+/// How long players may take to start and to end.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A server of its own process; killed when this is dropped.
@@ -74,7 +74,7 @@ pub(crate) struct Players {
 }
 
 impl Players {
-    /// Starts them, and waits until all are where they want to be.
+    /// Starts the clients, and waits until all have joined or subscribed.
     pub(crate) fn start(
         library: Library,
         server: SocketAddr,
@@ -90,7 +90,7 @@ impl Players {
             Library::Typescript => {
                 let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("prove/players.mjs");
                 let mut command = Command::new("node");
-                // A line for each attempt, which nobody needs a thousand times.
+                // The warning of each attempt, which is not needed a thousand times.
                 command.arg(script).stderr(Stdio::null());
                 command
             }
@@ -118,7 +118,7 @@ impl Players {
         }
     }
 
-    /// Lets them end, and asks what became of them.
+    /// Ends the clients, and reads their summary.
     pub(crate) fn end(mut self) -> Summary {
         if let Some(mut stdin) = self.stdin.take() {
             let _gone = stdin.write_all(b"end\n");

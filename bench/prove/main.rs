@@ -1,7 +1,7 @@
-//! `courtside-prove`: long proofs with real processes, which are no part of the tests.
+//! `courtside-prove`: long proofs with real processes, which are not part of the tests.
 //!
-//! Each run has a server, a number of clients of one library, and something that happens to them. A table says what became of
-//! the clients; the program fails if a session was lost, a client closed, or anything missing.
+//! Each run has a server, a number of clients of one library, and a disturbance. A table shows the outcome of the clients; the
+//! program fails if a session was lost, a client was closed, or anything is missing.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,

@@ -1,6 +1,6 @@
 //! The clients of one run, of the Rust library: each counts everything, in both directions.
 //!
-//! Prints `ready` when all are where they want to be, plays on until a line comes, and prints a summary.
+//! Prints `ready` when all have joined or subscribed, plays until it reads a line, and prints a summary.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,10 +18,10 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::cli::{PlayersArgs, format};
 use crate::summary::Summary;
 
-/// How often each player says its next number.
+/// How often each player sends its next number.
 const SAYS: Duration = Duration::from_millis(400);
 
-/// How long a player waits at the end for what is missing.
+/// How long a player waits at the end for missing events.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Publications in each channel with a history.
@@ -39,7 +39,7 @@ struct Tallied {
     beat: u64,
 }
 
-/// What one player has seen.
+/// What one player has received.
 #[derive(Debug, Default)]
 struct Seen {
     welcomes: u64,
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &PlayersArgs) -> io::Result<Summary> {
 async fn play_all(args: &PlayersArgs) -> io::Result<Summary> {
     let (ends, ending) = watch::channel(false);
     let mut players = Vec::new();
-    // Not all at once: the beginning is not what is measured.
+    // Not all at once, because the start is not measured.
     for batch in (0..args.clients).collect::<Vec<_>>().chunks(50) {
         let starting = batch.iter().map(|n| Player::start(args, *n));
         for player in join_all(starting).await {
@@ -138,7 +138,7 @@ async fn play_all(args: &PlayersArgs) -> io::Result<Summary> {
     Ok(summary)
 }
 
-/// Ends when a line has come, or the one who would write it is gone.
+/// Resolves when a line was read, or when standard input has ended.
 fn stdin_line() -> oneshot::Receiver<()> {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
@@ -179,7 +179,7 @@ impl Player {
             ),
             many => {
                 let names = (0..many).map(|n| client.subscribe(format!("history/{n}")));
-                // A session that is lost on the way is what this looks for: the channels tell.
+                // Detects a session that is lost meanwhile, from the channels.
                 let _subscribed = timeout(PATIENCE, join_all(names)).await;
                 None
             }
@@ -191,7 +191,7 @@ impl Player {
         })
     }
 
-    /// Plays until `ending`, and then waits for what has not come. What was seen, and whether the player gave up.
+    /// Plays until `ending`, and then waits for missing events. Returns what was received, and whether the player gave up.
     async fn play(&self, mut ending: watch::Receiver<bool>) -> (Seen, bool) {
         let mut said = 0;
         loop {
@@ -217,7 +217,8 @@ impl Player {
         (seen, !has_settled)
     }
 
-    /// Asks the room what has come, and waits until everything that it has said is here, too. False if that took too long.
+    /// Asks the room what it has received, and waits until everything that it has sent has arrived. Returns false if that took too
+    /// long.
     async fn settle(&self, room: &JoinedRoom, said: u64) -> bool {
         let nothing = json!(null);
         let tallied = room.call_raw::<_, Tallied>("tally", &nothing);

@@ -11,17 +11,17 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the network does.
+/// The state of the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Weather {
     Fine,
-    /// Resets what there is, and what comes.
+    /// Resets existing and new connections.
     Refusing,
-    /// Holds everything back, ends included, until it is fine again.
+    /// Holds everything back, including ends of streams, until the network works again.
     Swallowing,
 }
 
-/// The network; it is gone when this is dropped.
+/// The network; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
@@ -29,7 +29,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Stands in front of `server`.
+    /// Starts a proxy in front of `server`.
     pub(crate) fn start(server: SocketAddr) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
@@ -94,7 +94,7 @@ async fn carry(client: TcpStream, server: SocketAddr, weather: watch::Receiver<W
 }
 
 fn reset(stream: &TcpStream) {
-    // An error says that it is gone already.
+    // An error means that it is already closed.
     let socket = SockRef::from(stream);
     let _gone = socket.set_linger(Some(Duration::ZERO));
     let _gone = socket.shutdown(Shutdown::Both);
@@ -119,7 +119,7 @@ async fn pump(
         let written = match read {
             Ok(length @ 1..) => to.write_all(&buffer[..length]).await,
             Ok(0) | Err(_) => {
-                // The other direction may go on; it ends with the other side's end.
+                // The other direction may continue; it ends when its own side ends.
                 let _gone = to.shutdown().await;
                 return;
             }

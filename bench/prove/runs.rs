@@ -1,4 +1,4 @@
-//! The runs: what happens to server, network and clients, and the table of what became of them.
+//! The runs: disturbances of server, network and clients, and the table of outcomes.
 
 use std::io;
 use std::thread;
@@ -11,16 +11,16 @@ use crate::host::{Players, Server};
 use crate::proxy::{Proxy, Weather};
 use crate::summary::Summary;
 
-/// How long players play before something happens, and after it.
+/// How long players play before and after the disturbance.
 const AROUND: Duration = Duration::from_secs(4);
 
-/// How long after its return a server may be found by clients whose estimate of the window has ended.
+/// How long clients whose estimate of the window has ended may take to find a server that is back.
 const RETURN: Duration = Duration::from_secs(35);
 
 const HEADER: &str =
     "proof                          library     clients resumed    lost  closed missing   stuck";
 
-/// Runs all of them beside each other, and prints a line for each as soon as it has ended. False if one failed.
+/// Runs all of them in parallel, and prints a line for each as soon as it has ended. Returns false if one failed.
 fn all<Run>(runs: Vec<(String, Library, Run)>) -> io::Result<bool>
 where
     Run: FnOnce() -> io::Result<Summary> + Send,
@@ -168,7 +168,7 @@ fn at_once(library: Library, channels: usize, bytes: usize) -> io::Result<Summar
     Ok(players.end())
 }
 
-/// A new server in the place of the old one, which knows none of the sessions. That they are lost is no fault here.
+/// A new server replaces the old one and has none of the sessions. Here, lost sessions are not a failure.
 fn restart(library: Library, clients: usize) -> io::Result<Summary> {
     let server = Server::start(Way::Lean, "127.0.0.1:0", &filled(8, 70))?;
     let address = server.address;
@@ -178,7 +178,7 @@ fn restart(library: Library, clients: usize) -> io::Result<Summary> {
     thread::sleep(RETURN);
     let mut summary = players.end();
     drop(server);
-    // Each of them exactly once: more would be a session that the new server lost.
+    // Each exactly once: a second loss would be a session that the new server lost.
     let began_anew = std::mem::take(&mut summary.lost);
     if began_anew != clients {
         summary.lost = clients.abs_diff(began_anew);

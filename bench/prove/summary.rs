@@ -1,4 +1,4 @@
-//! What became of the clients of one run.
+//! The outcome of the clients of one run.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,15 @@ pub(crate) struct Summary {
     pub(crate) clients: usize,
     /// Clients that resumed their session at least once.
     pub(crate) resumed: usize,
-    /// Clients that got a new session in place of theirs at least once.
+    /// Clients whose session was replaced by a new one at least once.
     pub(crate) lost: usize,
     /// Clients that were closed for good.
     pub(crate) closed: usize,
-    /// Numbers, or publications, that should have come and did not, in either direction.
+    /// Numbers or publications that are missing, in either direction.
     pub(crate) missing: u64,
-    /// Clients that were not able to say at the end what had come.
+    /// Clients that could not report at the end what had arrived.
     pub(crate) stuck: usize,
-    /// Why clients were closed or lost their session, each reason once.
+    /// The reasons why clients were closed or lost their session, each once.
     pub(crate) reasons: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Summary {
         }
     }
 
-    /// Whether everybody has everything, and nobody had to begin anew.
+    /// Whether all clients have everything, and no client had to start a new session.
     pub(crate) fn is_whole(&self) -> bool {
         (self.lost, self.closed, self.missing, self.stuck) == (0, 0, 0, 0)
     }

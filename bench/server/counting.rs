@@ -1,4 +1,4 @@
-//! A room that counts: it numbers what it says, and checks the numbers of what each member says.
+//! A room that counts: it numbers its messages, and checks the numbers of each member's messages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use courtside::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How often the room says its next number. Seldom, so that what 200 clients have missed takes a debug build no seconds to read.
+/// How often the room sends its next number. Rarely, so that a debug build can read what 200 clients have missed in time.
 const BEAT: Duration = Duration::from_millis(400);
 
 /// The next number of the room.
@@ -21,16 +21,16 @@ struct Count {
     n: u64,
 }
 
-/// Asks what has arrived.
+/// Requests a report of what has arrived.
 #[derive(Deserialize, Message)]
 #[message(reply = Tallied)]
 struct Tally;
 
 #[derive(Serialize)]
 struct Tallied {
-    /// How many numbers have come.
+    /// How many numbers have arrived.
     counted: u64,
-    /// How many of them were not the one after the one before.
+    /// How many of them were out of sequence.
     faults: u64,
     /// The room's own last number.
     beat: u64,

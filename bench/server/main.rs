@@ -1,4 +1,4 @@
-//! `courtside-bench-server`: what `courtside-load` puts its load on.
+//! `courtside-bench-server`: the server that `courtside-load` measures.
 //!
 //! A room kind `bench` (`say` broadcasts, `echo` replies), a room kind `ticking`, a room kind `plain` with all defaults, a channel
 //! `bench` and channels `bench/*` that clients may publish to, and the calls `echo` and `ticks`. For `courtside-prove`, a room kind `counting`, and channels with full histories.
@@ -30,10 +30,10 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// Where it listens.
+    /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:4300")]
     bind: String,
-    /// Runs by itself (`Site::serve`), whose connections are lean, instead of mounted in an `HttpServer` of actix-web.
+    /// Serves by itself with lean connections (`Site::serve`), instead of mounted in an actix-web `HttpServer`.
     #[arg(long)]
     lean: bool,
     /// Threads that serve connections. With `--lean` there is one for each core that the process may use.
@@ -51,7 +51,7 @@ struct Cli {
     publication_bytes: usize,
 }
 
-/// Fills the channels, so that they are full when the first client comes.
+/// Fills the channels before the first client connects.
 async fn fill(server: &Server, cli: &Cli) -> Result<(), PublishError> {
     let text = "x".repeat(cli.publication_bytes);
     for n in 0..cli.histories * 100 {
@@ -61,7 +61,7 @@ async fn fill(server: &Server, cli: &Cli) -> Result<(), PublishError> {
     Ok(())
 }
 
-/// Asks how late ticks were.
+/// Requests how late ticks were.
 #[derive(Deserialize, Message)]
 #[message(name = "ticks", reply = Ticks)]
 struct TakeTicks;
@@ -76,7 +76,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = courtside::listen(&cli.bind)?;
     let mut config = Config::default();
     config.room_threads = cli.room_threads.unwrap_or(config.room_threads);
-    // The generator sends as fast as it can, and all of it comes from one address.
+    // The generator sends at full speed, all from one address.
     config.limits.rate = None;
     config.limits.address_creations.rooms = Quota::UNBOUNDED;
     config.limits.address_creations.channels = Quota::UNBOUNDED;

@@ -1,6 +1,6 @@
-//! A room of which nothing is set.
+//! A room without any settings.
 
-/// A room as it is by default, which outlives its last member a while.
+/// A room with the default settings, which stays for a while after its last member has left.
 #[derive(Default)]
 pub(crate) struct Plain;
 

@@ -1,4 +1,4 @@
-//! A room that says again what it hears, and a call that does.
+//! A room that repeats what it receives, and a call that does the same.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) struct Text {
     text: String,
 }
 
-/// The room that broadcasts what is said and replies to what is asked.
+/// The room: broadcasts `say` and replies to `echo`.
 #[derive(Default)]
 pub(crate) struct Bench;
 

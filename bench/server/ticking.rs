@@ -1,4 +1,4 @@
-//! A room that steps, changes its state at each step, and measures how late it is.
+//! A room that ticks, changes its state at each tick, and measures how late it is.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub(crate) struct Lateness {
     times: Arc<Mutex<Histogram<u64>>>,
 }
 
-/// What was measured since the last time that somebody asked.
+/// What was measured since the last request.
 #[derive(Debug, Serialize)]
 pub(crate) struct Ticks {
     count: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Ticks {
 
 impl Lateness {
     pub(crate) fn new() -> Self {
-        // Bounded, so that what is recorded never grows it under the lock.
+        // Bounded, so that recording never allocates under the lock.
         let times = Histogram::new_with_bounds(1, 60_000_000, 2)
             .unwrap_or_else(|_| unreachable!("these bounds are allowed"));
         Self {
@@ -59,7 +59,7 @@ impl Lateness {
 /// Four players whose positions change at each step.
 pub(crate) struct Ticking {
     lateness: Lateness,
-    /// When the room would have begun if no tick had ever been late: the earliest that any tick suggests.
+    /// When the room would have started if no tick had ever been late: the earliest time that any tick suggests.
     origin: Option<Duration>,
     began: Instant,
     positions: [Position; 4],
@@ -107,7 +107,7 @@ impl Ticking {
     }
 }
 
-/// The room's own clock says when a step was due; how late it is done only a real one tells.
+/// The real time. The room's own clock says when a step was due, but only a real clock shows how late it is.
 #[allow(
     clippy::disallowed_methods,
     reason = "real lateness is what is measured"

@@ -1,4 +1,4 @@
-//! Counts allocations: that a tick without changes makes none is a promise.
+//! Counts allocations, because a tick without changes must not allocate.
 #![allow(
     unsafe_code,
     reason = "an allocator cannot be written without it; this one only counts and passes on"
@@ -13,11 +13,11 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub(crate) struct Counting;
 
-// SAFETY: each call goes on to the system's allocator as it came.
+// SAFETY: each call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        // SAFETY: the caller guarantees what the system's allocator requires.
         unsafe { System.alloc(layout) }
     }
 
@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How many allocations there were until now.
+/// The number of allocations so far.
 pub(crate) fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }

@@ -1,4 +1,4 @@
-//! `courtside-sync-bench`: what it costs to find out what changed in a state and to write it, without any network.
+//! `courtside-sync-bench`: the cost of finding and writing the changes of a state, without a network.
 #![deny(unsafe_op_in_unsafe_fn)]
 #![allow(clippy::print_stdout, reason = "it is a program for a terminal")]
 
@@ -18,29 +18,29 @@ use world::World;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Measures the synchronising of states.
+/// Measures state synchronisation.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// How many ticks are measured; a tenth of them goes before, unmeasured.
+    /// How many ticks are measured, after a tenth as many without measurement.
     #[arg(long, default_value_t = 5000)]
     ticks: u32,
-    /// Ships that everybody sees.
+    /// Ships that all members see.
     #[arg(long, default_value_t = 200)]
     ships: u32,
     /// How many of them move in each tick.
     #[arg(long, default_value_t = 50)]
     moving: u32,
-    /// Ships in the world of which each member sees a part; as large a part of them moves.
+    /// Ships in the world of which each member sees a part; the same fraction of them moves.
     #[arg(long, default_value_t = 1000)]
     far_ships: u32,
     /// Members of that world.
     #[arg(long, default_value_t = 100)]
     members: u32,
-    /// How many ships each of them sees, about.
+    /// Approximately how many ships each of them sees.
     #[arg(long, default_value_t = 40)]
     sees: u32,
-    /// How wide the world is that everybody sees. Ships circle, so that some go a little beyond it.
+    /// The width of the world that all members see. Ships circle, so some leave it slightly.
     #[arg(long, default_value_t = 1000.0)]
     width: f64,
     /// Print JSON, for programs.
@@ -59,7 +59,7 @@ struct Report {
     moving: u32,
     ticks: u32,
     patch: [Patches; 2],
-    /// Of a tick in which nothing changed.
+    /// For a tick in which nothing changed.
     unchanged_us: f64,
     unchanged_allocations: f64,
     hash_us: f64,
@@ -77,9 +77,9 @@ struct Patches {
     /// rmp-serde, named fields, of the whole state, each time right after the patch.
     rmp_named_us: f64,
     rmp_named_bytes: usize,
-    /// The first by that.
+    /// The first divided by that.
     ratio: f64,
-    /// What a new table of keys costs; JSON needs none.
+    /// The cost of a new table of keys; JSON needs none.
     begin_table_us: f64,
     whole_us: f64,
     whole_bytes: usize,
@@ -210,7 +210,7 @@ fn record(cli: &Cli) {
     }
 }
 
-/// What a member sees.
+/// A member's view.
 #[derive(Serialize)]
 struct Sight<T> {
     ships: T,
@@ -272,7 +272,7 @@ fn views(cli: &Cli) -> Views {
     }
 }
 
-/// How long one of so many runs took, in microseconds, undisturbed.
+/// How long one of the runs took without disturbance, in microseconds.
 fn each(times: u32, mut run: impl FnMut(u32)) -> f64 {
     let mut spent = Vec::with_capacity(times as usize);
     for n in 0..times {
@@ -283,7 +283,7 @@ fn each(times: u32, mut run: impl FnMut(u32)) -> f64 {
     undisturbed(spent)
 }
 
-/// What nine of ten runs took at least, in microseconds. The mean would say more about what else the machine is doing.
+/// The value that nine of ten runs reached or exceeded, in microseconds. The mean would depend more on other load of the machine.
 fn undisturbed(mut spent: Vec<Duration>) -> f64 {
     spent.sort_unstable();
     let tenth = spent.get(spent.len() / 10).copied();
