@@ -37,6 +37,16 @@ const RECIPES = {
   cookies: [cargo('build')],
   database: [cargo('test')],
   saving: [cargo('test')],
+  proxies: [cargo('build')],
+  react: [
+    ['npm', 'init', '-y'],
+    ['npm', 'pkg', 'set', 'type=module'],
+    ['npm', 'pack', join(repository, 'client')],
+    ['npm', 'install', './courtside-client-0.1.0.tgz', 'react', 'react-dom'],
+    ['npm', 'install', '-D', 'typescript', 'vite', '@vitejs/plugin-react', '@types/react', '@types/react-dom'],
+    ['npx', 'tsc'],
+    ['npx', 'vite', 'build'],
+  ],
   'http-route': [cargo('build')],
   'live-lobby': [cargo('build')],
 };

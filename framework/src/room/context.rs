@@ -401,7 +401,7 @@ impl<R: Room> RoomContext<R> {
     }
 
     /// Runs `job` beside the room, on the room's thread, and then `then` with its output as if it were a hook.
-    /// The job must not block: a thread runs many rooms.
+    /// The job must not block: a thread runs many rooms. The closures of two jobs that end at the same time may run in either order.
     ///
     /// # Errors
     ///
