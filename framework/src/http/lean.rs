@@ -32,8 +32,8 @@ use tokio_util::io::poll_read_buf;
 use super::entrance::Rewound;
 use crate::runtime::connection::guard::ByteStream;
 use crate::runtime::connection::handle::{ConnectionHandle, Cut, Taken};
-use crate::runtime::connection::send_queue::{DirectWriter, Waiting};
 use crate::runtime::connection::writer::Writer;
+use crate::runtime::writes::{DirectWriter, WaitingWriter};
 
 /// How many bytes are read at a time.
 const READ: usize = 16 << 10;
@@ -169,9 +169,9 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
 }
 
 impl<Io: AsyncWrite + Unpin + 'static> Socket<Io> {
-    fn waiting(self: &Rc<Self>) -> Waiting {
+    fn waiting(self: &Rc<Self>) -> WaitingWriter {
         let socket = Rc::downgrade(self);
-        Waiting::DirectWriter(socket)
+        WaitingWriter::Direct(socket)
     }
 }
 

@@ -4,13 +4,14 @@
 
 pub(crate) mod channel_shard;
 pub(crate) mod connection;
+mod contain;
 mod ended_rooms;
 pub(crate) mod flusher;
 pub(crate) mod hub_address;
 pub(crate) mod hub_batches;
 pub(crate) mod lobby;
+pub(crate) mod mail;
 pub(crate) mod messages;
-pub(crate) mod outbound;
 pub(crate) mod permit;
 pub(crate) mod question;
 mod receiver_hubs;
@@ -18,3 +19,4 @@ pub(crate) mod room;
 mod room_effects;
 pub(crate) mod server_inner;
 pub(crate) mod worker;
+pub(crate) mod writes;

@@ -14,11 +14,12 @@ use crate::address::ClientAddress;
 use crate::close::CloseCode;
 use crate::config::Heartbeat;
 use crate::error::Refusal;
-use crate::runtime::connection::send_queue::{ConnectionId, SendQueue, Waiting};
+use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
 use crate::runtime::messages::SessionMessage;
 use crate::runtime::permit::Permits;
 use crate::runtime::worker::action_router::ActionRouter;
 use crate::runtime::worker::session::SessionActor;
+use crate::runtime::writes::WaitingWriter;
 use crate::session::liveness::{Liveness, Verdict};
 use crate::session::outbox::{Delivery, Outbox};
 use crate::wire::codec::Format;
@@ -414,13 +415,13 @@ impl ConnectionHandle {
     }
 
     /// Lets `writer` write when there is something to take, after there was nothing.
-    pub(crate) fn expect(&self, writer: Waiting) {
+    pub(crate) fn expect(&self, writer: WaitingWriter) {
         self.send_queue.borrow().expect(writer);
     }
 
     /// Lets `writer` write what is left, and when there is more. Not for a connection that is ending, which may leave something
     /// for ever.
-    pub(crate) fn go_on(&self, writer: Waiting) {
+    pub(crate) fn go_on(&self, writer: WaitingWriter) {
         self.send_queue.borrow().go_on(writer);
     }
 }

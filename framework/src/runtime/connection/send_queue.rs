@@ -2,12 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::rc::{Rc, Weak};
-use std::task::Waker;
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::runtime::flusher::Flusher;
+use crate::runtime::writes::WaitingWriter;
 use crate::session::outbox::{Delivery, Outbox, Pushed};
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
@@ -15,29 +15,11 @@ use crate::wire::frame::Encoded;
 /// Which connection of a worker. Never used again.
 pub(crate) type ConnectionId = u64;
 
-/// Whoever waits until there is something to write.
-pub(crate) enum Waiting {
-    /// A task, which has to be woken first.
-    Task(Waker),
-    /// What can write at once.
-    DirectWriter(Weak<dyn DirectWriter>),
-}
-
-/// The writing end of a connection, called rather than woken: a fan-out to thousands need not put as many tasks into a queue
-/// and take them out again.
-pub(crate) trait DirectWriter {
-    /// Writes what waits, as far as the socket takes it.
-    fn write(self: Rc<Self>);
-
-    /// Breaks the connection: nobody knows what was written.
-    fn cut(&self);
-}
-
 /// Fan-out pushes into it, the connection's writer pulls from it, the session decides about it.
 pub(crate) struct SendQueue {
     format: Format,
     outbox: RefCell<Outbox>,
-    writer: Cell<Option<Waiting>>,
+    writer: Cell<Option<WaitingWriter>>,
     flusher: Rc<Flusher>,
     /// The connection at the other end, if there is one.
     reader: Cell<Option<ConnectionId>>,
@@ -95,12 +77,12 @@ impl SendQueue {
     }
 
     /// Lets `writer` write when something comes.
-    pub(crate) fn expect(&self, writer: Waiting) {
+    pub(crate) fn expect(&self, writer: WaitingWriter) {
         self.writer.set(Some(writer));
     }
 
     /// Lets `writer` write again: at the end of the turn if something is left, otherwise when something comes.
-    pub(crate) fn go_on(&self, writer: Waiting) {
+    pub(crate) fn go_on(&self, writer: WaitingWriter) {
         if self.is_empty() {
             self.expect(writer);
         } else {

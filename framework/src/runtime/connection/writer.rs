@@ -16,8 +16,8 @@ use futures_util::task::AtomicWaker;
 
 use crate::runtime::connection::guard::Incoming;
 use crate::runtime::connection::handle::{ConnectionHandle, Taken};
-use crate::runtime::connection::send_queue::Waiting;
 use crate::runtime::worker::hub::Hub;
+use crate::runtime::writes::WaitingWriter;
 
 /// An actor that lives in a stream of the bytes that it writes. Ours writes none: the stream is its heartbeat.
 pub(crate) type Running = Pin<Box<dyn Stream<Item = Result<Bytes, actix_web::Error>>>>;
@@ -68,7 +68,7 @@ impl Writer {
         &self,
         cx: &mut Context<'_>,
         out: &mut BytesMut,
-        waiting: impl FnOnce(&Context<'_>) -> Waiting,
+        waiting: impl FnOnce(&Context<'_>) -> WaitingWriter,
     ) -> Poll<Taken> {
         if let Some(taken) = self.connection.take(out, Self::GATHER) {
             return Poll::Ready(taken);
@@ -172,7 +172,7 @@ impl Body {
         loop {
             // First what comes in: a client that always has something waiting for it must be heard, too.
             self.hear();
-            let task = |cx: &Context<'_>| Waiting::Task(cx.waker().clone());
+            let task = |cx: &Context<'_>| WaitingWriter::Task(cx.waker().clone());
             let taken = self.writer.poll_take(cx, out, task);
             if taken.is_ready() {
                 return taken;

@@ -130,7 +130,7 @@ impl Hub {
         self.end_detour(session, early);
         let behind = self.arrivals.borrow_mut().behind.remove(&session);
         for message in behind.unwrap_or_default() {
-            self.hear(message);
+            self.receive(message);
         }
     }
 }

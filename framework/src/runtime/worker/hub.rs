@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,7 +24,10 @@ use crate::runtime::connection::handle::{CloseMode, ConnectionHandle};
 use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_address::HubAddress;
-use crate::runtime::messages::{ChannelMessage, End, HubItem, HubMessage, SessionMessage, Topic};
+use crate::runtime::mail::LocalHub;
+use crate::runtime::messages::{
+    ChannelMessage, End, HubItem, HubItems, HubMessage, SessionMessage, Topic,
+};
 use crate::runtime::permit::Permits;
 use crate::runtime::server_inner::ServerInner;
 use crate::runtime::worker::action_router::ActionRouter;
@@ -123,7 +126,9 @@ impl Hub {
             shed: Cell::default(),
             short: RefCell::default(),
         });
-        hub.flusher.serve(&hub);
+        let local: Weak<Self> = Rc::downgrade(&hub);
+        hub.flusher
+            .serve(local, hub.shared.config.room_threads == 0);
         context.run(HubActor { hub: hub.clone() });
         hub
     }
@@ -241,13 +246,7 @@ impl Hub {
         }
     }
 
-    /// Whether this is the hub of that address, and would hear a message next if it were sent now. Then there is no need for
-    /// the mailbox: what its own thread has to say can be said at once.
-    pub(crate) fn hears_next(&self, address: &HubAddress) -> bool {
-        self.address.is(address) && address.is_idle()
-    }
-
-    pub(crate) fn hear(self: &Rc<Self>, message: HubMessage) {
+    pub(crate) fn receive(self: &Rc<Self>, message: HubMessage) {
         match message {
             HubMessage::Batch { items, _permit } => self.apply_all(items),
             HubMessage::TakeOver { resume_request, to } => self.take_over(resume_request, to),
@@ -322,6 +321,20 @@ impl Hub {
     }
 }
 
+impl LocalHub for Hub {
+    fn address(&self) -> &HubAddress {
+        &self.address
+    }
+
+    fn take_message(self: Rc<Self>, message: HubMessage) {
+        self.receive(message);
+    }
+
+    fn take_items(&self, items: &mut HubItems) {
+        self.apply_all(items.drain(..));
+    }
+}
+
 /// Tells a session what has become of its outbox.
 pub(crate) fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
     let message = match (pushed, delivery) {
@@ -354,7 +367,7 @@ impl Handler<HubMessage> for HubActor {
 
     fn handle(&mut self, message: HubMessage, _: &mut Self::Context) {
         self.hub.address.heard();
-        self.hub.hear(message);
+        self.hub.receive(message);
     }
 }
 
