@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::error::Refusal;
 use crate::handler::{Message, decode, encode_reply};
 use crate::runtime::server_inner::{Answer, ServerHandler, ServerInner};
-use crate::server::ServerHandle;
+use crate::server_handle::ServerHandle;
 use crate::wire::codec::RawData;
 
 /// A call of a client, for one of the server's handlers.

@@ -96,6 +96,7 @@ mod observer;
 mod room;
 mod runtime;
 mod server;
+mod server_handle;
 mod session;
 mod sync;
 #[cfg(feature = "testing")]
@@ -132,9 +133,9 @@ pub use room::member::Member;
 pub use room::state::{State, View};
 pub use room::timers::TimerId;
 pub use server::{
-    ListenOptions, PublishError, Routes, Server, ServerBuilder, ServerHandle, Site, SiteApp,
-    listen, listen_with,
+    ListenOptions, Routes, Server, ServerBuilder, Site, SiteApp, listen, listen_with,
 };
+pub use server_handle::{PublishError, ServerHandle};
 pub use sync::fixed::Fixed;
 pub use sync::grid::Grid;
 pub use sync::subset::Subset;

@@ -2,7 +2,6 @@
 
 mod builder;
 mod drain;
-pub(crate) mod handle;
 mod listen;
 mod serve;
 mod signals;
@@ -15,12 +14,12 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub use self::builder::ServerBuilder;
-pub use self::handle::{PublishError, ServerHandle};
 pub use self::listen::{ListenOptions, listen, listen_with};
 pub use self::site::{Routes, Site, SiteApp};
 use self::threads::Threads;
 use crate::http::admission::Admission;
 use crate::runtime::worker::hub::Hub;
+use crate::server_handle::ServerHandle;
 
 /// A server of rooms and channels. A clone is the same server; when the last one is dropped, its threads end.
 ///

@@ -27,8 +27,9 @@ use crate::runtime::connection::websocket::{self, Handshake};
 use crate::runtime::connection::writer::Body;
 use crate::runtime::messages::Intent;
 use crate::runtime::server_inner::ServerInner;
+use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::hub::Hub;
-use crate::runtime::worker::opening::{Opening, Resume, TurnedAway, Visitor};
+use crate::runtime::worker::opening::{Opening, Resume, TurnedAway};
 use crate::session::quota::LogQuota;
 use crate::wire::codec::Format;
 

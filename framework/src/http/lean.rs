@@ -31,7 +31,8 @@ use tokio_util::io::poll_read_buf;
 
 use super::entrance::Rewound;
 use crate::runtime::connection::guard::ByteStream;
-use crate::runtime::connection::handle::{ConnectionHandle, Cut, Taken};
+use crate::runtime::connection::handle::{ConnectionHandle, Cut};
+use crate::runtime::connection::phase::Taken;
 use crate::runtime::connection::writer::Writer;
 use crate::runtime::writes::{DirectWriter, WaitingWriter};
 
@@ -191,7 +192,7 @@ impl<Io: AsyncWrite + Unpin + 'static> DirectWriter for Socket<Io> {
         let taken = self.send(cx, |_, out| connection.take(out, Writer::GATHER));
         match taken {
             _ if self.has_unsent() => task.wake_by_ref(),
-            Some(Taken::FrameScanner) => connection.go_on(self.waiting()),
+            Some(Taken::Frames) => connection.go_on(self.waiting()),
             Some(Taken::End) => task.wake_by_ref(),
             None => connection.expect(self.waiting()),
         }
@@ -238,7 +239,7 @@ impl<Io: AsyncWrite + Unpin + 'static> Future for Driver<Io> {
                 writer.poll_take(cx, out, |_| socket.waiting())
             });
             match taken {
-                Poll::Ready(Taken::FrameScanner) => {}
+                Poll::Ready(Taken::Frames) => {}
                 Poll::Ready(Taken::End) => this.writer = None,
                 Poll::Pending if socket.has_unsent() => {}
                 Poll::Pending => return Poll::Pending,

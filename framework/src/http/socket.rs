@@ -100,6 +100,10 @@ pub fn watch_socket(io: &dyn Any, extensions: &mut Extensions) {
     extensions.insert(SocketGuard::new(stream.as_raw_fd(), is_local));
 }
 
+/// Cuts a connection of the testing kit, which has no socket.
+#[cfg(feature = "testing")]
+pub(crate) struct CutHandle(pub(crate) Cut);
+
 fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
@@ -107,7 +111,7 @@ fn is_loopback(address: IpAddr) -> bool {
 /// Whether the connection of this request came to a loopback address, which only this machine's own programs can reach.
 pub(crate) fn is_local(request: &HttpRequest) -> bool {
     #[cfg(feature = "testing")]
-    if request.conn_data::<crate::testing::CutHandle>().is_some() {
+    if request.conn_data::<CutHandle>().is_some() {
         return false;
     }
     match request.conn_data::<SocketGuard>() {
@@ -119,7 +123,7 @@ pub(crate) fn is_local(request: &HttpRequest) -> bool {
 /// The handle that shuts down the connection of this request, if it is known.
 pub(crate) fn cut_of(request: &HttpRequest) -> Option<Cut> {
     #[cfg(feature = "testing")]
-    if let Some(cut) = request.conn_data::<crate::testing::CutHandle>() {
+    if let Some(cut) = request.conn_data::<CutHandle>() {
         return Some(cut.0.clone());
     }
     request

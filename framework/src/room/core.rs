@@ -374,8 +374,8 @@ impl<R: Room> RoomCore<R> {
     #[cfg(feature = "testing")]
     pub(crate) fn handle<M>(&mut self, member: MemberId, message: M) -> Result<M::Reply, Refusal>
     where
-        M: crate::Message,
-        R: crate::Handle<M>,
+        M: crate::handler::Message,
+        R: crate::handler::Handle<M>,
     {
         let member = self.ctx.members.get(member).cloned();
         let member = member.ok_or_else(not_a_member)?;

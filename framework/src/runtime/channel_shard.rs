@@ -357,7 +357,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                 to,
                 question,
             } => {
-                if !question.settle() {
+                if !question.claim() {
                     return;
                 }
                 is_awaited = true;
@@ -381,7 +381,7 @@ impl Handler<ChannelMessage> for ChannelShard {
 mod tests {
     use super::*;
     use crate::channel::config::ChannelConfig;
-    use crate::runtime::question::Question;
+    use crate::runtime::claim_once::ClaimOnce;
     use crate::runtime::worker::hub::Hub;
 
     /// Whoever asked does not wait until others of the thread have had their turn.
@@ -392,7 +392,7 @@ mod tests {
             let server = builder.build().unwrap();
             let hub = Hub::start(server.shared.clone());
             let mut shard = ChannelShard::new(server.shared.clone());
-            let question = Question::default();
+            let question = ClaimOnce::default();
             let rehome = ChannelMessage::Rehome {
                 session: SessionId::random(),
                 channel: "news".into(),
@@ -401,7 +401,7 @@ mod tests {
                 question: question.clone(),
             };
             shard.handle(rehome, &mut Context::new());
-            assert!(!question.is_open());
+            assert!(question.is_claimed());
             hub.flusher
                 .see_outward(|outward| assert!(outward.is_empty()));
         });

@@ -225,8 +225,8 @@ mod tests {
     use crate::config::Config;
     use crate::ids::{RoomId, SessionId};
     use crate::runtime::messages::{Broadcast, HubItem, Topic};
+    use crate::runtime::visitor::Visitor;
     use crate::runtime::worker::hub::Hub;
-    use crate::runtime::worker::opening::Visitor;
     use crate::runtime::writes::{DirectWriter, SLICE, SLICE_OF_ANSWERS};
     use crate::session::outbox::{Delivery, ReplaceKey};
     use crate::wire::codec::Format;

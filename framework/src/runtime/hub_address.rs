@@ -4,27 +4,27 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix::{Addr, Arbiter, ArbiterHandle};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Recipient};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::memory::Ledger;
-use crate::runtime::messages::{End, HubItem, HubItems, HubMessage};
-use crate::runtime::server_inner::WorkerIndex;
-use crate::runtime::worker::hub::{DrainHub, HubActor};
+use crate::runtime::messages::{DrainHub, End, HubItem, HubItems, HubMessage};
+use crate::session::registry::WorkerIndex;
 
-/// How another thread reaches a hub.
+/// The address of a hub.
 ///
-/// Each receiver has a copy, and each message that leads to an answer: an `Addr` allocates when it is cloned, this does not.
+/// Every receiver has a copy, and every message that leads to an answer. An `Addr` allocates when it is cloned; this does not.
 #[derive(Clone)]
 pub(crate) struct HubAddress {
     pub(crate) worker: WorkerIndex,
-    way: Arc<Way>,
+    inner: Arc<Inner>,
 }
 
-/// The way to a hub.
-struct Way {
-    address: Addr<HubActor>,
-    /// `None` if the worker is no arbiter: then nothing else can be started there.
+struct Inner {
+    messages: Recipient<HubMessage>,
+    drain: Recipient<DrainHub>,
+    end: Recipient<End>,
+    /// `None` if the worker is no arbiter: no other actor can be started there.
     thread: Option<ArbiterHandle>,
     /// Items on their way to the hub.
     backlog: Arc<Semaphore>,
@@ -46,18 +46,22 @@ impl PartialEq for HubAddress {
 }
 
 impl HubAddress {
-    /// The address of a hub that begins on this thread. At most `backlog` items are on their way to it, before those who send
-    /// wait.
-    pub(crate) fn new(
+    /// The address of a hub that begins on this thread. Rooms and channels pause while `backlog` items are on their way to it.
+    pub(crate) fn new<A>(
         worker: WorkerIndex,
-        address: Addr<HubActor>,
+        hub: Addr<A>,
         backlog: usize,
         ledger: Arc<Ledger>,
-    ) -> Self {
+    ) -> Self
+    where
+        A: Actor<Context = Context<A>> + Handler<HubMessage> + Handler<DrainHub> + Handler<End>,
+    {
         Self {
             worker,
-            way: Arc::new(Way {
-                address,
+            inner: Arc::new(Inner {
+                messages: hub.clone().recipient(),
+                drain: hub.clone().recipient(),
+                end: hub.recipient(),
                 thread: Arbiter::try_current(),
                 backlog: Arc::new(Semaphore::new(backlog.min(Semaphore::MAX_PERMITS))),
                 waiting: AtomicUsize::new(0),
@@ -66,34 +70,35 @@ impl HubAddress {
         }
     }
 
-    /// Whether both lead to the same hub. Servers that share a thread, as in tests, number their workers alike.
+    /// Whether both are the address of the same hub. The worker's number is not enough: servers that share a thread, as in tests,
+    /// use the same numbers.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.way, &other.way)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     pub(crate) fn thread(&self) -> Option<&ArbiterHandle> {
-        self.way.thread.as_ref()
+        self.inner.thread.as_ref()
     }
 
     pub(crate) fn send(&self, message: HubMessage) {
-        self.way.waiting.fetch_add(1, Ordering::AcqRel);
-        self.way.address.do_send(message);
+        self.inner.waiting.fetch_add(1, Ordering::AcqRel);
+        self.inner.messages.do_send(message);
     }
 
     /// The hub has taken a message out of its mailbox.
-    pub(crate) fn heard(&self) {
-        self.way.waiting.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn note_taken(&self) {
+        self.inner.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether nothing waits in the hub's mailbox.
     pub(crate) fn is_idle(&self) -> bool {
-        self.way.waiting.load(Ordering::Acquire) == 0
+        self.inner.waiting.load(Ordering::Acquire) == 0
     }
 
-    /// Counts the events of these items, before they leave.
+    /// Counts the events of these items in the ledger, before they leave the thread.
     pub(crate) fn count(&self, items: &[HubItem]) {
         for frame in items.iter().filter_map(HubItem::frame) {
-            frame.count(&self.way.ledger);
+            frame.count(&self.inner.ledger);
         }
     }
 
@@ -102,36 +107,36 @@ impl HubAddress {
         self.send(HubMessage::Batch { items, _permit });
     }
 
-    /// A permit for so many items, or for as many as there are permits for: nothing that was said is kept back here.
+    /// A permit for this many items, or for fewer if there are not enough: the items themselves are never held back here.
     fn take_of_backlog(&self, items: usize) -> Option<OwnedSemaphorePermit> {
-        let backlog = &self.way.backlog;
+        let backlog = &self.inner.backlog;
         loop {
             let free = items.min(backlog.available_permits());
             let free = u32::try_from(free).unwrap_or(u32::MAX);
             if free == 0 {
                 return None;
             }
-            // Others may have taken some meanwhile.
+            // Another thread may have taken some meanwhile.
             if let Ok(permit) = backlog.clone().try_acquire_many_owned(free) {
                 return Some(permit);
             }
         }
     }
 
-    /// If the hub is too far behind: what to wait for before sending more.
+    /// If the backlog is full: the semaphore to wait for before sending more.
     pub(crate) fn backlog_if_full(&self) -> Option<Arc<Semaphore>> {
-        let backlog = &self.way.backlog;
+        let backlog = &self.inner.backlog;
         (backlog.available_permits() == 0).then(|| backlog.clone())
     }
 
-    /// The server is no more, and the hub goes with it.
+    /// The server has ended, and the hub ends with it.
     pub(crate) fn end(&self) {
-        self.way.address.do_send(End);
+        self.inner.end.do_send(End);
     }
 
     /// Ends all connections of the worker; resolves when they have ended.
     pub(crate) async fn drain(&self, message: DrainHub) {
-        // An error says that the worker is gone, and its connections with it.
-        let _gone = self.way.address.send(message).await;
+        // An error means that the worker has ended, and its connections with it.
+        let _gone = self.inner.drain.send(message).await;
     }
 }

@@ -4,6 +4,7 @@
 //! permit of a bounded count, so that no mailbox grows without end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Message, Recipient};
 use bytestring::ByteString;
@@ -18,12 +19,10 @@ use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, Listed};
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
-use crate::runtime::connection::send_queue::ConnectionId;
+use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
-use crate::runtime::permit::Permit;
-use crate::runtime::question::Question;
-use crate::runtime::worker::channel_actions::ChannelAction;
-use crate::runtime::worker::opening::Visitor;
+use crate::runtime::permit::{Permit, Permits};
+use crate::runtime::visitor::Visitor;
 use crate::session::accounts::Accounts;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
@@ -33,11 +32,14 @@ use crate::session::resume::{Attempts, ResumeToken, Tokens};
 use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::{Inbound, JoinTarget, Since};
 use crate::wire::codec::{Format, RawData};
-use crate::wire::event::ResumeFailure;
+use crate::wire::event::{Reconnect, ResumeFailure};
 use crate::wire::frame::Encoded;
 
 /// Where a room is reached, whatever its type. Shared, because a `Recipient` allocates when it is cloned.
 pub(crate) type RoomAddress = Arc<Recipient<RoomMessage>>;
+
+/// The number of a connection of a worker. It is never used again.
+pub(crate) type ConnectionId = u64;
 
 /// A session's place in a room.
 #[derive(Clone, Debug)]
@@ -101,15 +103,6 @@ pub(crate) enum SessionMessage {
     MayGrant,
     /// The outbox passed its bound.
     Overflowed,
-    /// A step of a room's state, from this version on, was dropped, because those before it still wait.
-    Behind {
-        room: RoomId,
-        base: u32,
-    },
-    /// The connection has taken all that it had of the state of a room that fell behind.
-    CaughtUp {
-        room: RoomId,
-    },
     /// A connection of another worker wants this session.
     TakeOver {
         resume_request: ResumeRequest,
@@ -176,6 +169,14 @@ pub(crate) enum HubMessage {
         denied: Denied,
     },
     Arrive(Box<SessionTransfer>),
+}
+
+/// Ends all connections of a worker.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct DrainHub {
+    pub(crate) reconnect: Reconnect,
+    pub(crate) timeout: Duration,
 }
 
 /// What a hub is told at once. Mostly that is one item.
@@ -303,6 +304,15 @@ impl HubItem {
     }
 }
 
+/// What a session may have under way: permits, which go with what they were taken for.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    pub(crate) actions: Arc<Permits>,
+    pub(crate) calls: Arc<Permits>,
+    /// To whose account the rooms and channels go that it causes. Opened when it may cause the first one.
+    pub(crate) accounts: Option<Accounts>,
+}
+
 /// A session on its way to another worker: all that it is.
 #[derive(Debug)]
 pub(crate) struct SessionTransfer {
@@ -319,7 +329,7 @@ pub(crate) struct SessionTransfer {
     pub(crate) admission: HistoryQueue<ChannelAction>,
     pub(crate) violations: Violations,
     pub(crate) rate_limiter: RateLimiter,
-    pub(crate) flow: crate::runtime::worker::session_seed::Flow,
+    pub(crate) flow: Flow,
     /// The connection that it comes for.
     pub(crate) resume_request: ResumeRequest,
     /// Joins and unsubscribes that have not been answered.
@@ -394,7 +404,7 @@ pub(crate) enum RoomMessage {
         session: SessionId,
         from: HubAddress,
         to: HubAddress,
-        question: Question,
+        question: ClaimOnce,
     },
     /// The room is to end.
     Dispose(DisposeReason),
@@ -440,6 +450,31 @@ pub(crate) struct Subscription {
     pub(crate) _permit: Permit,
 }
 
+/// Something that a client asks of a channel, and its permit.
+#[derive(Debug)]
+pub(crate) struct ChannelAction {
+    pub(crate) id: Option<u64>,
+    pub(crate) asks: Asks,
+    pub(crate) permit: Permit,
+}
+
+#[derive(Debug)]
+pub(crate) enum Asks {
+    Subscribe {
+        offer: Offer,
+        since: Option<Since>,
+        attempt: u64,
+    },
+    Unsubscribe {
+        /// The last attempt to subscribe that came before it.
+        attempt: u64,
+    },
+    Publish {
+        offer: Offer,
+        data: RawData,
+    },
+}
+
 /// For the shard in which a channel lives.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -467,7 +502,7 @@ pub(crate) enum ChannelMessage {
         channel: ChannelName,
         from: HubAddress,
         to: HubAddress,
-        question: Question,
+        question: ClaimOnce,
     },
 }
 

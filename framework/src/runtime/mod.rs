@@ -2,7 +2,9 @@
 //!
 //! `docs/architecture.md` says which actor lives on which thread, and which actor sends to which.
 
+pub(crate) mod actor_address;
 pub(crate) mod channel_shard;
+pub(crate) mod claim_once;
 pub(crate) mod connection;
 mod contain;
 mod ended_rooms;
@@ -13,10 +15,10 @@ pub(crate) mod lobby;
 pub(crate) mod mail;
 pub(crate) mod messages;
 pub(crate) mod permit;
-pub(crate) mod question;
 mod receiver_hubs;
 pub(crate) mod room;
 mod room_effects;
 pub(crate) mod server_inner;
+pub(crate) mod visitor;
 pub(crate) mod worker;
 pub(crate) mod writes;

@@ -502,7 +502,7 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 to,
                 question,
             } => {
-                if question.settle() {
+                if question.claim() {
                     self.rehome(session, from, to);
                 }
                 Ok(())

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use actix::{Addr, ArbiterHandle};
 use tokio::time::Instant;
 
 use crate::address::ClientAddress;
@@ -21,16 +20,15 @@ use crate::handler::AppData;
 use crate::ids::{ChannelName, SessionId};
 use crate::memory::Ledger;
 use crate::observer::Observers;
-use crate::runtime::channel_shard::ChannelShard;
+use crate::runtime::actor_address::{LobbyAddress, ShardAddress};
 use crate::runtime::ended_rooms::EndedRooms;
 use crate::runtime::hub_address::HubAddress;
-use crate::runtime::lobby::Lobby;
-use crate::runtime::messages::{ChannelMessage, End, LobbyMessage};
+use crate::runtime::messages::{ChannelMessage, LobbyMessage};
 use crate::runtime::permit::Permits;
-use crate::runtime::worker::opening::Visitor;
+use crate::runtime::visitor::Visitor;
 use crate::session::accounts::{Accounts, Book};
 use crate::session::quota::LogQuota;
-use crate::session::registry::{Begun, Registry};
+use crate::session::registry::{Begun, Registry, WorkerIndex};
 use crate::wire::codec::RawData;
 
 /// A call of the server's own, on its way.
@@ -40,7 +38,8 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<RawData, Refusal>>>>
 pub(crate) type ServerHandler =
     Box<dyn Fn(Caller, Arc<ServerInner>, RawData) -> Result<Answer, Refusal> + Send + Sync>;
 
-pub(crate) use crate::session::registry::WorkerIndex;
+/// Starts a shard of channels on a thread that is known before any worker runs.
+pub(crate) type FirstShard = Box<dyn Fn(&Arc<ServerInner>) -> ShardAddress + Send + Sync>;
 
 /// Built once per server.
 pub(crate) struct ServerInner {
@@ -53,10 +52,10 @@ pub(crate) struct ServerInner {
     pub(crate) match_on: HashMap<String, Vec<String>>,
     pub(crate) calls: HashMap<String, ServerHandler>,
     /// Set once, when the server is built.
-    pub(crate) lobby: OnceLock<Addr<Lobby>>,
-    /// Where the lobby runs, if it has a thread of its own.
-    pub(crate) lobby_thread: OnceLock<ArbiterHandle>,
-    shards: OnceLock<Vec<Addr<ChannelShard>>>,
+    pub(crate) lobby: OnceLock<LobbyAddress>,
+    /// Starts a shard for a publication that comes before the first worker has started one.
+    pub(crate) first_shard: OnceLock<FirstShard>,
+    shards: OnceLock<Vec<ShardAddress>>,
     /// Publications on their way to the shards.
     pub(crate) publishing: Arc<Permits>,
     /// What is held for clients.
@@ -124,7 +123,7 @@ impl ServerInner {
             match_on,
             calls,
             lobby: OnceLock::new(),
-            lobby_thread: OnceLock::new(),
+            first_shard: OnceLock::new(),
             shards: OnceLock::new(),
             publishing: Permits::of_publications(config.publish_backlog, &ledger),
             ledger,
@@ -247,7 +246,7 @@ impl ServerInner {
 
     pub(crate) fn send_to_lobby(&self, message: LobbyMessage) {
         if let Some(lobby) = self.lobby.get() {
-            lobby.do_send(message);
+            lobby.send(message);
         }
     }
 
@@ -257,15 +256,15 @@ impl ServerInner {
             hub.end();
         }
         if let Some(lobby) = self.lobby.get() {
-            lobby.do_send(End);
+            lobby.end();
         }
         for shard in self.shards.get().into_iter().flatten() {
-            shard.do_send(End);
+            shard.end();
         }
     }
 
     /// Decides where channels live, unless that is decided already.
-    pub(crate) fn begin_shards(&self, begin: impl FnOnce() -> Vec<Addr<ChannelShard>>) {
+    pub(crate) fn begin_shards(&self, begin: impl FnOnce() -> Vec<ShardAddress>) {
         self.shards.get_or_init(begin);
     }
 
@@ -275,17 +274,16 @@ impl ServerInner {
         channel: &ChannelName,
         message: ChannelMessage,
     ) {
-        if let Some(thread) = self.lobby_thread.get() {
-            // A publication that comes before the first worker.
-            self.begin_shards(|| vec![ChannelShard::start_on(thread, self)]);
+        if let Some(start) = self.first_shard.get() {
+            self.begin_shards(|| vec![start(self)]);
         }
         if let Some(shard) = self.shard_of(channel) {
-            shard.do_send(message);
+            shard.send(message);
         }
     }
 
     /// The same name always leads to the same shard, so that a channel has one owner.
-    fn shard_of(&self, channel: &ChannelName) -> Option<&Addr<ChannelShard>> {
+    fn shard_of(&self, channel: &ChannelName) -> Option<&ShardAddress> {
         let shards = self.shards.get()?;
         let hash = self.shard_of_name.hash_one(channel.as_str());
         shards.get((hash % shards.len().max(1) as u64) as usize)

@@ -11,7 +11,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Server;
-use super::handle::ServerHandle;
 use super::threads::Threads;
 use crate::call::{self, Call};
 use crate::channel::config::{ChannelConfig, ChannelPatterns};
@@ -29,6 +28,7 @@ use crate::runtime::channel_shard::ChannelShard;
 use crate::runtime::lobby::{self, Lobby};
 use crate::runtime::room::{KindOf, RoomKind};
 use crate::runtime::server_inner::{ServerHandler, ServerInner};
+use crate::server_handle::ServerHandle;
 
 /// Builds a [`Server`].
 #[must_use = "a builder does nothing until `build`"]
@@ -295,7 +295,7 @@ impl ServerBuilder {
         let mut threads = Threads::new(shared.clone());
         let lobby = if self.single_threaded {
             let shard = ChannelShard::new(shared.clone()).start();
-            shared.begin_shards(|| vec![shard]);
+            shared.begin_shards(|| vec![shard.into()]);
             Lobby::new(of_lobby, kinds, Vec::new()).start()
         } else {
             let of_rooms: Vec<_> = (0..shared.config.room_threads)
@@ -303,17 +303,19 @@ impl ServerBuilder {
                 .collect();
             if !of_rooms.is_empty() {
                 shared.begin_shards(|| {
-                    let shard = |thread| ChannelShard::start_on(thread, &shared);
+                    let shard = |thread| ChannelShard::start_on(thread, &shared).into();
                     of_rooms.iter().map(shard).collect()
                 });
             }
             // The lobby has its own thread, so that a room that blocks its thread does not delay joins to other rooms.
             let thread = threads.begin();
             // Empty until now: nothing else has `shared` yet.
-            let _set = shared.lobby_thread.set(thread.clone());
+            let of_shard = thread.clone();
+            let start = move |shared: &Arc<_>| ChannelShard::start_on(&of_shard, shared).into();
+            let _set = shared.first_shard.set(Box::new(start));
             Lobby::start_in_arbiter(&thread, move |_| Lobby::new(of_lobby, kinds, of_rooms))
         };
-        let _set = shared.lobby.set(lobby);
+        let _set = shared.lobby.set(lobby.into());
         Ok(Server::new(
             ServerHandle::new(shared),
             self.admission,

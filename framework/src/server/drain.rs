@@ -5,9 +5,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::runtime::messages::LobbyMessage;
+use crate::runtime::messages::{DrainHub, LobbyMessage};
 use crate::runtime::server_inner::ServerInner;
-use crate::runtime::worker::hub::DrainHub;
 use crate::time::millis;
 use crate::wire::event::Reconnect;
 
@@ -24,7 +23,7 @@ pub(super) async fn drain(shared: &ServerInner) {
     let left = || drain.timeout.saturating_sub(began.elapsed());
     let (done, rooms_ended) = oneshot::channel();
     if let Some(lobby) = shared.lobby.get() {
-        lobby.do_send(LobbyMessage::Drain { done });
+        lobby.send(LobbyMessage::Drain { done });
         // A room that hangs must not prevent the clients' goodbye.
         let _late = timeout(drain.timeout / 2, rooms_ended).await;
     }

@@ -9,8 +9,3 @@ mod server;
 pub use cable::{Cable, CableControl, CableEnd, Direction};
 pub use harness::{Data, RoomHarness};
 pub use server::{TestServer, run};
-
-use crate::runtime::connection::handle::Cut;
-
-/// Cuts a connection without a socket from outside.
-pub(crate) struct CutHandle(pub(crate) Cut);

@@ -16,12 +16,12 @@ use actix_web::App;
 use actix_web::dev::{AppConfig, Extensions, Service};
 use futures_util::future::LocalBoxFuture;
 
-use super::CutHandle;
 use super::cable::{Cable, CableControl, CableEnd};
 use crate::client::{Client, ConnectError, Options};
 use crate::error::BuildError;
 use crate::http::entrance::{Rewound, entrance};
 use crate::http::lean::{self, Sever};
+use crate::http::socket::CutHandle;
 use crate::runtime::worker::hub::Hub;
 use crate::server::{Server, ServerBuilder};
 

@@ -14,8 +14,9 @@ use crate::address::ClientAddress;
 use crate::close::CloseCode;
 use crate::config::Heartbeat;
 use crate::error::Refusal;
-use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
-use crate::runtime::messages::SessionMessage;
+use crate::runtime::connection::phase::{CloseMode, Phase, Taken};
+use crate::runtime::connection::send_queue::SendQueue;
+use crate::runtime::messages::{ConnectionId, RoomMessage, SessionMessage};
 use crate::runtime::permit::Permits;
 use crate::runtime::worker::action_router::ActionRouter;
 use crate::runtime::worker::session::SessionActor;
@@ -26,9 +27,6 @@ use crate::wire::codec::Format;
 use crate::wire::event::{self, Reconnect};
 use crate::wire::frame::{Encoded, Formats};
 use crate::wire::framing;
-
-/// How long a peer may take to answer a close frame.
-const ANSWER: Duration = Duration::from_secs(1);
 
 /// Breaks a connection from outside, whatever its actor is doing.
 pub(crate) type Cut = Rc<dyn Fn()>;
@@ -56,44 +54,11 @@ pub(crate) struct ConnectionHandle {
     is_held_back: Cell<bool>,
     /// How much was taken from the send queue that the socket has not taken.
     unsent: Cell<usize>,
-    /// All that is to be said is in the send queue: no welcome waits, and no ending has begun.
-    is_plain: Cell<bool>,
-    /// The `welcome`, which goes before everything: it is the connection's own, whatever becomes of it next.
-    welcome: Cell<Option<Bytes>>,
-    /// Boxed, as it is seldom there.
-    ending: RefCell<Option<Box<Ending>>>,
+    /// Whether the send queue's frames are all that it writes.
+    phase: RefCell<Phase>,
     cut: Option<Cut>,
     /// For whose connections it counts, if that is known.
     pub(crate) address: Option<ClientAddress>,
-}
-
-/// The way out: the frames that are still to be written, and when patience ends.
-struct Ending {
-    frames: std::vec::IntoIter<Bytes>,
-    /// Write what waits in the send queue first.
-    pipe_first: bool,
-    /// Nobody waits for the peer's own close frame any more.
-    is_over: bool,
-    /// The close frame was handed to the socket, so what is left to wait for is the peer's.
-    is_said: bool,
-    deadline: Duration,
-}
-
-/// How a connection is ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum CloseMode {
-    /// After what waits for it: for an ending that is no fault of the connection.
-    AfterPending,
-    /// At once: what waits would not be read, or is not wanted.
-    Now,
-}
-
-/// What the writer finds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Taken {
-    FrameScanner,
-    /// Nothing more will ever come.
-    End,
 }
 
 impl fmt::Debug for ConnectionHandle {
@@ -122,9 +87,7 @@ impl ConnectionHandle {
             liveness: Cell::new(Liveness::new(now)),
             is_held_back: Cell::new(false),
             unsent: Cell::new(0),
-            is_plain: Cell::new(true),
-            welcome: Cell::new(None),
-            ending: RefCell::new(None),
+            phase: RefCell::default(),
             cut,
             address,
         })
@@ -137,8 +100,9 @@ impl ConnectionHandle {
         send_queue: Rc<SendQueue>,
         welcome: Option<Bytes>,
     ) {
-        self.welcome.set(welcome);
-        self.is_plain.set(false);
+        if let Some(welcome) = welcome {
+            self.phase.borrow_mut().welcome(welcome);
+        }
         send_queue.connect(self.id);
         self.format.set(send_queue.format());
         // The writer waits at the send queue that it has had.
@@ -250,7 +214,7 @@ impl ConnectionHandle {
         self.send_queue.borrow().push_control(frame);
     }
 
-    /// Says goodbye and closes. The first reason counts.
+    /// Sends `goodbye` and closes. If the connection is ending already, nothing changes.
     pub(crate) fn end(
         &self,
         code: CloseCode,
@@ -259,16 +223,16 @@ impl ConnectionHandle {
         mode: CloseMode,
         deadline: Duration,
     ) {
-        self.say_goodbye(code, reason, None, reconnect, mode, deadline);
+        self.close_with_goodbye(code, reason, None, reconnect, mode, deadline);
     }
 
-    /// Says goodbye to a client that is not let in.
+    /// Sends `goodbye` to a client that is not admitted, and closes.
     pub(crate) fn refuse(&self, code: CloseCode, refusal: &Refusal, deadline: Duration) {
         let (reason, error) = (refusal.message(), Some(refusal.code()));
-        self.say_goodbye(code, reason, error, None, CloseMode::Now, deadline);
+        self.close_with_goodbye(code, reason, error, None, CloseMode::Now, deadline);
     }
 
-    fn say_goodbye(
+    fn close_with_goodbye(
         &self,
         code: CloseCode,
         reason: &str,
@@ -286,69 +250,35 @@ impl ConnectionHandle {
             .into_iter()
             .chain([framing::close(code.0, reason)])
             .collect();
-        self.begin_ending(Ending {
-            frames: frames.into_iter(),
-            pipe_first: mode == CloseMode::AfterPending,
-            is_over: false,
-            is_said: false,
-            deadline,
-        });
+        self.begin_ending(frames, mode, deadline);
     }
 
-    /// Answers the peer's close frame with `frame`; then the connection is over.
+    /// Answers the client's close frame with `frame`, which is the last that is written.
     pub(crate) fn echo_close(&self, frame: Bytes, deadline: Duration) {
-        if let Some(ending) = &mut *self.ending.borrow_mut() {
-            ending.is_over = true;
-        }
-        self.begin_ending(Ending {
-            frames: vec![frame].into_iter(),
-            pipe_first: false,
-            is_over: true,
-            is_said: false,
-            deadline,
-        });
-        self.wake();
+        self.begin_ending(vec![frame], CloseMode::Now, deadline);
+        self.client_is_done();
     }
 
-    fn begin_ending(&self, ending: Ending) {
-        self.ending
-            .borrow_mut()
-            .get_or_insert_with(|| Box::new(ending));
-        self.is_plain.set(false);
+    fn begin_ending(&self, frames: Vec<Bytes>, mode: CloseMode, deadline: Duration) {
+        self.phase.borrow_mut().end(frames, mode, deadline);
         self.decided.notify_waiters();
         self.wake();
     }
 
-    /// The peer will send nothing more: what is left is written, then the connection is over.
-    pub(crate) fn peer_is_done(&self) {
-        if let Some(ending) = &mut *self.ending.borrow_mut() {
-            ending.is_over = true;
-        }
+    /// The client sends nothing more. If the connection is ending, it is over when its last frame is written.
+    pub(crate) fn client_is_done(&self) {
+        self.phase.borrow_mut().client_is_done();
         self.wake();
     }
 
     pub(crate) fn is_ending(&self) -> bool {
-        !self.is_plain.get() && self.ending.borrow().is_some()
+        self.phase.borrow().is_ending()
     }
 
     /// Cuts the connection if its ending takes too long.
     pub(crate) fn cut_if_overdue(&self, now: Duration) {
-        if let Some(ending) = &mut *self.ending.borrow_mut()
-            && ending.is_said
-        {
-            ending.deadline = ending.deadline.min(now + ANSWER);
-            ending.is_said = false;
-        }
-        let overdue = match &mut *self.ending.borrow_mut() {
-            Some(ending) if now >= ending.deadline => {
-                ending.is_over = true;
-                ending.frames = Vec::new().into_iter();
-                ending.pipe_first = false;
-                true
-            }
-            _ => false,
-        };
-        if overdue {
+        let is_overdue = self.phase.borrow_mut().is_overdue(now);
+        if is_overdue {
             self.cut();
             self.wake();
         }
@@ -360,58 +290,30 @@ impl ConnectionHandle {
 
     /// Appends what is next to be written to `out`, up to about `limit` bytes. `None` if there is nothing now.
     pub(crate) fn take(&self, out: &mut BytesMut, limit: usize) -> Option<Taken> {
-        if self.is_plain.get() {
-            return self.take_pending(out, limit);
-        }
-        let welcome = self.welcome.take();
-        if let Some(welcome) = &welcome {
-            out.extend_from_slice(welcome);
-        }
-        let mut ending = self.ending.borrow_mut();
-        self.is_plain.set(ending.is_none());
-        if ending.as_ref().is_none_or(|ending| ending.pipe_first)
-            && let Some(taken) = self.take_pending(out, limit)
-        {
-            return Some(taken);
-        }
-        if welcome.is_some() {
-            return Some(Taken::FrameScanner);
-        }
-        let ending = ending.as_mut()?;
-        let before = out.len();
-        for frame in &mut ending.frames {
-            // Nothing may follow a close frame.
-            ending.pipe_first = false;
-            out.extend_from_slice(&frame);
-        }
-        if out.len() > before {
-            return Some(Taken::FrameScanner);
-        }
-        ending.is_said = true;
-        ending.is_over.then_some(Taken::End)
+        let mut phase = self.phase.borrow_mut();
+        phase.take(out, |out| self.take_queue(out, limit))
     }
 
-    /// Takes from the send queue, and tells the session of the rooms that have caught up by that.
-    fn take_pending(&self, out: &mut BytesMut, limit: usize) -> Option<Taken> {
+    /// Takes from the send queue. Tells the rooms that their member has caught up, and the session that its outbox has space
+    /// again, if that is so. False if the queue is empty.
+    fn take_queue(&self, out: &mut BytesMut, limit: usize) -> bool {
         let send_queue = self.send_queue.borrow();
         if !send_queue.take(out, limit) {
-            return None;
+            return false;
         }
         let mut liveness = self.liveness.get();
         liveness.took();
         self.liveness.set(liveness);
-        let tell = |message| {
-            if let Some(attachment) = &*self.attachment.borrow() {
-                attachment.session.do_send(message);
+        if let Some(attachment) = &*self.attachment.borrow() {
+            let router = &attachment.router;
+            while let Some(room) = send_queue.with_outbox(Outbox::caught_up) {
+                router.tell_room(send_queue.flusher(), &room, RoomMessage::CaughtUp);
             }
-        };
-        while let Some(room) = send_queue.with_outbox(Outbox::caught_up) {
-            tell(SessionMessage::CaughtUp { room });
+            if send_queue.with_outbox(Outbox::has_room) {
+                attachment.session.do_send(SessionMessage::HasRoom);
+            }
         }
-        if send_queue.with_outbox(Outbox::has_room) {
-            tell(SessionMessage::HasRoom);
-        }
-        Some(Taken::FrameScanner)
+        true
     }
 
     /// Lets `writer` write when there is something to take, after there was nothing.

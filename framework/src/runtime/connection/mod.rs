@@ -3,6 +3,7 @@
 mod frame_scanner;
 pub(crate) mod guard;
 pub(crate) mod handle;
+pub(crate) mod phase;
 pub(crate) mod send_queue;
 pub(crate) mod websocket;
 pub(crate) mod writer;

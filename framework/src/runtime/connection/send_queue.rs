@@ -7,13 +7,11 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 
 use crate::runtime::flusher::Flusher;
+use crate::runtime::messages::ConnectionId;
 use crate::runtime::writes::WaitingWriter;
 use crate::session::outbox::{Delivery, Outbox, Pushed};
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
-
-/// Which connection of a worker. Never used again.
-pub(crate) type ConnectionId = u64;
 
 /// Fan-out pushes into it, the connection's writer pulls from it, the session decides about it.
 pub(crate) struct SendQueue {
@@ -46,6 +44,10 @@ impl SendQueue {
             reader: Cell::new(None),
             is_diverted: Cell::new(false),
         })
+    }
+
+    pub(crate) fn flusher(&self) -> &Flusher {
+        &self.flusher
     }
 
     pub(crate) fn format(&self) -> Format {

@@ -21,7 +21,8 @@ use tokio::time::sleep;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::runtime::connection::guard::{ByteStream, Guard, Incoming};
-use crate::runtime::connection::handle::{Attachment, CloseMode, ConnectionHandle, Cut};
+use crate::runtime::connection::handle::{Attachment, ConnectionHandle, Cut};
+use crate::runtime::connection::phase::CloseMode;
 use crate::runtime::connection::writer::Writer;
 use crate::runtime::messages::SessionMessage;
 use crate::runtime::permit::Permit;
@@ -208,7 +209,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for WebSocket {
             }
             Some(code) => self.fail(code, ctx),
             None => {
-                self.handle.peer_is_done();
+                self.handle.client_is_done();
                 ctx.stop();
             }
         }

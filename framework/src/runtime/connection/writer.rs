@@ -15,7 +15,8 @@ use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 
 use crate::runtime::connection::guard::Incoming;
-use crate::runtime::connection::handle::{ConnectionHandle, Taken};
+use crate::runtime::connection::handle::ConnectionHandle;
+use crate::runtime::connection::phase::Taken;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::writes::WaitingWriter;
 
@@ -78,7 +79,7 @@ impl Writer {
         }
         self.connection.expect(waiting(cx));
         if self.incoming.is_discarded() && self.incoming.poll_discard(cx).is_ready() {
-            self.connection.peer_is_done();
+            self.connection.client_is_done();
         }
         Poll::Pending
     }
@@ -202,7 +203,7 @@ impl Stream for Body {
         let is_great = gathered.capacity() > 4 * Writer::GATHER;
         let item = taken.map(|taken| match taken {
             // Its memory is used again once the chunk has been written.
-            Taken::FrameScanner => {
+            Taken::Frames => {
                 self.rest = gathered.split().freeze();
                 Some(Ok(self.next_piece()))
             }

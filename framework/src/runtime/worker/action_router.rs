@@ -9,10 +9,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::Rate;
-use crate::ids::{IdHasher, RoomId};
-use crate::runtime::connection::send_queue::ConnectionId;
+use crate::ids::{IdHasher, RoomId, SessionId};
 use crate::runtime::flusher::Flusher;
-use crate::runtime::messages::{Membership, Receiver, RoomMessage, Topic};
+use crate::runtime::messages::{ConnectionId, Membership, Receiver, RoomMessage, Topic};
 use crate::runtime::permit::{ActionNumber, Permit};
 use crate::session::rate_limiter::{Pass, RateLimiter};
 use crate::session::subscriptions::Subscriptions;
@@ -153,6 +152,18 @@ impl ActionRouter {
     /// The last word on the longer way has come.
     pub(crate) fn heard_last_word(&self, topic: &Topic) {
         self.late.borrow_mut().retain(|late| late != topic);
+    }
+
+    /// Sends a message about the session to one of its rooms, without the session's mailbox.
+    pub(crate) fn tell_room(
+        &self,
+        flusher: &Flusher,
+        room: &RoomId,
+        message: impl FnOnce(SessionId) -> RoomMessage,
+    ) {
+        if let Some(known) = self.rooms.borrow().get(room) {
+            flusher.to_room(&known.room, message(self.receiver.session));
+        }
     }
 
     /// What the session takes part in now, for a client that has lost what it knew of it.

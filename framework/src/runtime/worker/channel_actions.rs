@@ -3,41 +3,14 @@
 //! Each subscription is granted so much of the outbox that no history can fill it, however many are asked for together. The
 //! hub gives the grant back when the answer is in the outbox, and the connection says when enough of that has been written.
 
-use crate::channel::config::Offer;
 use crate::ids::ChannelName;
-use crate::runtime::messages::{ChannelMessage, PublishAnswer, Receiver, Subscription};
-use crate::runtime::permit::Permit;
+use crate::runtime::messages::{
+    Asks, ChannelAction, ChannelMessage, PublishAnswer, Receiver, Subscription,
+};
 use crate::runtime::worker::session::SessionActor;
 use crate::session::accounts::Accounts;
 use crate::session::history_queue::Needs;
 use crate::session::outbox::Outbox;
-use crate::wire::action::Since;
-use crate::wire::codec::RawData;
-
-/// Something that a client asks of a channel, and its permit.
-#[derive(Debug)]
-pub(crate) struct ChannelAction {
-    pub(crate) id: Option<u64>,
-    pub(crate) asks: Asks,
-    pub(crate) permit: Permit,
-}
-
-#[derive(Debug)]
-pub(crate) enum Asks {
-    Subscribe {
-        offer: Offer,
-        since: Option<Since>,
-        attempt: u64,
-    },
-    Unsubscribe {
-        /// The last attempt to subscribe that came before it.
-        attempt: u64,
-    },
-    Publish {
-        offer: Offer,
-        data: RawData,
-    },
-}
 
 impl ChannelAction {
     /// Whether the channel may begin with it on the client's account: those by their own name are the application's.

@@ -9,8 +9,8 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use crate::ids::SessionId;
-use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
-use crate::runtime::messages::SessionMessage;
+use crate::runtime::connection::send_queue::SendQueue;
+use crate::runtime::messages::{ConnectionId, SessionMessage};
 use crate::runtime::worker::hub::Hub;
 use crate::session::outbox::{Held, Outbox};
 

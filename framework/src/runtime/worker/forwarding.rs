@@ -21,7 +21,8 @@ use crate::room::config::LeaveReason;
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{HubItem, HubMessage, RoomMessage, SessionMessage, Topic};
-use crate::runtime::worker::hub::{Hub, Local, report};
+use crate::runtime::worker::hub::{Hub, Local};
+use crate::runtime::worker::hub_items::report;
 use crate::session::outbox::{Delivery, Outbox};
 use crate::wire::frame::Encoded;
 
@@ -319,7 +320,8 @@ mod tests {
     use super::*;
     use crate::ids::ChannelName;
     use crate::runtime::messages::HubItem;
-    use crate::runtime::worker::opening::{Opening, Visitor};
+    use crate::runtime::visitor::Visitor;
+    use crate::runtime::worker::opening::Opening;
     use crate::wire::codec::Format;
 
     fn topic(name: &str) -> Topic {

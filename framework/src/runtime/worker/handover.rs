@@ -11,12 +11,12 @@ use std::rc::Rc;
 use actix::{AsyncContext, Context};
 
 use crate::ids::{ChannelName, SessionId};
+use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{
     ChannelMessage, HubMessage, ResumeRequest, RoomMessage, SessionMessage, SessionTransfer, Topic,
 };
-use crate::runtime::question::Question;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::SessionActor;
 use crate::session::outbox::{Outbox, Pushed};
@@ -147,7 +147,7 @@ pub(crate) struct Moving {
     resume_request: ResumeRequest,
     to: HubAddress,
     /// Rooms and channels that have not answered yet.
-    asked: Vec<(Topic, Question)>,
+    asked: Vec<(Topic, ClaimOnce)>,
     /// Those whose answer is not waited for any more.
     late: Vec<Topic>,
     is_overdue: bool,
@@ -184,7 +184,7 @@ impl SessionActor {
         }
         // Who was late for an earlier move is asked again. An answer that was given meanwhile is on its way and awaited.
         let asked = self.late.drain(..);
-        let asked = asked.filter(|(_, question)| !question.settle()).collect();
+        let asked = asked.filter(|(_, question)| !question.claim()).collect();
         self.moving = Some(Box::new(Moving {
             resume_request,
             to,
@@ -216,7 +216,7 @@ impl SessionActor {
 
     /// Asks a room or channel to send to where the session goes, or is.
     pub(crate) fn ask_to_follow(&mut self, topic: Topic) {
-        let (question, session) = (Question::default(), self.id);
+        let (question, session) = (ClaimOnce::default(), self.id);
         // If it does not know the session any more, its last word goes behind what it said when it did.
         let own = self.hub.address.clone();
         let from = self.way.clone().unwrap_or_else(|| own.clone());
@@ -230,7 +230,7 @@ impl SessionActor {
         };
         // One that has just come in may be in the list of rooms, and its joining is told as well.
         let is_asked =
-            |(known, question): &(Topic, Question)| *known == topic && question.is_open();
+            |(known, question): &(Topic, ClaimOnce)| *known == topic && !question.is_claimed();
         if asked.iter().any(is_asked) {
             return;
         }
@@ -300,7 +300,7 @@ impl SessionActor {
         let asked = std::mem::take(&mut moving.asked);
         for (topic, question) in asked {
             // One that has answered just now is awaited: its answer is on its way.
-            match question.settle() {
+            match question.claim() {
                 true => moving.late.push(topic),
                 false => moving.asked.push((topic, question)),
             }

@@ -12,21 +12,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use smallvec::smallvec;
-
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, ResponseFuture};
 
 use crate::close::CloseCode;
 use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::observer::ServerEvent;
 use crate::runtime::channel_shard::ChannelShard;
-use crate::runtime::connection::handle::{CloseMode, ConnectionHandle};
-use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
+use crate::runtime::connection::handle::ConnectionHandle;
+use crate::runtime::connection::phase::CloseMode;
+use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::mail::LocalHub;
 use crate::runtime::messages::{
-    ChannelMessage, End, HubItem, HubItems, HubMessage, SessionMessage, Topic,
+    ChannelMessage, ConnectionId, DrainHub, End, HubItems, HubMessage, SessionMessage, Topic,
 };
 use crate::runtime::permit::Permits;
 use crate::runtime::server_inner::ServerInner;
@@ -36,11 +35,10 @@ use crate::runtime::worker::handover::Arrivals;
 use crate::runtime::worker::session::SessionActor;
 use crate::runtime::worker::topics::Topics;
 use crate::session::liveness::Verdict;
-use crate::session::outbox::{Delivery, Outbox, Pushed};
+use crate::session::outbox::Outbox;
 use crate::time::after;
 use crate::wire::codec::Format;
 use crate::wire::event::Reconnect;
-use crate::wire::frame::Encoded;
 use crate::wire::framing;
 
 /// How often connections are looked at: the precision of heartbeats.
@@ -108,7 +106,7 @@ impl Hub {
         let address = shared.add_hub(|worker| HubAddress::new(worker, addr, backlog, ledger));
         if address.thread().is_some() {
             // Only where rooms and channels have no threads of their own: otherwise they have begun long since.
-            shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start()]);
+            shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start().into()]);
         }
         let hub = Rc::new(Self {
             shared,
@@ -166,23 +164,6 @@ impl Hub {
         }
     }
 
-    /// Sends a counted event of a session's own, or of a call of its client, at the end of the turn and behind what the thread
-    /// sends before.
-    pub(crate) fn send_to_own(&self, session: SessionId, frame: Encoded) {
-        let item = HubItem::Direct {
-            session,
-            frame,
-            delivery: Delivery::Sequenced,
-        };
-        self.send_item(item);
-    }
-
-    /// Does something for a session of this worker at the end of the turn, behind what the thread sends before.
-    pub(crate) fn send_item(&self, item: HubItem) {
-        // The worker's own backlog holds nobody up here: an action's permit bounds how many answers there can be.
-        let _backlog = self.flusher.items_to_hub(&self.address, smallvec![item]);
-    }
-
     /// Ends the connection of a session whose client sends what are no actions, after what waits for it.
     pub(crate) fn end_violating(&self, session: SessionId) {
         let of_session = |local: &Local| local.send_queue.reader();
@@ -192,37 +173,6 @@ impl Hub {
             let (code, deadline) = (CloseCode::VIOLATION, self.closing_deadline());
             connection.end(code, reason, None, CloseMode::AfterPending, deadline);
         }
-    }
-
-    /// Sends to one session, wherever it lives by now.
-    pub(crate) fn direct(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
-        frame.count(&self.shared.ledger);
-        // A room whose members see different things tells each of its own.
-        if delivery.state().is_some() {
-            self.flusher.note_broadcast();
-        }
-        match self.sessions.borrow().get(&session) {
-            Some(local) if local.send_queue.is_diverted() => {}
-            Some(local) => {
-                let pushed = local.send_queue.push(&frame, &delivery);
-                report(local, pushed, &delivery);
-                return;
-            }
-            None => {
-                if let Some(send_queue) = self.arrivals.borrow().pipe_of(session) {
-                    let _merged_later = send_queue.push(&frame, &delivery);
-                    return;
-                }
-                let item = HubItem::Direct {
-                    session,
-                    frame,
-                    delivery,
-                };
-                self.pass_on(session, item);
-                return;
-            }
-        }
-        self.hold_at_gate(session, frame, delivery);
     }
 
     /// Sends to the channel's owner.
@@ -335,19 +285,6 @@ impl LocalHub for Hub {
     }
 }
 
-/// Tells a session what has become of its outbox.
-pub(crate) fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
-    let message = match (pushed, delivery) {
-        (Pushed::Overflow, _) => SessionMessage::Overflowed,
-        (Pushed::Behind, Delivery::Step(replaces, base)) => SessionMessage::Behind {
-            room: replaces.room.clone(),
-            base: *base,
-        },
-        _ => return,
-    };
-    local.address.do_send(message);
-}
-
 /// The hub's mailbox and clock.
 #[derive(Debug)]
 pub(crate) struct HubActor {
@@ -366,7 +303,7 @@ impl Handler<HubMessage> for HubActor {
     type Result = ();
 
     fn handle(&mut self, message: HubMessage, _: &mut Self::Context) {
-        self.hub.address.heard();
+        self.hub.address.note_taken();
         self.hub.receive(message);
     }
 }
@@ -378,14 +315,6 @@ impl Handler<End> for HubActor {
         self.hub.end();
         ctx.stop();
     }
-}
-
-/// Ends all connections of a worker.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct DrainHub {
-    pub(crate) reconnect: Reconnect,
-    pub(crate) timeout: Duration,
 }
 
 impl Handler<DrainHub> for HubActor {

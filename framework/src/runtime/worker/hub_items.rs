@@ -7,7 +7,7 @@ use crate::room::config::LeaveReason;
 use crate::runtime::messages::{
     Broadcast, HubItem, Membership, RoomMessage, SessionMessage, Topic,
 };
-use crate::runtime::worker::hub::{Hub, report};
+use crate::runtime::worker::hub::{Hub, Local};
 use crate::session::outbox::{Delivery, Pushed};
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
@@ -247,6 +247,54 @@ impl Hub {
         }
     }
 
+    /// Sends a counted event of a session's own, or of a call of its client, at the end of the turn and behind what the thread
+    /// sends before.
+    pub(crate) fn send_to_own(&self, session: SessionId, frame: Encoded) {
+        let item = HubItem::Direct {
+            session,
+            frame,
+            delivery: Delivery::Sequenced,
+        };
+        self.send_item(item);
+    }
+
+    /// Does something for a session of this worker at the end of the turn, behind what the thread sends before.
+    pub(crate) fn send_item(&self, item: HubItem) {
+        // The worker's own backlog holds nobody up here: an action's permit bounds how many answers there can be.
+        let _backlog = self.flusher.items_to_hub(&self.address, smallvec![item]);
+    }
+
+    /// Sends to one session, wherever it lives by now.
+    pub(crate) fn direct(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
+        frame.count(&self.shared.ledger);
+        // A room whose members see different things tells each of its own.
+        if delivery.state().is_some() {
+            self.flusher.note_broadcast();
+        }
+        match self.sessions.borrow().get(&session) {
+            Some(local) if local.send_queue.is_diverted() => {}
+            Some(local) => {
+                let pushed = local.send_queue.push(&frame, &delivery);
+                report(local, pushed, &delivery);
+                return;
+            }
+            None => {
+                if let Some(send_queue) = self.arrivals.borrow().pipe_of(session) {
+                    let _merged_later = send_queue.push(&frame, &delivery);
+                    return;
+                }
+                let item = HubItem::Direct {
+                    session,
+                    frame,
+                    delivery,
+                };
+                self.pass_on(session, item);
+                return;
+            }
+        }
+        self.hold_at_gate(session, frame, delivery);
+    }
+
     /// As [`direct`](Self::direct), for what came by a longer way: nothing that is on that way overtakes anything.
     fn deliver(&self, session: SessionId, frame: Encoded, delivery: Delivery, is_passed: bool) {
         match self.sessions.borrow().get(&session) {
@@ -258,5 +306,19 @@ impl Hub {
             _ => {}
         }
         self.direct(session, frame, delivery);
+    }
+}
+
+/// Acts on what a push did to a session's outbox: the session ends after an overflow, and a room leaves a member alone that is
+/// behind.
+pub(crate) fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
+    match (pushed, delivery) {
+        (Pushed::Overflow, _) => local.address.do_send(SessionMessage::Overflowed),
+        (Pushed::Behind, Delivery::Step(replaces, base)) => {
+            let behind = |session| RoomMessage::Behind(session, *base);
+            let flusher = local.send_queue.flusher();
+            local.router.tell_room(flusher, &replaces.room, behind);
+        }
+        _ => {}
     }
 }

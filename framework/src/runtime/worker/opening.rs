@@ -5,15 +5,16 @@ use std::rc::Rc;
 use smallvec::smallvec;
 
 use crate::address::ClientAddress;
-use crate::claims::Claims;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::SessionId;
 use crate::observer::ServerEvent;
-use crate::runtime::connection::handle::{CloseMode, ConnectionHandle, Cut};
+use crate::runtime::connection::handle::{ConnectionHandle, Cut};
+use crate::runtime::connection::phase::CloseMode;
 use crate::runtime::messages::{
     Denied, HubItem, HubMessage, Intent, ResumeRequest, SessionMessage,
 };
+use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::hub::{FAREWELL, Hub};
 use crate::runtime::worker::session::SessionActor;
 use crate::runtime::worker::session_seed::SessionSeed;
@@ -37,14 +38,6 @@ pub(crate) struct Resume {
     pub(crate) intent: Intent,
     /// The number of the client's attempt.
     pub(crate) attempt: Option<u64>,
-}
-
-/// Who opens a connection.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Visitor {
-    pub(crate) claims: Claims,
-    /// `None` where it is not known, or may be that of a proxy with everybody behind it.
-    pub(crate) address: Option<ClientAddress>,
 }
 
 /// A client whose handshake is in order, and who is not let in: it is told so on the connection, where browsers hear it.

@@ -9,20 +9,20 @@ use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
 use crate::observer::ServerEvent;
 use crate::room::config::LeaveReason;
-use crate::runtime::connection::handle::{Attachment, CloseMode, ConnectionHandle};
-use crate::runtime::connection::send_queue::{ConnectionId, SendQueue};
+use crate::runtime::claim_once::ClaimOnce;
+use crate::runtime::connection::handle::{Attachment, ConnectionHandle};
+use crate::runtime::connection::phase::CloseMode;
+use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{
-    Denied, HubItem, Intent, Receiver, ResumeRequest, RoomMessage, SessionMessage, Topic,
+    ChannelAction, ConnectionId, Denied, Flow, HubItem, Intent, Receiver, ResumeRequest,
+    RoomMessage, SessionMessage, Topic,
 };
 use crate::runtime::permit::Permit;
-use crate::runtime::question::Question;
+use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::action_router::ActionRouter;
-use crate::runtime::worker::channel_actions::ChannelAction;
 use crate::runtime::worker::handover::{Moving, forget_one};
 use crate::runtime::worker::hub::Hub;
-use crate::runtime::worker::opening::Visitor;
-use crate::runtime::worker::session_seed::Flow;
 use crate::session::accounts::Accounts;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
@@ -66,7 +66,7 @@ pub(crate) struct SessionActor {
     pub(crate) flow: Flow,
     pub(crate) window: Option<SpawnHandle>,
     /// Rooms and channels that were late when the session moved: they still send to where it was, and are asked to send here.
-    pub(crate) late: Vec<(Topic, Question)>,
+    pub(crate) late: Vec<(Topic, ClaimOnce)>,
     /// The first hub of those by whose way something may still come.
     pub(crate) way: Option<HubAddress>,
     /// Boxed, as it is seldom there.
@@ -377,7 +377,7 @@ impl SessionActor {
         self.leave_all(reason);
         for (_, question) in self.late.drain(..) {
             // Whoever answers nevertheless does so to a hub that knows of no such session, and ignores it.
-            let _taken_back = question.settle();
+            let _taken_back = question.claim();
         }
         // Joins that are still on their way are given up.
         self.flow.actions.close();
@@ -472,18 +472,6 @@ impl Handler<SessionMessage> for SessionActor {
             }
             SessionMessage::HasRoom => self.admit_waiting(),
             SessionMessage::MayGrant => self.may_grant(),
-            SessionMessage::Behind { room, base } => {
-                if let Some(known) = self.router.rooms.borrow().get(&room) {
-                    let behind = RoomMessage::Behind(self.id, base);
-                    self.hub.flusher.to_room(&known.room, behind);
-                }
-            }
-            SessionMessage::CaughtUp { room } => {
-                if let Some(known) = self.router.rooms.borrow().get(&room) {
-                    let caught_up = RoomMessage::CaughtUp(self.id);
-                    self.hub.flusher.to_room(&known.room, caught_up);
-                }
-            }
             SessionMessage::Overflowed => self.overflow(ctx),
             SessionMessage::Rehomed(topic) => self.rehomed(ctx, &topic),
             SessionMessage::Settled => self.ship_if_ready(ctx),

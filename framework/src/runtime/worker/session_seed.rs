@@ -1,7 +1,6 @@
 //! How a session begins on a worker: for a connection that has none, or as it comes from another worker.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use actix::{AsyncContext, Context};
 
@@ -9,29 +8,21 @@ use crate::ids::SessionId;
 use crate::observer::ServerEvent;
 use crate::runtime::connection::handle::ConnectionHandle;
 use crate::runtime::connection::send_queue::SendQueue;
-use crate::runtime::messages::{Denied, Receiver, RoomMessage, SessionMessage, SessionTransfer};
+use crate::runtime::messages::{
+    Denied, Flow, Receiver, RoomMessage, SessionMessage, SessionTransfer,
+};
 use crate::runtime::permit::Permits;
 use crate::runtime::server_inner::ServerInner;
+use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::action_router::{ActionRouter, Rooms};
 use crate::runtime::worker::hub::{Hub, Local};
-use crate::runtime::worker::opening::Visitor;
 use crate::runtime::worker::session::{SessionActor, Welcomed};
-use crate::session::accounts::Accounts;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
 use crate::session::rate_limiter::RateLimiter;
 use crate::session::resume::{Attempts, Tokens};
 use crate::session::subscriptions::Subscriptions;
 use crate::wire::event::ResumeFailure;
-
-/// What a session may have under way: permits, which go with what they were taken for.
-#[derive(Clone, Debug)]
-pub(crate) struct Flow {
-    pub(crate) actions: Arc<Permits>,
-    pub(crate) calls: Arc<Permits>,
-    /// To whose account the rooms and channels go that it causes. Opened when it may cause the first one.
-    pub(crate) accounts: Option<Accounts>,
-}
 
 /// What a new session is made of.
 pub(crate) struct SessionSeed {

@@ -1,0 +1,12 @@
+//! The client that opens a connection, as far as it is known.
+
+use crate::address::ClientAddress;
+use crate::claims::Claims;
+
+/// A client that opens a connection.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Visitor {
+    pub(crate) claims: Claims,
+    /// `None` if it is not known, or may be the address of a proxy that all clients share.
+    pub(crate) address: Option<ClientAddress>,
+}
