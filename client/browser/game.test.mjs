@@ -30,7 +30,7 @@ const say = async (page, text) => {
 
 const lines = (page) => page.evaluate(() => window.arena.chatLines().map((line) => line.text ?? line));
 
-test('who was cut for five seconds has the same ship and each line once', async () => {
+test('a player that was disconnected for five seconds has the same ship and each line once', async () => {
   const ann = await play('Ann');
   const bob = await play('Bob');
   assert.equal(
@@ -57,7 +57,7 @@ test('who was cut for five seconds has the same ship and each line once', async 
   assert.deepEqual(await bob.evaluate(() => ({ ship: window.arena.ship, member: window.arena.member })), seat);
 });
 
-test('the page shows round trip, tick and state, and the ship answers the keys', async () => {
+test('the page shows round trip, tick and state, and the ship follows the keys', async () => {
   const page = await play('Cal');
   await page.waitForFunction(() => Number.isFinite(Number.parseFloat(document.querySelector('#rtt').textContent)));
   await page.waitForFunction(() => document.querySelector('#connection').dataset.state === 'open');
@@ -68,7 +68,7 @@ test('the page shows round trip, tick and state, and the ship answers the keys',
   assert.ok(await page.evaluate(() => document.querySelectorAll('#scoreboard li').length > 0));
 });
 
-test('the leaderboard answers, and wrong input is refused with words', async () => {
+test('the leaderboard answers, and wrong input is refused with a message', async () => {
   const page = await play('Dan');
   const top = await page.evaluate(() => window.arena.client.call('leaderboard.top', { limit: 5 }));
   assert.ok(Array.isArray(top));
@@ -76,7 +76,7 @@ test('the leaderboard answers, and wrong input is refused with words', async () 
   assert.equal(typeof refusal, 'string');
 });
 
-test('the own ship flies before the server has said so, and comes to where the server has it', async () => {
+test('the player’s ship moves before the server answers, and ends where the server has it', async () => {
   const page = await play('Eve');
   await page.waitForFunction(() => window.arena.own() !== null);
   // Toward the middle of the field, because at a wall nothing would be seen to move.
@@ -97,7 +97,7 @@ test('the own ship flies before the server has said so, and comes to where the s
   });
 });
 
-test('a page is told of the ships that are near, and of all pilots', async () => {
+test('a page receives the nearby ships and all pilots', async () => {
   const page = await play('Fay');
   await page.waitForFunction(() => {
     const { me, ships, pilots, radar } = window.arena.state();
@@ -108,7 +108,7 @@ test('a page is told of the ships that are near, and of all pilots', async () =>
   });
 });
 
-test('the button beside the start panel closes it and says what it does', async () => {
+test('the button beside the start panel closes the panel, and its label says so', async () => {
   const page = await browser.open(game.url);
   await page.waitForFunction(() => window.arena?.state() != null);
   const seen = () => page.evaluate(() => ({ label: document.querySelector('#seat').textContent, panel: document.body.classList.contains('menu-open'), plays: window.arena.ship !== null }));
@@ -122,7 +122,7 @@ test('the button beside the start panel closes it and says what it does', async 
   assert.deepEqual(await seen(), { label: 'Play', panel: false, plays: false });
 });
 
-test('a page says of its ship only what it knows', async () => {
+test('a page shows only what it knows of its ship', async () => {
   const page = await play('Hal');
   await page.click('#cut');
   await page.waitForFunction(() => /^Connection cut\. Back in \d s\.$/.test(document.querySelector('#notice').textContent));

@@ -16,7 +16,7 @@ before(async () => {
 
 after(() => stop?.());
 
-test("'Hello Server!' gets an instructive error, and the connection lives", async () => {
+test("'Hello Server!' gets an instructive error, and the connection stays open", async () => {
   const page = await browser.open(`${scores.url}/plain`);
   const seen = await page.evaluate(
     () =>

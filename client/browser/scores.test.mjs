@@ -25,7 +25,7 @@ const watch = () => {
   });
 };
 
-test('a visitor who was cut for three seconds gets each update once and in order', async () => {
+test('a visitor that was disconnected for three seconds gets each update once and in order', async () => {
   const page = await browser.open(scores.url);
   await page.evaluate(watch);
   await page.waitForFunction(() => window.offsets.length > 2);
@@ -39,7 +39,7 @@ test('a visitor who was cut for three seconds gets each update once and in order
   assert.deepEqual(offsets, expected);
 });
 
-test('a late visitor sees the goals that fell before', async () => {
+test('a late visitor sees earlier goals', async () => {
   const early = await browser.open(scores.url);
   await early.waitForFunction(() => document.querySelectorAll('#ticker li').length > 5);
   const late = await browser.open(scores.url);
@@ -47,7 +47,7 @@ test('a late visitor sees the goals that fell before', async () => {
   assert.equal(await late.textContent('#name'), await early.textContent('#name'));
 });
 
-test("the page's own button cuts it, and it says so, comes back and says how much it has missed", async () => {
+test("the page's own button cuts the connection; the page shows it, reconnects and shows how much it has missed", async () => {
   const page = await browser.open(scores.url);
   await page.waitForSelector('#badge[data-state="open"]');
   let missed = 0;

@@ -28,7 +28,7 @@ const say = async (page, text) => {
   await page.evaluate((line) => window.arena.room.call('chat', { text: line }), text);
 };
 
-test('a page that is reloaded has the same ship, and the chat', async () => {
+test('a reloaded page has the same ship and the chat', async () => {
   const page = await play('Gus');
   await say(page, 'before the reload');
   const seat = await page.evaluate(() => ({ ship: window.arena.ship, member: window.arena.member, room: window.arena.room.id }));
@@ -67,7 +67,7 @@ test('a page that is left ends its session, and one whose network fails does not
   assert.ok((await names()).includes('Ida'));
 });
 
-test('close() leaves no ghost, whatever is under way', async () => {
+test('close() leaves no ghost, whatever is in progress', async () => {
   const watcher = await play('Kim');
   const room = await watcher.evaluate(() => window.arena.room.id);
   const page = await browser.open(`${game.url}/favicon.svg`);

@@ -6,7 +6,7 @@ import { outcome, reconnect, settle, stage, turn } from './support/stage.js';
 
 // Attempts to connect: their numbers, what late ones do, refused credentials, and when the next one is made.
 
-test('each attempt to resume has a number, over the whole life of a session', async () => {
+test('attempts to resume are numbered over the whole life of a session', async () => {
   const on = stage();
   assert.equal(on.socket().query.get('attempt'), null);
   await settle(on);
@@ -26,7 +26,7 @@ test('each attempt to resume has a number, over the whole life of a session', as
   assert.equal(on.socket().query.get('attempt'), '1', 'another session, another count');
 });
 
-test('a client whose abandoned attempt arrives late comes back after 4500, once for each', async () => {
+test('a client whose abandoned attempt arrives late reconnects after 4500, once for each', async () => {
   const on = stage({ connectTimeoutMs: 3000 });
   await settle(on);
   on.socket().end();
@@ -47,7 +47,7 @@ test('a client whose abandoned attempt arrives late comes back after 4500, once 
   assert.equal(on.client.state, 'closed', 'there is no other attempt of its own that could have done it');
 });
 
-test('an attempt that is stale for the server is no reason to stay away', async () => {
+test('a client reconnects after the server called its attempt stale', async () => {
   const on = stage();
   await settle(on);
   on.socket().end();
@@ -61,7 +61,7 @@ test('an attempt that is stale for the server is no reason to stay away', async 
   assert.equal(on.client.state, 'open');
 });
 
-test('a client that gave up no attempt believes that it was superseded', async () => {
+test('a client without abandoned attempts accepts that it was superseded', async () => {
   const on = stage();
   await settle(on);
   on.socket().end(4500);
@@ -81,7 +81,7 @@ test('a new session has no attempts behind it', async () => {
   assert.equal(on.client.state, 'closed');
 });
 
-test('a refused credential is told, and another one asked for once', async () => {
+test('a refused credential is reported, and another one is requested once', async () => {
   const asked: string[] = [];
   const on = stage({
     accessToken: () => {
@@ -111,7 +111,7 @@ test('a refused credential is told, and another one asked for once', async () =>
   assert.equal(on.network.sockets.length, 4, 'and that is all');
 });
 
-test('a credential that cannot change is not shown twice', async () => {
+test('a fixed credential is not sent again after a refusal', async () => {
   for (const accessToken of ['stale', undefined]) {
     const on = stage({ accessToken });
     on.server.refused.add(accessToken ?? null);
@@ -141,7 +141,7 @@ test('a guest has no credential', async () => {
   }
 });
 
-test('a page that closes when it is told of a refusal is closed', async () => {
+test('a page can close the client when it is notified of a refusal', async () => {
   const on = stage({ accessToken: () => 'stale' });
   on.server.refused.add('stale');
   on.client.on('unauthorized', () => on.client.close());
@@ -150,7 +150,7 @@ test('a page that closes when it is told of a refusal is closed', async () => {
   assert.equal(on.clock.pending, 0);
 });
 
-test('what a refusal is about is said', async () => {
+test('a refusal has its code and message', async () => {
   const on = stage();
   on.network.accept();
   on.socket().down.length = 0;
@@ -197,7 +197,7 @@ function attempts(clients: number, outageMs: number, windowMs: number, costMs: n
   });
 }
 
-test('no session is lost whose window had not ended when the server was back', () => {
+test('no session is lost if the server is back within its window', () => {
   for (const outage of [5000, 10_000, 15_000, 20_000, 25_000, 28_000]) {
     for (const cost of [0, 20_000]) {
       const back = attempts(1000, outage, 30_000, cost).map((made) => made.at(-1) as number);
@@ -209,7 +209,7 @@ test('no session is lost whose window had not ended when the server was back', (
   }
 });
 
-test('20,000 clients that wait for the end of their window are no stampede', () => {
+test('20,000 clients that wait for the end of their window do not reconnect at once', () => {
   for (const outage of [2000, 10_000, 20_000, 25_000]) {
     const all = attempts(20_000, outage, 30_000, 0);
     const back = all.map((made) => made.at(-1) as number).sort((a, b) => a - b);
@@ -225,7 +225,7 @@ test('20,000 clients that wait for the end of their window are no stampede', () 
   }
 });
 
-test('the link hurries while its session can be resumed, and no longer', async () => {
+test('the link limits its waits only while its session can be resumed', async () => {
   const on = stage({ random: () => 0.999_999 });
   await settle(on);
   on.network.reachable = false;

@@ -43,7 +43,7 @@ after(() => stop?.());
 test('it runs', () => {});
 `;
 
-test('the examples are where cargo was told to put them, also by a relative path', () => {
+test('the examples are found in cargo’s target folder, also by a relative path', () => {
   withFolder((folder) => {
     for (const name of ['good', 'other']) program(folder, name, 'echo "listening on http://127.0.0.1:1/"\nexec sleep 600');
     for (const target of [folder, relative(join(CLIENT, '..'), folder)]) {
@@ -53,7 +53,7 @@ test('the examples are where cargo was told to put them, also by a relative path
   });
 });
 
-test('what does not start ends the run, and what did start with it', () => {
+test('if one part does not start, the run ends and the other parts are stopped', () => {
   withFolder((folder) => {
     program(folder, 'good', 'echo "listening on http://127.0.0.1:1/"\nexec sleep 600');
     for (const bad of [undefined, 'exit 3']) {

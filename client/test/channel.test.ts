@@ -21,7 +21,7 @@ for (const format of FORMATS) {
   });
 }
 
-test('publishing says the offset', async () => {
+test('publishing resolves with the offset', async () => {
   const on = stage();
   const first = on.client.publish('news', 'a');
   const second = on.client.publish('news', 'b');
@@ -29,7 +29,7 @@ test('publishing says the offset', async () => {
   assert.deepEqual([await first, await second], [1, 2]);
 });
 
-test('a new session goes on after the last offset, and hands on none twice', async () => {
+test('a new session continues after the last offset and delivers none twice', async () => {
   const on = stage();
   const heard: unknown[] = [];
   const gaps: Gap[] = [];
@@ -49,7 +49,7 @@ test('a new session goes on after the last offset, and hands on none twice', asy
   assert.deepEqual(on.server.log.at(-1)?.since, { epoch: 'one', offset: 2 });
 });
 
-test('a subscription that comes back too fast is tried again until it is its turn', async () => {
+test('a subscription that is refused with too_fast is tried again until it succeeds', async () => {
   const on = stage();
   const heard: unknown[] = [];
   const ends: string[] = [];
@@ -79,7 +79,7 @@ test('a subscription that comes back too fast is tried again until it is its tur
   assert.deepEqual([ends, on.errors], [[], []]);
 });
 
-test('a subscription that waits for its turn can be ended', async () => {
+test('a subscription that waits to be tried again can be ended', async () => {
   const on = stage();
   const subscription = on.client.subscribe('a', () => {});
   await settle(on);
@@ -102,7 +102,7 @@ test('a first subscription that is too fast is refused', async () => {
   assert.equal((await outcome(ready) as { error: { code: string } }).error.code, 'too_fast');
 });
 
-test('a history that reaches back too little is a gap, and says how wide', async () => {
+test('a history that is too short causes a gap with its size', async () => {
   const on = stage();
   on.server.retained = 2;
   const heard: unknown[] = [];
@@ -119,7 +119,7 @@ test('a history that reaches back too little is a gap, and says how wide', async
   assert.deepEqual(gaps, [{ from: { epoch: 'one', offset: 1 }, missed: 2 }]);
 });
 
-test('a stream that began anew is a gap of unknown width, and its offsets are new', async () => {
+test('a new epoch causes a gap of unknown size, with new offsets', async () => {
   const on = stage();
   const heard: unknown[] = [];
   const gaps: Gap[] = [];
@@ -138,7 +138,7 @@ test('a stream that began anew is a gap of unknown width, and its offsets are ne
   assert.deepEqual(gaps, [{ from: { epoch: 'one', offset: 3 }, missed: undefined }]);
 });
 
-test('what was not recovered but was seen is not handed on again', async () => {
+test('publications that were not recovered but already received are not delivered again', async () => {
   const on = stage();
   const heard: unknown[] = [];
   const gaps: Gap[] = [];
@@ -158,7 +158,7 @@ test('what was not recovered but was seen is not handed on again', async () => {
   assert.deepEqual(gaps, [], 'nothing is missing between what was seen and what came');
 });
 
-test('a page that knows a position begins after it', async () => {
+test('a subscription with a position starts after it', async () => {
   const on = stage();
   for (const n of [1, 2, 3]) on.server.publish('news', n);
   const heard: unknown[] = [];
@@ -188,7 +188,7 @@ test('listeners of one channel share one subscription', async () => {
   assert.equal(on.server.log.at(-1)?.action, 'unsubscribe');
 });
 
-test('a subscription right after its end hears nothing of the one before', async () => {
+test('a new subscription receives nothing of the previous one', async () => {
   const on = stage();
   const heard: string[] = [];
   on.client.subscribe('news', () => heard.push('old')).unsubscribe();
@@ -204,7 +204,7 @@ test('a subscription right after its end hears nothing of the one before', async
   assert.deepEqual(heard, ['fresh 1 true', 'fresh 2 false']);
 });
 
-test('what is under way for an earlier subscription does not make a later one skip anything', async () => {
+test('events in flight for an earlier subscription do not make a later one skip anything', async () => {
   const on = stage();
   const first = on.client.subscribe('news', () => {});
   await settle(on);
@@ -218,7 +218,7 @@ test('what is under way for an earlier subscription does not make a later one sk
   assert.deepEqual(heard, [2, 3]);
 });
 
-test('a refused subscription is told where somebody asks', async () => {
+test('a refused subscription is reported by ready and onEnded', async () => {
   const on = stage();
   const subscription = on.client.subscribe('secret', () => {});
   const ended: string[] = [];
@@ -232,7 +232,7 @@ test('a refused subscription is told where somebody asks', async () => {
   assert.deepEqual(on.errors, [], 'who was told is not told once more');
 });
 
-test('a refused subscription is told even if nobody asks', async () => {
+test('a refused subscription is reported by the error event without ready and onEnded', async () => {
   const on = stage();
   on.client.subscribe('secret', () => {});
   await settle(on);

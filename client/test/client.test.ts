@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { FORMATS, outcome, reconnect, settle, stage } from './support/stage.js';
 
 for (const format of FORMATS) {
-  test(`calls, replies and errors find each other, in ${format}`, async () => {
+  test(`calls are matched with their replies and errors, in ${format}`, async () => {
     const on = stage({ format });
     const first = on.client.call('echo', { n: 1 });
     const refused = outcome(on.client.call('refuse'));
@@ -20,7 +20,7 @@ for (const format of FORMATS) {
   });
 }
 
-test('data is taken as it was when it was sent', async () => {
+test('data is encoded when it is sent', async () => {
   const on = stage();
   const position = { x: 1 };
   const answer = on.client.call('echo', position);
@@ -29,7 +29,7 @@ test('data is taken as it was when it was sent', async () => {
   assert.deepEqual(await answer, { echo: { x: 1 } });
 });
 
-test('a full queue refuses clearly, and nothing that it took is lost', async () => {
+test('a full queue refuses further actions and loses none of its own', async () => {
   const on = stage({ queueActions: 3 });
   const kept = [1, 2, 3].map((n) => on.client.call('echo', n));
   const refused = await outcome(on.client.call('echo', 4));
@@ -43,7 +43,7 @@ test('a full queue refuses clearly, and nothing that it took is lost', async () 
   assert.deepEqual(on.server.log.map((act) => act.data), [1, 2, 3, 5]);
 });
 
-test('requests that nobody answers are bounded too', async () => {
+test('unanswered requests are bounded', async () => {
   const on = stage({ queueActions: 3 });
   on.server.silent.add('quiet');
   await settle(on);
@@ -56,7 +56,7 @@ test('requests that nobody answers are bounded too', async () => {
   assert.match(refused.error.message, /3 requests wait for an answer/);
 });
 
-test('a client that sends much and hears little is confirmed before its queue is full', async () => {
+test('a client that sends much and receives little is acknowledged before its queue is full', async () => {
   const on = stage();
   const joining = on.client.join('arena');
   await settle(on);
@@ -68,7 +68,7 @@ test('a client that sends much and hears little is confirmed before its queue is
   assert.equal(on.server.log.length, 20_001);
 });
 
-test('a client that hears much acknowledges before the server’s buffer is full', async () => {
+test('a client that receives much acknowledges before the server’s buffer is full', async () => {
   const on = stage();
   const joining = on.client.join('arena');
   await settle(on);
@@ -81,7 +81,7 @@ test('a client that hears much acknowledges before the server’s buffer is full
 });
 
 for (const reason of ['expired', 'unknown', 'overflow']) {
-  test(`a session that is gone (${reason}) is told to everybody`, async () => {
+  test(`a session that is gone (${reason}) is reported to all listeners`, async () => {
     const on = stage();
     const joining = on.client.join('arena');
     await settle(on);
@@ -124,7 +124,7 @@ for (const reason of ['expired', 'unknown', 'overflow']) {
   });
 }
 
-test('what was asked before the first welcome waits through any number of failed attempts', async () => {
+test('requests before the first welcome wait through any number of failed attempts', async () => {
   const on = stage();
   const answer = on.client.call('echo', 1);
   for (let n = 0; n < 5; n += 1) {
@@ -137,7 +137,7 @@ test('what was asked before the first welcome waits through any number of failed
   assert.equal(on.server.log.length, 1);
 });
 
-test('the page can act from within each event', async () => {
+test('the page can call the client from each event listener', async () => {
   const on = stage();
   await settle(on);
   const rejoined: unknown[] = [];
@@ -152,7 +152,7 @@ test('the page can act from within each event', async () => {
   assert.equal(on.client.state, 'closed');
 });
 
-test('errors that answer nothing reach the error event, or the room that they name', async () => {
+test('errors that answer no request reach the error event, or the room that they name', async () => {
   const on = stage();
   const joining = on.client.join('arena');
   await settle(on);
@@ -167,7 +167,7 @@ test('errors that answer nothing reach the error event, or the room that they na
   assert.deepEqual([heard.length, on.errors.length], [1, 1]);
 });
 
-test('an error that nobody listens to is not silent', async (t) => {
+test('an error without a listener is written to the console', async (t) => {
   const warn = t.mock.method(console, 'warn', () => {});
   const { connect } = await import('../src/index.js');
   const { Network } = await import('./support/network.js');
@@ -189,7 +189,7 @@ test('an error that nobody listens to is not silent', async (t) => {
   assert.equal(warn.mock.callCount(), 2, 'once for each outage');
 });
 
-test('pings measure, and fail clearly where there is no connection', async () => {
+test('pings measure the round trip, and reject without a connection', async () => {
   const on = stage();
   const early = await outcome(on.client.ping());
   assert.ok('error' in early && early.error.code === 'not_connected');
@@ -223,7 +223,7 @@ test('whenOpen waits for the welcome', async () => {
   assert.equal(on.client.sessionId, on.server.session.id);
 });
 
-test('a server that confirms what was never sent is given up and the session begun anew', async () => {
+test('if a server acknowledges unsent actions, the client starts a new session', async () => {
   const on = stage();
   await settle(on);
   on.server.tell(on.server.session, { event: 'pong', received: 7, time: 0 });
@@ -233,7 +233,7 @@ test('a server that confirms what was never sent is given up and the session beg
   assert.deepEqual(on.story, ['open', 'reconnecting', 'lost protocol', 'open']);
 });
 
-test('events of later versions are counted and left aside', async () => {
+test('events of later versions are counted and ignored', async () => {
   const on = stage();
   await settle(on);
   on.server.tell(on.server.session, { event: 'presence', channel: 'c', joined: [], left: [] });

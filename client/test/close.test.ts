@@ -12,7 +12,7 @@ async function pass(on: Stage, ms: number): Promise<void> {
   }
 }
 
-test('a close ends the session behind what was sent', async () => {
+test('a close ends the session after what was sent', async () => {
   const on = stage();
   const joining = on.client.join('arena');
   await settle(on);
@@ -28,7 +28,7 @@ test('a close ends the session behind what was sent', async () => {
   assert.equal(on.clock.pending, 0);
 });
 
-test('a join that nobody waited for leaves nobody behind', async () => {
+test('a join in progress leaves no member behind after a close', async () => {
   for (const opened of [false, true]) {
     const on = stage();
     if (opened) await settle(on);
@@ -43,7 +43,7 @@ test('a join that nobody waited for leaves nobody behind', async () => {
   }
 });
 
-test('a close before any answer to the first attempt gives up when that fails', async () => {
+test('a close before the first answer gives up when the attempt fails', async () => {
   const on = stage();
   on.client.close();
   assert.equal(on.socket().closedWith, undefined, 'the handshake may have reached the server: it is told behind it');
@@ -54,7 +54,7 @@ test('a close before any answer to the first attempt gives up when that fails', 
   assert.equal(on.clock.pending, 0);
 });
 
-test('a close while offline is told as soon as the server can be reached', async () => {
+test('a close while offline reaches the server as soon as possible', async () => {
   const on = stage();
   const joining = on.client.join('arena');
   await settle(on);
@@ -75,7 +75,7 @@ test('a close while offline is told as soon as the server can be reached', async
   assert.equal(on.clock.pending, 0);
 });
 
-test('what cannot be told within the window is not tried for ever', async () => {
+test('a close that cannot reach the server within the window is given up', async () => {
   const on = stage();
   await settle(on);
   on.network.reachable = false;
@@ -89,7 +89,7 @@ test('what cannot be told within the window is not tried for ever', async () => 
   assert.equal(on.network.sockets.length, attempts);
 });
 
-test('a close over a dead line is told by another connection', async () => {
+test('a close on a dead connection uses another connection', async () => {
   const on = stage();
   const joining = on.client.join('arena');
   await settle(on);
@@ -115,7 +115,7 @@ test('a close in the middle of a resume ends the session', async () => {
   assert.equal(on.clock.pending, 0);
 });
 
-test('a close asks for a credential as any attempt does', async () => {
+test('a close requests a credential as any attempt does', async () => {
   let asked = 0;
   const on = stage({ accessToken: async () => `fresh-${(asked += 1)}` });
   await turn();
@@ -128,7 +128,7 @@ test('a close asks for a credential as any attempt does', async () => {
   assert.equal(on.server.session.hasEnded, true);
 });
 
-test('whatever this side drops and may come back to is closed with 4900', async () => {
+test('connections that the client drops and may resume are closed with 4900', async () => {
   const on = stage();
   await settle(on);
   on.client.cut(0);

@@ -151,7 +151,7 @@ async function runWithLosses(seed: number, format: Format): Promise<void> {
 }
 
 for (const format of FORMATS) {
-  test(`lost sessions double and reorder nothing, and every request comes to an end, in ${format}`, async () => {
+  test(`lost sessions duplicate and reorder nothing, and every request settles, in ${format}`, async () => {
     for (let seed = 1; seed <= SEEDS; seed += 1) await runWithLosses(seed, format);
   });
 }

@@ -7,7 +7,7 @@ const near = (actual: number | undefined, expected: number): void => {
   assert.ok(actual !== undefined && Math.abs(actual - expected) < 1e-9, `${actual} is not ${expected}`);
 };
 
-test('numbers are shown between snapshots, a little later', () => {
+test('numbers are interpolated between snapshots, with a delay', () => {
   const shown = new Interpolation(lerp, { delayMs: 100 });
   assert.equal(shown.at(0), undefined);
   shown.push(1000, 0);
@@ -16,7 +16,7 @@ test('numbers are shown between snapshots, a little later', () => {
   for (const [now, expected] of [[1000, 0], [1100, 0], [1125, 5], [1150, 10], [1175, 25], [1200, 40], [1300, 40], [9999, 40]] as const) near(shown.at(now), expected);
 });
 
-test('the way goes on behind the last snapshot for a bounded time', () => {
+test('movement continues after the last snapshot for a bounded time', () => {
   const shown = new Interpolation(lerp, { delayMs: 0, extrapolateMs: 30 });
   shown.push(0, 0);
   assert.equal(shown.at(20), 0, 'one snapshot has no way');
@@ -24,14 +24,14 @@ test('the way goes on behind the last snapshot for a bounded time', () => {
   for (const [now, expected] of [[50, 100], [60, 120], [80, 160], [81, 160], [5000, 160]] as const) near(shown.at(now), expected);
 });
 
-test('what stood still and then moves does not creep', () => {
+test('an object that stood still and then moves does not creep', () => {
   const shown = new Interpolation(lerp, { delayMs: 0, gapMs: 100 });
   shown.push(0, 0);
   shown.push(1000, 10);
   for (const [now, expected] of [[500, 0], [900, 0], [950, 5], [1000, 10]] as const) near(shown.at(now), expected);
 });
 
-test('the buffer is bounded, and what is older than its newest is ignored', () => {
+test('the buffer is bounded, and snapshots older than the newest are ignored', () => {
   const shown = new Interpolation(lerp, { delayMs: 0, capacity: 3 });
   for (const time of [0, 10, 20, 30]) shown.push(time, time);
   assert.equal(shown.at(0), 10, 'the oldest was dropped, so the next is shown');
@@ -53,7 +53,7 @@ test('angles turn the shorter way', () => {
   near(lerpAngle(2, 2, 0.7), 2);
 });
 
-test('entities are shown between, those that come with the later snapshot, those that go until it', () => {
+test('entities are interpolated, appear with the later snapshot and disappear with it', () => {
   interface Ship { x: number; angle: number; name: string }
   const asked: string[] = [];
   const ships = new Interpolation(lerpEach<Ship>((from, to, part) => {
@@ -78,7 +78,7 @@ test('entities are shown between, those that come with the later snapshot, those
   assert.deepEqual(asked, ['a'], 'what is the same is not asked about');
 });
 
-test('the least delayed arrival tells the time of all ticks', () => {
+test('the least delayed arrival determines the time of all ticks', () => {
   const ticks = new TickClock({ tickMs: 50 });
   assert.equal(ticks.at(0), undefined);
   assert.equal(ticks.timeOf(1), undefined);
@@ -88,7 +88,7 @@ test('the least delayed arrival tells the time of all ticks', () => {
   near(ticks.at(7000 + 400 * 50 + 25), 400 * 50 + 25);
 });
 
-test('the time gives way slowly to a line that changes, and at once to a clock that jumps', () => {
+test('the time adapts slowly to a changed delay, and at once to a clock that jumps', () => {
   const ticks = new TickClock({ tickMs: 50, arrivals: 4 });
   let tick = 0;
   const arrive = (delay: number): number => {
@@ -109,7 +109,7 @@ test('the time gives way slowly to a line that changes, and at once to a clock t
   near(arrive(-10_000), -10_000);
 });
 
-test('states of a jittering line are shown in their own rhythm', () => {
+test('states that arrive with jitter are shown in their own rhythm', () => {
   const random = seeded(9);
   const ticks = new TickClock({ tickMs: 50 });
   const shown = new Interpolation(lerp, { delayMs: 120 });

@@ -19,7 +19,7 @@ async function pass(on: Stage): Promise<void> {
   }
 }
 
-test('join, leave and join again without waiting, as a component does that is mounted twice', async () => {
+test('join, leave and join again without waiting, as a component that is mounted twice', async () => {
   for (const isOpen of [true, false]) {
     const on = stage();
     on.server.single.add('arena');
@@ -36,7 +36,7 @@ test('join, leave and join again without waiting, as a component does that is mo
   }
 });
 
-test('a room that nobody leaves is not joined twice', async () => {
+test('a room that is not being left is not joined twice', async () => {
   const on = stage();
   on.server.single.add('arena');
   await joined(on);
@@ -46,7 +46,7 @@ test('a room that nobody leaves is not joined twice', async () => {
   assert.ok('error' in result && result.error.code === 'already_member');
 });
 
-test('a join that is aborted is not sent, or is left again', async () => {
+test('an aborted join is not sent, or the room is left again', async () => {
   const on = stage();
   const unsent = new AbortController();
   const early = outcome(on.client.join('arena', {}, { signal: unsent.signal }));
@@ -71,7 +71,7 @@ test('a join that is aborted is not sent, or is left again', async () => {
   assert.ok('error' in third && third.error.code === 'aborted', 'a signal that was aborted before');
 });
 
-test('a call is given up by its signal or its time, and its late answer is nobody’s', async () => {
+test('a call is given up by its signal or timeout, and its late answer is ignored', async () => {
   const on = stage();
   on.server.silent.add('slow');
   const room = await joined(on);
@@ -103,7 +103,7 @@ async function answered<T>(on: Stage, answer: Promise<T>): Promise<T> {
   return answer;
 }
 
-test('a call that times out while offline is taken back', async () => {
+test('a call that times out while offline is not sent', async () => {
   const on = stage();
   await settle(on);
   on.socket().end();
@@ -122,7 +122,7 @@ test('a call that times out while offline is taken back', async () => {
   assert.equal(on.server.log.length, 0);
 });
 
-test('a room that was joined with `rejoin` comes back by itself, with its listeners', async () => {
+test('a room that was joined with `rejoin` is joined again by itself, with its listeners', async () => {
   const on = stage();
   const room = await joined(on, { rejoin: true });
   const other = await joined(on);
@@ -154,7 +154,7 @@ test('a room that was joined with `rejoin` comes back by itself, with its listen
   assert.deepEqual(on.server.log.at(-2)?.options, { name: 'ann' });
 });
 
-test('where the room is gone, another one of its kind takes its place', async () => {
+test('if the room is gone, another one of its kind is joined', async () => {
   const on = stage();
   const room = await joined(on, { rejoin: true });
   const before = room.id;
@@ -172,7 +172,7 @@ test('where the room is gone, another one of its kind takes its place', async ()
   assert.deepEqual(heard, [1]);
 });
 
-test('a room that cannot be joined again is left, by the reason for which it was lost', async () => {
+test('a room that cannot be joined again is left, with the reason of the loss', async () => {
   const on = stage();
   const joining = on.client.joinRoom('chat-7', {}, { rejoin: true });
   await settle(on);
@@ -224,7 +224,7 @@ test('a loss while a room is being joined again, a leave and a close', async () 
   assert.deepEqual(left, ['left', 'closed']);
 });
 
-test('a server that goes away is told apart, and `lost` names what it took', async () => {
+test('a shutdown is reported as such, and `lost` names its rooms', async () => {
   const on = stage();
   const [room, kept, over] = [await joined(on), await joined(on, { rejoin: true }), await joined(on)];
   const story: string[] = [];
@@ -246,7 +246,7 @@ test('a server that goes away is told apart, and `lost` names what it took', asy
   assert.deepEqual(story.length, 2);
 });
 
-test('a message that nobody listens for is warned of, once for each type', async (t) => {
+test('a message without a listener causes one warning for each type', async (t) => {
   const warn = t.mock.method(console, 'warn', () => {});
   const on = stage();
   const [room, other] = [await joined(on), await joined(on)];
@@ -258,7 +258,7 @@ test('a message that nobody listens for is warned of, once for each type', async
   assert.match(String(warn.mock.calls[0]?.arguments[0]), /room\.on\("strange", …\), or with room\.onMessage/);
 });
 
-test('onMessage hears every type, also what came before it, and then nothing is strange', async (t) => {
+test('onMessage receives every type, also earlier messages, and then there are no warnings', async (t) => {
   const warn = t.mock.method(console, 'warn', () => {});
   const on = stage();
   const room = await joined(on);
@@ -279,7 +279,7 @@ test('onMessage hears every type, also what came before it, and then nothing is 
   assert.equal(warn.mock.callCount(), 1);
 });
 
-test('caughtup comes when the last missed event was handed on', async () => {
+test('caughtup is emitted after the last missed event was delivered', async () => {
   const on = stage();
   const room = await joined(on);
   const story: unknown[] = [];
@@ -305,7 +305,7 @@ test('caughtup comes when the last missed event was handed on', async () => {
   assert.deepEqual(story, ['open'], 'there is nothing to catch up with in another session');
 });
 
-test('caughtup begins anew where the connection breaks in the middle', async () => {
+test('caughtup starts again if the connection breaks in the middle', async () => {
   const on = stage();
   const room = await joined(on);
   const missed: number[] = [];

@@ -23,7 +23,7 @@ test('an attempt carries the format, the credential and the page’s own paramet
   assert.deepEqual(Object.fromEntries(url.searchParams), { v: '2', format: 'msgpack', access_token: 'a b&c' });
 });
 
-test('a resume carries the token of the last welcome and the count of sequenced events', async () => {
+test('a resume carries the token of the last welcome and the count of events', async () => {
   const on = stage();
   await settle(on);
   const room = on.client.join('arena');
@@ -38,7 +38,7 @@ test('a resume carries the token of the last welcome and the count of sequenced 
   assert.deepEqual(on.story, ['open', 'reconnecting', 'open resumed']);
 });
 
-test('a credential can be asked for anew at each attempt, and late', async () => {
+test('a credential can be requested for each attempt, and arrive late', async () => {
   let asked = 0;
   const on = stage({ accessToken: async () => `fresh-${(asked += 1)}` });
   assert.equal(on.network.sockets.length, 0);
@@ -51,7 +51,7 @@ test('a credential can be asked for anew at each attempt, and late', async () =>
   assert.equal(on.socket().query.get('access_token'), 'fresh-2');
 });
 
-test('a credential that comes after its attempt was given up opens nothing', async () => {
+test('a credential that arrives after its attempt was given up opens no connection', async () => {
   let hand: ((token: string) => void)[] = [];
   const on = stage({ accessToken: () => new Promise((resolve) => hand.push(resolve)) });
   on.client.cut(1000);
@@ -64,7 +64,7 @@ test('a credential that comes after its attempt was given up opens nothing', asy
   assert.equal(on.socket().query.get('access_token'), 'in time');
 });
 
-test('a credential that cannot be had is told and asked for again', async () => {
+test('a failed credential function is reported and called again', async () => {
   let failures = 0;
   const on = stage({ accessToken: () => { throw new Error('signed out'); } });
   on.client.on('retry', ({ error }) => {
@@ -76,7 +76,7 @@ test('a credential that cannot be had is told and asked for again', async () => 
   assert.ok(failures > 2);
 });
 
-test('a lost welcome strands nobody: the token before it is used again', async () => {
+test('after a lost welcome, the previous token is used again', async () => {
   const on = stage();
   const answer = on.client.call('first');
   await settle(on);
@@ -104,7 +104,7 @@ test('an event before the welcome is not counted, and the connection is given up
   assert.equal(on.client.state, 'open');
 });
 
-test('waits double up to the cap, and jitter takes any part of them', () => {
+test('waits double up to the cap, with full jitter', () => {
   const on = stage({ random: half });
   const waits: number[] = [];
   on.network.reachable = false;
@@ -119,7 +119,7 @@ test('waits double up to the cap, and jitter takes any part of them', () => {
   assert.deepEqual(waits, [125, 250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
 });
 
-test('only a connection that lasted makes the next wait short again', async () => {
+test('only a connection that lasted resets the backoff', async () => {
   const on = stage({ random: half });
   const waits: number[] = [];
   on.client.on('retry', ({ delayMs }) => waits.push(delayMs));
@@ -146,7 +146,7 @@ test('no welcome in time is a failed attempt', () => {
   assert.equal(on.network.sockets[0]?.closedWith, 4900);
 });
 
-test('coming back, or not, follows the close code', async () => {
+test('the close code decides whether the client reconnects', async () => {
   const staysAway = [1008, 1009, 4500, 4501, 4502, 4503, 4999];
   const comesBack = [1000, 1001, 1006, 1011, 1012, 1013, 4000, 4001, 4002, 4499];
   for (const code of [...staysAway, ...comesBack]) {
@@ -160,7 +160,7 @@ test('coming back, or not, follows the close code', async () => {
   for (const { code, comesBack: rule } of CLOSE_CODES) assert.equal(rule, comesBack.includes(code), String(code));
 });
 
-test('the end names its cause to everybody who waits', async () => {
+test('closing rejects all requests with the cause', async () => {
   const on = stage();
   await settle(on);
   const asked = outcome(on.client.call('big', 'x'));
@@ -178,7 +178,7 @@ test('the end names its cause to everybody who waits', async () => {
   assert.equal(on.clock.pending, 0, 'no timer is left');
 });
 
-test('a goodbye says when to come back, and no wake-up is earlier', async () => {
+test('a goodbye says when to reconnect, and a wake-up does not shorten it', async () => {
   const on = stage({ random: half });
   await settle(on);
   on.server.tell(on.server.session, { event: 'goodbye', code: 4002, reason: 'deploy', reconnect: { after_ms: 3000, jitter_ms: 2000 } });
@@ -206,7 +206,7 @@ test('a goodbye without `reconnect` is for good, whatever the code', async () =>
   assert.match(told, /the game is over/);
 });
 
-test('a server that always says goodbye at once is met with a backoff', async () => {
+test('the client backs off from a server that always sends a goodbye at once', async () => {
   const on = stage({ random: half });
   const waits: number[] = [];
   on.client.on('retry', ({ delayMs }) => waits.push(delayMs));
@@ -239,7 +239,7 @@ test('a wake-up reconnects at once, and checks a connection that looks open', as
   assert.equal(on.network.sockets.length, 2, 'an attempt that is under way is left alone');
 });
 
-test('a cut keeps the session, holds for its time and then comes back at once', async () => {
+test('a cut keeps the session, lasts for its time and then reconnects at once', async () => {
   const on = stage();
   const joining = on.client.join('arena');
   await settle(on);
@@ -272,7 +272,7 @@ test('a shorter cut does not shorten a longer one', async () => {
   assert.equal(on.network.sockets.length, 2);
 });
 
-test('a dead server is found out by its silence after a ping', async () => {
+test('a dead server is detected by its silence after a ping', async () => {
   const on = stage();
   await settle(on);
   on.clock.advance(3000);
@@ -283,7 +283,7 @@ test('a dead server is found out by its silence after a ping', async () => {
   assert.equal(on.client.state, 'reconnecting', 'ping_ms and the timeout after the last ping');
 });
 
-test('any frame is a sign of life, though no ping is answered', async () => {
+test('any frame is a sign of life, even if no ping is answered', async () => {
   const on = stage();
   on.server.answersPings = false;
   const joining = on.client.join('arena');
@@ -297,7 +297,7 @@ test('any frame is a sign of life, though no ping is answered', async () => {
   assert.equal(on.network.sockets.length, 1);
 });
 
-test('a computer that slept gives the server a fresh chance', async () => {
+test('after the computer slept, the server gets another ping', async () => {
   const on = stage();
   await settle(on);
   on.clock.advance(10_000);
@@ -307,7 +307,7 @@ test('a computer that slept gives the server a fresh chance', async () => {
   assert.equal(on.client.state, 'reconnecting');
 });
 
-test('a line that still carries bytes away is slow and not dead', async () => {
+test('a connection that still sends bytes is slow, not dead', async () => {
   const on = stage();
   await settle(on);
   const socket = on.socket();
@@ -320,7 +320,7 @@ test('a line that still carries bytes away is slow and not dead', async () => {
   assert.equal(on.client.state, 'reconnecting', 'once nothing moves any more');
 });
 
-test('closing is final, tells the server and leaves nothing behind', async () => {
+test('closing is final, reaches the server and leaves no timers behind', async () => {
   let waking = true;
   const on = stage({ wakeOn: () => () => (waking = false) });
   await settle(on);
@@ -339,14 +339,14 @@ test('closing is final, tells the server and leaves nothing behind', async () =>
   assert.equal(on.network.sockets.length, 1);
 });
 
-test('a server of another version is not talked to', async () => {
+test('a server with another protocol version is rejected', async () => {
   const on = stage();
   on.server.protocol = 2;
   await settle(on);
   assert.deepEqual(on.story, ['closed', 'closed by protocol']);
 });
 
-test('a second welcome is no welcome', async () => {
+test('a second welcome is a protocol error', async () => {
   const on = stage();
   await settle(on);
   on.server.tell(on.server.session, { event: 'welcome', protocol: 1, session: 'x', resume: 'x', resumed: false, received: 0, time: 0, ping_ms: 1, window_ms: 1 });
@@ -354,7 +354,7 @@ test('a second welcome is no welcome', async () => {
   assert.deepEqual(on.story, ['open', 'reconnecting']);
 });
 
-test('a page that closes while it is told of a loss hears of no opening', async () => {
+test('a page that closes in a lost listener receives no open event', async () => {
   const on = stage();
   await settle(on);
   on.client.on('lost', () => on.client.close());
@@ -367,7 +367,7 @@ test('a page that closes while it is told of a loss hears of no opening', async 
   assert.equal(last, 'closed');
 });
 
-test('a frame that nobody can read ends the session, because nobody knows whether it counted', async () => {
+test('an unreadable frame ends the session, because it is unknown whether it counts', async () => {
   const on = stage();
   await settle(on);
   on.socket().onmessage?.({ data: 'not json' });
@@ -376,7 +376,7 @@ test('a frame that nobody can read ends the session, because nobody knows whethe
   assert.deepEqual(on.story, ['open', 'reconnecting', 'lost protocol', 'open']);
 });
 
-test('an address that can never work is said at once', () => {
+test('an address that can never work throws at once', () => {
   assert.throws(() => stage({ url: '/ws' }), /outside a browser, give an absolute address/);
   assert.throws(() => stage({ url: 'ftp://server.test' }), /use ws:, wss:/);
   assert.throws(() => stage({ WebSocket: undefined as never }), { code: 'no_websocket' });

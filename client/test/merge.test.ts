@@ -29,7 +29,7 @@ test('what a patch does not change keeps its identity, and what it changes is ne
   assert.equal(after.walls, before.walls);
 });
 
-test('a patch that says only what is known changes nothing', () => {
+test('a patch without new values changes nothing', () => {
   const before = { ships: { a: { x: 1, y: 2 } }, walls: [[1, 2], [3, 4]] };
   for (const patch of [{}, { gone: null }, { ships: {} }, { ships: { a: { x: 1 } } }, { walls: [[1, 2], [3, 4]] }, { ships: { a: { hp: null } } }]) {
     assert.equal(mergePatch(before, patch), before);

@@ -29,7 +29,7 @@ test('an option that is undefined means its default', async () => {
   assert.equal(on.client.state, 'open');
 });
 
-test('an accessToken function that returns something else is told so, and does not end in a loop', async () => {
+test('an accessToken function with a wrong result is reported, and does not cause a loop', async () => {
   for (const wrong of [7, {}, true]) {
     const on = stage({ accessToken: () => wrong as never });
     const told: string[] = [];
@@ -43,7 +43,7 @@ test('an accessToken function that returns something else is told so, and does n
   }
 });
 
-test('a time that the platform’s timers cannot wait is waited all the same', async () => {
+test('times longer than the platform’s timers allow work', async () => {
   const month = 30 * 24 * 3600 * 1000;
   const on = stage({ connectTimeoutMs: Infinity, pongTimeoutMs: 2 ** 40 });
   on.clock.longest = 2 ** 31 - 1;
@@ -76,7 +76,7 @@ test('a cut takes a number', async () => {
 });
 
 for (const format of FORMATS) {
-  test(`what is longer than the server takes is refused here, in ${format}`, async () => {
+  test(`a message that is longer than the server accepts is refused locally, in ${format}`, async () => {
     const on = stage({ format });
     on.server.messageBytes = 1000;
     const limit = (): number | undefined => on.client.limits?.message_bytes;
@@ -104,7 +104,7 @@ for (const format of FORMATS) {
   });
 }
 
-test('what is too long and answers nothing is told by the error event', async () => {
+test('a message that is too long and has no request is reported by the error event', async () => {
   const on = stage();
   const joining = on.client.join('arena');
   await settle(on);

@@ -5,7 +5,7 @@ import { seeded } from './support/random.js';
 
 const sum = (state: number, input: number): number => state + input;
 
-test('an input has its effect at once, and the server’s word replays what it has not seen', () => {
+test('an input has its effect at once, and reconciling replays inputs that the server has not seen', () => {
   const ship = new Prediction(0, { step: sum });
   assert.deepEqual([ship.predict(1), ship.predict(10), ship.predict(100)], [1, 2, 3]);
   assert.deepEqual([ship.state, ship.pending], [111, 3]);
@@ -17,7 +17,7 @@ test('an input has its effect at once, and the server’s word replays what it h
   assert.deepEqual([ship.state, ship.pending], [150, 1], 'something else moved it');
 });
 
-test('a state that comes late changes nothing', () => {
+test('a late state changes nothing', () => {
   const ship = new Prediction(0, { step: sum });
   ship.predict(1);
   ship.predict(10);
@@ -26,14 +26,14 @@ test('a state that comes late changes nothing', () => {
   assert.deepEqual([ship.state, ship.pending], [11, 0]);
 });
 
-test('an input that never reached the server is gone with the next that did', () => {
+test('an input that never reached the server is dropped with the next one that did', () => {
   const ship = new Prediction(0, { step: sum });
   for (const input of [1, 10, 100]) ship.predict(input);
   ship.reconcile(101, 3);
   assert.deepEqual([ship.state, ship.pending], [101, 0]);
 });
 
-test('no more inputs wait than may', () => {
+test('the number of pending inputs is bounded', () => {
   const ship = new Prediction(0, { step: sum, maxPending: 2 });
   assert.deepEqual([ship.predict(1), ship.predict(1), ship.predict(1)], [1, 2, undefined]);
   assert.deepEqual([ship.state, ship.pending], [2, 2]);
@@ -41,7 +41,7 @@ test('no more inputs wait than may', () => {
   assert.equal(ship.predict(1), 3, 'what was refused has no number');
 });
 
-test('numbers go on after those that the server knows from before', () => {
+test('numbers continue after those that the server already has', () => {
   const ship = new Prediction(0, { step: sum });
   ship.reconcile(7, 40);
   assert.equal(ship.predict(1), 41);
@@ -51,7 +51,7 @@ test('numbers go on after those that the server knows from before', () => {
   assert.deepEqual([ship.state, ship.predict(1)], [3, 42]);
 });
 
-test('a correction is blended in, while inputs go on having their effect', () => {
+test('a correction is blended in while inputs keep their effect', () => {
   const ship = new Prediction(0, { step: sum, lerp, smoothMs: 100 });
   ship.predict(10);
   assert.equal(ship.shown(1000), 10);
@@ -66,7 +66,7 @@ test('a correction is blended in, while inputs go on having their effect', () =>
   assert.equal(ship.shown(1100), 7, 'and then it is over');
 });
 
-test('without a way between states a correction is shown at once', () => {
+test('without lerp, a correction is shown at once', () => {
   for (const options of [{ step: sum }, { step: sum, lerp, smoothMs: 0 }]) {
     const ship = new Prediction(0, options);
     ship.predict(10);
@@ -75,7 +75,7 @@ test('without a way between states a correction is shown at once', () => {
   }
 });
 
-test('whatever the line does, client and server agree in the end, and on the way where the server decides nothing else', () => {
+test('client and server agree in the end on any connection, and always if the server makes no corrections', () => {
   const random = seeded(3);
   for (let round = 0; round < 200; round += 1) {
     const ship = new Prediction(0, { step: sum, maxPending: 20 });

@@ -20,7 +20,7 @@ const VALUES: unknown[] = [
   { 10: 'a', 9: 'b', x: 'c' }, { ['a very long key, longer than those that are kept']: 1 },
 ];
 
-test('whatever the library writes is read, and passed over to the byte', () => {
+test('everything that the library writes is read, and skipped to the byte', () => {
   for (const value of VALUES) {
     const bytes = encode(value);
     const inFront = new Reader(join([bytes, new Uint8Array([7])]));
@@ -66,7 +66,7 @@ test('values have the model of JSON', () => {
   assert.equal(read(pack('\ufeff' + 'x'.repeat(50))), '\ufeff' + 'x'.repeat(50));
 });
 
-test('any key is kept as it is, and none changes what objects inherit', () => {
+test('any key is kept, and none changes prototypes', () => {
   const value = read(pack(new Map([['__proto__', { polluted: true }], ['constructor', 1 as never]]))) as object;
   assert.equal(JSON.stringify(value), '{"__proto__":{"polluted":true},"constructor":1}');
   assert.equal(Object.getPrototypeOf(value), Object.prototype);
@@ -76,7 +76,7 @@ test('any key is kept as it is, and none changes what objects inherit', () => {
   for (let round = 0; round < 2; round += 1) for (const key of alike) assert.deepEqual(Object.keys(read(pack(new Map([[key, 1]]))) as object), [key]);
 });
 
-test('bytes that end too early, or are of no type of the model, are refused', () => {
+test('bytes that end too early, or have a type that the model lacks, are refused', () => {
   const whole = pack({ a: [1, 300, 70_000, 2 ** 40, -1, -300, 0.5, 'text', 'x'.repeat(300), null], bin: new Uint8Array(3) });
   for (let length = 0; length < whole.length; length += 1) {
     assert.throws(() => read(whole.subarray(0, length)), RangeError);
@@ -87,7 +87,7 @@ test('bytes that end too early, or are of no type of the model, are refused', ()
   assert.throws(() => read(fromHex('ddffffffff01')), RangeError, 'an announced size alone takes no memory');
 });
 
-test('an event is read whatever the order of its fields, and must be alone', () => {
+test('an event is read in any order of its fields, and nothing may follow it', () => {
   const message = { room: 'a', data: { x: [1] }, event: 'message', type: 't' };
   assert.deepEqual(decode(frame(message)), message);
   assert.throws(() => decode(join([pack(message), pack(1)]).slice().buffer as ArrayBuffer));
@@ -102,7 +102,7 @@ test('an event is read whatever the order of its fields, and must be alone', () 
 // Objects in the order of their bytes; a number is an index.
 const m = (...entries: [string | number, unknown][]): Map<string | number, unknown> => new Map(entries);
 
-test('keys of a patch are numbers of the table, which grows in the order of the bytes', () => {
+test('keys of a patch are numbers in the table, which grows in the order of the bytes', () => {
   const table = new KeyTable(['x', 'y']);
   const open = (value: unknown): unknown => new Packed(pack(value)).open(table);
   assert.deepEqual(open(m([0, 1], [1, 2])), { x: 1, y: 2 });
@@ -118,7 +118,7 @@ test('keys of a patch are numbers of the table, which grows in the order of the 
   assert.throws(() => open(m([-1, 'never there'])));
 });
 
-test('a key that is spelled out again is added again', () => {
+test('a key that is sent as a string again is added again', () => {
   const table = new KeyTable(['x']);
   assert.deepEqual(new Packed(pack(m(['x', 1]))).open(table), { x: 1 });
   assert.deepEqual(new Packed(pack(m([1, 2]))).open(table), { x: 2 });
@@ -143,7 +143,7 @@ interface Sequence {
   steps: { patch: string; json: unknown; result: unknown }[];
 }
 
-test('patches that servers write are read as they were meant', () => {
+test('patches written by servers are read correctly', () => {
   for (const { name, keys, state, steps } of golden<Sequence[]>('key_table.json')) {
     const table = new KeyTable(keys);
     let now = state;

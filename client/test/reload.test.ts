@@ -21,7 +21,7 @@ async function reload(on: Stage, storage: TokenStorage): Promise<Stage> {
 }
 
 for (const format of FORMATS) {
-  test(`a page that is reloaded has its room again, in ${format}`, async () => {
+  test(`a reloaded page has its room again, in ${format}`, async () => {
     const storage = new FakeStorage();
     const on = stage({ storage, format });
     const joining = on.client.join('arena', { name: 'ann' });
@@ -94,7 +94,7 @@ test('joins get restored rooms by id and kind, each once, and `create` gets none
   assert.ok(![first?.id, second?.id].includes(ids[2]), 'there were two');
 });
 
-test('a restored room that nobody asks for is in the event, and can be left', async () => {
+test('a restored room that is not joined is in the event, and can be left', async () => {
   const storage = new FakeStorage();
   const on = stage({ storage });
   void on.client.join('arena');
@@ -110,7 +110,7 @@ test('a restored room that nobody asks for is in the event, and can be left', as
   assert.equal(on.server.session.rooms.size, 1);
 });
 
-test('channels are subscribed to as ever, and those that nobody wants any more are ended', async () => {
+test('channels are subscribed to as always, and those without listeners are unsubscribed from', async () => {
   const storage = new FakeStorage();
   const on = stage({ storage });
   on.client.subscribe('news', () => {});
@@ -131,7 +131,7 @@ test('channels are subscribed to as ever, and those that nobody wants any more a
   assert.deepEqual([...on.server.session.channels], ['news']);
 });
 
-test('a session that is gone meanwhile is a first one for the page', async () => {
+test('if the session ended meanwhile, the page starts a first session', async () => {
   const storage = new FakeStorage();
   const on = stage({ storage });
   void on.client.join('arena');
@@ -148,7 +148,7 @@ test('a session that is gone meanwhile is a first one for the page', async () =>
   assert.deepEqual(after.story, ['open', 'reconnecting', 'open resumed']);
 });
 
-test('what the page before had asked may be answered to this one, and confuses nobody', async () => {
+test('late answers to the previous page are ignored', async () => {
   const storage = new FakeStorage();
   const on = stage({ storage });
   await settle(on);
@@ -167,7 +167,7 @@ test('what the page before had asked may be answered to this one, and confuses n
   assert.equal(after.client.state, 'open');
 });
 
-test('a duplicated tab, a storage that is forbidden and one that holds nonsense begin anew', async () => {
+test('a duplicated tab, a forbidden storage and an invalid one start a new session', async () => {
   const storage = new FakeStorage();
   const on = stage({ storage });
   await settle(on);
@@ -183,7 +183,7 @@ test('a duplicated tab, a storage that is forbidden and one that holds nonsense 
   }
 });
 
-test('a page that the browser has kept goes on, unless another one has its session', async () => {
+test('a page from the back-forward cache continues, unless another page has its session', async () => {
   for (const isTaken of [false, true]) {
     const storage = new FakeStorage();
     const on = stage({ storage });

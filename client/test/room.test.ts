@@ -9,7 +9,7 @@ async function joined(on: Stage): Promise<Room> {
   return joining;
 }
 
-test('a join names its room in each of its ways', async () => {
+test('a join names its room by id or kind', async () => {
   const on = stage();
   void on.client.join('arena', { name: 'ann' });
   void on.client.join('arena', undefined, { mode: 'create' });
@@ -55,7 +55,7 @@ test('a refused join rejects with the server’s error', async () => {
   assert.ok('error' in result && result.error.code === 'unknown_kind');
 });
 
-test('what comes before the first listener is held for it, in order', async () => {
+test('messages before the first listener are queued for it, in order', async () => {
   const on = stage();
   const room = await joined(on);
   for (const n of [1, 2, 3]) on.server.message(room.id, n === 2 ? 'even' : 'odd', n);
@@ -70,7 +70,7 @@ test('what comes before the first listener is held for it, in order', async () =
   assert.deepEqual(heard, [1, 2, 3, 5]);
 });
 
-test('messages that nobody ever listens to are bounded, and that is said', async () => {
+test('queued messages without a listener are bounded, and dropping them is reported', async () => {
   const on = stage();
   const room = await joined(on);
   for (let n = 0; n < 1500; n += 1) on.server.message(room.id, 'n', n);
@@ -78,7 +78,7 @@ test('messages that nobody ever listens to are bounded, and that is said', async
   assert.deepEqual(on.errors.map(({ code }) => code), ['unheard']);
 });
 
-test('a listener of the state is told the present one first', async () => {
+test('a state listener first receives the present state', async () => {
   const on = stage();
   const room = await joined(on);
   const seen: unknown[] = [];
@@ -113,7 +113,7 @@ test('leaving is confirmed, final, and harmless to repeat', async () => {
   assert.ok('error' in late && late.error.code === 'room_left');
 });
 
-test('a room that the server ends tells why, also to who asks late, and its last words come first', async () => {
+test('a room that the server ends reports the reason, also to late listeners, after its last messages', async () => {
   const on = stage();
   const room = await joined(on);
   on.server.message(room.id, 'last', 'words');
@@ -131,7 +131,7 @@ test('a room that the server ends tells why, also to who asks late, and its last
   assert.throws(() => room.send('x'), /was left \(kicked\): join it again/);
 });
 
-test('an end between registering and the held messages still comes after them', async () => {
+test('an end between registering and delivering queued messages comes after them', async () => {
   const on = stage();
   const room = await joined(on);
   on.server.message(room.id, 'last', 'words');

@@ -20,7 +20,7 @@ function opened(bounds = { actions: 100, bytes: 10_000 }): Session {
   return session;
 }
 
-test('a resumed session goes on writing behind what the server has', () => {
+test('a resumed session continues writing after what the server has', () => {
   const session = opened();
   for (const frame of ['a', 'b', 'c']) session.push(frame, undefined);
   assert.deepEqual([...session.unwritten()], ['a', 'b', 'c']);
@@ -42,7 +42,7 @@ test('a pong in the middle of writing loses and repeats nothing', () => {
   assert.deepEqual([...writing], ['b', 'c']);
 });
 
-test('a count that cannot be true breaks the session', () => {
+test('an impossible count breaks the session', () => {
   const session = opened();
   session.push('a', undefined);
   assert.equal(session.confirm(1), false, 'nothing was written yet');
@@ -57,7 +57,7 @@ test('a count that cannot be true breaks the session', () => {
   assert.equal(session.welcome(welcome({})), 'lost', 'what was given up is lost');
 });
 
-test('a lost session counts anew and says what remains', () => {
+test('a lost session resets its counts and returns the unacknowledged actions', () => {
   const session = opened();
   session.push('a', 1);
   session.push('b', undefined);
@@ -73,7 +73,7 @@ test('a lost session counts anew and says what remains', () => {
   assert.ok(session.confirm(1));
 });
 
-test('both bounds hold, and what was confirmed makes room', () => {
+test('both bounds hold, and acknowledged actions make room', () => {
   const few = opened({ actions: 2, bytes: 1000 });
   few.push('a', undefined);
   few.push('b', undefined);
@@ -87,7 +87,7 @@ test('both bounds hold, and what was confirmed makes room', () => {
   small.push('1234', undefined);
 });
 
-test('128 frames or 64 KiB in either direction ask for a ping before its time', () => {
+test('128 frames or 64 KiB in either direction cause an early ping', () => {
   const session = opened({ actions: 4096, bytes: 1 << 20 });
   for (let n = 0; n < 127; n += 1) session.arrived('message', 1);
   for (let n = 0; n < 500; n += 1) session.arrived('state', 1000);
@@ -109,12 +109,12 @@ test('128 frames or 64 KiB in either direction ask for a ping before its time', 
   assert.equal(small.wantsPing, true, 'half of a small bound');
 });
 
-test('an event that this version does not know counts', () => {
+test('an unknown event counts', () => {
   for (const event of ['message', 'reply', 'error', 'presence', 'of_the_future']) assert.equal(isSequenced(event), true, event);
   for (const event of ['welcome', 'pong', 'signal', 'state', 'patch', 'goodbye']) assert.equal(isSequenced(event), false, event);
 });
 
-test('the backoff is any part of a ceiling that doubles', () => {
+test('the backoff is a random part of a limit that doubles', () => {
   const backoff = new Backoff(250, 1000, () => 0.999_999);
   assert.deepEqual([1, 2, 3, 4].map(() => Math.round(backoff.next(0))), [250, 500, 1000, 1000]);
   backoff.reset();
@@ -122,7 +122,7 @@ test('the backoff is any part of a ceiling that doubles', () => {
   assert.equal(new Backoff(250, 1000, () => 0).next(0), 0);
 });
 
-test('the server’s clock is that of the shortest round trip', () => {
+test('the server’s clock comes from the shortest round trip', () => {
   const clock = new ServerClock();
   assert.equal(clock.at(0), undefined);
   clock.sample(0, 200, 5000 + 190); // A slow answer, stamped late.
@@ -145,7 +145,7 @@ test('old samples are forgotten', () => {
   assert.equal(clock.at(0), 1015);
 });
 
-test('a heartbeat pings in time, waits for any answer and then despairs', () => {
+test('a heartbeat pings in time, waits for an answer and then gives up', () => {
   const beat = new Heartbeat(10_000, 5000, 0);
   assert.equal(beat.due, 10_000);
   assert.equal(beat.check(9999, 0), 'wait');
@@ -185,7 +185,7 @@ test('a value is the same in both formats', () => {
   assert.throws(() => encode({ action: 'call', type: 'big', data: 1n }, 'json'), /plain objects, arrays, strings/);
 });
 
-test('relative addresses are seen from the page', () => {
+test('relative addresses are resolved against the page', () => {
   const at = (href: string, url: string): string => {
     Object.defineProperty(globalThis, 'location', { value: { href }, configurable: true });
     try {
@@ -199,7 +199,7 @@ test('relative addresses are seen from the page', () => {
   assert.equal(at('https://play.test/', '//other.test/ws'), 'wss://other.test/ws');
 });
 
-test('a listener can be taken back, and one that throws harms nobody', async () => {
+test('a listener can be removed, and one that throws does not affect others', async () => {
   const emitter = new Emitter<{ x: [n: number] }>();
   const heard: string[] = [];
   const reported: unknown[] = [];

@@ -48,7 +48,7 @@ for (const format of FORMATS) {
     assert.deepEqual(syncs(on), []);
   });
 
-  test(`a patch to another state than ours lets the client ask for a whole one, once, in ${format}`, async () => {
+  test(`a patch that does not fit makes the client request the whole state, once, in ${format}`, async () => {
     const on = stage({ format });
     const room = await joined(on);
     const seen: unknown[] = [];
@@ -69,7 +69,7 @@ for (const format of FORMATS) {
     assert.deepEqual(on.errors, []);
   });
 
-  test(`a hash that does not agree lets the client ask, and the state stays what it was, in ${format}`, async () => {
+  test(`a hash that differs makes the client request the state, and the old one stays, in ${format}`, async () => {
     const on = stage({ format });
     const room = await joined(on);
     await tell(on, room, { tick: 1, data: { x: 1 }, hash: hashOf({ x: 1 }) });
@@ -86,7 +86,7 @@ for (const format of FORMATS) {
   });
 }
 
-test('a patch before the first state lets the client ask', async () => {
+test('a patch before the first state makes the client request it', async () => {
   const on = stage();
   on.server.tellsJoiners = false;
   on.server.whole = undefined;
@@ -96,7 +96,7 @@ test('a patch before the first state lets the client ask', async () => {
   assert.deepEqual(syncs(on), [room.id]);
 });
 
-test('a whole state that never has the hash that the server says is taken, and that is said once', async () => {
+test('a whole state that never matches its hash is used, and reported once', async () => {
   const on = stage();
   const room = await joined(on);
   on.server.whole = { tick: 2, data: { x: 2 }, hash: 8 };
@@ -121,7 +121,7 @@ test('patches in MessagePack name keys by number', async () => {
   assert.deepEqual(syncs(on), []);
 });
 
-test('a number that the key table does not have lets the client ask, and the state that comes begins the table anew', async () => {
+test('a number that is not in the key table makes the client request the state, which resets the table', async () => {
   const on = stage({ format: 'msgpack' });
   const room = await joined(on);
   on.server.whole = undefined;
@@ -136,7 +136,7 @@ test('a number that the key table does not have lets the client ask, and the sta
   assert.equal(syncs(on).length, 2, 'without keys, the table is empty');
 });
 
-test('the tables of two rooms are two', async () => {
+test('each room has its own key table', async () => {
   const on = stage({ format: 'msgpack' });
   const rooms = [await joined(on), await joined(on)];
   for (const [n, room] of rooms.entries()) await tell(on, room, { tick: 1, keys: [`k${n}`], data: {} });
@@ -145,7 +145,7 @@ test('the tables of two rooms are two', async () => {
   assert.deepEqual(rooms.map(({ state }) => state), [{ k0: 0, more: 2 }, { k1: 1, more: 2 }]);
 });
 
-test('the wish for a state survives a lost connection, and is answered once', async () => {
+test('a request for a state survives a lost connection, and is answered once', async () => {
   const on = stage();
   const room = await joined(on);
   await tell(on, room, { tick: 1, data: { x: 1 } });
@@ -158,7 +158,7 @@ test('the wish for a state survives a lost connection, and is answered once', as
   assert.deepEqual(room.state, { synced: true });
 });
 
-test('a refusal to sync is nobody’s error', async () => {
+test('a refused sync is not reported', async () => {
   const on = stage();
   const room = await joined(on);
   on.server.process = (session, { id, room }) => on.server.tell(session, { event: 'error', id, room, code: 'not_a_member', message: 'No.' });
@@ -169,7 +169,7 @@ test('a refusal to sync is nobody’s error', async () => {
   assert.deepEqual([errors, on.errors], [[], []]);
 });
 
-test('a state that comes whole keeps what did not change, too', async () => {
+test('a whole state also keeps unchanged parts', async () => {
   const on = stage();
   const room = await joined(on);
   await tell(on, room, { tick: 1, data: { a: { x: 1 }, b: [{ y: 1 }, { y: 2 }] } });
@@ -192,7 +192,7 @@ test('no key of a state is lost, whatever its name', async () => {
   }
 });
 
-test('a change is told with what was before, and only where something changed', async () => {
+test('a change is reported with the previous value, and only if something changed', async () => {
   const on = stage();
   const room = await joined(on);
   await tell(on, room, { tick: 1, data: { ships: { a: { x: 1 }, b: { x: 2 } }, round: 1 } });
@@ -228,7 +228,7 @@ test('a change is told with what was before, and only where something changed', 
   assert.deepEqual(await heard({ tick: 7, base: 6, data: { round: 9, ships: null } }), []);
 });
 
-test('a change is told of places in arrays, and for numbers as keys', async () => {
+test('changes are reported in arrays, and for numeric keys', async () => {
   const on = stage();
   const room = await joined(on);
   await tell(on, room, { tick: 1, data: { list: [{ x: 1 }, { x: 2 }], byId: { 7: 'a' } } });
@@ -240,7 +240,7 @@ test('a change is told of places in arrays, and for numbers as keys', async () =
   assert.deepEqual(told, [6, 'c']);
 });
 
-test('entities come, change and go', async () => {
+test('entities are added, changed and removed', async () => {
   const on = stage();
   const room = await joined(on);
   await tell(on, room, { tick: 1, data: { ships: { a: { x: 1 }, b: { x: 2 } } } });
@@ -271,7 +271,7 @@ test('entities come, change and go', async () => {
   assert.deepEqual(await heard({ tick: 7, base: 6, data: { ships: { b: null } } }), []);
 });
 
-test('entities that come before the listener is told of the present ones are told once', async () => {
+test('entities that are added before the first report are reported once', async () => {
   const on = stage();
   const room = await joined(on);
   await tell(on, room, { tick: 1, data: { ships: { a: 1 } } });
@@ -283,7 +283,7 @@ test('entities that come before the listener is told of the present ones are tol
   assert.deepEqual(added, ['a', 'b']);
 });
 
-test('a listener to entities can be taken back by itself, and before it was ever told', async () => {
+test('an entity listener can remove itself, also before the first report', async () => {
   const on = stage();
   const room = await joined(on);
   await tell(on, room, { tick: 1, data: { ships: { a: 1, b: 2 } } });
@@ -295,7 +295,7 @@ test('a listener to entities can be taken back by itself, and before it was ever
 });
 
 for (const format of FORMATS) {
-  test(`whatever patches a server loses or gets wrong, the client has its state again, in ${format}`, async () => {
+  test(`the client recovers its state from lost and wrong patches, in ${format}`, async () => {
     const random = seeded(21);
     const below = (n: number): number => Math.floor(random() * n);
     const on = stage({ format });

@@ -64,7 +64,7 @@ test('what JSON refuses is refused', () => {
   }
 });
 
-test('an integer keeps its digits, and is an integer for a reader of integers', () => {
+test('an integer keeps its digits and its type', () => {
   const code = (n: number): number => pack(n)[0] as number;
   assert.equal(code(2 ** 53), 0xcf);
   assert.equal(code(-(2 ** 53)), 0xd3);
@@ -74,7 +74,7 @@ test('an integer keeps its digits, and is an integer for a reader of integers', 
   assert.deepEqual([...pack(2 ** 53)].slice(1), [0, 0x20, 0, 0, 0, 0, 0, 0]);
 });
 
-test('half of a pair of UTF-16 is U+FFFD in both, because no server could read the frame', () => {
+test('a lone surrogate becomes U+FFFD in both formats, because no server could read the frame', () => {
   const data = ['a\ud800', '\udc00\ud83d', '😀', '\\ud800', '\\\\\ud83d\\', { '\ud800': 1 }];
   const well = ['a\ufffd', '\ufffd\ufffd', '😀', '\\ud800', '\\\\\ufffd\\', { '\ufffd': 1 }];
   const json = encode({ action: 'call', type: 'x', data }, 'json') as string;
@@ -84,7 +84,7 @@ test('half of a pair of UTF-16 is U+FFFD in both, because no server could read t
   assert.deepEqual((decode(packed) as { data: unknown }).data, well);
 });
 
-test('a frame’s length is that on the wire', () => {
+test('a frame’s length is its length on the wire', () => {
   assert.equal(byteLength('é😀x'), 7);
   assert.equal(isLongerThan('é😀x', 7), false);
   assert.equal(isLongerThan('é😀x', 6), true);
