@@ -1,5 +1,5 @@
 // How long the client takes for one patch of a world, from the frame to the page's listener: `npm run bench`.
-// Runs the committed bundle, as a page does. Each row has a process of its own, as each page has.
+// Runs the committed bundle, as a page does. Each row has its own process, as each page has.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { connect } from '../../framework/assets/courtside.js';

@@ -1,4 +1,4 @@
-// The game: two play, one's plug is pulled, and it comes back to the same ship with every line of the chat.
+// The game: of two players, one is disconnected and gets back the same ship and every chat line.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -79,7 +79,7 @@ test('the leaderboard answers, and wrong input is refused with a message', async
 test('the player’s ship moves before the server answers, and ends where the server has it', async () => {
   const page = await play('Eve');
   await page.waitForFunction(() => window.arena.own() !== null);
-  // Toward the middle of the field, because at a wall nothing would be seen to move.
+  // Toward the middle of the field, because at a wall the ship would not move.
   const { own, told, input } = await page.evaluate(async () => {
     const code = window.arena.own().x < 1200 ? 'KeyD' : 'KeyA';
     const press = (type) => window.dispatchEvent(new KeyboardEvent(type, { code, bubbles: true }));

@@ -1,4 +1,4 @@
-// The scoreboard: a late visitor sees what happened, a visitor who was cut misses nothing and sees no goal twice.
+// The scoreboard: a late visitor sees earlier goals, and a disconnected visitor misses nothing and sees no goal twice.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -16,7 +16,7 @@ before(async () => {
 
 after(() => stop?.());
 
-/** Subscribes beside the page's own code, through the same client, and notes each offset. */
+/** Subscribes beside the page's own code, through the same client, and records each offset. */
 const watch = () => {
   window.offsets = [];
   return import('/courtside.js').then(({ connect }) => {

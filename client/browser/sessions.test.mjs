@@ -1,4 +1,4 @@
-// What becomes of a session with its page: a reload keeps it, and leaving ends it.
+// A session and its page: a reload keeps the session, and leaving the page ends it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
@@ -72,7 +72,7 @@ test('close() leaves no ghost, whatever is in progress', async () => {
   const room = await watcher.evaluate(() => window.arena.room.id);
   const page = await browser.open(`${game.url}/favicon.svg`);
   const says = (name) => watcher.waitForFunction((line) => window.arena.chatLines().some(({ text }) => text === line), `${name} has left the field.`);
-  // A join that nobody waits for.
+  // A join without waiting for it.
   await page.evaluate(async (room) => {
     const { connect } = await import('/courtside.js');
     const client = connect('/ws');
@@ -81,7 +81,7 @@ test('close() leaves no ghost, whatever is in progress', async () => {
     client.close();
   }, room);
   await says('Lea');
-  // A close while offline, of which the server is told by another connection.
+  // A close while offline, which reaches the server through another connection.
   await page.evaluate(async (room) => {
     const { connect } = await import('/courtside.js');
     const client = connect('/ws');

@@ -12,10 +12,10 @@ import { chromium } from 'playwright-core';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CHROMIUM = '/usr/bin/chromium';
 
-/** One patience for everything that a test waits for, in milliseconds: a wait ends with its event, or the test has failed. */
+/** The timeout for everything that a test waits for, in milliseconds: a wait ends with its event, or the test fails. */
 export const PATIENCE = 60_000;
 
-/** Where cargo puts what it builds. `./test` calls it in the repository's root, and a relative folder is seen from there. */
+/** Cargo's target folder. `./test` runs in the repository's root, and a relative folder is relative to that. */
 export function targetFolder() {
   return resolve(ROOT, process.env.CARGO_TARGET_DIR || 'target');
 }
@@ -70,7 +70,7 @@ export async function startExample(name, ...options) {
   }
 }
 
-/** Starts a browser with nothing remembered. `open` gives a page whose script errors fail the test. */
+/** Starts a browser with an empty profile. `open` returns a page whose script errors fail the test. */
 export async function startBrowser() {
   if (!existsSync(CHROMIUM)) throw new Error(`${CHROMIUM} is missing: apt-get install chromium`);
   const profile = await mkdtemp(join(tmpdir(), 'courtside-browser-'));

@@ -1,4 +1,4 @@
-// The package asks for no types but the language's own: no DOM, no Node.
+// The package needs only the language's own types: no DOM, no Node.
 import { connect, type Room } from 'courtside-client';
 
 export async function use(WebSocket: NonNullable<import('courtside-client').ConnectOptions['WebSocket']>): Promise<Room> {

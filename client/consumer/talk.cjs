@@ -1,4 +1,4 @@
-// A handshake with a server of the package `ws`, which says a welcome, answers pings and sees the end.
+// A handshake with a server of the package `ws`, which sends a welcome, answers pings and observes the end.
 const { once } = require('node:events');
 module.exports = async (connect, WebSocket) => {
   const { WebSocketServer } = require('ws');

@@ -1,5 +1,5 @@
-// What an application says to the package. Compiled in each module resolution and by several versions of TypeScript, and
-// run in none: scripts/check-package.mjs does both.
+// An application's use of the package. scripts/check-package.mjs compiles it in each module resolution and with several versions
+// of TypeScript, and does not run it.
 import WebSocketOfWs from 'ws';
 import { CLOSE_CODES, connect, CourtsideError, Interpolation, lerp, lerpEach, Prediction, TickClock } from 'courtside-client';
 import type { Client, ConnectOptions, Content, Room, Subscription } from 'courtside-client';
@@ -35,7 +35,7 @@ export async function use(): Promise<void> {
   room.onMessage((type, data) => type.length + data.from);
   room.onState(({ players }, tick) => Object.values(players)[tick]?.x.toFixed());
   room.onChange(['players', 'a', 'x'], (now, before) => (now ?? 0) - (before ?? 0));
-  // @ts-expect-error There is no such place.
+  // @ts-expect-error There is no such path.
   room.onChange(['seats'], () => {});
   room.onEntities(['players'], { added: (key, { x }) => key.repeat(x), changed: (_, now, before) => now.x - before.x });
   room.onRejoined(({ previous }) => previous.id);

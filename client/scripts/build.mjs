@@ -1,4 +1,4 @@
-// Writes the bundle that the server hands out, and the package's dist/.
+// Writes the bundle that the server serves, and the package's dist/.
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { bundle, committed } from './bundle.mjs';

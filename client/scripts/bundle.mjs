@@ -1,4 +1,4 @@
-// The one description of the bundle, for building it and for checking it.
+// The definition of the bundle, for building it and for checking it.
 import { build } from 'esbuild';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ export const committed = join(root, '../framework/assets/courtside.js');
 
 /**
  * Writes the bundle to `outfile`. The same sources and lock file give the same bytes everywhere.
- * A package's bundle has a map beside it; the one that servers hand out is a single file and has none.
+ * A package's bundle has a map beside it; the one that servers serve is a single file without a map.
  */
 export async function bundle(outfile, { format = 'esm', sourcemap = false } = {}) {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));

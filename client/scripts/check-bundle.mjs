@@ -1,4 +1,4 @@
-// Fails where the committed bundle is not what the sources give.
+// Fails if the committed bundle does not match the sources.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -39,7 +39,7 @@ close_codes! {
     HEARTBEAT = 4000, "heartbeat";
     /// The client did not read fast enough, and what it missed no longer fits.
     SLOW = 4001, "slow";
-    /// The server is going away; `goodbye` says when to come back.
+    /// The server is shutting down; `goodbye` says when to reconnect.
     DRAIN = 4002, "drain";
     /// The session was resumed on another connection.
     SUPERSEDED = 4500, "superseded";

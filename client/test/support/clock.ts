@@ -5,9 +5,9 @@ interface Timer {
   callback: () => void;
 }
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that stands still until the test advances it. */
 export class FakeClock implements Clock {
-  /** A platform keeps a timer's milliseconds in 31 bits, and takes more than that for nothing. */
+  /** Platforms store a timer's milliseconds in 31 bits and treat longer times as zero. */
   longest = Infinity;
   private time = 1000;
   private readonly timers = new Set<Timer>();
@@ -26,12 +26,12 @@ export class FakeClock implements Clock {
     this.timers.delete(timer as Timer);
   }
 
-  /** How many timers are set. */
+  /** The number of set timers. */
   get pending(): number {
     return this.timers.size;
   }
 
-  /** Lets time pass, and each timer fire at its moment. */
+  /** Advances time, and fires each timer when it is due. */
   advance(ms: number): void {
     const end = this.time + ms;
     for (;;) {
@@ -44,7 +44,7 @@ export class FakeClock implements Clock {
     this.time = end;
   }
 
-  /** Lets time pass at one blow, as for a sleeping computer: what was due fires late. */
+  /** Advances time at once, as after a computer's sleep: due timers fire late. */
   jump(ms: number): void {
     this.time += ms;
     this.advance(0);

@@ -1,4 +1,4 @@
-/** The merge patch from one value to another, written without a view to how it is applied. Null keys are none. */
+/** The merge patch from one value to another, written independently of how it is applied. Null keys count as absent. */
 export function difference(a: any, b: any): unknown {
   if (!isPlain(a) || !isPlain(b)) return b;
   const patch: Record<string, unknown> = {};

@@ -3,7 +3,7 @@ import type { Socket, SocketClass } from '../../src/options.js';
 /** A frame, or the end of a connection. */
 type Wire = string | ArrayBuffer | { close: number };
 
-/** Both ends' view of one WebSocket, with the frames that are under way. Nothing moves unless the test says so. */
+/** Both ends of one WebSocket, with the frames in flight. Nothing moves unless the test moves it. */
 export class FakeSocket implements Socket {
   binaryType = 'blob';
   bufferedAmount = 0;
@@ -16,7 +16,7 @@ export class FakeSocket implements Socket {
   /** Whether frames still get through. */
   alive = true;
   accepted = false;
-  /** It was given up before it was accepted, and reached the server later. */
+  /** Whether it was given up before it was accepted and reached the server later. */
   hasArrived = false;
   /** The code that the client closed with. */
   closedWith: number | undefined;
@@ -28,7 +28,7 @@ export class FakeSocket implements Socket {
     if (this.alive) this.up.push(typeof data === 'string' ? data : data.slice().buffer as ArrayBuffer);
   }
 
-  /** The closing handshake goes behind what was written. A socket that was not open yet fails, as the platform's does. */
+  /** The closing handshake follows what was written. A socket that is not open yet fails, as the platform's does. */
   close(code?: number): void {
     if (this.closedWith !== undefined) return;
     this.closedWith = code ?? 1005;
@@ -43,13 +43,13 @@ export class FakeSocket implements Socket {
     return new URL(this.url).searchParams;
   }
 
-  /** The frames under way are lost, and the client is told of the end. */
+  /** Frames in flight are lost, and the client is notified of the end. */
   end(code = 1006, reason = ''): void {
     this.vanish();
     this.onclose?.({ code, reason });
   }
 
-  /** The frames under way are lost, and nobody is told. */
+  /** Frames in flight are lost, and no side is notified. */
   vanish(): void {
     this.alive = false;
     this.up.length = this.down.length = 0;
@@ -57,7 +57,7 @@ export class FakeSocket implements Socket {
   }
 }
 
-/** What a server model is told. */
+/** The events that a server model receives. */
 export interface ServerSide {
   opened(socket: FakeSocket): void;
   frame(socket: FakeSocket, frame: string | ArrayBuffer): void;
@@ -92,7 +92,7 @@ export class Network {
     this.server.gone(socket);
   }
 
-  /** Lets the newest attempt through, or refuses it. */
+  /** Accepts the newest attempt, or refuses it. */
   accept(): void {
     const socket = this.latest;
     if (socket.accepted || !socket.alive || socket.closedWith !== undefined) return;

@@ -2,7 +2,7 @@ import { encode } from '@msgpack/msgpack';
 
 /**
  * Writes MessagePack in exactly the order that is given. A `Map` is an object whose keys may be numbers, as in a patch;
- * everything else is what the library makes of it.
+ * everything else is written by the library.
  */
 export function pack(value: unknown): Uint8Array {
   if (Array.isArray(value)) return join([head(0x90, 0xdc, value.length), ...value.map(pack)]);

@@ -16,15 +16,15 @@ interface ModelSession {
   id: string;
   format: Format;
   token: string;
-  /** Stays good until the first frame arrives on the connection that replaced it. */
+  /** Stays valid until the first frame arrives on the connection that replaced it. */
   before: string | undefined;
-  /** How many sequenced actions were processed. */
+  /** How many counted actions were processed. */
   actions: number;
-  /** Every sequenced event of the session. */
+  /** Every counted event of the session. */
   events: object[];
   socket: FakeSocket | undefined;
   rooms: Map<string, { kind: string; member: number }>;
-  /** The attempt that it was resumed by last. */
+  /** The attempt that resumed it last. */
   attempt: number;
   hasEnded: boolean;
   channels: Set<string>;
@@ -35,10 +35,10 @@ const KINDS_REFUSED = 'closed_kind';
 
 export class ServerModel implements ServerSide {
   readonly sessions: ModelSession[] = [];
-  /** Every sequenced action that was processed, in order, with its session. */
+  /** Every counted action that was processed, in order, with its session. */
   readonly log: (Act & { session: string })[] = [];
   readonly pings: Act[] = [];
-  /** What the next resume is refused with. */
+  /** The reason with which the next resume is refused. */
   refuseResume: string | undefined;
   pingMs = 10_000;
   windowMs = 30_000;
@@ -46,21 +46,21 @@ export class ServerModel implements ServerSide {
   messageBytes = 65_536;
   /** Credentials that are refused. */
   readonly refused = new Set<string | null>();
-  /** Kinds of rooms of which there is one room, so that a second join leads to the same one. */
+  /** Kinds with a single room, so that a second join leads to the same one. */
   readonly single = new Set<string>();
-  /** Rooms that there are no more. */
+  /** Rooms that have ended. */
   readonly ended = new Set<string>();
   /** Actions of these types get no answer until `answer` is called. */
   readonly silent = new Set<string>();
   answersPings = true;
-  /** Whether who joins is told a state at once. */
+  /** Whether a joining client receives a state at once. */
   tellsJoiners = true;
-  /** What is told to those that ask for a room's state, or nothing as long as the answer is under way. */
+  /** The answer to a request for a room's state; undefined while the answer is in flight. */
   whole: { tick: number; data: unknown; keys?: string[]; hash?: number } | undefined = { tick: 1000, data: { synced: true } };
   epoch = 'one';
   /** How many publications are retained. */
   retained = Infinity;
-  /** So many subscriptions are refused as too fast. */
+  /** How many subscriptions are refused with `too_fast`. */
   tooFast = 0;
   readonly histories = new Map<string, { offset: number; data: unknown }[]>();
   private readonly offsets = new Map<string, number>();
@@ -99,7 +99,7 @@ export class ServerModel implements ServerSide {
       return void socket.down.push({ close: 1000 });
     }
     if (session && attempt < session.attempt) return this.turnAway(socket, { event: 'goodbye', code: 4500, reason: 'superseded' });
-    // Nobody is there to begin a session for.
+    // The client has gone, so do not begin a session.
     if (!session && socket.hasArrived) return;
     const resumed = session !== undefined;
     const isRestored = resumed && query.get('restore') === 'true';
@@ -172,7 +172,7 @@ export class ServerModel implements ServerSide {
     if (!this.silent.has(act.type)) this.process(session, act);
   }
 
-  /** Says an event to the session; it is kept for a resume if it is sequenced. */
+  /** Sends an event to the session; it is kept for a resume if it is counted. */
   tell(session: ModelSession, event: { event: string; [field: string]: unknown }): void {
     if (!UNCOUNTED.includes(event.event)) session.events.push(event);
     this.write(session, event);
@@ -197,7 +197,7 @@ export class ServerModel implements ServerSide {
     return offset;
   }
 
-  /** Loses a stream, as a crash would: offsets begin anew in another epoch. */
+  /** Loses a channel's stream, as after a crash: offsets start again in a new epoch. */
   restartStream(channel: string): void {
     this.epoch += '+';
     this.offsets.delete(channel);

@@ -14,7 +14,7 @@ export interface Stage {
   server: ServerModel;
   network: Network;
   client: Client;
-  /** What the client said: `open`, `open resumed`, `reconnecting`, `lost expired` and so on, in order. */
+  /** The client's events: `open`, `open resumed`, `reconnecting`, `lost expired` and so on, in order. */
   story: string[];
   errors: CourtsideError[];
   /** Wakes the client as a browser does on `online`. */
@@ -24,7 +24,7 @@ export interface Stage {
   socket(): FakeSocket;
 }
 
-/** `before` is a stage whose page was reloaded: this one has its server, its network and its clock. */
+/** `before` is the stage before a reload of the page: this one uses its server, its network and its clock. */
 export function stage(options: ConnectOptions & { url?: string } = {}, before?: Stage): Stage {
   const clock = before?.clock ?? new FakeClock();
   const server = before?.server ?? new ServerModel(clock);
@@ -57,12 +57,12 @@ export function stage(options: ConnectOptions & { url?: string } = {}, before?: 
   return { clock, server, network, client, story, errors, wake: () => wake(), page: { hidden: (kept) => page.hidden(kept), shown: () => page.shown() }, socket: () => network.latest };
 }
 
-/** Lets promises run that are settled already. */
+/** Lets settled promises run. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Carries everything that moves, and lets promises run. */
+/** Delivers all frames, and lets promises run. */
 export async function settle({ network }: Stage): Promise<void> {
   network.settle();
   await turn();
@@ -70,13 +70,13 @@ export async function settle({ network }: Stage): Promise<void> {
   await turn();
 }
 
-/** Lets the planned attempt to reconnect happen, and carries everything that moves. */
+/** Runs the scheduled attempt to reconnect, and delivers all frames. */
 export async function reconnect(on: Stage): Promise<void> {
   on.wake();
   await settle(on);
 }
 
-/** What a promise came to, once it is settled. */
+/** The outcome of a promise, once it is settled. */
 export async function outcome<T>(promise: Promise<T>): Promise<{ value: T } | { error: CourtsideError }> {
   return promise.then((value) => ({ value }), (error: CourtsideError) => ({ error }));
 }

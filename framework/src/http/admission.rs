@@ -429,7 +429,7 @@ fn unavailable<T>(code: &'static str, message: &'static str) -> Result<T, Refuse
 
 fn refuse_if_draining(shared: &ServerInner) -> Result<(), Refused> {
     if shared.is_draining.load(Ordering::Relaxed) {
-        return unavailable("draining", "this server is going away");
+        return unavailable("draining", "this server is shutting down");
     }
     Ok(())
 }

@@ -153,7 +153,7 @@ pub enum LeaveReason {
     Overflow,
     /// The room ended.
     Disposed,
-    /// The server is going away, and its rooms with it.
+    /// The server is shutting down, and the room ended.
     Shutdown,
     /// A hook of the room panicked.
     Crashed,
@@ -183,7 +183,7 @@ pub enum DisposeReason {
     Empty,
     /// It asked for it, by [`RoomContext::dispose`](crate::RoomContext::dispose).
     Asked,
-    /// The server is going away. Members are told `left` with [`LeaveReason::Shutdown`].
+    /// The server is shutting down. Members receive `left` with [`LeaveReason::Shutdown`].
     Shutdown,
 }
 

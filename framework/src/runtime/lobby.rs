@@ -77,7 +77,7 @@ impl Lobby {
         refused: Option<Refusal>,
     ) -> Result<RoomAddress, Refusal> {
         if self.shared.is_draining.load(Ordering::Relaxed) {
-            return Err(Refusal::new("draining", "this server is going away"));
+            return Err(Refusal::new("draining", "this server is shutting down"));
         }
         let (kind, mode) = match &request.target {
             JoinTarget::Room(id) => {

@@ -326,7 +326,7 @@ impl Handler<DrainHub> for HubActor {
         for connection in hub.connections.borrow().values() {
             connection.end(
                 CloseCode::DRAIN,
-                "this server is going away",
+                "this server is shutting down",
                 Some(message.reconnect),
                 CloseMode::AfterPending,
                 deadline,
