@@ -6,12 +6,12 @@ use tokio::sync::watch;
 
 use crate::ids::RoomId;
 
-/// The rooms of a server that have ended and whose jobs have not, with how many of them there are.
+/// The rooms of a server that have ended and whose jobs have not, with the number of those jobs.
 #[derive(Debug, Default)]
 pub(crate) struct EndedRooms(watch::Sender<HashMap<RoomId, usize>>);
 
 impl EndedRooms {
-    /// So many jobs are left of this room. False if it was given up.
+    /// Updates the number of jobs that a room waits for. False if the server no longer waits for this room.
     pub(crate) fn note(&self, room: &RoomId, jobs: usize) -> bool {
         let mut is_known = false;
         self.0.send_modify(|rooms| {
@@ -29,7 +29,7 @@ impl EndedRooms {
         is_known
     }
 
-    /// A room has ended with so many jobs under way.
+    /// A room has ended while this many jobs were running.
     pub(crate) fn begin(&self, room: RoomId, jobs: usize) {
         self.0.send_modify(|rooms| {
             rooms.insert(room, jobs);
@@ -43,7 +43,7 @@ impl EndedRooms {
         let _over = rooms.wait_for(HashMap::is_empty).await;
     }
 
-    /// Gives up on a room, or on all of them: whatever their jobs come to is not waited for any more.
+    /// Stops waiting for the jobs of one room, or of all.
     pub(crate) fn give_up(&self, room: Option<&RoomId>) {
         self.0.send_modify(|rooms| {
             let given_up: Vec<_> = match room {

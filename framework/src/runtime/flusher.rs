@@ -242,7 +242,7 @@ mod tests {
         fn cut(&self) {}
     }
 
-    /// Where rooms and channels have threads of their own, nobody of this thread is about to answer.
+    /// If rooms and channels have threads of their own, no actor of this thread is about to answer.
     #[test]
     fn a_write_waits_only_for_rooms_of_its_thread() {
         for room_threads in [0, 1] {
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_session_that_is_on_its_way_keeps_nobody_awake() {
+    fn an_item_for_a_session_that_is_on_its_way_does_not_keep_the_task_awake() {
         actix::System::new().block_on(async {
             let server = crate::Server::builder().build().unwrap();
             let hub = Hub::start(server.shared.clone());
@@ -375,7 +375,7 @@ mod tests {
                     .full
                     .is_none()
             );
-            let frame = Encoded::of_bytes(Format::Json, "said".into());
+            let frame = Encoded::of_bytes(Format::Json, "sent".into());
             hub.direct(session, frame, Delivery::Sequenced);
             let cx = &mut Context::from_waker(Waker::noop());
             for _ in 0..3 {
@@ -385,9 +385,9 @@ mod tests {
         });
     }
 
-    /// A hub hears its own thread without its mailbox, but not before what another thread has sent there.
+    /// A hub takes the messages of its own thread without its mailbox, but not before the messages that wait there.
     #[test]
-    fn what_waits_in_a_hubs_mailbox_is_not_overtaken() {
+    fn a_message_in_a_hubs_mailbox_is_not_overtaken() {
         actix::System::new().block_on(async {
             let config = Config {
                 room_threads: 0,
@@ -406,26 +406,26 @@ mod tests {
             }]);
             let send_queue = hub.arrivals.borrow().pipe_of(session).unwrap();
             send_queue.connect(1);
-            let said = |word: &'static str| -> HubItems {
+            let items = |word: &'static str| -> HubItems {
                 smallvec![HubItem::Direct {
                     session,
                     frame: Encoded::of_bytes(Format::Json, word.into()),
                     delivery: Delivery::Sequenced,
                 }]
             };
-            let _behind = hub.flusher.items_to_hub(&hub.address, said("at once, "));
-            let mut heard = BytesMut::new();
-            while !send_queue.take(&mut heard, 100) {
+            let _behind = hub.flusher.items_to_hub(&hub.address, items("at once, "));
+            let mut written = BytesMut::new();
+            while !send_queue.take(&mut written, 100) {
                 tokio::task::yield_now().await;
             }
-            // What is said in a turn leaves at its end; by then the mailbox holds something.
-            let _behind = hub.flusher.items_to_hub(&hub.address, said("from here"));
-            hub.address.send_batch(said("from elsewhere, "));
-            while heard.len() < "at once, from elsewhere, from here".len() {
+            // The items of a turn leave at its end. By then a message waits in the mailbox.
+            let _behind = hub.flusher.items_to_hub(&hub.address, items("from here"));
+            hub.address.send_batch(items("from elsewhere, "));
+            while written.len() < "at once, from elsewhere, from here".len() {
                 tokio::task::yield_now().await;
-                send_queue.take(&mut heard, 100);
+                send_queue.take(&mut written, 100);
             }
-            assert_eq!(heard, "at once, from elsewhere, from here");
+            assert_eq!(written, "at once, from elsewhere, from here");
         });
     }
 }

@@ -1,4 +1,4 @@
-//! What rooms and channels send to hubs.
+//! The items that rooms and channels send to hubs, sorted by hub.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::runtime::messages::{HubItem, HubItems, Receiver};
 use crate::session::outbox::Delivery;
 use crate::wire::frame::Encoded;
 
-/// What one hook sends, by hub: one message for each.
+/// The items that one hook sends: one message for each hub.
 #[derive(Default)]
 pub(crate) struct HubBatches(SmallVec<[(HubAddress, HubItems); 1]>);
 
@@ -27,7 +27,7 @@ impl HubBatches {
         }
     }
 
-    /// An event for one session, if there is one to send.
+    /// Adds an event for one session, if there is one.
     pub(crate) fn direct(&mut self, receiver: &Receiver, frame: Option<Encoded>) {
         if let Some(frame) = frame {
             let item = HubItem::Direct {
@@ -39,16 +39,16 @@ impl HubBatches {
         }
     }
 
-    /// As [`send`](Self::send), but at once, behind what else this thread has to send: who waits for it must not wait for what
-    /// others of the thread do in the same turn.
+    /// As [`send`](Self::send), but at once, after the thread's earlier mail: the receiver waits for it, and must not wait
+    /// for the rest of this thread's turn.
     pub(crate) fn send_now(self) -> Vec<Arc<Semaphore>> {
         let behind = self.send();
         Flusher::of_this_thread().flush();
         behind
     }
 
-    /// Sends it all, at the end of the thread's turn; returns what to wait for before sending more, for each hub that is too
-    /// far behind.
+    /// Sends all items at the end of the thread's turn. Returns the semaphores of the hubs whose backlog is full: the sender
+    /// waits for them before it sends more.
     pub(crate) fn send(self) -> Vec<Arc<Semaphore>> {
         let flusher = Flusher::of_this_thread();
         self.0

@@ -1,4 +1,4 @@
-//! The lobby's actor: begins rooms, and sends clients to them.
+//! The lobby's actor: creates rooms, and sends clients to them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,14 +20,16 @@ use crate::runtime::server_inner::ServerInner;
 use crate::session::accounts::Thing;
 use crate::wire::action::{JoinMode, JoinTarget};
 
-/// How many rooms may refuse a client that asks for a kind. After that it gets a room of its own, if it wants one.
+/// How many rooms may refuse a client that asks for a kind. After that the client gets a new room, or a refusal if it wants
+/// an existing one.
 const MOST_REFUSALS: usize = 8;
 
 /// The directory of rooms, and the matchmaker.
 pub(crate) struct Lobby {
     shared: Arc<ServerInner>,
     kinds: HashMap<String, Box<dyn RoomKind>>,
-    /// The threads for rooms. None: a room runs where the connection lives that causes it, or on the lobby's if it must.
+    /// The threads for rooms. If there are none, a room runs on the thread of the connection that caused it, or on the
+    /// lobby's if that is not known.
     threads: Vec<ArbiterHandle>,
     next_thread: usize,
     directory: Directory<RoomAddress>,
@@ -59,7 +61,7 @@ impl Lobby {
         }
     }
 
-    /// Sends a client to a room. `refused` is what the last one said that did not want it.
+    /// Sends a client to a room. `refused` is the refusal of the last room that the client was sent to.
     fn join(&mut self, mut request: JoinRequest, refused: Option<Refusal>) {
         if request.is_given_up() {
             return;
@@ -70,7 +72,7 @@ impl Lobby {
         }
     }
 
-    /// Takes a seat for the client, in a new room if need be.
+    /// Takes a seat for the client, in a new room if no other fits.
     fn seat(
         &mut self,
         request: &mut JoinRequest,
@@ -146,13 +148,13 @@ impl Lobby {
         if self.directory.is_deserted()
             && let Some(done) = self.draining.take()
         {
-            // Whoever asked may have stopped waiting.
+            // The receiver may have stopped waiting.
             let _gone = done.send(());
         }
     }
 }
 
-/// Some of the public rooms.
+/// Lists some of the public rooms.
 pub(crate) async fn list(shared: &ServerInner, query: ListQuery) -> RoomList {
     let (reply, rooms) = oneshot::channel();
     shared.send_to_lobby(LobbyMessage::List { query, reply });
@@ -192,7 +194,7 @@ impl Handler<LobbyMessage> for Lobby {
                 self.finish_draining();
             }
             LobbyMessage::List { query, reply } => {
-                // Whoever asked may have stopped waiting.
+                // The receiver may have stopped waiting.
                 let _gone = reply.send(self.directory.list(&query));
             }
             LobbyMessage::Drain { done } => {

@@ -186,20 +186,20 @@ mod tests {
     use crate::wire::codec::Format;
     use crate::wire::frame::Encoded;
 
-    fn said(words: usize) -> HubItems {
-        let word = || HubItem::Direct {
+    fn items(count: usize) -> HubItems {
+        let item = || HubItem::Direct {
             session: SessionId::random(),
-            frame: Encoded::of_bytes(Format::Json, "said".into()),
+            frame: Encoded::of_bytes(Format::Json, "sent".into()),
             delivery: Delivery::Sequenced,
         };
-        (0..words).map(|_| word()).collect()
+        (0..count).map(|_| item()).collect()
     }
 
-    /// How many pieces leave, and for which of two hubs, after `act` has spoken to them.
-    fn pieces(
+    /// The batches that leave, by the hub (0 or 1) that they are for, after `act`. `None` is a message to another actor.
+    fn batches(
         act: impl FnOnce(&Flusher, &HubAddress, &HubAddress, &Arc<ServerInner>),
     ) -> Vec<Option<usize>> {
-        let mut pieces = Vec::new();
+        let mut batches = Vec::new();
         actix::System::new().block_on(async {
             let server = crate::Server::builder().build().unwrap();
             let shared = server.shared.clone();
@@ -207,7 +207,7 @@ mod tests {
             let flusher = Flusher::default();
             act(&flusher, &a.address, &b.address, &shared);
             flusher.see_outward(|outward| {
-                pieces = outward
+                batches = outward
                     .iter()
                     .map(|message| match message {
                         Outbound::Items(hub, _) => Some(usize::from(hub.is(&b.address))),
@@ -216,25 +216,25 @@ mod tests {
                     .collect();
             });
         });
-        pieces
+        batches
     }
 
     #[test]
-    fn what_is_said_to_two_hubs_in_turn_leaves_in_two_pieces() {
-        let pieces = pieces(|flusher, a, b, _| {
+    fn items_for_two_hubs_in_turn_leave_in_two_batches() {
+        let batches = batches(|flusher, a, b, _| {
             for _ in 0..100 {
-                let _behind = flusher.items_to_hub(a, said(1));
-                let _behind = flusher.items_to_hub(b, said(2));
+                let _behind = flusher.items_to_hub(a, items(1));
+                let _behind = flusher.items_to_hub(b, items(2));
             }
         });
-        assert_eq!(pieces, [Some(0), Some(1)]);
+        assert_eq!(batches, [Some(0), Some(1)]);
     }
 
     #[test]
-    fn nobody_is_rehomed_before_it_is_adopted() {
+    fn no_session_is_rehomed_before_it_is_adopted() {
         let (session, topic) = (SessionId::random(), Topic::Room(RoomId::random()));
-        let pieces = pieces(|flusher, a, b, _| {
-            let _behind = flusher.items_to_hub(a, said(1));
+        let batches = batches(|flusher, a, b, _| {
+            let _behind = flusher.items_to_hub(a, items(1));
             let adopt = HubItem::Adopt {
                 session,
                 format: Format::Json,
@@ -248,17 +248,17 @@ mod tests {
             };
             let _behind = flusher.items_to_hub(a, smallvec![rehomed]);
         });
-        assert_eq!(pieces, [Some(0), Some(1), Some(0)]);
+        assert_eq!(batches, [Some(0), Some(1), Some(0)]);
     }
 
     #[test]
-    fn nothing_is_said_before_what_others_were_told_first() {
-        let pieces = pieces(|flusher, a, _, shared| {
-            let _behind = flusher.items_to_hub(a, said(1));
+    fn no_item_overtakes_an_earlier_message_to_another_actor() {
+        let batches = batches(|flusher, a, _, shared| {
+            let _behind = flusher.items_to_hub(a, items(1));
             flusher.to_lobby(shared, LobbyMessage::Ended(RoomId::random()));
-            let _behind = flusher.items_to_hub(a, said(1));
+            let _behind = flusher.items_to_hub(a, items(1));
         });
-        assert_eq!(pieces, [Some(0), None, Some(0)]);
+        assert_eq!(batches, [Some(0), None, Some(0)]);
     }
 
     #[test]
@@ -270,9 +270,9 @@ mod tests {
             };
             let server = crate::Server::builder().config(config).build().unwrap();
             let hub = Hub::start(server.shared.clone());
-            hub.address.send_batch(said(9));
+            hub.address.send_batch(items(9));
             assert!(hub.address.backlog_if_full().is_none());
-            hub.address.send_batch(said(9));
+            hub.address.send_batch(items(9));
             assert!(hub.address.backlog_if_full().is_some());
             while !hub.address.is_idle() {
                 tokio::task::yield_now().await;

@@ -1,6 +1,7 @@
-//! The actors and what they share: thin shells that carry messages, run timers and apply the effects of the pure floors below.
+//! The actors and what they share: thin shells that carry messages, run timers and apply the effects of the lower floors,
+//! which are pure.
 //!
-//! `docs/architecture.md` says which actor lives on which thread, and which actor sends to which.
+//! `docs/architecture.md` says which actor lives on which thread, and which modules of the runtime may use which others.
 
 pub(crate) mod actor_address;
 pub(crate) mod channel_shard;

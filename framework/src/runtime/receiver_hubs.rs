@@ -1,11 +1,11 @@
-//! Where the receivers of a room or a channel live.
+//! The workers on which the receivers of a room or a channel live.
 
 use std::collections::HashMap;
 
 use crate::ids::{IdHasher, SessionId};
 use crate::runtime::hub_address::HubAddress;
 
-/// The hub of each receiver, and how many of them each hub has, so that a broadcast costs one look for each hub.
+/// The hub of each receiver, and the number of receivers of each hub, so that a broadcast visits each hub once.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiverHubs {
     of: HashMap<SessionId, HubAddress, IdHasher>,

@@ -1,4 +1,4 @@
-//! One socket: what is read from it, what is written to it, and when it counts as dead.
+//! One socket: what is read from it, what is written to it, and how it is found to be dead.
 
 mod frame_scanner;
 pub(crate) mod guard;

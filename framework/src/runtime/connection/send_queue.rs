@@ -1,4 +1,4 @@
-//! A session's outbox together with whoever writes it out: shared by all that live on one worker thread.
+//! A session's outbox together with the writer that empties it, shared by everything on one worker thread.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -13,15 +13,16 @@ use crate::session::outbox::{Delivery, Outbox, Pushed};
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
 
-/// Fan-out pushes into it, the connection's writer pulls from it, the session decides about it.
+/// The send queue of one session. The hub pushes frames, the connection's writer takes them, and the session decides what is
+/// forgotten.
 pub(crate) struct SendQueue {
     format: Format,
     outbox: RefCell<Outbox>,
     writer: Cell<Option<WaitingWriter>>,
     flusher: Rc<Flusher>,
-    /// The connection at the other end, if there is one.
+    /// The connection that takes from it, if there is one.
     reader: Cell<Option<ConnectionId>>,
-    /// What comes for the session takes another way now: see `forwarding`.
+    /// The hub holds or forwards the session's frames: see `forwarding`.
     is_diverted: Cell<bool>,
 }
 
@@ -54,7 +55,7 @@ impl SendQueue {
         self.format
     }
 
-    /// What is not counted is only for those who are connected.
+    /// Queues a frame. A frame that is not counted is only for a connected client.
     pub(crate) fn push(&self, frame: &Encoded, delivery: &Delivery) -> Pushed {
         if self.reader.get().is_none() && *delivery != Delivery::Sequenced {
             return Pushed::Unchanged;
@@ -71,19 +72,19 @@ impl SendQueue {
         self.wake();
     }
 
-    /// Lets the writer write, at the end of the turn.
+    /// Lets the writer write at the end of the turn.
     pub(crate) fn wake(&self) {
         if let Some(writer) = self.writer.take() {
             self.flusher.write(writer);
         }
     }
 
-    /// Lets `writer` write when something comes.
+    /// Lets `writer` write when a frame is queued.
     pub(crate) fn expect(&self, writer: WaitingWriter) {
         self.writer.set(Some(writer));
     }
 
-    /// Lets `writer` write again: at the end of the turn if something is left, otherwise when something comes.
+    /// Lets `writer` write at the end of the turn if frames are left, and otherwise when a frame is queued.
     pub(crate) fn go_on(&self, writer: WaitingWriter) {
         if self.is_empty() {
             self.expect(writer);
@@ -92,7 +93,7 @@ impl SendQueue {
         }
     }
 
-    /// Appends the next frames to `out`, up to about `limit` bytes. False if nothing waits.
+    /// Appends the next frames to `out`, up to about `limit` bytes. False if there are none.
     pub(crate) fn take(&self, out: &mut BytesMut, limit: usize) -> bool {
         self.outbox.borrow_mut().take(out, limit)
     }
@@ -113,7 +114,7 @@ impl SendQueue {
         self.reader.set(Some(connection));
     }
 
-    /// The connection at the other end, if there is one.
+    /// The connection that takes from it, if there is one.
     pub(crate) fn reader(&self) -> Option<ConnectionId> {
         self.reader.get()
     }
@@ -124,7 +125,7 @@ impl SendQueue {
         self.outbox.borrow_mut().disconnect();
     }
 
-    /// For the session, which alone decides what an outbox forgets.
+    /// Gives access to the outbox.
     pub(crate) fn with_outbox<T>(&self, act: impl FnOnce(&mut Outbox) -> T) -> T {
         act(&mut self.outbox.borrow_mut())
     }

@@ -1,7 +1,7 @@
-//! What a connection writes, as whoever owns its socket asks for it: ready-framed bytes, pulled from the session's send queue.
+//! Collects what a connection writes: ready-framed bytes, taken from the session's send queue.
 //!
-//! Mounted in an App it is the body of the answer to the handshake, and the HTTP layer owns the socket. A lean connection does
-//! without that detour. Both let the connection's actor run, which lives in the same place.
+//! On a mounted connection, the writer is the body of the response to the handshake, and the HTTP layer owns the socket. A
+//! lean connection writes to its socket itself. Both run the connection's actor, which lives in the writer.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -20,10 +20,11 @@ use crate::runtime::connection::phase::Taken;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::writes::WaitingWriter;
 
-/// An actor that lives in a stream of the bytes that it writes. Ours writes none: the stream is its heartbeat.
+/// An actor as the stream of the bytes that it writes. The connection's actor writes none: polling the stream runs the
+/// actor.
 pub(crate) type Running = Pin<Box<dyn Stream<Item = Result<Bytes, actix_web::Error>>>>;
 
-/// What the connection has to say, and the actor's heartbeat.
+/// The connection's frames, and its actor.
 pub(crate) struct Writer {
     actor: Option<Running>,
     connection: Rc<ConnectionHandle>,
@@ -32,7 +33,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// How many bytes are gathered into one write: many frames, and not so many that a client which stops reading holds much.
+    /// How many bytes are combined into one write: many frames, and so few that a client which stops reading holds little
+    /// memory.
     pub(crate) const GATHER: usize = 16 << 10;
 
     pub(crate) fn new(
@@ -49,12 +51,12 @@ impl Writer {
         }
     }
 
-    /// Whose writer this is.
+    /// The connection that it writes for.
     pub(crate) fn connection(&self) -> &Rc<ConnectionHandle> {
         &self.connection
     }
 
-    /// Lets the actor hear what has come in.
+    /// Lets the actor process what has arrived.
     pub(crate) fn run_actor(&mut self, cx: &mut Context<'_>) {
         if let Some(actor) = &mut self.actor
             && let Poll::Ready(None) = actor.as_mut().poll_next(cx)
@@ -63,8 +65,8 @@ impl Writer {
         }
     }
 
-    /// Appends what is next to be written to `out`: whole frames, as many as wait, up to about [`Self::GATHER`]. If there is
-    /// nothing, whoever `waiting` is is told when there is.
+    /// Appends what is to be written next to `out`: whole frames, as many as wait, up to about [`Self::GATHER`]. If there
+    /// are none, the writer that `waiting` returns is told when there are.
     pub(crate) fn poll_take(
         &self,
         cx: &mut Context<'_>,
@@ -91,10 +93,10 @@ impl Drop for Writer {
     }
 }
 
-/// Tells the body whether the actor has something to do, so that a broadcast does not poll actors in vain.
+/// Records whether the actor was woken, so that a broadcast does not poll actors in vain.
 #[derive(Debug)]
 struct WakeSignal {
-    rings: AtomicBool,
+    is_set: AtomicBool,
     body: AtomicWaker,
 }
 
@@ -102,16 +104,16 @@ impl Default for WakeSignal {
     fn default() -> Self {
         Self {
             // The first poll starts the actor.
-            rings: AtomicBool::new(true),
+            is_set: AtomicBool::new(true),
             body: AtomicWaker::new(),
         }
     }
 }
 
 impl WakeSignal {
-    /// Whether it rings; then it stops. Mostly it does not, and a plain look is cheaper than a swap.
-    fn takes(&self) -> bool {
-        self.rings.load(Ordering::Relaxed) && self.rings.swap(false, Ordering::AcqRel)
+    /// Whether the actor was woken; resets that. Usually it was not, and a load is cheaper than a swap.
+    fn take(&self) -> bool {
+        self.is_set.load(Ordering::Relaxed) && self.is_set.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -121,39 +123,39 @@ impl Wake for WakeSignal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rings.store(true, Ordering::Release);
+        self.is_set.store(true, Ordering::Release);
         self.body.wake();
     }
 }
 
 thread_local! {
-    /// What is written passes through it; what is left in it is little.
+    /// Collects the bytes of each write. Little is left in it between writes.
     static GATHERED: RefCell<BytesMut> = RefCell::default();
 }
 
-/// The body of an answer that is a WebSocket.
+/// The body of the response to a WebSocket handshake.
 pub(crate) struct Body {
     writer: Writer,
-    /// What is left of a long frame. It is handed on in pieces, since the HTTP layer asks for more when it has written most of
-    /// what it has, and tells nothing before.
+    /// The rest of a long frame. It is handed on in pieces, because the HTTP layer asks for more when it has written most of
+    /// what it has, and reports nothing before.
     rest: Bytes,
-    alarm: Arc<WakeSignal>,
+    wake_signal: Arc<WakeSignal>,
     waker: Waker,
 }
 
 impl Body {
     pub(crate) fn new(writer: Writer) -> Self {
-        let alarm = Arc::new(WakeSignal::default());
+        let wake_signal = Arc::new(WakeSignal::default());
         Self {
             writer,
             rest: Bytes::new(),
-            waker: Waker::from(alarm.clone()),
-            alarm,
+            waker: Waker::from(wake_signal.clone()),
+            wake_signal,
         }
     }
 
-    fn hear(&mut self) {
-        if self.alarm.takes() {
+    fn run_actor_if_woken(&mut self) {
+        if self.wake_signal.take() {
             let mut cx = Context::from_waker(&self.waker);
             self.writer.run_actor(&mut cx);
         }
@@ -171,16 +173,16 @@ impl Body {
 
     fn poll_take(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<Taken> {
         loop {
-            // First what comes in: a client that always has something waiting for it must be heard, too.
-            self.hear();
+            // The actor runs first: its input must be processed also if frames always wait for this client.
+            self.run_actor_if_woken();
             let task = |cx: &Context<'_>| WaitingWriter::Task(cx.waker().clone());
             let taken = self.writer.poll_take(cx, out, task);
             if taken.is_ready() {
                 return taken;
             }
-            self.alarm.body.register(cx.waker());
-            // It may have rung just before it knew whom to wake.
-            if !self.alarm.rings.load(Ordering::Acquire) {
+            self.wake_signal.body.register(cx.waker());
+            // The actor may have been woken before the body was registered.
+            if !self.wake_signal.is_set.load(Ordering::Acquire) {
                 return Poll::Pending;
             }
         }
@@ -192,17 +194,17 @@ impl Stream for Body {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if !self.rest.is_empty() {
-            self.hear();
+            self.run_actor_if_woken();
             self.writer.connection.drained();
             return Poll::Ready(Some(Ok(self.next_piece())));
         }
-        // Not held while the actor runs: nothing of what it calls comes here.
+        // Not borrowed while the actor runs; nothing that the actor calls uses it.
         let mut gathered = GATHERED.take();
         let taken = self.poll_take(cx, &mut gathered);
-        // One great frame must not hold its size for ever.
+        // A single long frame must not keep its memory.
         let is_great = gathered.capacity() > 4 * Writer::GATHER;
         let item = taken.map(|taken| match taken {
-            // Its memory is used again once the chunk has been written.
+            // The memory is used again when the chunk was written.
             Taken::Frames => {
                 self.rest = gathered.split().freeze();
                 Some(Ok(self.next_piece()))

@@ -1,4 +1,4 @@
-//! What rooms and channels tell a hub, and what becomes of it there.
+//! Applies the items that rooms and channels send to a hub.
 
 use smallvec::{SmallVec, smallvec};
 
@@ -20,7 +20,7 @@ impl Hub {
                 self.apply(item);
                 continue;
             };
-            // What goes to the same receivers goes together: each has to be looked up in memory only once.
+            // Frames for the same receivers are queued together, so that each receiver is visited in memory only once.
             let mut broadcasts: SmallVec<[Broadcast; 4]> = smallvec![broadcast];
             let is_next =
                 |next: &HubItem| matches!(next, HubItem::Publish(also, _) if *also == topic);
@@ -68,7 +68,7 @@ impl Hub {
         let is_here = self.sessions.borrow().contains_key(&session);
         if !is_here {
             if self.shared.home(session).is_none() {
-                // It has ended. The room or channel hears of that, or has heard.
+                // It has ended. The room or channel is notified of that, or was already.
                 return;
             }
             self.hold_frames_for(session, format);
@@ -79,7 +79,8 @@ impl Hub {
         }
     }
 
-    /// For a session that is here, or comes, or was here last. `is_passed`: it came by way of a hub that the session has left.
+    /// Applies an item for a session that lives here, is on its way here, or lived here last. `is_passed`: a hub that the
+    /// session has left has forwarded the item.
     fn apply_here(&self, item: HubItem, is_passed: bool) {
         let enter = |topic, session| {
             if !is_passed {
@@ -166,12 +167,12 @@ impl Hub {
                 frame,
                 delivery,
             } => self.deliver(session, frame, delivery, is_passed),
-            // These are for no session, or are no more than what they hold.
+            // Handled before: these have no session, or only contain another item.
             HubItem::Publish(..) | HubItem::Adopt { .. } | HubItem::Passed(_) => {}
         }
     }
 
-    /// A session is out of a room or channel, unless it is in it again by now.
+    /// A session has left a room or channel, unless it has entered it again since.
     fn exit(&self, session: SessionId, topic: &Topic, stay: u64, is_over: bool) {
         if let Some(local) = self.sessions.borrow().get(&session) {
             match topic {
@@ -194,7 +195,7 @@ impl Hub {
         self.topics.borrow_mut().leave(topic, session);
     }
 
-    /// Notes that a session is in a room. False if it is not, after all.
+    /// Records that a session has joined a room. False if the session has ended or overflowed meanwhile.
     fn note_joined(
         &self,
         session: SessionId,
@@ -204,7 +205,7 @@ impl Hub {
     ) -> bool {
         let sessions = self.sessions.borrow();
         let Some(local) = sessions.get(&session) else {
-            // It ended while it was on its way in.
+            // It ended while its join was in progress.
             let gone = RoomMessage::Gone(session, LeaveReason::Left);
             self.flusher.to_room(&membership.room, gone);
             return false;
@@ -247,7 +248,7 @@ impl Hub {
         }
     }
 
-    /// Sends a counted event of a session's own, or of a call of its client, at the end of the turn and behind what the thread
+    /// Sends a counted event of a session's own, or of a call of its client, at the end of the turn and after what the thread
     /// sends before.
     pub(crate) fn send_to_own(&self, session: SessionId, frame: Encoded) {
         let item = HubItem::Direct {
@@ -260,14 +261,14 @@ impl Hub {
 
     /// Does something for a session of this worker at the end of the turn, behind what the thread sends before.
     pub(crate) fn send_item(&self, item: HubItem) {
-        // The worker's own backlog holds nobody up here: an action's permit bounds how many answers there can be.
+        // The worker's own backlog delays nothing here: an action's permit bounds the number of its answers.
         let _backlog = self.flusher.items_to_hub(&self.address, smallvec![item]);
     }
 
-    /// Sends to one session, wherever it lives by now.
+    /// Sends a frame to one session, also if it has moved.
     pub(crate) fn direct(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
         frame.count(&self.shared.ledger);
-        // A room whose members see different things tells each of its own.
+        // A room with views sends each member its own state at the same time: that is a broadcast, too.
         if delivery.state().is_some() {
             self.flusher.note_broadcast();
         }
@@ -295,7 +296,8 @@ impl Hub {
         self.hold_at_gate(session, frame, delivery);
     }
 
-    /// As [`direct`](Self::direct), for what came by a longer way: nothing that is on that way overtakes anything.
+    /// As [`direct`](Self::direct), but a forwarded frame goes straight into the outbox: the frames that the gate holds came
+    /// after it.
     fn deliver(&self, session: SessionId, frame: Encoded, delivery: Delivery, is_passed: bool) {
         match self.sessions.borrow().get(&session) {
             Some(local) if is_passed => {
@@ -309,8 +311,7 @@ impl Hub {
     }
 }
 
-/// Acts on what a push did to a session's outbox: the session ends after an overflow, and a room leaves a member alone that is
-/// behind.
+/// Acts on the result of a push: an overflow ends the session, and a room stops sending steps to a member that is behind.
 pub(crate) fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
     match (pushed, delivery) {
         (Pushed::Overflow, _) => local.address.do_send(SessionMessage::Overflowed),

@@ -1,4 +1,4 @@
-//! Who receives what on one worker: for each room and channel, its members that live there.
+//! The receivers of one worker: for each room and channel, its members that live there.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -9,7 +9,8 @@ use crate::ids::{IdHasher, SessionId};
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::messages::Topic;
 
-/// In one piece of memory, as a fan-out walks through all of them; and with an index, as in a storm all of them go and come.
+/// In one piece of memory, because a fan-out walks over all of them; with an index, because all of them may leave and return
+/// in a reconnect storm.
 type Members = IndexMap<SessionId, Rc<SendQueue>, IdHasher>;
 
 #[derive(Debug, Default)]
