@@ -1,4 +1,4 @@
-//! Typed messages, and the one handler that each has.
+//! Typed messages, and the handler that a room has for each type.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -17,10 +17,10 @@ use crate::wire::codec::{CodecError, RawData};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
-/// A message of the application: what stands under `type` and `data` on the wire.
+/// A message of the application. On the wire, its name is the field `type` and its content the field `data`.
 ///
-/// Derive it. The name is the struct's in `snake_case`, or what `#[message(name = "…")]` says; a unit struct has no `data`.
-/// What a client gets as the reply, if it asks for one, is `()` or what `#[message(reply = Type)]` says.
+/// Derive it. The name is the struct's in `snake_case`; `#[message(name = "…")]` sets another. A unit struct has no `data`.
+/// The reply to a client that asks for one is `()`; `#[message(reply = Type)]` sets another type.
 ///
 /// ```
 /// use courtside::Message;
@@ -47,15 +47,15 @@ use crate::wire::frame::{Encoded, Formats};
 pub trait Message {
     /// The name under `type`.
     const NAME: &'static str;
-    /// Whether there is anything under `data`.
+    /// Whether the message has `data`.
     const HAS_DATA: bool = true;
-    /// What the handler answers.
+    /// What the handler replies.
     type Reply;
 }
 
 /// A room's handler of one type of message.
 ///
-/// It runs alone, with the room to itself; messages of one client come in the order in which they were sent.
+/// While it runs, no other hook of the room runs. The messages of one client are handled in the order in which it sent them.
 /// Register it in [`Room::handlers`].
 ///
 /// ```
@@ -92,7 +92,7 @@ pub trait Message {
     note = "write `impl Handle<{M}> for {Self}`"
 )]
 pub trait Handle<M: Message>: Room {
-    /// Does what the message asks for, or refuses it: a refusal reaches the client as an `error` with the action's `id`.
+    /// Handles the message, or refuses it: then the client receives an `error` with the `id` of its action.
     fn handle(
         &mut self,
         from: &Member,
@@ -101,7 +101,8 @@ pub trait Handle<M: Message>: Room {
     ) -> Result<M::Reply, Refusal>;
 }
 
-/// Runs a handler. What it returns is the reply's frame, if the client asked for one: then its action has an id.
+/// Decodes a message and runs its handler. Returns the frame of the reply if the action has an id, because then the client has
+/// asked for a reply.
 type Erased<R> = Box<
     dyn Fn(
             &mut R,
@@ -114,9 +115,9 @@ type Erased<R> = Box<
         + Sync,
 >;
 
-/// The message types that a room takes: filled by [`Room::handlers`], once per server.
+/// The message types that a room handles. [`Room::handlers`] fills it, once per server.
 pub struct Handlers<R: Room> {
-    /// Its keys are the application's own, so that nobody can choose them to collide.
+    /// Its keys come from the application, so no client can choose keys that collide.
     by_name: HashMap<&'static str, Erased<R>, IdHasher>,
     repeated: Option<&'static str>,
 }
@@ -131,7 +132,7 @@ impl<R: Room> Handlers<R> {
         handlers
     }
 
-    /// Registers the handler of `M`. Two messages with one name are found when the server is built.
+    /// Registers the handler of `M`. If two messages have the same name, the server cannot be built.
     pub fn on<M>(&mut self) -> &mut Self
     where
         M: Message + DeserializeOwned + 'static,
@@ -171,7 +172,7 @@ impl<R: Room> Handlers<R> {
         }
     }
 
-    /// The names that there are, if they may be told.
+    /// The registered names, if clients may know them.
     fn known(&self, hints: bool) -> Option<impl Iterator<Item = &str>> {
         hints.then(|| self.by_name.keys().copied())
     }
@@ -193,8 +194,8 @@ impl<R: Room> fmt::Debug for Handlers<R> {
     }
 }
 
-/// There is no such name; tells which there are, if they may be told, so that a typing error is found without a look into the
-/// server's code.
+/// The refusal of an unknown name. It lists the known names, if clients may know them, so that a typing error can be found without
+/// the server's code.
 pub(crate) fn unknown_type<'a>(
     name: &str,
     known: Option<impl Iterator<Item = &'a str>>,
@@ -204,7 +205,7 @@ pub(crate) fn unknown_type<'a>(
     Refusal::new("unknown_type", format!("there is no type `{name}`{hint}"))
 }
 
-/// What there is of something, in order; nothing if it may not be told.
+/// A list of the known names in order, as the end of a message. Empty if clients may not know them.
 pub(crate) fn hint<'a>(what: &str, known: Option<impl Iterator<Item = &'a str>>) -> String {
     let Some(known) = known else {
         return String::new();
@@ -239,10 +240,10 @@ fn not_encoded(name: &str, error: &CodecError) -> Refusal {
     Refusal::failed()
 }
 
-/// A value of the application's.
+/// A value that the application registered.
 pub(crate) type AnyShared = Arc<dyn Any + Send + Sync>;
 
-/// What the application gave the server for its rooms and handlers: one value of each type, shared by all threads.
+/// The values that the application registered for its rooms and handlers: one of each type, shared by all threads.
 #[derive(Clone, Default)]
 pub(crate) struct AppData(Arc<HashMap<TypeId, AnyShared>>);
 
@@ -255,7 +256,7 @@ impl AppData {
         self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
     }
 
-    /// A value that must be there. Whoever runs the application's code catches the panic.
+    /// A value that must be registered. The code that runs the application's hooks and handlers catches the panic.
     #[track_caller]
     pub(crate) fn require<T: Any + Send + Sync>(&self) -> Arc<T> {
         self.get().unwrap_or_else(|| {

@@ -93,6 +93,7 @@ mod ids;
 mod lobby;
 mod memory;
 mod observer;
+mod origin;
 mod room;
 mod runtime;
 mod server;

@@ -12,7 +12,7 @@ use crate::lobby::info::{ListQuery, RoomInfo};
 use crate::memory::Memory;
 use crate::observer::Stats;
 use crate::runtime::lobby;
-use crate::runtime::messages::{ChannelMessage, PublishAnswer};
+use crate::runtime::messages::{ChannelMessage, PublishSource};
 use crate::runtime::server_inner::ServerInner;
 use crate::wire::codec::{Format, RawData};
 
@@ -80,9 +80,9 @@ impl ServerHandle {
         let message = ChannelMessage::Publish {
             channel: channel.clone(),
             data,
-            answer: PublishAnswer::Server(answer),
+            source: PublishSource::Application(answer),
             accounts: None,
-            _permit: permit,
+            permit,
         };
         self.shared.send_to_channel(&channel, message);
         offset.await.map_err(|_| PublishError::Unavailable)

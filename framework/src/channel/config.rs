@@ -1,10 +1,10 @@
-//! Which channels a server offers, and what each keeps.
+//! Which channels a server offers, and what each of them keeps.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::history::HistoryBounds;
+use super::log::LogBounds;
 use crate::config::setters;
 use crate::error::BuildError;
 
@@ -68,8 +68,8 @@ impl Default for ChannelConfig {
 }
 
 impl ChannelConfig {
-    pub(crate) fn bounds(&self) -> HistoryBounds {
-        HistoryBounds {
+    pub(crate) fn bounds(&self) -> LogBounds {
+        LogBounds {
             size: self.history,
             bytes: self.history_bytes,
             age: self.history_age,
@@ -77,20 +77,21 @@ impl ChannelConfig {
     }
 }
 
-/// The channels that a server offers: names, and prefixes written with a `*` at the end.
+/// The channels that a server offers: by name, or by a prefix, which is written with a `*` at the end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChannelPatterns {
     exact: HashMap<String, ChannelConfig>,
     prefixes: HashMap<String, ChannelConfig>,
-    /// How long the prefixes are: longest first, so that the most particular wins.
+    /// The lengths of the prefixes, the longest first: the longest prefix that fits decides.
     lengths: BTreeSet<Reverse<usize>>,
 }
 
-/// How a name is known.
+/// What a server offers under a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offer {
     pub(crate) config: ChannelConfig,
-    /// Whether the name itself is registered, and not only a prefix of it: such channels cannot be too many.
+    /// Whether the name itself is registered, and not only a prefix of it. The application decides how many such channels there
+    /// are; clients cannot bring about more.
     pub(crate) is_exact: bool,
 }
 

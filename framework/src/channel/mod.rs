@@ -1,6 +1,12 @@
-//! The rules of a channel: its history, who is subscribed to it, and what a server says about those that it offers.
+//! The rules of channels: what they keep, who subscribes to them, and which of them a server offers.
+//!
+//! [`core`] is where they come together: inputs in, effects out. The log of publications is a port ([`log`]).
 
 pub(crate) mod config;
-pub(crate) mod history;
+pub(crate) mod core;
+pub(crate) mod input;
+pub(crate) mod log;
+pub(crate) mod memory_log;
+pub(crate) mod quota;
 pub(crate) mod registry;
 pub(crate) mod subscribers;

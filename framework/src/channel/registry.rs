@@ -1,53 +1,56 @@
-//! The channels of one shard: begun when somebody needs them, and forgotten when nobody does.
+//! The channels of one shard. A channel begins when it is first used, and is forgotten when nobody needs it.
 //!
-//! Nothing here looks at all channels. Those that nobody is subscribed to stand in the order in which they were last used, and
-//! those whose history will have something to forget, in the order of that time.
+//! No operation looks at all channels. Two indexes lead to those that may end: the channels without subscribers, in the order of
+//! their last use, and the channels that have something to forget, in the order of that time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::config::Offer;
-use super::history::History;
+use super::log::ChannelLog;
 use super::subscribers::Subscribers;
 use crate::ids::ChannelName;
 
-/// How long a channel stays that has neither subscribers nor history: its offsets go on for those who are back at once.
+/// How long a channel stays that has neither subscribers nor publications. A subscriber that comes back within this time finds
+/// the same epoch.
 const LINGERS: Duration = Duration::from_secs(30);
 
-/// A channel, and what the registry remembers of it. `H`: where subscribers live; `C`: what holds somebody to account for it.
+/// A channel, and what the registry notes about it.
+///
+/// `H` is the type of subscribers' homes, `L` that of the log, and `C` that of the charge to whoever caused the channel.
 #[derive(Debug)]
-pub(crate) struct Channel<H, C> {
-    pub(crate) history: History,
+pub(crate) struct Channel<H, L, C> {
+    pub(crate) log: L,
     pub(crate) subscribers: Subscribers<H>,
-    /// Whether it exists by its own name, and not only by a pattern.
+    /// Whether the channel is offered by its own name, and not only by a pattern. Then it always counts as needed.
     is_exact: bool,
-    /// Tells it apart where times are equal.
+    /// Tells channels apart that are due at the same time.
     number: u64,
-    /// Its place among those that nobody is subscribed to.
+    /// Its key in `idle`, if it is there.
     idle: Option<u64>,
-    /// When it is looked at next.
+    /// The time of its key in `agenda`, if it is there.
     due: Option<Duration>,
-    _cause: Option<C>,
+    /// Held for as long as the channel lives.
+    _charge: Option<C>,
 }
 
-impl<H: Clone + PartialEq, C> Channel<H, C> {
+impl<H: Clone + PartialEq, L: ChannelLog, C> Channel<H, L, C> {
     fn is_needed(&self) -> bool {
-        self.is_exact || !self.subscribers.is_empty() || !self.history.is_empty()
+        self.is_exact || !self.subscribers.is_empty() || !self.log.is_empty()
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct ChannelRegistry<H, C> {
-    channels: HashMap<ChannelName, Channel<H, C>>,
-    /// Those that only a pattern allows and nobody is subscribed to, the one first that was not used for longest.
+pub(crate) struct ChannelRegistry<H, L, C> {
+    channels: HashMap<ChannelName, Channel<H, L, C>>,
+    /// The channels that exist by a pattern only and have no subscribers, by their last use, the oldest first.
     idle: BTreeMap<u64, ChannelName>,
-    /// When channels are to be looked at.
+    /// When to look at channels that have something to forget.
     agenda: BTreeMap<(Duration, u64), ChannelName>,
-    /// Counts what happens: an order in time.
+    /// Counts uses of channels.
     moment: u64,
 }
 
-impl<H: Clone + PartialEq, C> ChannelRegistry<H, C> {
+impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
     pub(crate) fn new() -> Self {
         Self {
             channels: HashMap::new(),
@@ -61,31 +64,25 @@ impl<H: Clone + PartialEq, C> ChannelRegistry<H, C> {
         self.channels.contains_key(name)
     }
 
-    pub(crate) fn get_mut(&mut self, name: &ChannelName) -> Option<&mut Channel<H, C>> {
+    pub(crate) fn get_mut(&mut self, name: &ChannelName) -> Option<&mut Channel<H, L, C>> {
         self.channels.get_mut(name)
     }
 
-    pub(crate) fn begin(
-        &mut self,
-        name: &ChannelName,
-        offer: Offer,
-        epoch: String,
-        cause: Option<C>,
-    ) {
+    pub(crate) fn begin(&mut self, name: &ChannelName, is_exact: bool, log: L, charge: Option<C>) {
         self.moment += 1;
         let channel = Channel {
-            history: History::new(epoch, offer.config.bounds()),
+            log,
             subscribers: Subscribers::default(),
-            is_exact: offer.is_exact,
+            is_exact,
             number: self.moment,
             idle: None,
             due: None,
-            _cause: cause,
+            _charge: charge,
         };
         self.channels.insert(name.clone(), channel);
     }
 
-    /// A channel was used: notes what that means for its end. To be called after each use.
+    /// Notes that a channel was used, which puts its end off. To be called after each use.
     pub(crate) fn used(&mut self, name: &ChannelName, now: Duration) {
         self.moment += 1;
         let Some(channel) = self.channels.get_mut(name) else {
@@ -100,7 +97,7 @@ impl<H: Clone + PartialEq, C> ChannelRegistry<H, C> {
         }
         if channel.due.is_none() {
             let lingers = || (!channel.is_needed()).then(|| now.saturating_add(LINGERS));
-            let due = channel.history.forgets_at().or_else(lingers);
+            let due = channel.log.expires_at().or_else(lingers);
             channel.due = due;
             if let Some(due) = due {
                 self.agenda.insert((due, channel.number), name.clone());
@@ -108,7 +105,7 @@ impl<H: Clone + PartialEq, C> ChannelRegistry<H, C> {
         }
     }
 
-    /// Forgets a channel that nobody needs. True if it was one that only a pattern allows.
+    /// Forgets a channel if nobody needs it. True if that was a channel that exists by a pattern only.
     pub(crate) fn forget_if_unneeded(&mut self, name: &ChannelName) -> bool {
         let is_unneeded = self.channels.get(name).is_some_and(|c| !c.is_needed());
         is_unneeded && self.forget(name)
@@ -127,14 +124,16 @@ impl<H: Clone + PartialEq, C> ChannelRegistry<H, C> {
         !channel.is_exact
     }
 
-    /// Gives up the channel that nobody is subscribed to and that was not used for longest, with its history. False if there
-    /// is none.
-    pub(crate) fn give_up_idle(&mut self) -> bool {
-        let longest = self.idle.first_key_value().map(|(_, name)| name.clone());
-        longest.is_some_and(|name| self.forget(&name))
+    /// Forgets the channel whose last use is longest ago, among those by a pattern that have no subscribers, with its history.
+    pub(crate) fn give_up_idle(&mut self) -> Option<ChannelName> {
+        let (_, name) = self.idle.first_key_value()?;
+        let name = name.clone();
+        self.forget(&name);
+        Some(name)
     }
 
-    /// Looks at channels whose time has come, `most` of them. How many were forgotten that only a pattern allows.
+    /// Looks at channels that are due, at most so many, and forgets those that nobody needs. Returns how many of the forgotten
+    /// channels existed by a pattern only.
     pub(crate) fn sweep(&mut self, now: Duration, most: usize) -> usize {
         let mut forgotten = 0;
         for _ in 0..most {
@@ -146,11 +145,11 @@ impl<H: Clone + PartialEq, C> ChannelRegistry<H, C> {
                 continue;
             };
             channel.due = None;
-            channel.history.expire(now);
+            channel.log.expire(now);
             if channel.is_needed() {
-                // Not sooner: what a busy channel forgets, it forgets by itself.
+                // No sooner than that: a busy channel forgets by itself, as it publishes.
                 let soonest = now.saturating_add(LINGERS);
-                channel.due = channel.history.forgets_at().map(|due| due.max(soonest));
+                channel.due = channel.log.expires_at().map(|due| due.max(soonest));
                 if let Some(due) = channel.due {
                     self.agenda.insert((due, channel.number), name);
                 }
@@ -165,32 +164,31 @@ impl<H: Clone + PartialEq, C> ChannelRegistry<H, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::config::ChannelConfig;
+    use crate::channel::log::LogBounds;
+    use crate::channel::memory_log::MemoryLog;
     use crate::ids::SessionId;
     use crate::wire::codec::{Format, RawData};
 
-    type Names = ChannelRegistry<u8, ()>;
+    type Names = ChannelRegistry<u8, MemoryLog, ()>;
 
     fn second(n: u64) -> Duration {
         Duration::from_secs(n)
     }
 
-    fn offer(history: usize, is_exact: bool) -> Offer {
-        Offer {
-            config: ChannelConfig::default()
-                .history(history)
-                .history_age(second(60)),
-            is_exact,
-        }
-    }
-
-    fn publish(names: &mut Names, name: &str, offer: Offer, now: Duration) {
+    /// Publishes to a channel that keeps so many publications.
+    fn publish(names: &mut Names, name: &str, (size, is_exact): (usize, bool), now: Duration) {
         let name = name.into();
         if !names.contains(&name) {
-            names.begin(&name, offer, "e".to_owned(), None);
+            let bounds = LogBounds {
+                size,
+                bytes: 1000,
+                age: second(60),
+            };
+            let log = MemoryLog::new("e".to_owned(), bounds);
+            names.begin(&name, is_exact, log, None);
         }
         let data = RawData::of(Format::Json, &1).unwrap();
-        names.get_mut(&name).unwrap().history.add(data, now);
+        names.get_mut(&name).unwrap().log.publish(data, now);
         names.used(&name, now);
     }
 
@@ -215,39 +213,39 @@ mod tests {
     }
 
     #[test]
-    fn the_channel_that_nobody_has_used_for_longest_is_given_up() {
+    fn the_channel_whose_last_use_is_longest_ago_is_given_up() {
         let mut names = Names::new();
         for name in ["a", "b", "c", "d"] {
-            publish(&mut names, name, offer(5, false), second(0));
+            publish(&mut names, name, (5, false), second(0));
         }
-        publish(&mut names, "exact", offer(5, true), second(0));
-        publish(&mut names, "a", offer(5, false), second(0));
+        publish(&mut names, "exact", (5, true), second(0));
+        publish(&mut names, "a", (5, false), second(0));
         let session = SessionId::random();
         subscribe(&mut names, "b", session);
         let mut left = Vec::new();
-        while names.give_up_idle() {
+        while names.give_up_idle().is_some() {
             left.push(known(&names).join(""));
         }
         assert_eq!(left, ["abdexact", "abexact", "bexact"]);
         assert!(!unsubscribe(&mut names, "b", session), "it has a history");
-        assert!(names.give_up_idle());
+        assert!(names.give_up_idle().is_some());
         assert_eq!(known(&names), ["exact"]);
         assert_eq!((names.idle.len(), names.agenda.len()), (0, 1));
     }
 
     #[test]
-    fn what_is_old_is_forgotten_and_with_it_channels_that_nobody_needs() {
+    fn old_publications_are_forgotten_and_then_channels_that_nobody_needs() {
         let mut names = Names::new();
-        publish(&mut names, "old", offer(5, false), second(0));
-        publish(&mut names, "exact", offer(5, true), second(0));
-        publish(&mut names, "busy", offer(5, false), second(0));
-        publish(&mut names, "busy", offer(5, false), second(59));
-        publish(&mut names, "kept", offer(5, false), second(0));
+        publish(&mut names, "old", (5, false), second(0));
+        publish(&mut names, "exact", (5, true), second(0));
+        publish(&mut names, "busy", (5, false), second(0));
+        publish(&mut names, "busy", (5, false), second(59));
+        publish(&mut names, "kept", (5, false), second(0));
         subscribe(&mut names, "kept", SessionId::random());
         assert_eq!(names.sweep(second(60), 100), 0);
         assert_eq!(names.sweep(second(61), 100), 1);
         assert_eq!(known(&names), ["busy", "exact", "kept"]);
-        let has_history = |name: &str| !names.channels[&ChannelName::from(name)].history.is_empty();
+        let has_history = |name: &str| !names.channels[&ChannelName::from(name)].log.is_empty();
         let having: Vec<_> = known(&names)
             .into_iter()
             .filter(|name| has_history(name))
@@ -260,10 +258,10 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_does_so_much_at_a_time_and_goes_on_later() {
+    fn a_sweep_looks_at_so_many_channels_and_the_next_goes_on() {
         let mut names = Names::new();
         for n in 0..10 {
-            publish(&mut names, &format!("{n}"), offer(5, false), second(0));
+            publish(&mut names, &format!("{n}"), (5, false), second(0));
         }
         let swept: Vec<_> = (0..4).map(|_| names.sweep(second(99), 4)).collect();
         assert_eq!(swept, [4, 4, 2, 0]);
@@ -273,10 +271,10 @@ mod tests {
     #[test]
     fn a_channel_without_history_lingers_and_one_that_is_left_goes_at_once() {
         let mut names = Names::new();
-        publish(&mut names, "none", offer(0, false), second(0));
+        publish(&mut names, "none", (0, false), second(0));
         assert_eq!(names.sweep(LINGERS, 100), 0);
         assert_eq!(names.sweep(LINGERS + second(1), 100), 1);
-        publish(&mut names, "none", offer(0, false), second(0));
+        publish(&mut names, "none", (0, false), second(0));
         let session = SessionId::random();
         subscribe(&mut names, "none", session);
         assert_eq!(names.sweep(second(99), 100), 0);

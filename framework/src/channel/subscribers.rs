@@ -1,4 +1,4 @@
-//! The subscribers of a channel, and where they live.
+//! The subscribers of a channel, and their homes: the places to which their frames are sent.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,14 @@ use crate::ids::{IdHasher, SessionId};
 use crate::wire::codec::Format;
 use crate::wire::frame::Formats;
 
-/// Sessions, each with its home and its format. What a publication needs to know of all of them is counted as they come and go:
-/// it costs the same for one as for ten thousand.
+/// The sessions that are subscribed, each with its home and its format.
+///
+/// The homes and formats that a publication needs are counted as sessions come and go. So a publication costs the same for one
+/// subscriber as for ten thousand.
 #[derive(Debug)]
 pub(crate) struct Subscribers<H> {
     sessions: HashMap<SessionId, (H, Format), IdHasher>,
-    /// A server has as many homes as threads, so a list is the fastest map.
+    /// Each home, with the number of its subscribers. A server has as many homes as threads, so a list is the fastest map.
     homes: Vec<(H, usize)>,
     json: usize,
     msgpack: usize,
@@ -33,7 +35,7 @@ impl<H: Clone + PartialEq> Subscribers<H> {
         self.sessions.is_empty()
     }
 
-    /// Which formats somebody reads.
+    /// The formats that at least one subscriber has.
     pub(crate) fn formats(&self) -> Formats {
         Formats {
             json: self.json > 0,
@@ -41,7 +43,7 @@ impl<H: Clone + PartialEq> Subscribers<H> {
         }
     }
 
-    /// Where somebody lives, each once.
+    /// The homes of all subscribers, each once.
     pub(crate) fn homes(&self) -> impl Iterator<Item = &H> {
         self.homes.iter().map(|(home, _)| home)
     }
@@ -53,7 +55,8 @@ impl<H: Clone + PartialEq> Subscribers<H> {
         }
     }
 
-    /// Where the session lives. One that is there already stays where it was: it moves by [`rehome`](Self::rehome) only.
+    /// Adds a session, and returns its home. A session that is subscribed already keeps the home that it has: only
+    /// [`rehome`](Self::rehome) changes that.
     pub(crate) fn enter(&mut self, session: SessionId, home: H, format: Format) -> H {
         if let Some((known, _)) = self.sessions.get(&session) {
             return known.clone();
@@ -71,7 +74,7 @@ impl<H: Clone + PartialEq> Subscribers<H> {
         self.sessions.insert(session, (home, format));
     }
 
-    /// Where the session lived, if it was there.
+    /// Removes a session, and returns its home if it was subscribed.
     pub(crate) fn remove(&mut self, session: SessionId) -> Option<H> {
         let (home, format) = self.sessions.remove(&session)?;
         *self.count_of(format) -= 1;
@@ -84,7 +87,7 @@ impl<H: Clone + PartialEq> Subscribers<H> {
         Some(home)
     }
 
-    /// The session has another home now. The one that it had, and its format, if it is there.
+    /// Gives a session another home. Returns the home that it had, and its format, if it is subscribed.
     pub(crate) fn rehome(&mut self, session: SessionId, home: H) -> Option<(H, Format)> {
         let format = self.sessions.get(&session)?.1;
         let before = self.remove(session)?;
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn homes_and_formats_are_those_of_who_is_there() {
+    fn homes_and_formats_are_those_of_the_subscribers() {
         let mut subscribers = Subscribers::<u8>::default();
         let ids: Vec<_> = (0..4).map(|_| SessionId::random()).collect();
         let seen = |subscribers: &Subscribers<u8>| {

@@ -1,7 +1,7 @@
-//! Whom a room's message is for, and how surely it arrives: every audience takes every delivery.
+//! Audiences of messages, and how messages are delivered. Every audience takes every kind of delivery.
 //!
-//! All, and all but one, are one effect each, which the hubs fan out. Only [`RoomContext::among`] makes an effect for each
-//! member, and those share one encoding.
+//! A message to all, or to all but one, is one effect, and hubs fan it out. Only [`RoomContext::among`] makes one effect per
+//! member. Those effects share one encoding.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use crate::wire::codec::CodecError;
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
 
-/// Whom a frame is for.
+/// The receivers of a frame, by member.
 #[derive(Debug)]
 pub(super) enum Recipients {
     All,
     Except(MemberId),
     Only(MemberId),
-    /// Each of them once, with the formats that they have. All are members as long as the context is borrowed.
+    /// Each session once, with the formats that they have. They stay members for as long as the context is borrowed.
     Among(Vec<SessionId>, Formats),
 }
 
 impl Recipients {
-    /// Those of `ids` who are members, each once.
+    /// Those of `ids` that are in the room, each once.
     pub(super) fn among<I>(members: &Members, ids: I) -> Self
     where
         I: IntoIterator,
@@ -48,10 +48,10 @@ impl Recipients {
     }
 }
 
-/// The members of a room that a message is for, and the ways to send it to them.
+/// Some members of a room, and the ways to send messages to them.
 ///
-/// [`RoomContext::all`], [`to`](RoomContext::to), [`except`](RoomContext::except) and [`among`](RoomContext::among) give one.
-/// It sends as often as it is asked to:
+/// [`RoomContext::all`], [`to`](RoomContext::to), [`except`](RoomContext::except) and [`among`](RoomContext::among) return an
+/// audience. It can send any number of messages:
 ///
 /// ```
 /// # use courtside::prelude::*;
@@ -82,22 +82,23 @@ impl<'a, R: Room> Audience<'a, R> {
         Self { ctx, recipients }
     }
 
-    /// Sends a message that nobody loses: for a member whose connection is lost, it waits until the member is back. It arrives
-    /// once, in the order in which the room sent it.
+    /// Sends a message that must arrive. If a member's connection is lost, the message waits until the member is back. Messages
+    /// arrive exactly once, in the order in which the room sent them.
     pub fn send<M: Message + Serialize>(&mut self, message: &M) {
         self.deliver(message, Delivery::Sequenced);
     }
 
-    /// Sends a message that is worth nothing when it is late: members whose connection is lost or who are far behind do not get
+    /// Sends a message that is useless when it is late. Members whose connection is lost, or that read too slowly, do not receive
     /// it.
     pub fn signal<M: Message + Serialize>(&mut self, message: &M) {
         self.deliver(message, Delivery::Droppable);
     }
 
-    /// Sends a signal of which only the newest matters: it replaces an older one with the same key that still waits to be sent.
-    /// Members whose connection is lost do not get it.
+    /// Sends a signal of which only the newest matters. It replaces an older signal with the same key that still waits to be sent.
+    /// Members whose connection is lost do not receive it.
     ///
-    /// A key names one thing in this room, for whichever audience: what one member is sent under it replaces what all were.
+    /// A key names one thing in this room, for all audiences: a signal to one member also replaces an older one to all, for that
+    /// member.
     pub fn latest<M: Message + Serialize>(&mut self, key: impl Into<String>, message: &M) {
         let replaces = ReplaceKey {
             room: self.ctx.id().clone(),
@@ -120,7 +121,7 @@ impl<'a, R: Room> Audience<'a, R> {
 }
 
 impl<R: Room> RoomContext<R> {
-    /// Encodes an event once and notes the effects that send it. `what` names it in the log, should it not be encodable.
+    /// Encodes an event once, and notes the effects that send it. If it cannot be encoded, the log calls it `what`.
     pub(super) fn emit(
         &mut self,
         to: &Recipients,
@@ -250,7 +251,7 @@ mod tests {
         (ctx, sessions)
     }
 
-    /// What was sent: to whom, as which event, with which delivery.
+    /// What was sent: the receivers, the event, and the delivery.
     fn sent(ctx: &mut RoomContext<Plain>) -> Vec<(SendTarget, String, Delivery)> {
         let effects = std::mem::take(&mut ctx.effects).into_iter();
         let sends = effects.map(|effect| match effect {
@@ -279,7 +280,7 @@ mod tests {
         }))
     }
 
-    /// Checks that what `audience` gives reaches `targets` by each delivery.
+    /// Checks that messages to `audience` reach `targets` by each delivery.
     #[track_caller]
     fn reaches(
         ctx: &mut RoomContext<Plain>,
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_named_by_id_by_reference_or_by_client() {
+    fn members_are_named_by_id_by_reference_or_by_member() {
         let (mut ctx, sessions) = room_of(&FOUR);
         let ids = [member(1), member(3)];
         let targets = [SendTarget::Only(sessions[0]), SendTarget::Only(sessions[2])];
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_in_the_room_is_ignored() {
+    fn ids_that_are_not_in_the_room_are_ignored() {
         let (mut ctx, sessions) = room_of(&FOUR);
         let gone = member(7);
         reaches(&mut ctx, &[], |ctx| ctx.to(gone));
@@ -362,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_encoded_for_nobody() {
+    fn nothing_is_encoded_for_an_empty_audience() {
         let (mut ctx, _) = room_of(&[]);
         reaches(&mut ctx, &[], |ctx| ctx.all());
         reaches(&mut ctx, &[], |ctx| ctx.except(member(1)));
@@ -402,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_looked_at_but_who_is_named() {
+    fn an_audience_visits_no_other_members() {
         let (mut ctx, _) = room_of(&FOUR);
         ctx.all().signal(&NOTE);
         ctx.except(member(1)).latest("key", &NOTE);

@@ -1,4 +1,4 @@
-//! A kind of room: its rates and bounds, and why members leave.
+//! The rates and bounds of a kind of room, and why members leave and rooms end.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::{BadSetting, setters};
 use crate::lobby::fields::MOST_FIELDS;
 
-/// The rates and bounds of a kind of room. `Duration::MAX` means never, wherever a time can be set.
+/// The rates and bounds of a kind of room. Where a time can be set, `Duration::MAX` means never.
 ///
 /// As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it in a chain.
 ///
@@ -124,7 +124,7 @@ impl RoomConfig {
         let nobody = "set 1 or more: no client could join";
         check(self.capacity > 0, "capacity", &self.capacity, nobody)?;
         check(self.matched != Some(0), "matched", &self.matched, nobody)?;
-        // A thread's timers go by milliseconds.
+        // Timers have a resolution of a millisecond.
         let is_rate = |hz: f64| (0.0..=1000.0).contains(&hz);
         let remedy = "set a rate from 0 to 1,000";
         check(is_rate(self.tick_hz), "tick_hz", &self.tick_hz, remedy)?;
@@ -139,17 +139,17 @@ impl RoomConfig {
     }
 }
 
-/// Why a member is gone.
+/// Why a member has left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LeaveReason {
-    /// It asked to leave, or its client ended the session.
+    /// The client asked to leave, or ended its session.
     Left,
     /// The room kicked it.
     Kicked,
-    /// Its session ended, as its client did not come back in time.
+    /// The session ended, because the client did not come back in time.
     Expired,
-    /// It did not read fast enough, and what it missed no longer fits.
+    /// The client did not read fast enough, and its outbox overflowed.
     Overflow,
     /// The room ended.
     Disposed,
@@ -160,7 +160,7 @@ pub enum LeaveReason {
 }
 
 impl LeaveReason {
-    /// The reason in the protocol.
+    /// The reason, as the protocol names it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -179,16 +179,16 @@ impl LeaveReason {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum DisposeReason {
-    /// Nobody was in it for [`RoomConfig::empty_grace`], or its place was needed for others.
+    /// The room was empty for [`RoomConfig::empty_grace`], or it was empty and the server needed its place for another room.
     Empty,
-    /// It asked for it, by [`RoomContext::dispose`](crate::RoomContext::dispose).
+    /// The room called [`RoomContext::dispose`](crate::RoomContext::dispose).
     Asked,
     /// The server is shutting down. Members receive `left` with [`LeaveReason::Shutdown`].
     Shutdown,
 }
 
 impl DisposeReason {
-    /// What the members are told.
+    /// The reason that members receive.
     pub(crate) fn leave_reason(self) -> LeaveReason {
         match self {
             Self::Empty | Self::Asked => LeaveReason::Disposed,
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_room_could_run_with_is_refused() {
+    fn values_with_which_no_room_could_run_are_refused() {
         let good = RoomConfig::default();
         assert_eq!(good.check(), Ok(()));
         assert_eq!(
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_client_could_be_matched_by_is_refused() {
+    fn values_with_which_no_client_could_be_matched_are_refused() {
         let config = RoomConfig::default().capacity(50);
         assert_eq!(config.matched_up_to(), 50);
         assert_eq!(config.clone().matched(2).matched_up_to(), 2);

@@ -1,7 +1,7 @@
-//! What a room's hooks are given: who is there, what time it is, and the means to act.
+//! What a room's hooks use: the members, the time, and the means to act.
 //!
-//! A context does nothing itself: it collects effects in order, which the room's actor carries out after the hook, or a test
-//! looks at.
+//! A context does nothing itself. It collects effects in order. After the hook, the room's actor carries them out, or a test
+//! looks at them.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -27,13 +27,13 @@ use crate::time::after;
 use crate::wire::codec::{Format, RawData};
 use crate::wire::frame::Encoded;
 
-/// Work on the room that was put off: a timer's, or what follows a job.
-type Continuation<R> = Box<dyn FnOnce(&mut R, &mut RoomContext<R>)>;
+/// Work that is to be done on the room later: by a timer, or after a job.
+pub(crate) type Continuation<R> = Box<dyn FnOnce(&mut R, &mut RoomContext<R>)>;
 
-/// What a timer does again and again.
+/// Work that a timer does again and again.
 type Repeated<R> = Box<dyn FnMut(&mut R, &mut RoomContext<R>)>;
 
-/// A job on its way, which ends in a continuation.
+/// A running job. Its output is the continuation to run on the room.
 pub(crate) type Job<R> = Pin<Box<dyn Future<Output = Continuation<R>>>>;
 
 /// What a timer runs.
@@ -42,7 +42,7 @@ pub(crate) enum TimerCallback<R: Room> {
     Every(Duration, Repeated<R>),
 }
 
-/// Whom a frame goes to, as the room's actor needs to know it: by then the member may have left.
+/// The receivers of a frame, by session: when the actor sends the frame, a member may have left already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SendTarget {
     All,
@@ -50,20 +50,20 @@ pub(crate) enum SendTarget {
     Only(SessionId),
 }
 
-/// What a hook wants done, in the order in which it said so.
+/// Something that a hook wants done.
 pub(crate) enum RoomEffect<R: Room> {
     Send {
         to: SendTarget,
         frame: Encoded,
         delivery: Delivery,
     },
-    /// The session is a member: `frame` is its `joined`.
+    /// The session has become a member: `frame` is its `joined`.
     Enter {
         session: SessionId,
         member: MemberId,
         frame: Encoded,
     },
-    /// The member is out: `frame` is its `left`.
+    /// The member has left: `frame` is its `left`.
     Exit {
         member: Member,
         frame: Encoded,
@@ -73,7 +73,7 @@ pub(crate) enum RoomEffect<R: Room> {
         data: RawData,
     },
     Spawn(Job<R>),
-    /// What the lobby shows of the room has changed.
+    /// The listing that the lobby has of the room has changed.
     Relist,
 }
 
@@ -90,7 +90,7 @@ impl<R: Room> fmt::Debug for RoomEffect<R> {
     }
 }
 
-/// What others may know of a room.
+/// What the lobby knows and shows of a room.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) is_locked: bool,
@@ -98,9 +98,9 @@ pub(crate) struct Listing {
     pub(crate) metadata: serde_json::Value,
 }
 
-/// A room's means to act, handed to each of its hooks.
+/// A room's means to act. Each hook receives it.
 ///
-/// What it sends is encoded at once, and delivered after the hook in the order in which it was said.
+/// A message is encoded when it is sent. All messages of a hook are delivered after the hook, in the order in which it sent them.
 pub struct RoomContext<R: Room> {
     id: RoomId,
     kind: Arc<str>,
@@ -114,12 +114,12 @@ pub struct RoomContext<R: Room> {
     pub(super) jobs: usize,
     max_jobs: usize,
     pub(super) listing: Listing,
-    /// Who is to be removed after the hook.
+    /// The members to remove after the hook.
     pub(super) kicked: VecDeque<MemberId>,
     /// Whether the room is to end after the hook.
     pub(super) wants_end: bool,
     hints: bool,
-    /// What could not be encoded, for a test to see; the log has it already.
+    /// The first thing that could not be encoded, for tests. It is in the log, too.
     pub(super) fault: Option<String>,
     data: AppData,
 }
@@ -135,7 +135,7 @@ impl<R: Room> fmt::Debug for RoomContext<R> {
     }
 }
 
-/// What a room is begun with.
+/// What a new room is created from, besides its kind.
 #[derive(Clone, Debug)]
 pub(crate) struct RoomSeed {
     pub(crate) id: RoomId,
@@ -143,7 +143,7 @@ pub(crate) struct RoomSeed {
     /// Unix milliseconds.
     pub(crate) time: u64,
     pub(crate) data: AppData,
-    /// Whether clients may be told what would have been right.
+    /// Whether errors may tell clients which names there are.
     pub(crate) hints: bool,
 }
 
@@ -169,7 +169,7 @@ impl<R: Room> RoomContext<R> {
         }
     }
 
-    /// The room's id, by which clients can join it.
+    /// The room's id. Clients can join the room by it.
     #[must_use]
     pub fn id(&self) -> &RoomId {
         &self.id
@@ -185,13 +185,13 @@ impl<R: Room> RoomContext<R> {
         &self.kind
     }
 
-    /// The time since the room began.
+    /// The time since the room was created.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.now
     }
 
-    /// The server's clock, in Unix milliseconds: the one that clients are told by `pong`.
+    /// The server's clock, in Unix milliseconds. Clients know it from `pong`.
     #[must_use]
     pub fn time(&self) -> u64 {
         self.began
@@ -206,7 +206,7 @@ impl<R: Room> RoomContext<R> {
 
     /// The members, dropped ones included, in the order in which they joined.
     ///
-    /// The ids are the caller's own, so that a loop over them can send:
+    /// The list does not borrow from the context, so a loop over it can send:
     ///
     /// ```
     /// # use courtside::prelude::*;
@@ -222,7 +222,7 @@ impl<R: Room> RoomContext<R> {
         self.members().map(Member::id).collect()
     }
 
-    /// The members with what the room knows of them, in the order in which they joined.
+    /// The members, dropped ones included, in the order in which they joined.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.iter()
     }
@@ -233,38 +233,40 @@ impl<R: Room> RoomContext<R> {
         self.members.len()
     }
 
-    /// One member, if it is in the room.
+    /// A member, if it is in the room.
     #[must_use]
     pub fn member(&self, member: MemberId) -> Option<&Member> {
         self.members.get(member)
     }
 
-    /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data).
-    /// It is shared, and holds on to nothing of the context.
+    /// The value of type `T` that the application registered with [`ServerBuilder::data`](crate::ServerBuilder::data).
+    /// It is shared by all rooms, and does not borrow from the context.
+    ///
+    /// If only one kind of room needs the value, consider the closure of
+    /// [`ServerBuilder::room_with`](crate::ServerBuilder::room_with) instead.
     ///
     /// # Panics
     ///
-    /// If it gave no `T`: the log names the type, and the room ends as after every panic. What a room is made with may rather come
-    /// from the closure of [`ServerBuilder::room_with`](crate::ServerBuilder::room_with).
+    /// If no `T` is registered. The log names the type, and the room ends, as it does after every panic.
     #[must_use]
     #[track_caller]
     pub fn data<T: Any + Send + Sync>(&self) -> Arc<T> {
         self.data.require()
     }
 
-    /// As [`data`](Self::data), and `None` if the application gave no `T`.
+    /// As [`data`](Self::data), but `None` if no `T` is registered.
     #[must_use]
     pub fn try_data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.data.get()
     }
 
-    /// Sends a message to all members. Nobody loses it, however long they were gone within the window.
+    /// Sends a message to all members. A member whose connection is lost receives it when it is back.
     /// Short for [`all`](Self::all)`().`[`send`](Audience::send)`(message)`.
     pub fn broadcast<M: Message + Serialize>(&mut self, message: &M) {
         self.all().send(message);
     }
 
-    /// Sends a message to one member, which gets it however long it was gone within the window.
+    /// Sends a message to one member. If its connection is lost, it receives the message when it is back.
     /// Short for [`to`](Self::to)`(member).`[`send`](Audience::send)`(message)`.
     pub fn send<M: Message + Serialize>(&mut self, member: impl Into<MemberId>, message: &M) {
         self.to(member).send(message);
@@ -285,14 +287,13 @@ impl<R: Room> RoomContext<R> {
         Audience::new(self, Recipients::Except(member.into()))
     }
 
-    /// An audience of some members, such as a team. Ids that are not in the room are ignored, and a member that is named twice gets
+    /// An audience of some members, such as a team. Ids that are not in the room are ignored. A member that is named twice receives
     /// each message once.
     ///
-    /// A message is encoded once for all of them, and then sent to each. For all members, or all but one, use
-    /// [`all`](Self::all) or [`except`](Self::except): the room sends once for each worker thread, however many members there are.
+    /// A message is encoded once and then sent to each member. For all members, or all but one, use [`all`](Self::all) or
+    /// [`except`](Self::except): these send once per worker thread, however many members there are.
     ///
-    /// An iterator that borrows from the context does not compile here, because the context is about to send. Collect the ids
-    /// first:
+    /// The argument must not borrow from the context, because the audience does. Collect the ids first:
     ///
     /// ```
     /// # use courtside::prelude::*;
@@ -315,7 +316,7 @@ impl<R: Room> RoomContext<R> {
         Audience::new(self, recipients)
     }
 
-    /// Whether clients may be told what would have been right.
+    /// Whether errors may tell clients which names there are.
     pub(crate) fn hints(&self) -> bool {
         self.hints
     }
@@ -324,33 +325,34 @@ impl<R: Room> RoomContext<R> {
         self.fault.get_or_insert_with(|| fault.to_string());
     }
 
-    /// Removes a member, after this hook. It is told `left`; [`Room::left`] is called with [`LeaveReason::Kicked`](crate::LeaveReason::Kicked).
-    /// The connection stays: the client may be in other rooms. `why` is for the log.
+    /// Removes a member after this hook. The client receives `left`, and [`Room::left`] is called with
+    /// [`LeaveReason::Kicked`](crate::LeaveReason::Kicked).
+    /// The client's connection stays open, because it may be in other rooms. `why` is written to the log.
     pub fn kick(&mut self, member: impl Into<MemberId>, why: &str) {
         let member = member.into();
         tracing::info!(room = %self.id, %member, why, "kicked");
         self.kicked.push_back(member);
     }
 
-    /// Lets nobody in any more, until [`unlock`](Self::unlock).
+    /// Refuses all joins until [`unlock`](Self::unlock) is called.
     pub fn lock(&mut self) {
         self.listing.is_locked = true;
         self.effects.push(RoomEffect::Relist);
     }
 
-    /// Lets clients in again.
+    /// Accepts joins again.
     pub fn unlock(&mut self) {
         self.listing.is_locked = false;
         self.effects.push(RoomEffect::Relist);
     }
 
-    /// A private room is not listed and not matched; who knows its id can join it.
+    /// Makes the room private or public. A private room is not listed and not matched. Clients that know its id can join it.
     pub fn set_private(&mut self, is_private: bool) {
         self.listing.is_private = is_private;
         self.effects.push(RoomEffect::Relist);
     }
 
-    /// What the lobby shows of the room, and what [`RoomConfig::match_on`] looks at first.
+    /// Sets the metadata that lists of rooms show and that [`RoomConfig::match_on`] looks at first.
     pub fn set_metadata(&mut self, metadata: &impl Serialize) {
         match serde_json::to_value(metadata) {
             Ok(metadata) => {
@@ -364,15 +366,15 @@ impl<R: Room> RoomContext<R> {
         }
     }
 
-    /// Ends the room after this hook: [`Room::disposed`] is called and all members are told `left`.
+    /// Ends the room after this hook: [`Room::disposed`] is called, and all members receive `left`.
     pub fn dispose(&mut self) {
         self.wants_end = true;
     }
 
-    /// Runs `then` once, after `delay`; with `Duration::MAX` never.
+    /// Runs `then` once, after `delay`. With `Duration::MAX` it never runs.
     ///
-    /// With a delay of zero it runs as soon as what is due now has run: a timer that sets itself again and again lets others of
-    /// its thread have their turn.
+    /// With a delay of zero, it runs after everything else that is due now. A timer that sets itself again and again does not
+    /// keep other rooms of its thread waiting.
     pub fn after(
         &mut self,
         delay: Duration,
@@ -382,7 +384,7 @@ impl<R: Room> RoomContext<R> {
             .set(after(self.now, delay), TimerCallback::Once(Box::new(then)))
     }
 
-    /// Runs `then` each `period`, first after one period. A room that was late skips the times that it missed.
+    /// Runs `then` every `period`, the first time after one period. If the room is late, it skips the times that it has missed.
     pub fn every(
         &mut self,
         period: Duration,
@@ -395,17 +397,18 @@ impl<R: Room> RoomContext<R> {
         )
     }
 
-    /// Stops a timer. False if it had run or was cancelled before.
+    /// Cancels a timer. False if it has run or was cancelled already.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         self.timers.cancel(timer)
     }
 
-    /// Runs `job` beside the room, on the room's thread, and then `then` with its output as if it were a hook.
-    /// The job must not block: a thread runs many rooms. The closures of two jobs that end at the same time may run in either order.
+    /// Runs the future `job` on the room's thread, while the room goes on. When it is done, `then` runs with its output, as a hook
+    /// does. The closures of two jobs that end at the same time may run in either order.
+    /// The job must not block, because its thread runs other rooms as well.
     ///
     /// # Errors
     ///
-    /// With code `busy` if [`RoomConfig::jobs`] are under way.
+    /// With code `busy` if as many jobs are running as [`RoomConfig::jobs`] allows.
     pub fn spawn<F>(
         &mut self,
         job: F,
@@ -417,7 +420,7 @@ impl<R: Room> RoomContext<R> {
         if self.jobs >= self.max_jobs {
             return Err(Refusal::new(
                 "busy",
-                "this room has too much under way: try again",
+                "this room has too many jobs running: try again",
             ));
         }
         self.jobs += 1;
@@ -429,7 +432,7 @@ impl<R: Room> RoomContext<R> {
         Ok(())
     }
 
-    /// Publishes to a channel of this server.
+    /// Publishes to a channel. A channel that the server does not offer is ignored, with a warning in the log.
     pub fn publish(&mut self, channel: impl Into<ChannelName>, data: &impl Serialize) {
         let channel = channel.into();
         match RawData::of(Format::Json, data) {

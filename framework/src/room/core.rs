@@ -1,7 +1,8 @@
-//! What happens in a room, without the actor: members come and go, messages are handled, time passes.
+//! A room without its actor: members come and go, messages are handled, time passes.
 //!
-//! Handed the time and the events, it calls the user's hooks and leaves their effects in the context, in order.
-//! Panics of hooks pass through: whoever drives the core catches them and calls [`RoomCore::crash`].
+//! The core takes inputs, each with the time ([`RoomCore::step`]), calls the user's hooks and leaves their effects in the
+//! context, in order.
+//! Panics of hooks pass through. The actor or the test that drives the core catches them and calls [`RoomCore::crash`].
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,37 +11,32 @@ use std::time::Duration;
 use super::Room;
 use super::audience::Recipients;
 use super::config::{DisposeReason, LeaveReason, RoomConfig};
-use super::context::{Listing, RoomContext, RoomEffect, RoomSeed, SendTarget, TimerCallback};
+use super::context::{
+    Continuation, Listing, RoomContext, RoomEffect, RoomSeed, SendTarget, TimerCallback,
+};
+#[cfg(feature = "testing")]
+use super::input::TestHandler;
+use super::input::{Declined, Entrant};
 use super::member::Member;
 use super::syncing::Syncing;
-use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::ids::{MemberId, SessionId};
 use crate::session::outbox::Delivery;
 use crate::tick::TickClock;
 use crate::time::{after, if_ever, next_beat};
-use crate::wire::codec::{Format, RawData};
+use crate::wire::codec::RawData;
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
-/// How long a room waits at least for whoever it was begun for: that client's join is on its way, maybe to a thread that is busy.
+/// How long a new room waits at least for the client that it was created for: the client's join is on its way, and the room's
+/// thread may be busy.
 const FIRST: Duration = Duration::from_secs(10);
 
-/// How often at most a member may have the whole state for the asking in a room that does not say by itself what changes.
+/// How often each second, at most, a member that asks is sent the whole state, in a room that does not send changes by itself.
 const ASKED_HZ: f64 = 20.0;
 
-/// Somebody who wants in.
-#[derive(Clone, Debug)]
-pub(crate) struct Entrant {
-    pub(crate) session: SessionId,
-    pub(crate) format: Format,
-    pub(crate) claims: Claims,
-    /// It asked for any room of the kind, and was sent to this one, which had begun before.
-    pub(crate) is_matched: bool,
-}
-
-/// How a room stood before a join.
+/// What a refused join restores.
 struct Before {
     effects: usize,
     jobs: usize,
@@ -49,30 +45,7 @@ struct Before {
     empty_since: Option<Duration>,
 }
 
-/// Why somebody did not get in.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Declined {
-    /// The room has no place now; another may.
-    NoPlace(Refusal),
-    /// The room does not want it, or cannot tell what it says.
-    Refused(Refusal),
-}
-
-impl Declined {
-    /// What the room's own code says: some codes ask for another room.
-    fn by_room(refusal: Refusal) -> Self {
-        match refusal.code() {
-            "room_full" | "room_locked" | "room_gone" => Self::NoPlace(refusal),
-            _ => Self::Refused(refusal),
-        }
-    }
-
-    pub(crate) fn into_refusal(self) -> Refusal {
-        let (Self::NoPlace(refusal) | Self::Refused(refusal)) = self;
-        refusal
-    }
-}
-
+/// A room without its actor.
 pub(crate) struct RoomCore<R: Room> {
     pub(super) room: R,
     pub(crate) ctx: RoomContext<R>,
@@ -83,14 +56,16 @@ pub(crate) struct RoomCore<R: Room> {
     syncs: Option<TickClock>,
     pub(super) syncing: Syncing,
     empty_since: Option<Duration>,
-    /// Nobody has asked to be let in yet.
+    /// Whether no session has asked to join yet.
     is_new: bool,
     is_over: bool,
-    /// Whether it has ended by a panic.
+    /// Whether a panic has ended the room.
     is_crashed: bool,
-    /// How many of the effects are of hooks that have finished: those stay also if the next one panics.
+    /// Whether the sender of the last input is answered, by an effect or by what it finds done.
+    is_answered: bool,
+    /// How many of the effects come from hooks that have finished. Those effects are carried out also if the next hook panics.
     finished: usize,
-    /// Whether there may be a state to send: a hook has run since the room was last asked for it, or it had one then.
+    /// Whether the room may have a state to send: a hook has run since it was last asked for one, or it had one then.
     pub(super) may_have_state: Cell<bool>,
 }
 
@@ -124,6 +99,7 @@ impl<R: Room> RoomCore<R> {
             is_new: true,
             is_over: false,
             is_crashed: false,
+            is_answered: false,
             finished: 0,
             may_have_state: Cell::new(true),
         };
@@ -136,7 +112,20 @@ impl<R: Room> RoomCore<R> {
         &self.room
     }
 
-    /// What could not be encoded since this was last asked.
+    /// The member that a session has become by the last input, also if that member has been kicked since.
+    #[cfg(feature = "testing")]
+    pub(crate) fn entered(&self, session: SessionId) -> Option<MemberId> {
+        self.ctx.effects.iter().find_map(|effect| match effect {
+            RoomEffect::Enter {
+                session: entered,
+                member,
+                ..
+            } if *entered == session => Some(*member),
+            _ => None,
+        })
+    }
+
+    /// What could not be encoded since this was last called.
     #[cfg(feature = "testing")]
     pub(crate) fn take_fault(&mut self) -> Option<String> {
         self.ctx.fault.take()
@@ -146,7 +135,7 @@ impl<R: Room> RoomCore<R> {
         &self.ctx.listing
     }
 
-    /// Whether the room has ended: all members are out, no hook is called any more.
+    /// Whether the room has ended: it has no members any more, and no hooks run but those that follow jobs.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
@@ -156,15 +145,23 @@ impl<R: Room> RoomCore<R> {
         std::mem::take(&mut self.ctx.effects)
     }
 
-    /// Memory for the next effects.
+    /// Takes back the memory of effects that were carried out.
     pub(crate) fn reuse(&mut self, empty: Vec<RoomEffect<R>>) {
         if self.ctx.effects.is_empty() && empty.capacity() <= 64 {
             self.ctx.effects = empty;
         }
     }
 
-    pub(crate) fn set_now(&mut self, now: Duration) {
+    /// Whether the sender of the last input is answered. That may be so although a hook has panicked: the `left` hook, say, runs
+    /// when the client has its answer.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.is_answered
+    }
+
+    /// Time does not go back.
+    pub(super) fn begin_step(&mut self, now: Duration) {
         self.ctx.now = self.ctx.now.max(now);
+        self.is_answered = false;
     }
 
     pub(crate) fn id_of(&self, session: SessionId) -> Option<MemberId> {
@@ -175,36 +172,37 @@ impl<R: Room> RoomCore<R> {
         self.ctx.members.of_session(session).cloned()
     }
 
-    /// Somebody joins, and everything that follows from it happens.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn join(
-        &mut self,
-        entrant: Entrant,
-        options: R::Options,
-    ) -> Result<MemberId, Declined> {
-        let entered = self.enter(entrant, options, None)?;
-        self.finish_hook();
-        Ok(entered)
-    }
-
-    /// Lets somebody in; `id` is that of the action to answer. [`finish_hook`](Self::finish_hook) follows.
-    pub(crate) fn enter(
+    /// A session becomes a member. The answer repeats the `id` of its action.
+    pub(super) fn join(
         &mut self,
         entrant: Entrant,
         options: R::Options,
         id: Option<u64>,
-    ) -> Result<MemberId, Declined> {
+    ) -> Result<(), Declined> {
+        self.enter(entrant, options, id)?;
+        self.is_answered = true;
+        self.finish_hook();
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        entrant: Entrant,
+        options: R::Options,
+        id: Option<u64>,
+    ) -> Result<(), Declined> {
+        let session = entrant.origin.session;
         self.is_new = false;
         if self.is_over {
             return Err(Declined::NoPlace(room_gone()));
         }
-        if self.member_of(entrant.session).is_some() {
+        if self.member_of(session).is_some() {
             return Err(Declined::Refused(Refusal::new(
                 "already_member",
                 "this session is in this room already",
             )));
         }
-        // The lobby may not have heard of it yet.
+        // The lobby may not know yet that the room has become private.
         let is_hidden = entrant.is_matched && self.ctx.listing.is_private;
         if self.ctx.listing.is_locked || is_hidden {
             return Err(Declined::NoPlace(Refusal::new(
@@ -227,7 +225,7 @@ impl<R: Room> RoomCore<R> {
         let member_id = MemberId(self.members_ever);
         let member = Member {
             id: member_id,
-            session: entrant.session,
+            session,
             format: entrant.format,
             claims: entrant.claims,
             connected: true,
@@ -237,7 +235,6 @@ impl<R: Room> RoomCore<R> {
             event::joined(w, id, &room, &kind, member_id)
         })
         .map_err(|_| Declined::Refused(Refusal::failed()))?;
-        let session = member.session;
         let before = self.before();
         self.ctx.effects.push(RoomEffect::Enter {
             session,
@@ -253,14 +250,14 @@ impl<R: Room> RoomCore<R> {
             return Err(Declined::by_room(refusal));
         }
         self.ctx.timers.keep();
-        // What the hook said comes after the state in which it was said.
-        let said = self.ctx.effects.split_off(before.effects + 1);
+        // The member receives the state before what the hook has sent, which refers to it.
+        let sent = self.ctx.effects.split_off(before.effects + 1);
         self.send_state(member_id);
-        self.ctx.effects.extend(said);
-        Ok(member_id)
+        self.ctx.effects.extend(sent);
+        Ok(())
     }
 
-    /// How things stand, to go back there if the join is refused.
+    /// Notes what a refused join restores.
     fn before(&mut self) -> Before {
         self.ctx.timers.begin_undo();
         Before {
@@ -272,7 +269,7 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// A refused join leaves nothing behind but what the hook has changed in the room's own fields.
+    /// Undoes a join that was refused, except for what the hook has changed in the room's own fields.
     fn take_back(&mut self, before: Before) {
         self.ctx.effects.truncate(before.effects);
         self.ctx.timers.undo();
@@ -292,27 +289,27 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    pub(crate) fn dropped(&mut self, session: SessionId) {
+    pub(super) fn dropped(&mut self, session: SessionId) {
         if let Some(member) = self.ctx.members.set_connected(session, false) {
             self.room.dropped(&member, &mut self.ctx);
             self.finish_hook();
         }
     }
 
-    pub(crate) fn resumed(&mut self, session: SessionId) {
+    pub(super) fn resumed(&mut self, session: SessionId) {
         if let Some(member) = self.ctx.members.set_connected(session, true) {
             self.room.resumed(&member, &mut self.ctx);
             self.finished = self.ctx.effects.len();
         }
-        // Also for a client that moved from one connection to another without a gap that the room was told of.
+        // Also if the room did not notice that the client was away: its new connection has no state yet.
         if let Some(member) = self.id_of(session) {
             self.send_state(member);
         }
         self.finish_hook();
     }
 
-    /// A member goes: by its own wish (then with the `id` of its action), or because its session ended.
-    pub(crate) fn leave(
+    /// A member leaves, or its session has ended. If it asked to leave, the answer repeats the `id` of its action.
+    pub(super) fn leave(
         &mut self,
         session: SessionId,
         reason: LeaveReason,
@@ -320,6 +317,7 @@ impl<R: Room> RoomCore<R> {
     ) -> Result<(), Refusal> {
         let member = self.member_of(session).ok_or_else(not_a_member)?;
         self.exit(&member, reason, id);
+        self.is_answered = true;
         self.room.left(&member, reason, &mut self.ctx);
         self.finish_hook();
         Ok(())
@@ -339,9 +337,9 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// A message for the room. What it is answered with, where an answer is due, is an effect; the refusal that is returned
-    /// is for senders who are no members. [`finish_hook`](Self::finish_hook) follows.
-    pub(crate) fn receive(
+    /// Runs the handler of a message. A member is answered by an effect. The refusal that is returned is for a sender that is no
+    /// member.
+    pub(super) fn receive(
         &mut self,
         session: SessionId,
         id: Option<u64>,
@@ -367,27 +365,28 @@ impl<R: Room> RoomCore<R> {
                 });
             }
         }
+        self.is_answered = true;
+        self.finish_hook();
         Ok(())
     }
 
-    /// Runs a member's handler on a message that is decoded already.
+    /// Runs a test's call of a handler.
     #[cfg(feature = "testing")]
-    pub(crate) fn handle<M>(&mut self, member: MemberId, message: M) -> Result<M::Reply, Refusal>
-    where
-        M: crate::handler::Message,
-        R: crate::handler::Handle<M>,
-    {
-        let member = self.ctx.members.get(member).cloned();
-        let member = member.ok_or_else(not_a_member)?;
-        self.handlers.check(M::NAME)?;
-        let outcome = self.room.handle(&member, message, &mut self.ctx);
+    pub(super) fn handle(
+        &mut self,
+        session: SessionId,
+        name: &str,
+        handle: TestHandler<R>,
+    ) -> Result<(), Refusal> {
+        let member = self.member_of(session).ok_or_else(not_a_member)?;
+        self.handlers.check(name)?;
+        handle(&mut self.room, &member, &mut self.ctx);
         self.finish_hook();
-        outcome
+        Ok(())
     }
 
-    /// Lets time pass: timers, steps, the state, and the end of a room that nobody came to.
-    pub(crate) fn advance(&mut self, now: Duration) {
-        self.set_now(now);
+    /// Lets time pass: runs the timers and ticks that are due, sends the state, and ends a room that stayed empty.
+    pub(super) fn advance(&mut self) {
         if self.is_over {
             return;
         }
@@ -432,7 +431,7 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// When the room ends because nobody is in it.
+    /// When the room ends because it is empty.
     fn grace_ends(&self) -> Option<Duration> {
         let grace = match self.is_new {
             true => self.config.empty_grace.max(FIRST),
@@ -441,7 +440,7 @@ impl<R: Room> RoomCore<R> {
         if_ever(after(self.empty_since?, grace))
     }
 
-    /// When [`advance`](Self::advance) has something to do next.
+    /// When the next [`Clock`](super::input::RoomInput::Clock) has something to do.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         if self.is_over {
             return None;
@@ -463,13 +462,13 @@ impl<R: Room> RoomCore<R> {
         .min()
     }
 
-    /// How many jobs are under way that something follows.
+    /// How many jobs are running whose continuations are still to run.
     pub(crate) fn jobs(&self) -> usize {
         if self.is_crashed { 0 } else { self.ctx.jobs }
     }
 
-    /// What follows an async job. It runs also in a room that has ended meanwhile, where there is nobody any more.
-    pub(crate) fn finish_job(&mut self, then: impl FnOnce(&mut R, &mut RoomContext<R>)) {
+    /// Runs the continuation of a job. That happens also in a room that has ended in the meantime and has no members any more.
+    pub(super) fn finish_job(&mut self, then: Continuation<R>) {
         self.ctx.jobs = self.ctx.jobs.saturating_sub(1);
         if !self.is_crashed {
             then(&mut self.room, &mut self.ctx);
@@ -477,8 +476,8 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// What a hook has said is said, and what it has asked for is done: kicks, and the room's end.
-    pub(crate) fn finish_hook(&mut self) {
+    /// Keeps the effects of a hook that has finished, and does what the hook has asked for: kicks, and the room's end.
+    fn finish_hook(&mut self) {
         self.may_have_state.set(true);
         self.finished = self.ctx.effects.len();
         while let Some(member) = self.ctx.kicked.pop_front() {
@@ -494,7 +493,7 @@ impl<R: Room> RoomCore<R> {
     }
 
     /// Ends the room.
-    pub(crate) fn dispose(&mut self, reason: DisposeReason) {
+    pub(super) fn dispose(&mut self, reason: DisposeReason) {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
@@ -504,30 +503,30 @@ impl<R: Room> RoomCore<R> {
         self.exit_all(reason.leave_reason());
     }
 
-    /// Ends the room after a panic: no more hooks, and what the last one had sent is not sent.
+    /// Ends the room after a panic. No more hooks run, and what the panicking hook has sent is discarded.
     ///
-    /// Returns what is of no use any more. It may hold values of the user's, whose `drop` may panic as well.
+    /// Returns the discarded effects. They may hold the user's values, whose `drop` may panic as well.
     #[must_use = "dropping it may panic"]
     pub(crate) fn crash(&mut self) -> Vec<RoomEffect<R>> {
         self.is_over = true;
         self.is_crashed = true;
         let unfinished = self.finished.min(self.ctx.effects.len());
-        let mut useless = Vec::new();
+        let mut discarded = Vec::new();
         for effect in self.ctx.effects.split_off(unfinished) {
             match effect {
-                // Who was let go before must hear so.
+                // The member has left already, and must receive its `left`.
                 RoomEffect::Exit { .. } => self.ctx.effects.push(effect),
-                // Who was not told `joined` is not told `left`.
+                // A session that was not sent `joined` is not sent `left` either.
                 RoomEffect::Enter { session, .. } => {
                     if let Some(member) = self.id_of(session) {
                         self.ctx.members.remove(member);
                     }
                 }
-                _ => useless.push(effect),
+                _ => discarded.push(effect),
             }
         }
         self.exit_all(LeaveReason::Crashed);
-        useless
+        discarded
     }
 
     fn exit_all(&mut self, reason: LeaveReason) {
@@ -537,7 +536,7 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// Answers a `sync` that has an `id`.
+    /// Answers a `sync`, if it has an `id`.
     pub(super) fn answer_resync(&mut self, member: MemberId, id: Option<u64>) {
         if let Some(id) = id {
             let to = Recipients::Only(member);
@@ -559,8 +558,8 @@ pub(crate) fn room_gone() -> Refusal {
     Refusal::new("room_gone", "this room has ended")
 }
 
-/// What a client says when it creates or joins a room. Absent options are the default ones, and so is an empty object whose
-/// fields have no defaults of their own: a client in JavaScript writes it where it has nothing to say.
+/// Decodes the options with which a client creates or joins a room. Absent options are the default ones. So is an empty object
+/// whose fields have no defaults of their own, because a client in JavaScript writes it where it has no options.
 pub(crate) fn options_of<R: Room>(options: &RawData) -> Result<R::Options, Refusal> {
     if options.is_null() {
         return Ok(R::Options::default());

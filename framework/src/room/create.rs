@@ -1,4 +1,4 @@
-//! How a room of a kind is made: by the room's own `create`, or by a closure that the application registers.
+//! How rooms are created: by the room's own `create`, or by a closure that the application registers.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use super::Room;
 use super::context::RoomContext;
 use crate::error::Refusal;
 
-/// Makes a room from a client's options alone; [`ServerBuilder::room`](crate::ServerBuilder::room) registers such rooms.
+/// Creates a room from a client's options alone. Register such rooms with [`ServerBuilder::room`](crate::ServerBuilder::room).
 ///
 /// [`#[courtside::room]`](macro@crate::room) writes the implementation from the method `create`, or from [`Default`] if the room has
 /// no such method.
-/// A room that needs more than the options, such as a handle to a database, does not implement this trait: register it by
-/// [`ServerBuilder::room_with`](crate::ServerBuilder::room_with), with a closure that makes it.
+/// Do not implement this trait for a room that needs more than the options, such as a database handle: register a closure that
+/// creates it, with [`ServerBuilder::room_with`](crate::ServerBuilder::room_with).
 #[diagnostic::on_unimplemented(
     message = "the server does not know how to make a room `{Self}`",
     label = "`{Self}` does not implement `Create`",
@@ -20,18 +20,18 @@ use crate::error::Refusal;
     note = "or register it with a closure that makes it: `room_with::<{Self}>(|options, ctx| …)`"
 )]
 pub trait Create: Room {
-    /// Makes the room, with the options of the client that caused it.
-    /// A refusal reaches that client as an `error`, and no room begins.
+    /// Creates the room, with the options of the client that asked for it.
+    /// If it is refused, the client receives an `error`, and there is no room.
     fn create(options: Self::Options, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal>;
 }
 
-/// Makes the rooms of one kind.
+/// Creates the rooms of one kind.
 pub(crate) type Make<R> =
     Arc<dyn Fn(<R as Room>::Options, &mut RoomContext<R>) -> Result<R, Refusal> + Send + Sync>;
 
-/// [`Default`], in a form that an implementation of [`Create`] may ask of a room which has none.
+/// [`Default`], in a form that may be a bound of an implementation of [`Create`] for a room that has no `Default`.
 ///
-/// A bound that names a lifetime of its own is looked at where the room is registered, and not where it is written: so
+/// The compiler checks a bound with a lifetime of its own where the room is registered, and not where the bound is written. So
 /// `#[courtside::room]` need not know whether the struct has a `Default`.
 #[doc(hidden)]
 pub trait ByDefault<'a>: Sized {

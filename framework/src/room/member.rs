@@ -1,4 +1,4 @@
-//! What rooms and handlers see of a session.
+//! A member of a room.
 
 use std::any::Any;
 
@@ -6,7 +6,7 @@ use crate::claims::Claims;
 use crate::ids::{MemberId, SessionId};
 use crate::wire::codec::Format;
 
-/// A member, as its room sees it.
+/// A member of a room: a client that has joined it, for as long as its session lives.
 #[derive(Clone, Debug)]
 pub struct Member {
     pub(crate) id: MemberId,
@@ -17,25 +17,27 @@ pub struct Member {
 }
 
 impl Member {
-    /// Who it is in this room.
+    /// The member's id, unique in its room.
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.id
     }
 
-    /// Who it is on this server.
+    /// The id of the client's session, unique on the server. A client that is in two rooms has the same in both.
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.session
     }
 
-    /// False between `dropped` and `resumed`. What is sent meanwhile waits for it.
+    /// Whether the client's connection is up. False between [`Room::dropped`](crate::Room::dropped) and
+    /// [`Room::resumed`](crate::Room::resumed); messages to the member wait during that time.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connected
     }
 
-    /// What [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) said of it, if that is a `T`.
+    /// The value that [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) returned for this client. `None`: it
+    /// returned none, or one of another type.
     #[must_use]
     pub fn claims<T: Any>(&self) -> Option<&T> {
         self.claims.get()

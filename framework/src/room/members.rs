@@ -1,5 +1,6 @@
-//! Who is in a room: found by member and by session, and counted by format, so that what one member does costs the same in a
-//! room of two and in one of thousands.
+//! The members of a room, by member id and by session, and counted by format.
+//!
+//! An action of one member costs the same in a room of two and in a room of thousands.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +15,7 @@ pub(crate) struct Members {
     by_id: BTreeMap<MemberId, Member>,
     by_session: HashMap<SessionId, MemberId, IdHasher>,
     counts: FormatCounts,
-    /// How many members were looked at by walks over all of them.
+    /// How many members loops over all of them have visited.
     #[cfg(test)]
     walked: std::cell::Cell<usize>,
 }
@@ -41,7 +42,7 @@ impl Members {
         self.get(*self.by_session.get(&session)?)
     }
 
-    /// Notes whether a member is connected; the member if that is news.
+    /// Notes whether a member is connected. Returns the member if that has changed.
     pub(super) fn set_connected(&mut self, session: SessionId, connected: bool) -> Option<Member> {
         let member = self.by_id.get_mut(self.by_session.get(&session)?)?;
         (member.connected != connected).then(|| {
@@ -58,19 +59,19 @@ impl Members {
         self.by_id.is_empty()
     }
 
-    /// All of them, in the order in which they joined. What one member does must not lead here.
+    /// All members, in the order in which they joined. An action of one member must not lead here.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Member> {
         #[cfg(test)]
         self.walked.set(self.walked.get() + self.len());
         self.by_id.values()
     }
 
-    /// The formats that somebody has.
+    /// The formats that the members have.
     pub(super) fn formats(&self) -> Formats {
         self.counts.formats()
     }
 
-    /// The formats that somebody else has.
+    /// The formats that the other members have.
     pub(super) fn formats_without(&self, member: MemberId) -> Formats {
         match self.get(member) {
             Some(member) => self.counts.formats_without(member.format),
@@ -78,14 +79,14 @@ impl Members {
         }
     }
 
-    /// How many members were looked at by walks over all since this was last asked.
+    /// How many members loops over all of them have visited since this was last called.
     #[cfg(test)]
     pub(super) fn take_walked(&self) -> usize {
         self.walked.take()
     }
 }
 
-/// How many have each format.
+/// How many members have each format.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FormatCounts([usize; 2]);
 
@@ -110,7 +111,7 @@ impl FormatCounts {
         }
     }
 
-    /// The formats that are left without one who has `format`.
+    /// The formats that are left when one member with `format` is not counted.
     pub(super) fn formats_without(mut self, format: Format) -> Formats {
         self.remove(format);
         self.formats()

@@ -1,10 +1,11 @@
-//! Rooms: what users implement, apart from the actor that runs it.
+//! Rooms: what users implement, and the rules of rooms. The actor that runs them is elsewhere (`runtime/room.rs`).
 
 pub(crate) mod audience;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod core;
 pub(crate) mod create;
+pub(crate) mod input;
 pub(crate) mod member;
 mod members;
 pub(crate) mod state;
@@ -22,25 +23,27 @@ use context::RoomContext;
 use member::Member;
 use state::{State, View};
 
-/// A place where clients meet, with a state that only it changes.
+/// A place where clients meet, with a state that only the room changes.
 ///
-/// A room is a struct; its hooks run one at a time, on one thread, with `&mut self`: no locks, and an order that is the order
-/// of what happened.
-/// Hooks are synchronous: work that waits is a job ([`RoomContext::spawn`]) that posts its result back.
-/// A hook that panics ends its room, and no other.
+/// A room is a struct. Its hooks run one at a time, on one thread, with `&mut self`, in the order in which things happened. So a
+/// room needs no locks.
+/// Hooks are synchronous. Put work that waits into a job ([`RoomContext::spawn`]), which hands its result back to the room.
+/// A hook that panics ends its room, and no other room.
 ///
 /// # A member's life
 ///
-/// [`joined`](Self::joined), then any number of [`dropped`](Self::dropped) and [`resumed`](Self::resumed) while its
-/// connection comes and goes, and [`left`](Self::left) once, when it has left, was kicked, or did not come back in time.
-/// When the room itself ends, [`disposed`](Self::disposed) is called instead, once for all.
+/// A member's first hook is [`joined`](Self::joined). While its connection comes and goes, [`dropped`](Self::dropped) and
+/// [`resumed`](Self::resumed) follow any number of times. The last hook is [`left`](Self::left), when the member has left, was
+/// kicked, or did not come back in time.
+/// When the room itself ends, [`disposed`](Self::disposed) is called once instead of `left` for each member.
 ///
-/// # How it begins
+/// # How rooms are created
 ///
-/// [`Create::create`](crate::Create::create) makes a room of a kind that [`ServerBuilder::room`](crate::ServerBuilder::room)
-/// registered; a closure makes one of a kind that [`ServerBuilder::room_with`](crate::ServerBuilder::room_with) registered.
+/// A room that is registered with [`ServerBuilder::room`](crate::ServerBuilder::room) is created by
+/// [`Create::create`](crate::Create::create), one that is registered with
+/// [`ServerBuilder::room_with`](crate::ServerBuilder::room_with) by the closure that is passed there.
 ///
-/// # Without the trait in sight
+/// # By macro
 ///
 /// [`#[courtside::room]`](macro@crate::room) writes this trait's implementation from the methods of a struct:
 ///
@@ -72,41 +75,44 @@ pub trait Room: Sized + 'static {
     /// [`#[courtside::room]`](macro@crate::room) writes the struct's name in `snake_case`: `BigArena` becomes `big_arena`.
     const KIND: &'static str;
 
-    /// What a client may say when it creates or joins the room; [`Default`] when it says nothing.
+    /// The options that a client may send when it creates or joins the room. If it sends none, they are [`Default`].
     type Options: DeserializeOwned + Default;
 
-    /// Rates and bounds. Read once, when the server is built, which refuses values that no room could run with.
+    /// Rates and bounds. The server reads them once, when it is built, and refuses values with which no room could run.
     #[must_use]
     fn config() -> RoomConfig {
         RoomConfig::default()
     }
 
-    /// Registers the message types that the room takes: one line each. Default: none.
+    /// Registers the message types that the room handles, one line each. Default: none.
     fn handlers(handlers: &mut Handlers<Self>) {
         let _none = handlers;
     }
 
-    /// What all members see: sent whole to each who joins or resumes, and then, at the room's sync rate, what has changed.
-    /// Default: nothing.
+    /// The state that all members see. A member that joins or resumes receives it whole, and then, at the room's sync rate, what
+    /// has changed. Default: nothing.
     ///
-    /// What changed is found by the framework, in one walk over the value. Maps by id make small patches; a list is sent whole
-    /// when anything in it changes. [`Fixed`](crate::Fixed) makes coordinates small.
+    /// The framework finds the changes in one walk over the value. Maps by id lead to small patches. A list is sent whole when
+    /// anything in it changes. [`Fixed`](crate::Fixed) makes coordinates small.
     fn state(&self) -> State<'_> {
         State::none()
     }
 
-    /// What one member sees beside the shared state: its top-level keys are added to those of [`state`](Self::state).
-    /// Called for each member at each sync, so it should look things up rather than search. Default: nothing.
+    /// What one member sees in addition to the shared state. The top-level keys of the view are added to those of
+    /// [`state`](Self::state). Default: nothing.
+    ///
+    /// It is called for each member at each sync, so look values up instead of searching for them.
     fn view(&self, member: &Member) -> View<'_> {
         let _unused = member;
         View::none()
     }
 
-    /// A client has joined; it is told `joined` before anything that this hook sends.
-    /// A refusal reaches it as an `error` instead, and everything that the hook has done with its context is taken back: messages,
-    /// publications, timers, jobs, kicks, the lock, the privacy, the metadata and [`RoomContext::dispose`]. What it has changed in
-    /// the room's own fields is not, and [`left`](Self::left) is not called: check first, and change then.
-    /// Default: everybody is welcome.
+    /// A client has joined. It receives `joined` before anything that this hook sends. Default: every client may join.
+    ///
+    /// To refuse the client, return an error: the client receives it as an `error`, and does not become a member.
+    /// Then everything that the hook has done with its context is undone: messages, publications, timers, jobs, kicks, the lock,
+    /// the privacy, the metadata and [`RoomContext::dispose`]. Changes to the room's own fields stay, and [`left`](Self::left) is
+    /// not called. So check first, and change fields afterwards.
     fn joined(
         &mut self,
         member: &Member,
@@ -117,32 +123,32 @@ pub trait Room: Sized + 'static {
         Ok(())
     }
 
-    /// A member's connection is lost. Its seat is held, and what it is sent waits, until it is back or the window ends.
+    /// A member's connection is lost. The member keeps its seat, and messages to it wait, until it is back or the resume window
+    /// ends.
     fn dropped(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
         let _unused = (member, ctx);
     }
 
-    /// A dropped member is back; the state is sent to it after this hook.
+    /// A dropped member is back. It receives the state after this hook.
     fn resumed(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
         let _unused = (member, ctx);
     }
 
-    /// A member is gone for good. Nothing can be sent to it any more.
+    /// A member has left for good. Nothing can be sent to it any more.
     fn left(&mut self, member: &Member, reason: LeaveReason, ctx: &mut RoomContext<Self>) {
         let _unused = (member, reason, ctx);
     }
 
-    /// One fixed step of the simulation, at [`RoomConfig::tick_hz`].
+    /// One fixed step of the simulation. It is called at the rate of [`RoomConfig::tick_hz`].
     fn tick(&mut self, tick: Tick, ctx: &mut RoomContext<Self>) {
         let _unused = (tick, ctx);
     }
 
-    /// The room ends: nobody came for the grace time, it asked for it, or the server goes away.
-    /// Members are told `left` after this hook, so what it sends still reaches them.
+    /// The room ends: it was empty for the grace time, it has asked for its end, or the server shuts down.
+    /// Members receive `left` after this hook, so they still receive what it sends.
     ///
-    /// Jobs that are under way, and those that this hook spawns, go on; what follows them runs as ever, only that nobody is in the
-    /// room any more. They have as long as [`Drain::timeout`](crate::Drain::timeout) says, and the server waits for them before it
-    /// goes away.
+    /// Running jobs, and jobs that this hook spawns, go on. What follows them runs as usual, but the room has no members any more.
+    /// The jobs have [`Drain::timeout`](crate::Drain::timeout) to finish, and a server that shuts down waits for them.
     fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
         let _unused = (reason, ctx);
     }

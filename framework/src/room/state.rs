@@ -1,4 +1,4 @@
-//! What a room shows: any type that serde can serialise.
+//! The state and the views of a room: values of any type that serde can serialise.
 
 use std::fmt;
 
@@ -8,22 +8,23 @@ use crate::ids::MemberId;
 use crate::sync::tree::{Tree, Version};
 use crate::wire::codec::CodecError;
 
-/// What [`Room::state`](crate::Room::state) shows to members.
+/// The state that [`Room::state`](crate::Room::state) shows to all members.
 ///
-/// Its model is JSON's: objects with text keys, arrays, texts, numbers, booleans. A key whose value is null is absent.
+/// A state has JSON's model: objects with text keys, arrays, texts, numbers and booleans. A key whose value is null is absent.
 ///
-/// A value that is not in this model cannot be sent: a map whose keys are neither texts nor numbers, and an enum's variant around
-/// null, of which nothing would be left. The log names the place once, and each member gets the error `state_unavailable` once.
+/// Two kinds of values do not fit this model and cannot be sent: a map whose keys are neither texts nor numbers, and an enum variant
+/// around null, because nothing would be left of it. Then the log names the place, and each member receives the error
+/// `state_unavailable`, once each.
 pub struct State<'a>(Option<Box<dyn Show + 'a>>);
 
 impl<'a> State<'a> {
-    /// The room shows no state.
+    /// No state.
     #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// Shows a value, by reference or owned.
+    /// The state is this value, by reference or owned.
     pub fn of(value: impl Serialize + 'a) -> Self {
         Self(Some(Box::new(value)))
     }
@@ -32,7 +33,7 @@ impl<'a> State<'a> {
         self.0.is_none()
     }
 
-    /// Notes in `tree` what is different.
+    /// Compares the state with `tree`, and notes the differences there. True if there are any.
     pub(crate) fn update(&self, tree: &mut Tree, version: Version) -> Result<bool, CodecError> {
         match &self.0 {
             Some(state) => state.update(tree, version),
@@ -51,10 +52,10 @@ impl fmt::Debug for State<'_> {
     }
 }
 
-/// What [`Room::view`](crate::Room::view) shows to one member beside the shared state.
+/// The view that [`Room::view`](crate::Room::view) adds to the shared state for one member.
 ///
-/// A view is an object, as the shared state is then; a key must not be in both. Otherwise the member is sent no state but the
-/// error `state_unavailable`.
+/// Where there is a view, both the view and the shared state must be objects, and no key may be in both. Otherwise the member
+/// receives the error `state_unavailable` instead of a state.
 ///
 /// ```
 /// use courtside::View;
@@ -64,12 +65,12 @@ impl fmt::Debug for State<'_> {
 /// # #[derive(serde::Serialize)] struct Hand<'a> { hand: Option<&'a Vec<u8>> }
 /// # #[derive(serde::Serialize)] struct Plan<'a> { plan: Option<&'a String> }
 /// # impl Game {
-/// /// By owner: each sees its own hand.
+/// /// By owner: each player sees its own hand.
 /// fn own(&self, player: u32) -> View<'_> {
 ///     View::of(Hand { hand: self.hands.get(&player) })
 /// }
 ///
-/// /// By team: those of a team share one view, and one encoding.
+/// /// By team: the members of a team share one view, and one encoding.
 /// fn of_team(&self, player: u32) -> View<'_> {
 ///     let team = self.team_of[&player];
 ///     View::group(team, Plan { plan: self.plans.get(&team) })
@@ -85,7 +86,7 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The member sees the shared state and nothing else.
+    /// No view: the member sees the shared state only.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -94,7 +95,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Something that only this member sees.
+    /// A value that only this member sees.
     pub fn of(value: impl Serialize + 'a) -> Self {
         Self {
             group: None,
@@ -102,8 +103,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Something that all members with this group see: the same value for all of them. It is looked at and encoded once.
-    /// A member that changes its group gets a whole state.
+    /// A value that all members of this group see. Pass the same value for all of them: it is compared and encoded once.
+    /// A member that changes its group receives a whole state.
     pub fn group(group: u64, value: impl Serialize + 'a) -> Self {
         Self {
             group: Some(group),
@@ -133,18 +134,18 @@ impl fmt::Debug for View<'_> {
     }
 }
 
-/// Who sees the same.
+/// Members with equal keys see the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) enum ViewKey {
-    /// Those who see the shared state and nothing else.
+    /// The shared state only.
     #[default]
     Shared,
     Group(u64),
     Own(MemberId),
 }
 
-/// The seam to the walk over a value of whatever type.
-/// The method is concrete, so that one dynamic call is all that hiding the type costs.
+/// Hides the type of a value that is compared with a tree.
+/// The method is not generic, so hiding the type costs one dynamic call.
 trait Show {
     fn update(&self, tree: &mut Tree, version: Version) -> Result<bool, CodecError>;
 }

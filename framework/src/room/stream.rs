@@ -1,4 +1,5 @@
-//! What those who see the same have been told: one last known view, one table of keys, and one encoding of each step.
+//! A stream: what the members who see the same have been sent. It has one last known view, one table of keys, and one encoding of
+//! each step.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,45 +13,45 @@ use crate::wire::codec::{CodecError, Format};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
-/// From how many steps back a member that was behind can go on by a patch.
+/// How many steps a member may be behind and still catch up by a patch.
 const STEPS: usize = 64;
 
-/// What those who see the same have been told.
+/// What the members who see the same have been sent.
 #[derive(Default)]
 pub(super) struct Stream {
     pub(super) view: Option<Tree>,
     table: KeyTable,
-    /// 0: nothing yet.
+    /// The version of the last step. 0: nothing was sent yet.
     pub(super) sent: Version,
     pub(super) tick: u64,
     /// The last steps, the newest last.
     steps: VecDeque<StreamStep>,
-    /// When a hash was last sent along.
+    /// When a hash was last sent.
     hashed: Duration,
-    /// When somebody last had this sight.
+    /// The version at which a member last had this view.
     pub(super) used: Version,
-    /// Whether it cannot be sent as it is now.
+    /// Whether what its members see cannot be sent as it is now.
     pub(super) is_unfit: bool,
-    /// Since when somebody may yet have to be told what changed.
+    /// The oldest version from which a member may still have to catch up.
     pub(super) oldest: Version,
-    /// Who is to be told the next step.
+    /// The receivers of the next step.
     pub(super) receivers: Receivers,
-    /// The length of the last whole state: a patch that comes near is compared with a new one.
+    /// The length of the last whole state. Only a patch that comes near it is compared with a new whole state.
     whole_length: usize,
-    /// The whole state per format, as long as nothing changes.
+    /// The last whole state in each format, with its version: it is reused while nothing changes.
     wholes: [(Version, Vec<u8>); 2],
 }
 
-/// Who is told a step, gathered for each step anew.
+/// The receivers of one step. They are gathered for each step anew.
 #[derive(Default)]
 pub(super) struct Receivers {
     /// None of them: there are no receivers.
     pub(super) formats: Formats,
-    /// Empty if all members are told.
+    /// Empty if the step is broadcast.
     pub(super) sessions: Vec<SessionId>,
 }
 
-/// When a step is made.
+/// The time of a step: the version of the state, the tick, and the room's time.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     pub(super) version: Version,
@@ -58,7 +59,7 @@ pub(super) struct Moment {
     pub(super) now: Duration,
 }
 
-/// Where those stand who have taken a step.
+/// A step that was sent, as the point from which a member can catch up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StreamStep {
     pub(super) version: Version,
@@ -66,7 +67,7 @@ pub(super) struct StreamStep {
     mark: Mark,
 }
 
-/// What is written of a state: per format where somebody needs it.
+/// A state or a patch, written in each format that a receiver has.
 struct Writing {
     tick: u64,
     /// The tick that a patch applies to; `None`: it is a whole state.
@@ -104,7 +105,7 @@ fn each(formats: Formats) -> impl Iterator<Item = Format> {
 }
 
 impl Stream {
-    /// The stream as if nobody had been told anything, but for the ticks, which never go back.
+    /// The stream as if nothing had been sent. Only its ticks go on, because they never go back.
     pub(super) fn anew(&self) -> Self {
         Self {
             tick: self.tick,
@@ -113,7 +114,7 @@ impl Stream {
         }
     }
 
-    /// Looks at what those see who have this sight; fails if it cannot be sent.
+    /// Compares the view with what it was. Fails if it cannot be sent together with the shared state.
     pub(super) fn look(
         &mut self,
         view: &View<'_>,
@@ -132,7 +133,7 @@ impl Stream {
         }
     }
 
-    /// Notes whether it can be sent as it is now. If it can again, everybody begins anew.
+    /// Notes whether the state cannot be sent as it is now. When it can be sent again, the stream begins anew with a whole state.
     pub(super) fn set_unfit(&mut self, is_unfit: bool) {
         if std::mem::replace(&mut self.is_unfit, is_unfit) && !is_unfit {
             self.sent = Version::default();
@@ -147,7 +148,7 @@ impl Stream {
         }
     }
 
-    /// When what is seen last changed.
+    /// The version of the last change of the shared state or the view.
     fn changed(&self, shared: &Tree) -> Version {
         let view = self.view.as_ref().map_or(Version::default(), Tree::changed);
         shared.changed().max(view)
@@ -175,7 +176,7 @@ impl Stream {
         self.table = table;
     }
 
-    /// A whole state for everybody, which begins the table of keys anew.
+    /// Writes a whole state for all receivers, and begins the table of keys anew.
     fn write_whole(&mut self, shared: &Tree, formats: Formats, tick: u64) -> Option<Writing> {
         if formats.msgpack {
             self.begin_table(shared);
@@ -192,7 +193,7 @@ impl Stream {
         })
     }
 
-    /// What changed since the last step; `None` if that is to be said by a whole state.
+    /// Writes what has changed since the last step. `None`: send a whole state instead.
     fn write_patch(&mut self, shared: &Tree, formats: Formats, tick: u64) -> Option<Writing> {
         let layers = Layers {
             shared,
@@ -226,8 +227,8 @@ impl Stream {
         })
     }
 
-    /// Says what changed since the last step, if anything did and somebody is told: by a patch, which goes on from the version
-    /// that stands beside it, or by a whole state. A hash is sent along at most once in `hash_every`; never if that is 0.
+    /// The frame with what has changed since the last step, if anything has and there are receivers. Beside a patch is the version
+    /// from which it goes on; a whole state has none. A hash is added at most once in `hash_every`, and never if that is 0.
     pub(super) fn next_step(
         &mut self,
         room: &RoomId,
@@ -263,7 +264,7 @@ impl Stream {
         Some(writing)
     }
 
-    /// The one member who follows this stream begins here.
+    /// The only member of the stream begins here.
     pub(super) fn begin(&mut self, at: Moment) {
         self.hashed = at.now;
         self.advance(at.version, at.tick.max(self.tick));
@@ -288,7 +289,7 @@ impl Stream {
         });
     }
 
-    /// Says how somebody comes from where it stands to now: by a patch from there, if that is shorter than the whole.
+    /// Builds a catch-up patch from a step, or the whole state if that is shorter or the step is not known.
     pub(super) fn catch_up(
         &mut self,
         room: &RoomId,
@@ -301,7 +302,7 @@ impl Stream {
         let base = at.filter(|step| {
             let layers = self.layers(shared);
             let names = &mut Names::Known(&self.table, step.mark);
-            // Who lacks a key of the table, even one that this patch can do without, would take the next numbers for others.
+            // A member that lacks a key of the table would misread the numbers of later keys, even if this patch needs none.
             let knows_keys = format == Format::Json || step.mark == self.table.mark();
             knows_keys
                 && layers.is_object()
@@ -329,9 +330,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// A key that came and went while somebody was behind is in the table of the others.
+    /// A key that came and went while a member was behind is in the table of the other members.
     #[test]
-    fn who_lacks_a_key_of_the_table_catches_up_by_a_whole_state() {
+    fn a_member_that_lacks_a_key_of_the_table_catches_up_by_a_whole_state() {
         let (mut shared, mut stream) = (Tree::default(), Stream::default());
         let formats = Formats::only(Format::MsgPack);
         let filler: Vec<u32> = (0..100).collect();

@@ -1,10 +1,11 @@
-//! How the state reaches the members: what changed since they were last told, and the whole of it where that is less or must be.
+//! How the state reaches the members: as a patch of what has changed, or whole where a patch is longer or impossible.
 //!
 //! Members who see the same share a [`Stream`]: one last known view, one table of keys, and one encoding of each step, however
-//! many they are. Where no member has a view of its own there is one stream, and its steps are broadcast.
+//! many they are. If no member has a view, there is one stream, and its steps are broadcast.
 //!
-//! A member whose connection does not take its steps is left alone (the outbox says so, [`RoomCore::fell_behind`]) until it has
-//! taken those that it has ([`RoomCore::caught_up`]). Then it gets one patch from where it is, or one whole state.
+//! If a member reads too slowly, its outbox drops steps and says so ([`RoomCore::fell_behind`]). The member then receives no more
+//! steps until it has read those that wait for it ([`RoomCore::caught_up`]). After that it receives one patch from where it is,
+//! or one whole state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,41 +26,41 @@ use crate::wire::codec::{CodecError, Format};
 use crate::wire::event;
 use crate::wire::frame::Formats;
 
-/// What a room has told its members of its state.
+/// What a room has sent to its members of its state.
 #[derive(Default)]
 pub(super) struct Syncing {
     version: Version,
     shared: Tree,
     streams: HashMap<ViewKey, Stream, IdHasher>,
     followers: BTreeMap<MemberId, Follower>,
-    /// How many see the same, where that can be several.
+    /// How many members see the same, for views that several members can have.
     counts: HashMap<ViewKey, FormatCounts, IdHasher>,
-    /// What a newer state takes the place of, once there was one.
+    /// The key of the room's state in outboxes, once there was a state.
     state_key: Option<Arc<ReplaceKey>>,
-    /// Why the state could not be sent when that was last so.
+    /// Why the state could not be sent, the last time that it could not.
     flaw: String,
     is_logged: bool,
-    /// Whether a member has asked for a whole state and not been sent it.
+    /// Whether a member has asked for a whole state that has not been sent yet.
     is_asked: bool,
 }
 
-/// A member, as one who is told of the state.
+/// A member, as a receiver of the state.
 #[derive(Default)]
 struct Follower {
     view_key: ViewKey,
-    /// When it was last sent a whole state.
+    /// The version of the last whole state that it was sent.
     whole: Version,
     needs_whole: bool,
-    /// It has asked for a whole state. Until that is due it is told the same as others.
+    /// It has asked for a whole state. Until that is due, it receives the same as the others.
     has_asked: bool,
     gap: Option<Gap>,
-    /// Whether it was told that the state cannot be sent.
+    /// Whether it knows that the state cannot be sent.
     knows_flaw: bool,
 }
 
-/// A member did not take a step and is sent no more until it has taken those before.
+/// A step to a member was dropped. It receives no more steps until it has read those before.
 struct Gap {
-    /// Where it stands; `None` if that is too long ago.
+    /// The last step that it has. `None`: that was too long ago.
     at: Option<StreamStep>,
     is_over: bool,
 }
@@ -77,7 +78,7 @@ impl Syncing {
         }
     }
 
-    /// A member sees something else than before.
+    /// Notes what a member sees now.
     fn turn_to(&mut self, member: &Member, view_key: ViewKey) {
         let Some(follower) = self.followers.get_mut(&member.id) else {
             return;
@@ -96,7 +97,7 @@ impl Syncing {
         self.count(view_key, |counts| counts.add(member.format));
     }
 
-    /// What one member alone sees has nobody else to count.
+    /// Counts the members that see the same. A view of one member alone needs no count.
     fn count(&mut self, view_key: ViewKey, change: impl FnOnce(&mut FormatCounts)) {
         if matches!(view_key, ViewKey::Own(_)) {
             return;
@@ -108,13 +109,13 @@ impl Syncing {
         }
     }
 
-    /// The formats of those who see the same as a member, without it.
+    /// The formats of the other members that see the same as a member.
     fn formats_beside(&self, view_key: ViewKey, format: Format) -> Formats {
         let counts = self.counts.get(&view_key);
         counts.map_or_else(Formats::default, |counts| counts.formats_without(format))
     }
 
-    /// Goes on to the next version. After the last one all begins anew, and everybody gets a whole state.
+    /// Goes on to the next version. After the last version, the numbering begins anew, and all members receive a whole state.
     fn step(&mut self) {
         self.version = self.version.next().unwrap_or_else(|| {
             self.shared = Tree::default();
@@ -130,12 +131,12 @@ impl Syncing {
         });
     }
 
-    /// Whether a member has asked for a whole state that is not sent yet.
+    /// Whether a member has asked for a whole state that has not been sent yet.
     pub(super) fn is_asked(&self) -> bool {
         self.is_asked
     }
 
-    /// The members who have asked for a whole state get it now.
+    /// The members that have asked for a whole state, which is due now.
     fn take_asking(&mut self) -> Vec<MemberId> {
         if !std::mem::take(&mut self.is_asked) {
             return Vec::new();
@@ -149,7 +150,7 @@ impl Syncing {
         asking.collect()
     }
 
-    /// Notes who is told the next step of each stream. True if that is all of the room, by one broadcast.
+    /// Gathers the receivers of each stream's next step. True if these are all members of the room, so that one broadcast will do.
     fn gather<'a>(&mut self, members: impl Iterator<Item = &'a Member>) -> bool {
         let is_for_all = self.streams.len() == 1
             && self.streams.contains_key(&ViewKey::Shared)
@@ -169,7 +170,7 @@ impl Syncing {
         is_for_all
     }
 
-    /// Forgets what was removed before anybody was last told.
+    /// Forgets removed keys that no member has to be told of any more.
     fn forget(&mut self) {
         for stream in self.streams.values_mut() {
             stream.oldest = stream.sent;
@@ -193,14 +194,14 @@ impl Syncing {
     }
 }
 
-/// What a newer state or step of the room takes the place of, or goes on from.
+/// The key of the room's states and steps in outboxes.
 fn state_of(room: &RoomId) -> Arc<ReplaceKey> {
     let room = room.clone();
     Arc::new(ReplaceKey { room, key: None })
 }
 
 impl<R: Room> RoomCore<R> {
-    /// Looks at what the room shows, to all or to one member. False if it shows nothing.
+    /// Compares what the room shows, to all members or to one, with what it showed before. False if it shows nothing.
     fn observe(&mut self, only: Option<MemberId>) -> bool {
         let Self {
             room, ctx, syncing, ..
@@ -242,7 +243,7 @@ impl<R: Room> RoomCore<R> {
         has_state
     }
 
-    /// The state cannot be sent. The log is told once: if it is so now, it most likely is at each sync.
+    /// Notes that the state cannot be sent. It is logged once, because the next syncs most likely fail, too.
     fn note_flaw(&mut self, flaw: &CodecError) {
         let Self { ctx, syncing, .. } = self;
         if !std::mem::replace(&mut syncing.is_logged, true) {
@@ -256,7 +257,7 @@ impl<R: Room> RoomCore<R> {
         syncing.flaw = what;
     }
 
-    /// Tells a member that there is a state, but that it cannot be sent; once.
+    /// Tells a member, once, that there is a state which cannot be sent.
     fn tell_unavailable(&mut self, member: MemberId) {
         let Self { ctx, syncing, .. } = self;
         let Some(follower) = syncing.followers.get_mut(&member) else {
@@ -281,7 +282,7 @@ impl<R: Room> RoomCore<R> {
         });
     }
 
-    /// Tells all what changed since they were last told.
+    /// Sends all members what has changed since the last sync.
     pub(super) fn sync(&mut self) {
         if self.ctx.member_count() == 0 || !self.observe(None) {
             return;
@@ -302,7 +303,7 @@ impl<R: Room> RoomCore<R> {
                 formats,
                 mut sessions,
             } = std::mem::take(&mut stream.receivers);
-            // A room that does not step counts what it sends.
+            // A room without ticks counts its steps of the state.
             let tick = match self.ticks {
                 Some(_) => ctx.tick,
                 None => stream.tick + 1,
@@ -351,14 +352,14 @@ impl<R: Room> RoomCore<R> {
         self.syncing.forget();
     }
 
-    /// Sends those the state who have asked for it, in a room that tells nobody what changes.
+    /// Sends the state to the members that have asked for it, in a room that sends no changes.
     pub(super) fn sync_asking(&mut self) {
         for member in self.syncing.take_asking() {
             self.send_state(member);
         }
     }
 
-    /// Tells all how it ends, those included who have not taken what they were told before.
+    /// Sends the last state to all members, also to those that are behind.
     pub(super) fn sync_all(&mut self) {
         for follower in self.syncing.followers.values_mut() {
             follower.needs_whole |= follower.gap.is_some();
@@ -366,7 +367,7 @@ impl<R: Room> RoomCore<R> {
         self.sync();
     }
 
-    /// Sends a member the state as it is now: to one that has joined, is back, or asks.
+    /// Sends the current state to a member that has joined, has resumed, or has asked for it.
     pub(super) fn send_state(&mut self, member: MemberId) {
         if !self.observe(Some(member)) {
             return;
@@ -377,7 +378,7 @@ impl<R: Room> RoomCore<R> {
         self.tell_one(member);
     }
 
-    /// Brings one member from wherever it is to where the others are, or to something newer, by its next frame.
+    /// Sends one member a frame that brings it from its last step to where the others are, or to something newer.
     fn tell_one(&mut self, id: MemberId) {
         let Self { ctx, syncing, .. } = self;
         let (Some(member), Some(follower)) = (ctx.members.get(id), syncing.followers.get_mut(&id))
@@ -388,7 +389,7 @@ impl<R: Room> RoomCore<R> {
         let at = gap.filter(|_| !follower.needs_whole);
         follower.needs_whole = false;
         if !member.connected {
-            // It gets a whole state when it is back.
+            // It receives a whole state when it is back.
             return;
         }
         let (view_key, format) = (follower.view_key, member.format);
@@ -402,11 +403,11 @@ impl<R: Room> RoomCore<R> {
             return;
         }
         if format == Format::MsgPack && !others.msgpack {
-            // Nobody else knows the table.
+            // No other member uses the table.
             stream.begin_table(shared);
         }
         if stream.sent == Version::default() || others == Formats::default() {
-            // This is where all of them are.
+            // Then this is the last step of all its members.
             stream.begin(Moment {
                 version,
                 tick: ctx.tick,
@@ -427,15 +428,15 @@ impl<R: Room> RoomCore<R> {
         });
     }
 
-    /// A step from `base` found a member's connection busy with those before, and was dropped; so are all that follow.
-    pub(crate) fn fell_behind(&mut self, session: SessionId, base: u32) {
+    /// A step that goes on from `base` was dropped on its way to a member, because earlier steps still wait. So are all that follow.
+    pub(super) fn fell_behind(&mut self, session: SessionId, base: u32) {
         let Some(member) = self.id_of(session) else {
             return;
         };
         let Some(follower) = self.syncing.followers.get_mut(&member) else {
             return;
         };
-        // It may have got a whole state since.
+        // It may have received a whole state since.
         if Version(base) >= follower.whole && !follower.needs_whole {
             let stream = self.syncing.streams.get(&follower.view_key);
             follower.gap = Some(Gap {
@@ -445,8 +446,8 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// A member that fell behind has taken all that it was sent.
-    pub(crate) fn caught_up(&mut self, session: SessionId) {
+    /// A member that fell behind has read everything that it was sent.
+    pub(super) fn caught_up(&mut self, session: SessionId) {
         if let Some(member) = self.id_of(session)
             && let Some(follower) = self.syncing.followers.get_mut(&member)
             && let Some(gap) = &mut follower.gap
@@ -455,9 +456,9 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// A member's state does not fit what it was sent: it asks for a whole one, and gets that when the next is due. So members
-    /// who ask without end cost no more than one whole state each at each sync.
-    pub(crate) fn resync(&mut self, session: SessionId, id: Option<u64>) -> Result<(), Refusal> {
+    /// A member asks for a whole state, because what it has does not fit the patches. It receives one when the next sync is due. So a
+    /// member that asks again and again costs no more than one whole state at each sync.
+    pub(super) fn resync(&mut self, session: SessionId, id: Option<u64>) -> Result<(), Refusal> {
         let member = self.id_of(session).ok_or_else(not_a_member)?;
         self.answer_resync(member, id);
         if let Some(follower) = self.syncing.followers.get_mut(&member) {
@@ -476,7 +477,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_the_last_version_all_begins_anew() {
+    fn after_the_last_version_the_numbering_begins_anew() {
         let mut syncing = Syncing {
             version: Version(u32::MAX - 1),
             ..Syncing::default()
@@ -508,9 +509,9 @@ mod tests {
         assert_eq!(syncing.shared.changed(), version);
     }
 
-    /// What was removed is kept for whoever is furthest behind, and for those only who see it.
+    /// Removed keys are kept for the member that is furthest behind, and only in the stream that it follows.
     #[test]
-    fn who_is_behind_can_still_be_told_what_went() {
+    fn a_member_that_is_behind_can_still_be_told_of_removed_keys() {
         let stream_of = |versions: &[u32]| {
             let mut stream = Stream::default();
             for version in versions {

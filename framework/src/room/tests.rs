@@ -1,4 +1,4 @@
-//! A room's core: what its hooks leave behind, and when.
+//! A room's core: the effects of its inputs, and their order.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,9 +8,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::core::{Entrant, RoomCore, options_of};
+use super::core::{RoomCore, options_of};
+use super::input::{Declined, Entrant, JoinOptions, RoomInput};
 use crate::handler::AppData;
 use crate::ids::{RoomId, SessionId};
+use crate::origin::SessionOrigin;
 use crate::prelude::*;
 use crate::room::context::{RoomEffect, RoomSeed};
 use crate::wire::codec::{Format, RawData};
@@ -18,11 +20,11 @@ use crate::wire::codec::{Format, RawData};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Serialize, Deserialize, Message)]
-struct Note;
+pub(super) struct Note;
 
 /// A room that does nothing by itself; the tests use its context.
 #[derive(Default)]
-struct Plain {
+pub(super) struct Plain {
     runs: u32,
 }
 
@@ -33,7 +35,7 @@ impl Plain {
     }
 }
 
-fn core<R: Create>() -> RoomCore<R>
+pub(super) fn core<R: Create>() -> RoomCore<R>
 where
     R::Options: Default,
 {
@@ -49,16 +51,48 @@ where
     RoomCore::create(seed, R::create, options, handlers, R::config(), 0.0).unwrap()
 }
 
-fn entrant() -> Entrant {
+pub(super) fn entrant() -> Entrant {
     Entrant {
-        session: SessionId::random(),
+        origin: SessionOrigin::event(SessionId::random()),
         format: Format::Json,
         claims: Claims::default(),
         is_matched: false,
     }
 }
 
-fn names<R: Room>(effects: &[RoomEffect<R>]) -> Vec<String> {
+/// Brings an input to a room whose time stands still.
+pub(super) fn step<R: Room>(core: &mut RoomCore<R>, input: RoomInput<R>) -> Result<(), Declined> {
+    core.step(core.ctx.now, input)
+}
+
+pub(super) fn join<R: Room>(
+    core: &mut RoomCore<R>,
+    entrant: Entrant,
+    options: R::Options,
+) -> Result<(), Declined> {
+    let join = RoomInput::Join {
+        entrant,
+        options: JoinOptions::Decoded(options),
+        id: None,
+    };
+    step(core, join)
+}
+
+fn leave<R: Room>(core: &mut RoomCore<R>, session: SessionId) {
+    let from = SessionOrigin::event(session);
+    step(core, RoomInput::Leave { from, id: None }).unwrap();
+}
+
+fn sync<R: Room>(core: &mut RoomCore<R>, session: SessionId, id: u64) {
+    let (from, id) = (SessionOrigin::event(session), Some(id));
+    step(core, RoomInput::Sync { from, id }).unwrap();
+}
+
+pub(super) fn advance<R: Room>(core: &mut RoomCore<R>, to: Duration) {
+    core.step(to, RoomInput::Clock).unwrap();
+}
+
+pub(super) fn names<R: Room>(effects: &[RoomEffect<R>]) -> Vec<String> {
     let name = |effect| format!("{effect:?}");
     effects
         .iter()
@@ -80,16 +114,16 @@ fn a_timer_that_sets_itself_again_at_once_runs_once_in_an_advance() {
     let mut core = core::<Plain>();
     core.ctx.after(Duration::ZERO, again);
     for runs in 1..4 {
-        core.advance(SECOND);
+        advance(&mut core, SECOND);
         assert_eq!(core.room.runs, runs);
         assert!(core.next_due() <= Some(SECOND), "it wants to go on");
     }
 }
 
 #[test]
-fn what_never_comes_is_waited_for_and_nothing_breaks() {
+fn timers_that_never_run_do_no_harm() {
     let mut core = core::<Plain>();
-    core.advance(SECOND);
+    advance(&mut core, SECOND);
     core.ctx.after(Duration::MAX, |room, _| room.runs += 1);
     core.ctx.every(Duration::MAX, |room, _| room.runs += 1);
     assert_eq!(
@@ -97,15 +131,15 @@ fn what_never_comes_is_waited_for_and_nothing_breaks() {
         None,
         "nothing is due, ever"
     );
-    core.advance(Duration::MAX - SECOND);
+    advance(&mut core, Duration::MAX - SECOND);
     assert_eq!(core.room.runs, 0);
     assert!(!core.is_over());
 }
 
 #[test]
-fn what_was_sent_before_another_hook_panicked_is_sent() {
+fn the_effects_of_a_hook_outlive_the_panic_of_the_next() {
     let mut core = core::<Plain>();
-    core.join(entrant(), ()).unwrap();
+    join(&mut core, entrant(), ()).unwrap();
     core.take_effects();
     core.ctx.after(SECOND, |_, ctx| {
         ctx.broadcast(&Note);
@@ -115,14 +149,14 @@ fn what_was_sent_before_another_hook_panicked_is_sent() {
         ctx.broadcast(&Note);
         panic!("the second timer was told to panic");
     });
-    catch_unwind(AssertUnwindSafe(|| core.advance(SECOND))).unwrap_err();
+    catch_unwind(AssertUnwindSafe(|| advance(&mut core, SECOND))).unwrap_err();
     drop(core.crash());
     assert_eq!(names(&core.take_effects()), ["Send", "Publish", "Exit"]);
 }
 
 /// A room in which every hook answers.
 #[derive(Default)]
-struct Busy;
+pub(super) struct Busy;
 
 #[courtside::room]
 impl Busy {
@@ -173,27 +207,36 @@ fn tell(from: &Member, ctx: &mut RoomContext<Busy>) {
 }
 
 #[test]
-fn what_one_member_does_leads_to_no_look_at_the_others() {
+fn an_action_of_one_member_visits_no_others() {
     let mut core = core::<Busy>();
     for _ in 0..50 {
-        core.join(entrant(), ()).unwrap();
+        join(&mut core, entrant(), ()).unwrap();
     }
-    core.advance(SECOND);
+    advance(&mut core, SECOND);
     core.take_effects();
     core.ctx.members.take_walked();
     let newcomer = entrant();
-    let session = newcomer.session;
-    core.join(newcomer, ()).unwrap();
-    core.receive(session, Some(1), "note", &RawData::null(Format::Json))
-        .unwrap();
-    core.resync(session, Some(2)).unwrap();
-    core.dropped(session);
-    core.resumed(session);
-    core.fell_behind(session, 0);
-    core.caught_up(session);
-    core.leave(session, LeaveReason::Left, None).unwrap();
+    let session = newcomer.origin.session;
+    join(&mut core, newcomer, ()).unwrap();
+    let message = RoomInput::Message {
+        from: SessionOrigin::event(session),
+        id: Some(1),
+        name: "note".into(),
+        data: RawData::null(Format::Json),
+    };
+    step(&mut core, message).unwrap();
+    sync(&mut core, session, 2);
+    for input in [
+        RoomInput::Dropped { session },
+        RoomInput::Resumed { session },
+        RoomInput::FellBehind { session, base: 0 },
+        RoomInput::CaughtUp { session },
+    ] {
+        step(&mut core, input).unwrap();
+    }
+    leave(&mut core, session);
     assert_eq!(core.ctx.members.take_walked(), 0);
-    core.advance(2 * SECOND);
+    advance(&mut core, 2 * SECOND);
     assert_eq!(
         core.ctx.members.take_walked(),
         2 * 50,
@@ -201,7 +244,7 @@ fn what_one_member_does_leads_to_no_look_at_the_others() {
     );
 }
 
-/// A room that counts how often somebody looks at its state.
+/// A room that counts how often its state is read.
 #[derive(Default)]
 struct Watched<const HZ: u32> {
     looks: Cell<u32>,
@@ -231,42 +274,42 @@ fn sent<R: Room>(core: &mut RoomCore<R>, event: &str) -> usize {
     core.take_effects().iter().filter(|e| is_it(e)).count()
 }
 
-/// Whoever asks for the whole state again and again gets it once at each sync, and the rest costs a reply.
+/// A member that asks for the whole state again and again receives it once at each sync. Its other requests cost a reply each.
 fn asks_without_end<const HZ: u32>() {
     let mut core = core::<Watched<HZ>>();
     let members = [(); 3].map(|()| {
         let newcomer = entrant();
-        let session = newcomer.session;
-        core.join(newcomer, ()).unwrap();
+        let session = newcomer.origin.session;
+        join(&mut core, newcomer, ()).unwrap();
         session
     });
-    core.advance(SECOND);
+    advance(&mut core, SECOND);
     core.take_effects();
     for seconds in 2..4 {
         let looks = core.room.looks.get();
         for id in 0..100 {
-            core.resync(members[0], Some(id)).unwrap();
+            sync(&mut core, members[0], id);
         }
         assert_eq!(core.room.looks.get(), looks);
         assert_eq!(sent(&mut core, "reply"), 100);
         core.room.n += 1;
         assert!(core.next_due() <= Some(seconds * SECOND));
-        core.advance(seconds * SECOND);
+        advance(&mut core, seconds * SECOND);
         assert_eq!(core.room.looks.get(), looks + 1);
         assert_eq!(sent(&mut core, "state"), 1);
         core.room.n += 1;
-        core.advance(seconds * SECOND + SECOND / 2);
+        advance(&mut core, seconds * SECOND + SECOND / 2);
         assert_eq!(sent(&mut core, "state"), 0);
     }
 }
 
 #[test]
-fn whole_states_that_are_asked_for_keep_to_the_beat_of_the_room() {
+fn whole_states_that_are_asked_for_keep_to_the_rate_of_the_room() {
     asks_without_end::<10>();
     asks_without_end::<0>();
 }
 
-/// A room that says something to those who are back, and may have no state for them.
+/// A room that sends a message to members that resume, and whose state may panic.
 #[derive(Default)]
 struct Broken(bool);
 
@@ -283,26 +326,30 @@ impl Broken {
 }
 
 #[test]
-fn what_a_hook_sent_before_the_state_panicked_is_sent() {
+fn the_effects_of_resumed_outlive_the_panic_of_the_state() {
     let mut core = core::<Broken>();
     let newcomer = entrant();
-    let session = newcomer.session;
-    core.join(newcomer, ()).unwrap();
-    core.dropped(session);
+    let session = newcomer.origin.session;
+    join(&mut core, newcomer, ()).unwrap();
+    step(&mut core, RoomInput::Dropped { session }).unwrap();
     core.take_effects();
     core.room.0 = true;
-    catch_unwind(AssertUnwindSafe(|| core.resumed(session))).unwrap_err();
+    catch_unwind(AssertUnwindSafe(|| {
+        step(&mut core, RoomInput::Resumed { session })
+    }))
+    .unwrap_err();
     drop(core.crash());
     assert_eq!(names(&core.take_effects()), ["Send", "Exit"]);
-    // Nobody who was not told `joined` is told `left`.
+    // A session that was not sent `joined` is not sent `left` either.
     let mut core = self::core::<Broken>();
     core.room.0 = true;
-    catch_unwind(AssertUnwindSafe(|| core.join(entrant(), ()))).unwrap_err();
+    catch_unwind(AssertUnwindSafe(|| join(&mut core, entrant(), ()))).unwrap_err();
+    assert!(!core.is_answered());
     drop(core.crash());
     assert_eq!(names(&core.take_effects()), [""; 0]);
 }
 
-/// What a refused join is to leave behind: nothing.
+/// A room that refuses a join after it has used all of the context.
 #[derive(Default)]
 struct Picky {
     runs: Vec<&'static str>,
@@ -350,44 +397,44 @@ impl Picky {
 }
 
 #[test]
-fn a_refused_join_is_taken_back_whole() {
+fn a_refused_join_is_undone() {
     let mut core = core::<Picky>();
-    // Nobody who was refused keeps an empty room from its end.
-    core.advance(3 * SECOND);
+    // Refused sessions do not keep an empty room from its end.
+    advance(&mut core, 3 * SECOND);
     core.room.runs.clear();
     let kept = core.ctx.after(SECOND, |room, _| room.runs.push("kept"));
     core.room.kept = Some(kept);
     core.take_effects();
     for _ in 0..2 {
-        core.join(entrant(), false).unwrap_err();
+        join(&mut core, entrant(), false).unwrap_err();
         assert_eq!(names(&core.take_effects()), [""; 0]);
     }
     assert_eq!(core.next_due(), Some(4 * SECOND));
-    core.advance(4 * SECOND);
+    advance(&mut core, 4 * SECOND);
     assert_eq!(core.room.runs, ["kept"]);
     core.room.kept = Some(core.ctx.after(SECOND, |_, _| {}));
-    core.join(entrant(), true).unwrap();
-    core.join(entrant(), false).unwrap_err();
-    core.advance(6 * SECOND);
+    join(&mut core, entrant(), true).unwrap();
+    join(&mut core, entrant(), false).unwrap_err();
+    advance(&mut core, 6 * SECOND);
     assert_eq!(core.room.runs, ["kept"]);
     assert_eq!(core.ctx.member_ids().len(), 1);
     let listing = core.listing();
     assert_eq!(listing.metadata, "before");
     assert!(!listing.is_locked && !listing.is_private && !core.is_over());
-    core.join(entrant(), true).unwrap();
+    join(&mut core, entrant(), true).unwrap();
 }
 
 #[test]
-fn a_refused_join_does_not_begin_the_grace_anew() {
+fn a_refused_join_does_not_restart_the_grace_time() {
     let mut core = core::<Picky>();
-    core.advance(4 * SECOND);
+    advance(&mut core, 4 * SECOND);
     core.room.kept = Some(core.ctx.after(SECOND, |_, _| {}));
-    core.join(entrant(), false).unwrap_err();
-    core.advance(5 * SECOND);
+    join(&mut core, entrant(), false).unwrap_err();
+    advance(&mut core, 5 * SECOND);
     assert!(core.is_over());
 }
 
-/// A room that ends as soon as nobody is in it.
+/// A room that ends as soon as it is empty.
 struct Brief;
 
 #[courtside::room]
@@ -409,25 +456,25 @@ impl Brief {
 }
 
 #[test]
-fn a_room_without_grace_waits_for_whom_it_was_begun_for() {
+fn a_room_without_grace_time_waits_for_its_first_client() {
     for is_welcome in [true, false] {
         let mut core = core::<Brief>();
-        core.advance(SECOND);
+        advance(&mut core, SECOND);
         assert!(!core.is_over(), "the first one is on its way");
         let entrant = entrant();
-        let session = entrant.session;
-        let joined = core.join(entrant, is_welcome);
+        let session = entrant.origin.session;
+        let joined = join(&mut core, entrant, is_welcome);
         assert_eq!(joined.is_ok(), is_welcome);
         if is_welcome {
-            core.advance(2 * SECOND);
+            advance(&mut core, 2 * SECOND);
             assert!(!core.is_over());
-            core.leave(session, LeaveReason::Left, None).unwrap();
+            leave(&mut core, session);
         }
-        core.advance(3 * SECOND);
+        advance(&mut core, 3 * SECOND);
         assert!(core.is_over());
     }
     let mut core = core::<Brief>();
-    core.advance(60 * SECOND);
+    advance(&mut core, 60 * SECOND);
     assert!(core.is_over(), "nobody comes");
 }
 

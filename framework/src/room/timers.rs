@@ -1,4 +1,4 @@
-//! A room's timers: what is to run when, in order of time and, among equals, of setting.
+//! A room's timers, in the order of their time. Timers that are due at the same time keep the order in which they were set.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use crate::ids::IdHasher;
 use crate::time::if_ever;
 
-/// A timer that was set; [`RoomContext::cancel`](crate::RoomContext::cancel) takes it.
+/// Identifies a timer, for [`RoomContext::cancel`](crate::RoomContext::cancel).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TimerId(u64);
 
-/// Timers with what they run, handed the time.
+/// Timers, with what they run. Callers pass the time.
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
     by_time: BTreeMap<(Duration, TimerId), T>,
     due_of: HashMap<TimerId, Duration, IdHasher>,
-    /// The one that was set last.
+    /// The timer that was set last.
     newest: TimerId,
-    /// The repeating timer that is running now, unless it was cancelled meanwhile.
+    /// The repeating timer that is running now, unless it was cancelled while it ran.
     running: Option<TimerId>,
-    /// What to put back, while something is done that may be taken back.
+    /// What to restore, while changes are being made that may be undone.
     undo: Option<Undo<T>>,
 }
 
@@ -61,12 +61,12 @@ impl<T> Timers<T> {
         self.newest
     }
 
-    /// A timer that repeats is about to run.
+    /// A repeating timer is about to run.
     pub(crate) fn begin(&mut self, id: TimerId) {
         self.running = Some(id);
     }
 
-    /// Puts back a timer that repeats, under the id that it had, unless it was cancelled while it ran.
+    /// Puts a repeating timer back under its id, unless it was cancelled while it ran.
     pub(crate) fn put_back(&mut self, due: Duration, id: TimerId, what: T) {
         if self.running.take() == Some(id) {
             self.insert(due, id, what);
@@ -89,13 +89,13 @@ impl<T> Timers<T> {
         true
     }
 
-    /// When something is due, if ever.
+    /// When the next timer is due, if ever.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let ((due, _), _) = self.by_time.first_key_value()?;
         if_ever(*due)
     }
 
-    /// The next timer that is due at `now`, with when it was due; none of those that were set after `last`.
+    /// The next timer that is due at `now`, with the time at which it was due. Timers that were set after `last` do not count.
     pub(crate) fn pop_due(
         &mut self,
         now: Duration,
@@ -103,7 +103,7 @@ impl<T> Timers<T> {
     ) -> Option<(Duration, TimerId, T)> {
         let next = self.by_time.first_entry()?;
         let (due, id) = *next.key();
-        // One that was set since is due now at the earliest, and so stands behind all that were set before.
+        // A timer that was set after `last` is due now at the earliest, so it comes behind all that were set before.
         if if_ever(due)? > now || id > last {
             return None;
         }
@@ -111,7 +111,7 @@ impl<T> Timers<T> {
         Some((due, id, next.remove()))
     }
 
-    /// What is done from here on may be taken back.
+    /// Changes from here on may be undone.
     pub(crate) fn begin_undo(&mut self) {
         self.undo = Some(Undo {
             newest: self.newest,
@@ -119,12 +119,13 @@ impl<T> Timers<T> {
         });
     }
 
-    /// What was done since [`begin_undo`](Self::begin_undo) stays.
+    /// Keeps the changes since [`begin_undo`](Self::begin_undo).
     pub(crate) fn keep(&mut self) {
         self.undo = None;
     }
 
-    /// Takes back what was done since [`begin_undo`](Self::begin_undo): what was set is gone, what was cancelled is there again.
+    /// Undoes the changes since [`begin_undo`](Self::begin_undo): removes the timers that were set, and restores those that were
+    /// cancelled.
     pub(crate) fn undo(&mut self) {
         let Some(undo) = self.undo.take() else {
             return;
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_meanwhile_waits_its_turn() {
+    fn a_timer_that_is_set_while_others_run_waits_for_the_next_time() {
         let mut timers = Timers::new();
         timers.set(at(1), "before");
         let last = timers.newest();
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_and_cancelled_can_be_taken_back() {
+    fn setting_and_cancelling_can_be_undone() {
         let mut timers = Timers::new();
         let old = timers.set(at(1), "old");
         timers.begin_undo();

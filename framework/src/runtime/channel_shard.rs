@@ -1,75 +1,50 @@
-//! The shards: each is the owner of a part of the channels, by the hash of their names.
+//! The shards: each owns a part of the channels, by the hash of their names.
 //!
-//! One owner per channel makes the order of its publications, and makes beginning and forgetting a channel free of races.
+//! Because each channel has one owner, its publications have one order, and it begins and ends without races.
+//! What happens in a channel is decided by [`ChannelCore`]; the actor only brings messages to it and sends what follows.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
+use tokio::sync::oneshot;
 
-use crate::channel::config::Offer;
-use crate::channel::registry::{Channel, ChannelRegistry};
-use crate::error::Refusal;
-use crate::ids::{ChannelName, SessionId};
+use crate::channel::core::{ChannelCore, ChannelEffect};
+use crate::channel::input::{ChannelInput, Publisher, Requester, Subscribe};
+use crate::channel::memory_log::MemoryLogs;
+use crate::origin::SessionOrigin;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::hub_batches::HubBatches;
 use crate::runtime::messages::{
-    Broadcast, ChannelMessage, End, HubItem, PublishAnswer, Receiver, Subscription, Topic,
+    Broadcast, ChannelMessage, End, HubItem, PublishSource, Receiver, Subscription, Topic,
 };
+use crate::runtime::permit::Permit;
 use crate::runtime::server_inner::ServerInner;
-use crate::session::accounts::{Accounts, Charge, Thing};
 use crate::session::outbox::Delivery;
-use crate::wire::codec::{CodecError, Format, RawData};
-use crate::wire::event::{self, Subscribed};
-use crate::wire::frame::{Encoded, Formats, FrameWriter};
 
-/// How often channels are looked at whose time has come.
+/// How often the core is told that time has passed.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// How many of them at once: what more there is waits for the next time, so that no publication has to.
-const SWEPT: usize = 2000;
-
-/// A channel of this server.
-type Known = Channel<HubAddress, Charge>;
-
-impl Known {
-    /// What a new subscriber is told, with so much of the history that the event is not longer than it may be.
-    fn subscribed(&mut self, subscription: &Subscription, now: Duration) -> Option<Encoded> {
-        let Subscription { budget, id, .. } = *subscription;
-        let format = subscription.receiver.format;
-        let mut room = budget;
-        loop {
-            let since = subscription.since.as_ref();
-            let recovery = self.history.recover(since, now, room);
-            let subscribed = Subscribed {
-                channel: &subscription.channel,
-                epoch: self.history.epoch(),
-                offset: self.history.offset(),
-                recovered: recovery.recovered,
-                publications: &recovery.publications,
-            };
-            let frame = encode(format, |w| subscribed.write(w, id))?;
-            if frame.websocket(format).len() <= budget || recovery.publications.is_empty() {
-                return Some(frame);
-            }
-            // In the subscriber's format it is longer than it is kept.
-            room /= 2;
-        }
-    }
-}
 
 /// Owns the channels whose names hash to it.
 pub(crate) struct ChannelShard {
     shared: Arc<ServerInner>,
-    channels: ChannelRegistry<HubAddress, Charge>,
+    core: ChannelCore<HubAddress, MemoryLogs>,
+    /// Empty between inputs. Kept for its memory.
+    effects: Vec<ChannelEffect<HubAddress>>,
 }
 
 impl ChannelShard {
     pub(crate) fn new(shared: Arc<ServerInner>) -> Self {
+        let core = ChannelCore::new(
+            shared.channels.clone(),
+            shared.config.limits,
+            shared.channel_quota.clone(),
+            MemoryLogs,
+        );
         Self {
             shared,
-            channels: ChannelRegistry::new(),
+            core,
+            effects: Vec::new(),
         }
     }
 
@@ -78,246 +53,171 @@ impl ChannelShard {
         Self::start_in_arbiter(thread, |_| Self::new(shared))
     }
 
-    /// The channel of this name, begun if need be, on these accounts.
-    fn channel(
+    /// Brings an input to the core and carries out what follows. Returns what is to be sent to hubs.
+    fn step(
         &mut self,
-        name: &ChannelName,
-        offer: Offer,
-        accounts: Option<&Accounts>,
-    ) -> Result<&mut Known, Refusal> {
-        if !self.channels.contains(name) {
-            let limits = &self.shared.config.limits;
-            let now = self.shared.now();
-            let charge = accounts.map(|accounts| accounts.charge(Thing::Channel, now, limits));
-            let charge = charge.transpose()?;
-            if !offer.is_exact {
-                self.make_place()?;
-            }
-            let epoch = format!("{:x}", uuid::Uuid::new_v4().as_u64_pair().0);
-            self.channels.begin(name, offer, epoch, charge);
-        }
-        self.channels.get_mut(name).ok_or_else(Refusal::failed)
-    }
-
-    /// Counts one more channel that exists only by a pattern; if there are as many as there may be, one of this shard goes that
-    /// nobody is subscribed to.
-    fn make_place(&mut self) -> Result<(), Refusal> {
-        let made = &self.shared.channels_made;
-        let is_full =
-            made.fetch_add(1, Ordering::Relaxed) >= self.shared.config.limits.channels_in_all;
-        if !is_full {
-            return Ok(());
-        }
-        made.fetch_sub(1, Ordering::Relaxed);
-        if !self.channels.give_up_idle() {
-            return Err(Refusal::new(
-                "too_many_channels",
-                "this server has as many channels as it can: try again later",
-            ));
-        }
-        Ok(())
-    }
-
-    /// As many channels by patterns are forgotten.
-    fn forgotten(&self, channels: usize) {
-        self.shared
-            .channels_made
-            .fetch_sub(channels, Ordering::Relaxed);
-    }
-
-    fn subscribe(&mut self, subscription: Subscription) -> HubBatches {
+        input: ChannelInput<HubAddress>,
+        mut reply: Option<oneshot::Sender<u64>>,
+    ) -> HubBatches {
         let now = self.shared.now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.core.step(now, input, &mut effects);
         let mut outgoing = HubBatches::default();
-        let Subscription {
-            receiver,
-            channel: name,
-            id,
-            ..
-        } = &subscription;
-        let accounts = subscription.accounts.as_ref();
-        let answer = self
-            .channel(name, subscription.offer, accounts)
-            .and_then(|channel| {
-                let frame = channel.subscribed(&subscription, now);
-                Ok((channel, frame.ok_or_else(Refusal::failed)?))
-            });
-        let (session, channel) = (receiver.session, name.clone());
-        let mut hub = receiver.hub.clone();
-        let item = match answer {
-            Ok((known, frame)) => {
-                // Who subscribes again is answered by the way that its publications take.
-                hub = known.subscribers.enter(session, hub, receiver.format);
-                HubItem::Subscribed {
-                    session,
-                    channel,
-                    attempt: subscription.attempt,
-                    frame,
-                }
-            }
-            Err(refusal) => HubItem::SubscribeRefused {
-                session,
-                channel,
-                attempt: subscription.attempt,
-                frame: encode(receiver.format, |w| event::error(w, *id, None, &refusal)),
-            },
-        };
-        self.channels.used(name, now);
-        outgoing.push(&hub, item);
+        for effect in effects.drain(..) {
+            apply(effect, &mut outgoing, &mut reply);
+        }
+        self.effects = effects;
         outgoing
     }
+}
 
-    fn unsubscribe(
-        &mut self,
-        session: SessionId,
-        name: &ChannelName,
-        attempt: u64,
-        answer: Option<(Receiver, Option<u64>)>,
-    ) -> HubBatches {
-        let mut outgoing = HubBatches::default();
-        let subscriber = self
-            .channels
-            .get_mut(name)
-            .and_then(|channel| channel.subscribers.remove(session));
-        let frame = answer.as_ref().and_then(|(receiver, id)| {
-            encode(receiver.format, |w| {
-                event::unsubscribed(w, *id, name, "left")
-            })
-        });
-        // Whoever asked is answered, also where its subscription was refused meanwhile.
-        let hub = subscriber.or_else(|| answer.map(|(receiver, _)| receiver.hub));
-        if let Some(hub) = hub {
-            let exit = HubItem::Exit {
+fn apply(
+    effect: ChannelEffect<HubAddress>,
+    outgoing: &mut HubBatches,
+    reply: &mut Option<oneshot::Sender<u64>>,
+) {
+    match effect {
+        ChannelEffect::Publish {
+            home,
+            channel,
+            frame,
+        } => {
+            let broadcast = Broadcast {
+                frame,
+                delivery: Delivery::Sequenced,
+                except: None,
+            };
+            outgoing.push(&home, HubItem::Publish(Topic::Channel(channel), broadcast));
+        }
+        ChannelEffect::Reply {
+            home,
+            session,
+            frame,
+        } => {
+            let item = HubItem::Direct {
                 session,
-                topic: Topic::Channel(name.clone()),
+                frame,
+                delivery: Delivery::Sequenced,
+            };
+            outgoing.push(&home, item);
+        }
+        ChannelEffect::Subscribed {
+            home,
+            session,
+            channel,
+            attempt,
+            frame,
+        } => {
+            let item = HubItem::Subscribed {
+                session,
+                channel,
+                attempt,
+                frame,
+            };
+            outgoing.push(&home, item);
+        }
+        ChannelEffect::SubscribeRefused {
+            home,
+            session,
+            channel,
+            attempt,
+            frame,
+        } => {
+            let item = HubItem::SubscribeRefused {
+                session,
+                channel,
+                attempt,
+                frame,
+            };
+            outgoing.push(&home, item);
+        }
+        ChannelEffect::Unsubscribed {
+            home,
+            session,
+            channel,
+            attempt,
+            frame,
+        } => {
+            let item = HubItem::Exit {
+                session,
+                topic: Topic::Channel(channel),
                 stay: attempt,
                 frame,
                 is_over: false,
             };
-            outgoing.push(&hub, exit);
+            outgoing.push(&home, item);
         }
-        self.channels.used(name, self.shared.now());
-        let is_gone = self.channels.forget_if_unneeded(name);
-        self.forgotten(usize::from(is_gone));
-        outgoing
-    }
-
-    fn publish(
-        &mut self,
-        name: &ChannelName,
-        data: RawData,
-        answer: PublishAnswer,
-        accounts: Option<&Accounts>,
-    ) -> HubBatches {
-        let now = self.shared.now();
-        let mut outgoing = HubBatches::default();
-        let Some(offer) = self.shared.channels.find(name.as_str()) else {
-            tracing::warn!(channel = %name, "a publication to a channel that is not offered was dropped: register it with `ServerBuilder::channel`");
-            return outgoing;
-        };
-        let channel = match self.channel(name, offer, accounts) {
-            Ok(channel) => channel,
-            Err(refusal) => {
-                if let PublishAnswer::Client(receiver, id) = answer {
-                    let frame = encode(receiver.format, |w| event::error(w, id, None, &refusal));
-                    outgoing.direct(&receiver, frame);
-                } else {
-                    tracing::warn!(channel = %name, %refusal, "a publication was dropped");
-                }
-                return outgoing;
-            }
-        };
-        let publication = channel.history.add(data, now);
-        let offset = publication.offset;
-        let frame = Encoded::new(channel.subscribers.formats(), |w| {
-            event::publication(w, name, &publication)
-        });
-        match frame {
-            Ok(frame) => {
-                for hub in channel.subscribers.homes() {
-                    let broadcast = Broadcast {
-                        frame: frame.clone(),
-                        delivery: Delivery::Sequenced,
-                        except: None,
-                    };
-                    let topic = Topic::Channel(name.clone());
-                    outgoing.push(hub, HubItem::Publish(topic, broadcast));
-                }
-            }
-            Err(error) => {
-                tracing::error!(channel = %name, %error, "a publication cannot be encoded");
-            }
+        ChannelEffect::Adopt {
+            home,
+            session,
+            format,
+            channel,
+        } => {
+            let item = HubItem::Adopt {
+                session,
+                format,
+                topic: Topic::Channel(channel),
+            };
+            outgoing.push(&home, item);
         }
-        match answer {
-            PublishAnswer::Nobody => {}
-            PublishAnswer::Client(_, None) => {}
-            PublishAnswer::Client(receiver, Some(id)) => {
-                let frame = encode(receiver.format, |w| event::published(w, id, name, offset));
-                outgoing.direct(&receiver, frame);
-            }
-            PublishAnswer::Server(reply) => {
-                // Whoever asked may have stopped waiting.
+        ChannelEffect::Rehomed {
+            home,
+            session,
+            channel,
+            to,
+        } => {
+            let item = HubItem::Rehomed {
+                session,
+                topic: Topic::Channel(channel),
+                to,
+            };
+            outgoing.push(&home, item);
+        }
+        ChannelEffect::Published { offset } => {
+            if let Some(reply) = reply.take() {
+                // The application may have stopped waiting.
                 let _gone = reply.send(offset);
             }
         }
-        self.channels.used(name, now);
-        outgoing
-    }
-
-    fn rehome(
-        &mut self,
-        session: SessionId,
-        name: &ChannelName,
-        from: HubAddress,
-        to: HubAddress,
-    ) -> HubBatches {
-        // The way that the channel's frames take until now, which the session may have left before.
-        let mut before = from;
-        let mut sends_to = None;
-        let mut outgoing = HubBatches::default();
-        let topic = Topic::Channel(name.clone());
-        let channel = self.channels.get_mut(name);
-        let subscriber =
-            channel.and_then(|channel| channel.subscribers.rehome(session, to.clone()));
-        if let Some((home, format)) = subscriber {
-            // First the new hub, then the old one: the session is packed when the old one has heard.
-            let adopt = HubItem::Adopt {
-                session,
-                format,
-                topic: topic.clone(),
-            };
-            outgoing.push(&to, adopt);
-            before = home;
-            sends_to = Some(to);
+        ChannelEffect::Dropped {
+            origin,
+            channel,
+            refusal,
+        } => tracing::warn!(%channel, %origin, %refusal, "a publication was dropped"),
+        ChannelEffect::NotEncoded {
+            origin,
+            channel,
+            error,
+        } => tracing::error!(%channel, %origin, %error, "an event cannot be encoded"),
+        ChannelEffect::GivenUp { channel } => {
+            tracing::debug!(%channel, "given up, because the server has as many channels as it may");
         }
-        let rehomed = HubItem::Rehomed {
-            session,
-            topic,
-            to: sends_to,
-        };
-        outgoing.push(&before, rehomed);
-        outgoing
-    }
-
-    fn sweep(&mut self) {
-        let forgotten = self.channels.sweep(self.shared.now(), SWEPT);
-        self.forgotten(forgotten);
     }
 }
 
-fn encode(
-    format: Format,
-    write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
-) -> Option<Encoded> {
-    Encoded::new(Formats::only(format), write)
-        .inspect_err(|error| tracing::error!(%error, "an event cannot be encoded"))
-        .ok()
+/// A client's action, as the core knows it.
+fn requester(
+    receiver: Receiver,
+    id: Option<u64>,
+    permit: Option<&Permit>,
+) -> Requester<HubAddress> {
+    let session = receiver.session;
+    let event = SessionOrigin::event(session);
+    Requester {
+        origin: permit.map_or(event, |permit| permit.origin(session)),
+        home: receiver.hub,
+        format: receiver.format,
+        id,
+    }
 }
 
 impl Actor for ChannelShard {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(SWEEP, |shard, _| shard.sweep());
+        ctx.run_interval(SWEEP, |shard, _| {
+            shard.step(ChannelInput::Clock, None);
+        });
     }
 }
 
@@ -333,23 +233,78 @@ impl Handler<ChannelMessage> for ChannelShard {
     type Result = ();
 
     fn handle(&mut self, message: ChannelMessage, ctx: &mut Self::Context) {
-        let mut is_awaited = false;
-        let outgoing = match message {
-            ChannelMessage::Subscribe(subscription) => self.subscribe(subscription),
+        let (mut is_awaited, mut reply) = (false, None);
+        // A permit is held until its action has had its effects.
+        let (input, _permit) = match message {
+            ChannelMessage::Subscribe(subscription) => {
+                let Subscription {
+                    receiver,
+                    channel,
+                    offer,
+                    since,
+                    budget,
+                    id,
+                    attempt,
+                    accounts,
+                    permit,
+                } = subscription;
+                let subscribe = Subscribe {
+                    from: requester(receiver, id, Some(&permit)),
+                    channel,
+                    offer,
+                    since,
+                    budget,
+                    attempt,
+                    accounts,
+                };
+                (ChannelInput::Subscribe(subscribe), Some(permit))
+            }
             ChannelMessage::Unsubscribe {
                 session,
                 channel,
                 attempt,
                 answer,
-                _permit,
-            } => self.unsubscribe(session, &channel, attempt, answer),
+                permit,
+            } => {
+                let input = match answer {
+                    Some((receiver, id)) => ChannelInput::Unsubscribe {
+                        from: requester(receiver, id, permit.as_ref()),
+                        channel,
+                        attempt,
+                    },
+                    None => ChannelInput::SessionGone {
+                        session,
+                        channel,
+                        attempt,
+                    },
+                };
+                (input, permit)
+            }
             ChannelMessage::Publish {
                 channel,
                 data,
-                answer,
+                source,
                 accounts,
-                _permit,
-            } => self.publish(&channel, data, answer, accounts.as_ref()),
+                permit,
+            } => {
+                let from = match source {
+                    PublishSource::Client(receiver, id) => {
+                        Publisher::Client(requester(receiver, id, Some(&permit)))
+                    }
+                    PublishSource::Room(room) => Publisher::Room(room),
+                    PublishSource::Application(sender) => {
+                        reply = Some(sender);
+                        Publisher::Application
+                    }
+                };
+                let input = ChannelInput::Publish {
+                    from,
+                    channel,
+                    data,
+                    accounts,
+                };
+                (input, Some(permit))
+            }
             ChannelMessage::Rehome {
                 session,
                 channel,
@@ -361,14 +316,21 @@ impl Handler<ChannelMessage> for ChannelShard {
                     return;
                 }
                 is_awaited = true;
-                self.rehome(session, &channel, from, to)
+                let input = ChannelInput::Rehome {
+                    session,
+                    channel,
+                    from,
+                    to,
+                };
+                (input, None)
             }
         };
+        let outgoing = self.step(input, reply);
         let behind = match is_awaited {
             true => outgoing.send_now(),
             false => outgoing.send(),
         };
-        // Hubs that cannot keep up: the shard waits with them.
+        // Where hubs cannot keep up, the shard waits for them.
         for full in behind {
             let permit = async move { drop(full.acquire_owned().await) };
             ctx.wait(permit.into_actor(self));
@@ -381,12 +343,13 @@ impl Handler<ChannelMessage> for ChannelShard {
 mod tests {
     use super::*;
     use crate::channel::config::ChannelConfig;
+    use crate::ids::SessionId;
     use crate::runtime::claim_once::ClaimOnce;
     use crate::runtime::worker::hub::Hub;
 
-    /// Whoever asked does not wait until others of the thread have had their turn.
+    /// The session that asked does not wait until other actors of the thread have had their turn.
     #[test]
-    fn what_a_moving_session_asks_is_answered_at_once() {
+    fn a_moving_session_is_answered_at_once() {
         actix::System::new().block_on(async {
             let builder = crate::Server::builder().channel("news", ChannelConfig::default());
             let server = builder.build().unwrap();

@@ -259,7 +259,7 @@ mod tests {
                     channel: channel.clone(),
                     attempt: 0,
                     answer: None,
-                    _permit: None,
+                    permit: None,
                 };
                 hub.to_channel(&channel, unsubscribe);
                 let direct_writer = Rc::new(Counting(Cell::new(0)));

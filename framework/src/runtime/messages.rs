@@ -359,13 +359,13 @@ pub(crate) struct JoinRequest {
     pub(crate) refused_by: Vec<RoomId>,
     /// The room was begun for it.
     pub(crate) is_founder: bool,
-    pub(crate) _permit: Permit,
+    pub(crate) permit: Permit,
 }
 
 impl JoinRequest {
     /// Whether the session has ended meanwhile.
     pub(crate) fn is_given_up(&self) -> bool {
-        self._permit.is_closed()
+        self.permit.is_closed()
     }
 }
 
@@ -379,18 +379,18 @@ pub(crate) enum RoomMessage {
         id: Option<u64>,
         name: ByteString,
         data: RawData,
-        _permit: Permit,
+        permit: Permit,
     },
     Leave {
         from: Receiver,
         id: Option<u64>,
-        _permit: Permit,
+        permit: Permit,
     },
     /// The client wants the whole state.
     Sync {
         from: Receiver,
         id: Option<u64>,
-        _permit: Permit,
+        permit: Permit,
     },
     /// A step of the state from this version on was dropped on its way to a member.
     Behind(SessionId, u32),
@@ -447,7 +447,7 @@ pub(crate) struct Subscription {
     pub(crate) attempt: u64,
     /// To whose account the channel goes if it begins with this.
     pub(crate) accounts: Option<Accounts>,
-    pub(crate) _permit: Permit,
+    pub(crate) permit: Permit,
 }
 
 /// Something that a client asks of a channel, and its permit.
@@ -487,15 +487,15 @@ pub(crate) enum ChannelMessage {
         attempt: u64,
         /// The action to answer; `None` if the session has ended and nobody is told.
         answer: Option<(Receiver, Option<u64>)>,
-        _permit: Option<Permit>,
+        permit: Option<Permit>,
     },
     Publish {
         channel: ChannelName,
         data: RawData,
-        answer: PublishAnswer,
+        source: PublishSource,
         /// To whose account the channel goes if it begins with this. None: nobody's, the application's own doing.
         accounts: Option<Accounts>,
-        _permit: Permit,
+        permit: Permit,
     },
     Rehome {
         session: SessionId,
@@ -506,11 +506,12 @@ pub(crate) enum ChannelMessage {
     },
 }
 
-/// Who wants to know the offset of a publication.
+/// Who publishes.
 #[derive(Debug)]
-pub(crate) enum PublishAnswer {
-    Nobody,
-    /// The client, by the number of its action; without one it hears of a refusal only.
+pub(crate) enum PublishSource {
+    /// A client, with the `id` of its action. Without an `id`, the client is told of a refusal only.
     Client(Receiver, Option<u64>),
-    Server(oneshot::Sender<u64>),
+    Room(RoomId),
+    /// The application, which waits for the offset.
+    Application(oneshot::Sender<u64>),
 }

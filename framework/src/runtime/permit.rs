@@ -1,12 +1,13 @@
 //! Permits: the bounded number, and size, of what may be under way. They travel inside messages.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
+use crate::ids::SessionId;
 use crate::memory::Ledger;
+use crate::origin::{ActionNumber, SessionOrigin};
 
 /// What may be under way at once, for one session or for all publications.
 ///
@@ -27,10 +28,7 @@ pub(crate) struct Permits {
     ledger: Arc<Ledger>,
 }
 
-/// Which of its session's counted actions an action is: the first is 1, and the numbers go on across connections.
-pub(crate) type ActionNumber = NonZeroU64;
-
-/// One action that is under way. Whoever consumes the action drops the permit.
+/// Held by an action while it is under way. The room or channel that consumes the action drops it.
 #[derive(Debug)]
 pub(crate) struct Permit {
     of: Arc<Permits>,
@@ -152,13 +150,7 @@ impl Permit {
     }
 
     /// The action's number, if its client counts it.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "a journal will note which actions each turn consumed"
-        )
-    )]
+    #[cfg(test)]
     pub(crate) fn number(&self) -> Option<ActionNumber> {
         self.number
     }
@@ -166,6 +158,14 @@ impl Permit {
     /// Whether whom it was for is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.of.free.is_closed()
+    }
+
+    /// The action to which it belongs, as an origin of what the action causes.
+    pub(crate) fn origin(&self, session: SessionId) -> SessionOrigin {
+        SessionOrigin {
+            session,
+            action: self.number,
+        }
     }
 
     /// Of what it was taken for only so many bytes are kept: the rest is given back.
@@ -234,6 +234,17 @@ mod tests {
         drop(long);
         assert_eq!((permits.bytes(), ledger.total()), (0, 0));
         assert!(permits.is_idle());
+    }
+
+    #[test]
+    fn a_permit_carries_the_number_of_its_action() {
+        let permits = Permits::of_actions(1, 1, &ledger());
+        let session = SessionId::random();
+        let permit = permits.try_take(1).unwrap();
+        assert_eq!(permit.origin(session), SessionOrigin::event(session));
+        let permit = permit.numbered(ActionNumber::new(7));
+        let origin = permit.origin(session);
+        assert_eq!(origin.to_string(), format!("action 7 of session {session}"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The room's actor: runs the hooks of one room on its thread, and carries out what they want done.
+//! The room's actor: brings what happens to its [`RoomCore`] as inputs, on the room's thread, and carries out the effects.
 
 use std::any::Any;
 use std::fmt;
@@ -14,11 +14,13 @@ use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::ids::{RoomId, SessionId};
 use crate::observer::ServerEvent;
+use crate::origin::SessionOrigin;
 use crate::room::Room;
-use crate::room::config::{LeaveReason, RoomConfig};
+use crate::room::config::RoomConfig;
 use crate::room::context::RoomSeed;
-use crate::room::core::{Declined, Entrant, RoomCore, options_of, room_gone};
+use crate::room::core::{RoomCore, options_of, room_gone};
 use crate::room::create::Make;
+use crate::room::input::{Declined, Entrant, JoinOptions, RoomInput};
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::hub_batches::HubBatches;
@@ -32,14 +34,14 @@ use crate::wire::codec::RawData;
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
-/// How long the actor of a room that has ended still answers those who did not know.
+/// How long the actor of a room that has ended still answers sessions that do not know of the end.
 const AFTERLIFE: Duration = Duration::from_secs(10);
 
-/// A registered kind of room, its type erased.
+/// A registered kind of room, with its type erased.
 pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
     fn config(&self) -> &RoomConfig;
 
-    /// Begins a room, on the given thread or, without one, on this.
+    /// Begins a room on a thread. `None`: on this one.
     fn start(
         &self,
         thread: Option<&ArbiterHandle>,
@@ -49,7 +51,7 @@ pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
     ) -> RoomAddress;
 }
 
-/// The kind of room that `R` is.
+/// The kind of `R`.
 pub(crate) struct KindOf<R: Room> {
     name: Arc<str>,
     make: Make<R>,
@@ -108,7 +110,7 @@ impl<R: Room> RoomKind for KindOf<R> {
             receiver_hubs: ReceiverHubs::default(),
             began: Instant::now(),
             refused: None,
-            alarm: None,
+            timer: None,
             has_ended: false,
             is_forgotten: false,
         };
@@ -120,7 +122,7 @@ impl<R: Room> RoomKind for KindOf<R> {
 }
 
 impl<R: Room> Drop for RoomActor<R> {
-    /// An actor that ends otherwise than by its own decision must not stay in the lobby's directory.
+    /// The lobby's directory must not keep a room whose actor has ended without the room's doing.
     fn drop(&mut self) {
         if !matches!(self.stage, Stage::Alive(_)) {
             return;
@@ -129,14 +131,14 @@ impl<R: Room> Drop for RoomActor<R> {
             self.shared.ended_rooms.give_up(Some(&self.id));
             return;
         }
-        // At once: its thread may have had its last turn.
+        // Not at the end of the turn: the thread may have had its last one.
         let ended = LobbyMessage::Ended(self.id.clone());
         self.shared.send_to_lobby(ended);
     }
 }
 
 pub(crate) enum Stage<R: Room> {
-    /// Until the actor runs on the room's thread.
+    /// Before the actor has started on the room's thread.
     Unborn {
         seed: RoomSeed,
         make: Make<R>,
@@ -144,9 +146,9 @@ pub(crate) enum Stage<R: Room> {
         handlers: Arc<Handlers<R>>,
         config: RoomConfig,
     },
-    /// It has ended, too, as long as it waits for its jobs.
+    /// Also after the room has ended, as long as it waits for its jobs.
     Alive(Box<RoomCore<R>>),
-    /// It was refused or has ended: whoever comes is told why.
+    /// The room could not be created, or has ended. Joins and actions receive this refusal.
     Over(Refusal),
 }
 
@@ -155,16 +157,16 @@ pub(crate) struct RoomActor<R: Room> {
     pub(crate) id: RoomId,
     pub(crate) shared: Arc<ServerInner>,
     pub(crate) stage: Stage<R>,
-    /// Where the members' sessions live.
+    /// The hubs of the members' sessions.
     pub(crate) receiver_hubs: ReceiverHubs,
     began: Instant,
-    /// Why the room did not begin: for whoever wanted it to, who is the first to come.
+    /// Why the room could not be created. The session for which it was to be created is the first to come, and receives this refusal.
     refused: Option<Refusal>,
-    /// The timer that is set, and for when.
-    alarm: Option<(Duration, SpawnHandle)>,
-    /// Whether everybody has heard of the room's end.
+    /// The timer that is set, and its time.
+    timer: Option<(Duration, SpawnHandle)>,
+    /// Whether the members and the lobby have been told of the room's end.
     has_ended: bool,
-    /// Whether nobody asks for it any more.
+    /// Whether no session asks for the room any more.
     is_forgotten: bool,
 }
 
@@ -198,7 +200,7 @@ impl<R: Room> Actor for RoomActor<R> {
                 self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
             }
             Err(panic) => {
-                self.log_panic(&*panic);
+                self.log_panic(&*panic, None);
                 self.refused = Some(Refusal::failed());
                 self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
             }
@@ -206,7 +208,7 @@ impl<R: Room> Actor for RoomActor<R> {
     }
 }
 
-/// From 0 to 1, by the room's id, so that rooms which begin together do not step together.
+/// From 0 to 1, by the room's id, so that rooms which begin at the same time do not tick at the same time.
 fn phase_of(id: &RoomId) -> f64 {
     let hash = id.as_str().bytes().fold(5381_u32, |hash, byte| {
         hash.wrapping_mul(33) ^ u32::from(byte)
@@ -219,7 +221,8 @@ impl<R: Room> RoomActor<R> {
         Flusher::of_this_thread().to_lobby(&self.shared, message);
     }
 
-    fn log_panic(&self, panic: &(dyn Any + Send)) {
+    /// Logs a panic of a hook, with the session and the action that led to the hook, if any did.
+    fn log_panic(&self, panic: &(dyn Any + Send), origin: Option<SessionOrigin>) {
         self.shared.observers.tell(&ServerEvent::RoomCrashed {
             room: &self.id,
             kind: R::KIND,
@@ -229,59 +232,60 @@ impl<R: Room> RoomActor<R> {
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        tracing::error!(room = %self.id, kind = R::KIND, panic = text, "a hook panicked, which ends its room");
+        let origin = origin.map(tracing::field::display);
+        tracing::error!(room = %self.id, kind = R::KIND, origin, panic = text, "a hook panicked, which ends its room");
     }
 
-    /// Lets something happen in the room, if it is alive, and carries out what follows.
-    fn run<T>(
-        &mut self,
-        ctx: &mut Context<Self>,
-        act: impl FnOnce(&mut RoomCore<R>) -> T,
-    ) -> Result<T, Refusal> {
+    /// Brings an input to the room, if it is alive, and carries out what follows.
+    fn step(&mut self, ctx: &mut Context<Self>, input: RoomInput<R>) -> Result<(), Declined> {
         if self.has_ended && matches!(self.stage, Stage::Alive(_)) {
-            return Err(room_gone());
+            return Err(Declined::by_room(room_gone()));
         }
-        self.run_also_later(ctx, act)
+        self.step_also_later(ctx, input)
     }
 
-    /// As [`run`](Self::run), also in a room that has ended and waits for its jobs.
-    pub(crate) fn run_also_later<T>(
+    /// As [`step`](Self::step), also in a room that has ended and waits for its jobs.
+    pub(crate) fn step_also_later(
         &mut self,
         ctx: &mut Context<Self>,
-        act: impl FnOnce(&mut RoomCore<R>) -> T,
-    ) -> Result<T, Refusal> {
+        input: RoomInput<R>,
+    ) -> Result<(), Declined> {
         let now = self.began.elapsed();
         let core = match &mut self.stage {
             Stage::Alive(core) => core,
-            Stage::Over(refusal) => return Err(refusal.clone()),
-            Stage::Unborn { .. } => return Err(room_gone()),
+            Stage::Over(refusal) => return Err(Declined::by_room(refusal.clone())),
+            Stage::Unborn { .. } => return Err(Declined::by_room(room_gone())),
         };
-        core.set_now(now);
-        let outcome = catch_unwind(AssertUnwindSafe(|| act(core)));
-        let outcome = outcome.map_err(|panic| {
-            self.crash(&*panic);
-            Refusal::failed()
+        let origin = input.origin();
+        let outcome = catch_unwind(AssertUnwindSafe(|| core.step(now, input)));
+        let is_answered = core.is_answered();
+        let outcome = outcome.unwrap_or_else(|panic| {
+            self.crash(&*panic, origin);
+            match is_answered {
+                true => Ok(()),
+                false => Err(Declined::Refused(Refusal::failed())),
+            }
         });
         self.carry_out(ctx);
         outcome
     }
 
     /// Ends the room because of a panic.
-    pub(crate) fn crash(&mut self, panic: &(dyn Any + Send)) {
-        self.log_panic(panic);
+    pub(crate) fn crash(&mut self, panic: &(dyn Any + Send), origin: Option<SessionOrigin>) {
+        self.log_panic(panic, origin);
         if let Stage::Alive(core) = &mut self.stage {
-            let useless = core.crash();
-            // The room has crashed already; what else breaks in it changes nothing.
-            let _second = catch_unwind(AssertUnwindSafe(|| drop(useless)));
+            let discarded = core.crash();
+            // A second panic changes nothing: the room has ended.
+            let _second = catch_unwind(AssertUnwindSafe(|| drop(discarded)));
         }
     }
 
-    /// Wakes the room when something is due. A timer that fires early does no harm, so only an earlier need sets a new one.
-    pub(crate) fn set_alarm(&mut self, next_due: Option<Duration>, ctx: &mut Context<Self>) {
+    /// Sets a timer for when something is due. A timer that fires early does no harm, so only an earlier time replaces it.
+    pub(crate) fn set_timer(&mut self, next_due: Option<Duration>, ctx: &mut Context<Self>) {
         let Some(due) = next_due else {
             return;
         };
-        if let Some((set, handle)) = self.alarm {
+        if let Some((set, handle)) = self.timer {
             if set <= due {
                 return;
             }
@@ -289,21 +293,20 @@ impl<R: Room> RoomActor<R> {
         }
         let delay = due.saturating_sub(self.began.elapsed());
         let handle = ctx.run_later(delay, |actor, ctx| {
-            actor.alarm = None;
-            let now = actor.began.elapsed();
-            let _ended = actor.run(ctx, |core| core.advance(now));
+            actor.timer = None;
+            let _ended = actor.step(ctx, RoomInput::Clock);
         });
-        self.alarm = Some((due, handle));
+        self.timer = Some((due, handle));
     }
 
-    /// The room has ended. If it has jobs under way, it waits for them, for as long as a drain would.
+    /// The room has ended. If jobs are running, the actor waits for them, for as long as a drain does.
     pub(crate) fn end(&mut self, ctx: &mut Context<Self>) {
         let jobs = match &self.stage {
             Stage::Alive(core) => core.jobs(),
             _ => 0,
         };
         if self.has_ended {
-            // False if it was given up.
+            // False if the server waits for its jobs no longer.
             if !self.shared.ended_rooms.note(&self.id, jobs) || jobs == 0 {
                 self.finish(ctx);
             }
@@ -320,7 +323,7 @@ impl<R: Room> RoomActor<R> {
             });
         }
         tracing::debug!(room = %self.id, jobs, "ended");
-        // Whoever waits for the rooms' end then looks for the jobs that are left.
+        // A drain waits for this message, and then for the jobs that are left.
         self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
     }
 
@@ -328,9 +331,9 @@ impl<R: Room> RoomActor<R> {
     pub(crate) fn finish(&mut self, ctx: &mut Context<Self>) {
         let over = Stage::Over(room_gone());
         let ended = std::mem::replace(&mut self.stage, over);
-        // The user's values are dropped here; a panic in that is theirs, and the room has ended anyway.
+        // The user's values are dropped here. If that panics, the room has ended all the same.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(ended))) {
-            self.log_panic(&*panic);
+            self.log_panic(&*panic, None);
         }
         self.stop_if_done(ctx);
     }
@@ -349,7 +352,7 @@ impl<R: Room> RoomActor<R> {
         let receiver = request.receiver.clone();
         let is_matched = matches!(request.target, JoinTarget::Kind(..)) && !request.is_founder;
         let entrant = Entrant {
-            session: receiver.session,
+            origin: request.permit.origin(receiver.session),
             format: receiver.format,
             claims: request.claims.clone(),
             is_matched,
@@ -359,31 +362,28 @@ impl<R: Room> RoomActor<R> {
             self.receiver_hubs
                 .insert(receiver.session, receiver.hub.clone());
         }
-        let mut is_in = false;
         let joined = match self.refused.take() {
-            Some(refusal) => Ok(Err(Declined::Refused(refusal))),
-            None => self.run(ctx, |core| {
-                let options = options_of::<R>(&request.options).map_err(Declined::Refused)?;
-                core.enter(entrant, options, request.id)?;
-                is_in = true;
-                core.finish_hook();
-                Ok(())
-            }),
+            Some(refusal) => Err(Declined::Refused(refusal)),
+            None => {
+                let options = JoinOptions::Encoded(request.options.clone());
+                let id = request.id;
+                let input = RoomInput::Join {
+                    entrant,
+                    options,
+                    id,
+                };
+                self.step(ctx, input)
+            }
         };
-        let declined = match joined {
-            // Whatever happened after that, it was told `joined`, and `left` where the room has ended since.
-            _ if is_in => return,
-            Ok(Ok(())) => return,
-            Ok(Err(declined)) => declined,
-            // There is no room any more, or it has just panicked.
-            Err(refusal) if refusal == room_gone() => Declined::NoPlace(refusal),
-            Err(refusal) => Declined::Refused(refusal),
+        // A member was sent `joined`, and `left` if it is out again.
+        let Err(declined) = joined else {
+            return;
         };
         if is_new {
             self.receiver_hubs.remove(receiver.session);
         }
         self.tell_lobby(LobbyMessage::Release(self.id.clone()));
-        // Who does not get into the room that was begun for it would not get into the next one either.
+        // A session that is refused by the room created for it would be refused by the next one, too.
         if is_matched && let Declined::NoPlace(refusal) = declined {
             request.refused_by.push(self.id.clone());
             self.tell_lobby(LobbyMessage::Retry(request, refusal));
@@ -392,7 +392,25 @@ impl<R: Room> RoomActor<R> {
         }
     }
 
-    /// Answers somebody who is no member, or whose room is gone.
+    /// Brings a client's action to the room, and refuses it if the room does.
+    fn step_or_refuse(
+        &mut self,
+        ctx: &mut Context<Self>,
+        input: RoomInput<R>,
+        from: &Receiver,
+        id: Option<u64>,
+    ) {
+        if let Err(declined) = self.step(ctx, input) {
+            self.refuse(from, id, &declined.into_refusal());
+        }
+    }
+
+    /// Brings an input to the room that needs no answer.
+    fn step_if_alive(&mut self, ctx: &mut Context<Self>, input: RoomInput<R>) {
+        let _ended = self.step(ctx, input);
+    }
+
+    /// Refuses an action of a session that is no member, or whose room has ended.
     fn refuse(&self, from: &Receiver, id: Option<u64>, refusal: &Refusal) {
         let frame = Encoded::new(Formats::only(from.format), |w| {
             event::error(w, id, Some(&self.id), refusal)
@@ -405,7 +423,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     fn rehome(&mut self, session: SessionId, from: HubAddress, to: HubAddress) {
-        // The way that this room's frames take until now, which the session may have left before.
+        // The hub to which this room sent until now. The session may have left it earlier, and asks from another.
         let before = self.receiver_hubs.get(session).cloned().unwrap_or(from);
         let topic = Topic::Room(self.id.clone());
         let mut outgoing = HubBatches::default();
@@ -413,7 +431,7 @@ impl<R: Room> RoomActor<R> {
         if let Stage::Alive(core) = &self.stage
             && let Some(client) = core.id_of(session).and_then(|m| core.ctx.member(m))
         {
-            // First the new hub, then the old one: the session is packed when the old one has heard.
+            // The new hub comes first: the old one packs the session as soon as it is told.
             let adopt = HubItem::Adopt {
                 session,
                 format: client.format,
@@ -437,65 +455,56 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
     type Result = ();
 
     fn handle(&mut self, message: RoomMessage, ctx: &mut Self::Context) {
-        // What is refused here is of no interest to anybody: the room has ended.
-        let _ended = match message {
-            RoomMessage::Join(request) => {
-                self.join(ctx, request);
-                Ok(())
-            }
+        match message {
+            RoomMessage::Join(request) => self.join(ctx, request),
             RoomMessage::Action {
                 from,
                 id,
                 name,
                 data,
-                _permit,
+                permit,
             } => {
-                let session = from.session;
-                let mut is_answered = false;
-                let handled = self.run(ctx, |core| {
-                    core.receive(session, id, &name, &data)?;
-                    is_answered = true;
-                    core.finish_hook();
-                    Ok(())
-                });
-                let handled = handled.and_then(|handled| handled);
-                handled.inspect_err(|refusal| {
-                    if !is_answered {
-                        self.refuse(&from, id, refusal);
-                    }
-                })
+                let input = RoomInput::Message {
+                    from: permit.origin(from.session),
+                    id,
+                    name,
+                    data,
+                };
+                self.step_or_refuse(ctx, input, &from, id);
             }
-            RoomMessage::Sync { from, id, _permit } => {
+            RoomMessage::Sync { from, id, permit } => {
                 let session = from.session;
                 self.shared
                     .observers
                     .tell(&ServerEvent::StateResynced { session });
-                let synced = self
-                    .run(ctx, |core| core.resync(session, id))
-                    .and_then(|synced| synced);
-                synced.inspect_err(|refusal| self.refuse(&from, id, refusal))
+                let input = RoomInput::Sync {
+                    from: permit.origin(session),
+                    id,
+                };
+                self.step_or_refuse(ctx, input, &from, id);
+            }
+            RoomMessage::Leave { from, id, permit } => {
+                let input = RoomInput::Leave {
+                    from: permit.origin(from.session),
+                    id,
+                };
+                self.step_or_refuse(ctx, input, &from, id);
             }
             RoomMessage::Behind(session, base) => {
-                self.run(ctx, |core| core.fell_behind(session, base))
+                self.step_if_alive(ctx, RoomInput::FellBehind { session, base });
             }
-            RoomMessage::CaughtUp(session) => self.run(ctx, |core| core.caught_up(session)),
-            RoomMessage::Leave { from, id, _permit } => {
-                let session = from.session;
-                let left = self
-                    .run(ctx, |core| core.leave(session, LeaveReason::Left, id))
-                    .and_then(|left| left);
-                left.inspect_err(|refusal| {
-                    // After a panic of the `left` hook the member is out, and was told so.
-                    if *refusal != Refusal::failed() {
-                        self.refuse(&from, id, refusal);
-                    }
-                })
+            RoomMessage::CaughtUp(session) => {
+                self.step_if_alive(ctx, RoomInput::CaughtUp { session });
             }
-            RoomMessage::Dropped(session) => self.run(ctx, |core| core.dropped(session)),
-            RoomMessage::Resumed(session) => self.run(ctx, |core| core.resumed(session)),
-            RoomMessage::Gone(session, reason) => self
-                .run(ctx, |core| core.leave(session, reason, None))
-                .and_then(|left| left),
+            RoomMessage::Dropped(session) => {
+                self.step_if_alive(ctx, RoomInput::Dropped { session });
+            }
+            RoomMessage::Resumed(session) => {
+                self.step_if_alive(ctx, RoomInput::Resumed { session });
+            }
+            RoomMessage::Gone(session, reason) => {
+                self.step_if_alive(ctx, RoomInput::SessionGone { session, reason });
+            }
             RoomMessage::Rehome {
                 session,
                 from,
@@ -505,21 +514,19 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 if question.claim() {
                     self.rehome(session, from, to);
                 }
-                Ok(())
             }
-            RoomMessage::Dispose(reason) => self.run(ctx, |core| core.dispose(reason)),
+            RoomMessage::Dispose(reason) => self.step_if_alive(ctx, RoomInput::Dispose(reason)),
             RoomMessage::Forgotten => {
                 ctx.run_later(AFTERLIFE, |actor, ctx| {
                     actor.is_forgotten = true;
                     actor.stop_if_done(ctx);
                 });
-                Ok(())
             }
-        };
+        }
     }
 }
 
-/// Tells a session that it did not get into a room.
+/// Tells a session that it is refused by a room.
 pub(crate) fn refuse_join(receiver: &Receiver, id: Option<u64>, refusal: &Refusal) {
     let frame = Encoded::new(Formats::only(receiver.format), |w| {
         event::error(w, id, None, refusal)

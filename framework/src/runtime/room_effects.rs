@@ -1,5 +1,6 @@
-//! Carries out what a room's hooks want done, in their order: sends to hubs, channels and the lobby, and begins jobs.
+//! Carries out the effects of a room's hooks, in their order: sends to hubs, channels and the lobby, and spawns jobs.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -9,25 +10,25 @@ use futures_util::FutureExt;
 use crate::ids::ChannelName;
 use crate::room::Room;
 use crate::room::context::{RoomEffect, SendTarget};
-use crate::room::core::RoomCore;
+use crate::room::input::RoomInput;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_batches::HubBatches;
 use crate::runtime::messages::{
-    Broadcast, ChannelMessage, HubItem, LobbyMessage, Membership, PublishAnswer, Topic,
+    Broadcast, ChannelMessage, HubItem, LobbyMessage, Membership, PublishSource, Topic,
 };
 use crate::runtime::room::{RoomActor, Stage};
 use crate::runtime::server_inner::ServerInner;
 use crate::wire::codec::RawData;
 
 impl<R: Room> RoomActor<R> {
-    /// Carries out what was collected. That runs no hooks, but it may drop values of the user's; whatever panics, the members
-    /// and the lobby hear of the room's end.
+    /// Carries out the effects of the last input. That runs no hooks, but it may drop values of the user's. If one of them panics,
+    /// the members and the lobby are still told of the room's end.
     pub(crate) fn carry_out(&mut self, ctx: &mut Context<Self>) {
         for _ in 0..2 {
             let carried_out = catch_unwind(AssertUnwindSafe(|| self.try_to_carry_out(ctx)));
             match carried_out {
                 Ok(()) => return,
-                Err(panic) => self.crash(&*panic),
+                Err(panic) => self.crash(&*panic, None),
             }
         }
         self.end(ctx);
@@ -49,7 +50,7 @@ impl<R: Room> RoomActor<R> {
                 publications.push((channel, data));
                 continue;
             }
-            // One that breaks must not take the others with it.
+            // A panic must not keep the other effects from being carried out.
             let apply = AssertUnwindSafe(|| self.apply(effect, &mut outgoing, ctx));
             if let Err(panic) = catch_unwind(apply) {
                 broken = Some(panic);
@@ -63,9 +64,9 @@ impl<R: Room> RoomActor<R> {
         if is_over {
             self.end(ctx);
         } else {
-            self.set_alarm(next_due, ctx);
+            self.set_timer(next_due, ctx);
         }
-        // Hubs that cannot keep up, and publications that are not taken: the room waits with them.
+        // Where hubs or channels cannot keep up, the room waits for them.
         for full in behind {
             let permit = async move { drop(full.acquire_owned().await) };
             ctx.wait(permit.into_actor(self));
@@ -75,19 +76,24 @@ impl<R: Room> RoomActor<R> {
         }
     }
 
-    /// Publishes in order. What the channels cannot take yet waits, and the room with it.
+    /// Publishes in order. If too many publications are on their way to channels, the rest waits, and the room waits with it.
     fn publish(&self, publications: Vec<(ChannelName, RawData)>, ctx: &mut Context<Self>) {
+        if publications.is_empty() {
+            return;
+        }
         let mut publications = publications.into_iter();
-        let send = |shared: &Arc<ServerInner>, (channel, data): (ChannelName, RawData), permit| {
-            let message = ChannelMessage::Publish {
-                channel: channel.clone(),
-                data,
-                answer: PublishAnswer::Nobody,
-                accounts: None,
-                _permit: permit,
+        let room = self.id.clone();
+        let send =
+            move |shared: &Arc<ServerInner>, (channel, data): (ChannelName, RawData), permit| {
+                let message = ChannelMessage::Publish {
+                    channel: channel.clone(),
+                    data,
+                    source: PublishSource::Room(room.clone()),
+                    accounts: None,
+                    permit,
+                };
+                Flusher::of_this_thread().to_channel(shared, &channel, message);
             };
-            Flusher::of_this_thread().to_channel(shared, &channel, message);
-        };
         while let Some((_, data)) = publications.as_slice().first() {
             let Some(permit) = self.shared.publishing.try_take(data.bytes.len()) else {
                 break;
@@ -107,6 +113,14 @@ impl<R: Room> RoomActor<R> {
                 }
             };
             ctx.wait(later.into_actor(self));
+        }
+    }
+
+    /// Ends the room because one of its jobs has panicked.
+    fn end_by_job(&mut self, panic: &(dyn Any + Send), ctx: &mut Context<Self>) {
+        if matches!(self.stage, Stage::Alive(_)) {
+            self.crash(panic, None);
+            self.carry_out(ctx);
         }
     }
 
@@ -181,27 +195,28 @@ impl<R: Room> RoomActor<R> {
                 self.tell_lobby(LobbyMessage::Release(self.id.clone()));
             }
             RoomEffect::Spawn(job) => {
-                // A job that is done at once must not be followed by another before the thread's others have had their turn.
+                // Jobs that finish at once and spawn the next one must not keep the thread's other actors from their turn.
                 let job = async move {
                     tokio::task::yield_now().await;
                     job.await
                 };
                 let job = AssertUnwindSafe(job).catch_unwind().into_actor(self);
                 ctx.spawn(job.map(|outcome, actor, ctx| {
-                    let finish = |core: &mut RoomCore<R>| match outcome {
-                        Ok(then) => core.finish_job(then),
-                        Err(panic) => resume_unwind(panic),
+                    let finish = || match outcome {
+                        Ok(then) => {
+                            let _gone = actor.step_also_later(ctx, RoomInput::JobDone(then));
+                        }
+                        Err(panic) => actor.end_by_job(&*panic, ctx),
                     };
-                    // A room that is not there any more wants no results. Dropping them may panic, which changes nothing.
-                    let act = AssertUnwindSafe(|| actor.run_also_later(ctx, finish));
-                    let _gone = catch_unwind(act);
+                    // A room that is gone drops the job's result. If that panics, nothing else is lost.
+                    let _gone = catch_unwind(AssertUnwindSafe(finish));
                 }));
             }
             RoomEffect::Relist => {
                 let listing = core.listing().clone();
                 self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
             }
-            // Publications are sent together, to keep their order.
+            // Publications were sent together, so that they keep their order.
             RoomEffect::Publish { .. } => {}
         }
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::address::ClientAddress;
 use crate::caller::Caller;
 use crate::channel::config::ChannelPatterns;
+use crate::channel::quota::ChannelQuota;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::handler::AppData;
@@ -47,7 +48,7 @@ pub(crate) struct ServerInner {
     /// Tells this run of the server from earlier ones, in resume tokens.
     pub(crate) run: u32,
     pub(crate) data: AppData,
-    pub(crate) channels: ChannelPatterns,
+    pub(crate) channels: Arc<ChannelPatterns>,
     /// The fields that each kind of room is matched on.
     pub(crate) match_on: HashMap<String, Vec<String>>,
     pub(crate) calls: HashMap<String, ServerHandler>,
@@ -61,7 +62,8 @@ pub(crate) struct ServerInner {
     /// What is held for clients.
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) connections: AtomicUsize,
-    pub(crate) channels_made: AtomicUsize,
+    /// The channels that exist by a pattern.
+    pub(crate) channel_quota: Arc<ChannelQuota>,
     pub(crate) is_draining: AtomicBool,
     /// Whoever runs the server drains it when its process is told to end.
     pub(crate) heeds_signals: AtomicBool,
@@ -119,7 +121,7 @@ impl ServerInner {
         Self {
             run: uuid::Uuid::new_v4().as_fields().0,
             data,
-            channels,
+            channels: Arc::new(channels),
             match_on,
             calls,
             lobby: OnceLock::new(),
@@ -128,7 +130,7 @@ impl ServerInner {
             publishing: Permits::of_publications(config.publish_backlog, &ledger),
             ledger,
             connections: AtomicUsize::new(0),
-            channels_made: AtomicUsize::new(0),
+            channel_quota: Arc::new(ChannelQuota::new(config.limits.channels_in_all)),
             is_draining: AtomicBool::new(false),
             heeds_signals: AtomicBool::new(false),
             is_drained: tokio::sync::Mutex::new(false),

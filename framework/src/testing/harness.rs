@@ -1,8 +1,10 @@
 //! A room without a runtime: call its hooks, advance its time, and inspect what it sent.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -14,11 +16,13 @@ use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::handler::{AnyShared, AppData, Handle, Handlers, Message};
 use crate::ids::{MemberId, RoomId, SessionId};
+use crate::origin::SessionOrigin;
 use crate::room::Room;
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::{Job, RoomContext, RoomEffect, RoomSeed, SendTarget};
-use crate::room::core::{Declined, Entrant, RoomCore};
+use crate::room::core::{RoomCore, not_a_member};
 use crate::room::create::Create;
+use crate::room::input::{Declined, Entrant, JoinOptions, RoomInput};
 use crate::session::outbox::Delivery;
 use crate::sync::merge::apply;
 use crate::time::after;
@@ -188,15 +192,32 @@ impl<R: Room> RoomHarness<R> {
     ///
     /// If the room refuses it, is full or locked.
     pub fn join_as(&mut self, claims: Claims, options: R::Options) -> Result<MemberId, Refusal> {
+        let session = SessionId::random();
         let entrant = Entrant {
-            session: SessionId::random(),
+            origin: SessionOrigin::event(session),
             format: Format::Json,
             claims,
             is_matched: false,
         };
-        let member = self.core.join(entrant, options);
+        let joined = self.core.step(
+            self.now,
+            RoomInput::Join {
+                entrant,
+                options: JoinOptions::Decoded(options),
+                id: None,
+            },
+        );
+        let member = self.core.entered(session);
         self.collect();
-        member.map_err(Declined::into_refusal)
+        joined.map_err(Declined::into_refusal)?;
+        member.ok_or_else(Refusal::failed)
+    }
+
+    /// Brings an input to the room, and notes what it leads to.
+    fn step(&mut self, input: RoomInput<R>) -> Result<(), Refusal> {
+        let outcome = self.core.step(self.now, input);
+        self.collect();
+        outcome.map_err(Declined::into_refusal)
     }
 
     /// A member sends a message; its handler runs.
@@ -206,12 +227,21 @@ impl<R: Room> RoomHarness<R> {
     /// If the handler refuses, there is no such member, or the message is not registered in [`Room::handlers`].
     pub fn send<M>(&mut self, member: MemberId, message: M) -> Result<M::Reply, Refusal>
     where
-        M: Message,
+        M: Message + 'static,
+        M::Reply: 'static,
         R: Handle<M>,
     {
-        let outcome = self.core.handle(member, message);
-        self.collect();
-        outcome
+        let session = self.session_of(member).ok_or_else(not_a_member)?;
+        let reply = Rc::new(RefCell::new(None));
+        let kept = reply.clone();
+        self.step(RoomInput::Decoded {
+            from: SessionOrigin::event(session),
+            name: M::NAME,
+            handle: Box::new(move |room, member, ctx| {
+                kept.replace(Some(room.handle(member, message, ctx)));
+            }),
+        })?;
+        reply.take().unwrap_or_else(|| Err(Refusal::failed()))
     }
 
     /// A member's connection is lost. From now on, messages to it wait, and signals and states are dropped.
@@ -219,7 +249,7 @@ impl<R: Room> RoomHarness<R> {
         if self.core.ctx.member(member).is_some() {
             self.away.entry(member).or_default();
         }
-        self.with_session(member, |core, session| core.dropped(session));
+        self.step_of(member, |session| RoomInput::Dropped { session });
     }
 
     /// A member whose connection was lost resumes. It receives what has waited for it, even if it is no longer a member.
@@ -227,37 +257,39 @@ impl<R: Room> RoomHarness<R> {
         for frame in self.away.remove(&member).unwrap_or_default() {
             self.note(member, &frame);
         }
-        self.with_session(member, |core, session| core.resumed(session));
+        self.step_of(member, |session| RoomInput::Resumed { session });
     }
 
     /// A member leaves.
     pub fn leave(&mut self, member: MemberId) {
-        self.with_session(member, |core, session| {
-            // An existing member can always leave.
-            let _left = core.leave(session, LeaveReason::Left, None);
+        self.step_of(member, |session| RoomInput::Leave {
+            from: SessionOrigin::event(session),
+            id: None,
         });
     }
 
     /// A member whose connection was lost did not resume in time. What has waited for it is dropped.
     pub fn expire(&mut self, member: MemberId) {
-        self.with_session(member, |core, session| {
-            // An existing member can always be removed.
-            let _left = core.leave(session, LeaveReason::Expired, None);
-        });
-        // No client is connected to receive anything.
+        let reason = LeaveReason::Expired;
+        self.step_of(member, |session| RoomInput::SessionGone { session, reason });
+        // The client is gone, and receives nothing any more.
         self.away.remove(&member);
     }
 
     /// The server shuts down, and the room ends.
     pub fn shut_down(&mut self) {
-        self.core.dispose(DisposeReason::Shutdown);
-        self.collect();
+        // A room can always be ended.
+        let _ended = self.step(RoomInput::Dispose(DisposeReason::Shutdown));
     }
 
-    fn with_session(&mut self, member: MemberId, act: impl FnOnce(&mut RoomCore<R>, SessionId)) {
-        if let Some(session) = self.core.ctx.member(member).map(|client| client.session) {
-            act(&mut self.core, session);
-            self.collect();
+    fn session_of(&self, member: MemberId) -> Option<SessionId> {
+        self.core.ctx.member(member).map(|member| member.session)
+    }
+
+    /// Brings an input of a member's session to the room, if the member is there. Then the room cannot decline it.
+    fn step_of(&mut self, member: MemberId, input: impl FnOnce(SessionId) -> RoomInput<R>) {
+        if let Some(session) = self.session_of(member) {
+            let _done = self.step(input(session));
         }
     }
 
@@ -273,11 +305,10 @@ impl<R: Room> RoomHarness<R> {
             }
             self.now = next;
             first = after(next, Duration::from_millis(1));
-            self.core.advance(next);
-            self.collect();
+            // The clock cannot be declined.
+            let _done = self.step(RoomInput::Clock);
         }
         self.now = end;
-        self.core.set_now(end);
     }
 
     /// Polls every pending job once and runs the continuations of those that finished. Returns how many finished.
@@ -291,8 +322,8 @@ impl<R: Room> RoomHarness<R> {
             match job.as_mut().poll(&mut cx) {
                 Poll::Ready(then) => {
                     done += 1;
-                    self.core.finish_job(then);
-                    self.collect();
+                    // A job's result cannot be declined.
+                    let _done = self.step(RoomInput::JobDone(then));
                 }
                 Poll::Pending => self.jobs.push(job),
             }
@@ -338,8 +369,7 @@ impl<R: Room> RoomHarness<R> {
             });
             let then = next.await;
             done += 1;
-            self.core.finish_job(then);
-            self.collect();
+            let _done = self.step(RoomInput::JobDone(then));
         }
         done
     }
@@ -405,7 +435,7 @@ impl<R: Room> RoomHarness<R> {
         taken
     }
 
-    /// Records the effects of the last hook, in order.
+    /// Records the effects of the last input, in order.
     fn collect(&mut self) {
         if let Some(fault) = self.core.take_fault() {
             panic!("{fault}");

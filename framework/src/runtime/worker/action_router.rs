@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use crate::config::Rate;
 use crate::ids::{IdHasher, RoomId, SessionId};
+use crate::origin::ActionNumber;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::messages::{ConnectionId, Membership, Receiver, RoomMessage, Topic};
-use crate::runtime::permit::{ActionNumber, Permit};
+use crate::runtime::permit::Permit;
 use crate::session::rate_limiter::{Pass, RateLimiter};
 use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::{Action, Inbound};
@@ -209,7 +210,7 @@ impl ActionRouter {
                 id: inbound.id,
                 name,
                 data,
-                _permit: permit,
+                permit,
             };
             flusher.to_room(to, action);
         }

@@ -5,7 +5,7 @@
 
 use crate::ids::ChannelName;
 use crate::runtime::messages::{
-    Asks, ChannelAction, ChannelMessage, PublishAnswer, Receiver, Subscription,
+    Asks, ChannelAction, ChannelMessage, PublishSource, Receiver, Subscription,
 };
 use crate::runtime::worker::session::SessionActor;
 use crate::session::accounts::Accounts;
@@ -44,21 +44,21 @@ impl ChannelAction {
                 id,
                 attempt,
                 accounts,
-                _permit: permit,
+                permit,
             }),
             Asks::Unsubscribe { attempt } => ChannelMessage::Unsubscribe {
                 session: receiver.session,
                 channel,
                 attempt,
                 answer: Some((receiver, id)),
-                _permit: Some(permit),
+                permit: Some(permit),
             },
             Asks::Publish { data, .. } => ChannelMessage::Publish {
                 channel,
                 data,
-                answer: PublishAnswer::Client(receiver, id),
+                source: PublishSource::Client(receiver, id),
                 accounts,
-                _permit: permit,
+                permit,
             },
         }
     }
@@ -142,7 +142,7 @@ impl SessionActor {
             channel: channel.clone(),
             attempt: self.subscribes,
             answer: None,
-            _permit: None,
+            permit: None,
         };
         self.hub.to_channel(channel, message);
     }

@@ -42,7 +42,7 @@ impl SessionActor {
                     accounts: self.accounts(),
                     refused_by: Vec::new(),
                     is_founder: false,
-                    _permit: permit,
+                    permit,
                 };
                 let hub = &self.hub;
                 hub.flusher
@@ -53,7 +53,7 @@ impl SessionActor {
                 let message = RoomMessage::Leave {
                     from: self.receiver(),
                     id,
-                    _permit: permit,
+                    permit,
                 };
                 self.send_to_room(room.as_str(), message)?;
                 self.router.note_leaving(room);
@@ -65,7 +65,7 @@ impl SessionActor {
                     id,
                     name,
                     data,
-                    _permit: permit,
+                    permit,
                 };
                 self.send_to_room(&room, message)
             }
@@ -73,7 +73,7 @@ impl SessionActor {
                 let message = RoomMessage::Sync {
                     from: self.receiver(),
                     id,
-                    _permit: permit,
+                    permit,
                 };
                 self.send_to_room(room.as_str(), message)
             }

@@ -1,0 +1,463 @@
+//! The channels of one shard without the shard's actor: who subscribes, what is published, and what follows from it.
+//!
+//! The core is handed the time and one [`ChannelInput`] after the other. It appends [`ChannelEffect`]s in the order in which they
+//! are to be carried out. It sends nothing itself and reads no clock.
+//!
+//! `H` is a subscriber's home: the place to which its frames are sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::{ChannelPatterns, Offer};
+use super::input::{ChannelInput, Publisher, Requester, Subscribe};
+use super::log::{ChannelLog, ChannelLogs};
+use super::quota::ChannelQuota;
+use super::registry::{Channel, ChannelRegistry};
+use crate::config::Limits;
+use crate::error::Refusal;
+use crate::ids::{ChannelName, SessionId};
+use crate::origin::{Origin, SessionOrigin};
+use crate::session::accounts::{Accounts, Charge, Thing};
+use crate::wire::codec::{CodecError, Format, RawData};
+use crate::wire::event::{self, Publication, Subscribed};
+use crate::wire::frame::{Encoded, Formats, FrameWriter};
+
+/// How many channels are looked at when time has passed. The rest waits for the next time, so that publications need not wait.
+const SWEPT: usize = 2000;
+
+/// What follows from an input.
+#[derive(Debug)]
+pub(crate) enum ChannelEffect<H> {
+    /// Sends a publication to all subscribers at one home.
+    Publish {
+        home: H,
+        channel: ChannelName,
+        frame: Encoded,
+    },
+    /// Answers a client, with an event that is about no subscription.
+    Reply {
+        home: H,
+        session: SessionId,
+        frame: Encoded,
+    },
+    /// The session is a subscriber: `frame` is its `subscribed`, with the history.
+    Subscribed {
+        home: H,
+        session: SessionId,
+        channel: ChannelName,
+        attempt: u64,
+        frame: Encoded,
+    },
+    /// The session is no subscriber: `frame` is the `error`.
+    SubscribeRefused {
+        home: H,
+        session: SessionId,
+        channel: ChannelName,
+        attempt: u64,
+        frame: Option<Encoded>,
+    },
+    /// The session is no subscriber any more: `frame` is its `unsubscribed`, if it is still there to receive it.
+    Unsubscribed {
+        home: H,
+        session: SessionId,
+        channel: ChannelName,
+        attempt: u64,
+        frame: Option<Encoded>,
+    },
+    /// `home` is the new home of a subscriber. The channel's next frames go there.
+    Adopt {
+        home: H,
+        session: SessionId,
+        format: Format,
+        channel: ChannelName,
+    },
+    /// The last message to the old home of a subscriber that now lives at `to`. `None`: the session is no subscriber.
+    Rehomed {
+        home: H,
+        session: SessionId,
+        channel: ChannelName,
+        to: Option<H>,
+    },
+    /// The offset of a publication, for the application that made it.
+    Published { offset: u64 },
+    /// A publication of a room or the application was dropped, for the log.
+    Dropped {
+        origin: Origin,
+        channel: ChannelName,
+        refusal: Refusal,
+    },
+    /// An event cannot be encoded and was not sent, for the log.
+    NotEncoded {
+        origin: Origin,
+        channel: ChannelName,
+        error: CodecError,
+    },
+    /// A channel without subscribers was given up, so that another could begin, for the log.
+    GivenUp { channel: ChannelName },
+}
+
+type Effects<H> = Vec<ChannelEffect<H>>;
+
+/// The channels of one shard.
+#[derive(Debug)]
+pub(crate) struct ChannelCore<H, L: ChannelLogs> {
+    patterns: Arc<ChannelPatterns>,
+    limits: Limits,
+    quota: Arc<ChannelQuota>,
+    logs: L,
+    channels: ChannelRegistry<H, L::Log, Charge>,
+}
+
+impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
+    pub(crate) fn new(
+        patterns: Arc<ChannelPatterns>,
+        limits: Limits,
+        quota: Arc<ChannelQuota>,
+        logs: L,
+    ) -> Self {
+        Self {
+            patterns,
+            limits,
+            quota,
+            logs,
+            channels: ChannelRegistry::new(),
+        }
+    }
+
+    /// Takes an input, and appends what follows from it to `effects`.
+    pub(crate) fn step(
+        &mut self,
+        now: Duration,
+        input: ChannelInput<H>,
+        effects: &mut Vec<ChannelEffect<H>>,
+    ) {
+        match input {
+            ChannelInput::Subscribe(subscribe) => self.subscribe(now, subscribe, effects),
+            ChannelInput::Unsubscribe {
+                from,
+                channel,
+                attempt,
+            } => {
+                let session = from.origin.session;
+                self.unsubscribe(now, session, channel, attempt, Some(from), effects);
+            }
+            ChannelInput::SessionGone {
+                session,
+                channel,
+                attempt,
+            } => self.unsubscribe(now, session, channel, attempt, None, effects),
+            ChannelInput::Publish {
+                from,
+                channel,
+                data,
+                accounts,
+            } => self.publish(now, from, channel, data, accounts.as_ref(), effects),
+            ChannelInput::Rehome {
+                session,
+                channel,
+                from,
+                to,
+            } => self.rehome(session, channel, from, to, effects),
+            ChannelInput::Clock => {
+                let forgotten = self.channels.sweep(now, SWEPT);
+                self.quota.give_back(forgotten);
+            }
+        }
+    }
+
+    /// The channel of this name, which begins now if there is none.
+    fn channel(
+        &mut self,
+        now: Duration,
+        name: &ChannelName,
+        offer: Offer,
+        accounts: Option<&Accounts>,
+        effects: &mut Effects<H>,
+    ) -> Result<&mut Channel<H, L::Log, Charge>, Refusal> {
+        if !self.channels.contains(name) {
+            let charge =
+                accounts.map(|accounts| accounts.charge(Thing::Channel, now, &self.limits));
+            let charge = charge.transpose()?;
+            if !offer.is_exact {
+                self.make_place(effects)?;
+            }
+            let log = self.logs.open(name, offer.config.bounds());
+            self.channels.begin(name, offer.is_exact, log, charge);
+        }
+        self.channels.get_mut(name).ok_or_else(Refusal::failed)
+    }
+
+    /// Counts one more channel that exists by a pattern only. If the server has as many as it may, a channel of this shard
+    /// without subscribers is given up for it.
+    fn make_place(&mut self, effects: &mut Effects<H>) -> Result<(), Refusal> {
+        if self.quota.try_take() {
+            return Ok(());
+        }
+        match self.channels.give_up_idle() {
+            Some(channel) => effects.push(ChannelEffect::GivenUp { channel }),
+            None => {
+                return Err(Refusal::new(
+                    "too_many_channels",
+                    "this server has as many channels as it can: try again later",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, now: Duration, subscribe: Subscribe<H>, effects: &mut Effects<H>) {
+        let name = subscribe.channel.clone();
+        let (from, attempt) = (&subscribe.from, subscribe.attempt);
+        let session = from.origin.session;
+        let accounts = subscribe.accounts.as_ref();
+        let answer = self
+            .channel(now, &name, subscribe.offer, accounts, effects)
+            .and_then(|channel| {
+                let frame = subscribed(&mut channel.log, &subscribe, now);
+                let frame = or_log(frame, from.origin, &name, effects);
+                Ok((channel, frame.ok_or_else(Refusal::failed)?))
+            });
+        match answer {
+            Ok((channel, frame)) => {
+                // A session that subscribes again is answered by the way that its publications take, which may still be that to
+                // an earlier home.
+                let home = channel
+                    .subscribers
+                    .enter(session, from.home.clone(), from.format);
+                effects.push(ChannelEffect::Subscribed {
+                    home,
+                    session,
+                    channel: name.clone(),
+                    attempt,
+                    frame,
+                });
+            }
+            Err(refusal) => {
+                let frame = only(from.format, |w| event::error(w, from.id, None, &refusal));
+                let frame = or_log(frame, from.origin, &name, effects);
+                effects.push(ChannelEffect::SubscribeRefused {
+                    home: from.home.clone(),
+                    session,
+                    channel: name.clone(),
+                    attempt,
+                    frame,
+                });
+            }
+        }
+        self.channels.used(&name, now);
+    }
+
+    fn unsubscribe(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        channel: ChannelName,
+        attempt: u64,
+        from: Option<Requester<H>>,
+        effects: &mut Effects<H>,
+    ) {
+        let home = self
+            .channels
+            .get_mut(&channel)
+            .and_then(|channel| channel.subscribers.remove(session));
+        let frame = from.as_ref().and_then(|from| {
+            let frame = only(from.format, |w| {
+                event::unsubscribed(w, from.id, &channel, "left")
+            });
+            or_log(frame, from.origin, &channel, effects)
+        });
+        // A client that asked is answered also if its subscription was refused in the meantime.
+        if let Some(home) = home.or_else(|| from.map(|from| from.home)) {
+            effects.push(ChannelEffect::Unsubscribed {
+                home,
+                session,
+                channel: channel.clone(),
+                attempt,
+                frame,
+            });
+        }
+        self.channels.used(&channel, now);
+        let is_gone = self.channels.forget_if_unneeded(&channel);
+        self.quota.give_back(usize::from(is_gone));
+    }
+
+    fn publish(
+        &mut self,
+        now: Duration,
+        from: Publisher<H>,
+        name: ChannelName,
+        data: RawData,
+        accounts: Option<&Accounts>,
+        effects: &mut Effects<H>,
+    ) {
+        // The session checks what clients ask for.
+        let offer = self.patterns.find(name.as_str()).ok_or_else(|| {
+            Refusal::new(
+                "unknown_channel",
+                "the channel is not offered: register it with `ServerBuilder::channel`",
+            )
+        });
+        let channel = offer.and_then(|offer| self.channel(now, &name, offer, accounts, effects));
+        let channel = match channel {
+            Ok(channel) => channel,
+            Err(refusal) => return refuse(from, name, refusal, effects),
+        };
+        let offset = channel.log.publish(data.clone(), now);
+        let publication = Publication { offset, data };
+        let frame = Encoded::new(channel.subscribers.formats(), |w| {
+            event::publication(w, &name, &publication)
+        });
+        match frame {
+            Ok(frame) => {
+                let homes = channel.subscribers.homes();
+                effects.extend(homes.map(|home| ChannelEffect::Publish {
+                    home: home.clone(),
+                    channel: name.clone(),
+                    frame: frame.clone(),
+                }));
+            }
+            Err(error) => effects.push(ChannelEffect::NotEncoded {
+                origin: from.origin(),
+                channel: name.clone(),
+                error,
+            }),
+        }
+        match from {
+            Publisher::Client(client) => {
+                if let Some(id) = client.id {
+                    let frame = only(client.format, |w| event::published(w, id, &name, offset));
+                    reply(client, frame, &name, effects);
+                }
+            }
+            Publisher::Application => effects.push(ChannelEffect::Published { offset }),
+            Publisher::Room(_) => {}
+        }
+        self.channels.used(&name, now);
+    }
+
+    fn rehome(
+        &mut self,
+        session: SessionId,
+        name: ChannelName,
+        from: H,
+        to: H,
+        effects: &mut Effects<H>,
+    ) {
+        let subscriber = self
+            .channels
+            .get_mut(&name)
+            .and_then(|channel| channel.subscribers.rehome(session, to.clone()));
+        let (home, to) = match subscriber {
+            Some((home, format)) => {
+                // The new home must know the subscriber before the old one is told that it may let the session go.
+                effects.push(ChannelEffect::Adopt {
+                    home: to.clone(),
+                    session,
+                    format,
+                    channel: name.clone(),
+                });
+                (home, Some(to))
+            }
+            None => (from, None),
+        };
+        effects.push(ChannelEffect::Rehomed {
+            home,
+            session,
+            channel: name,
+            to,
+        });
+    }
+}
+
+/// A new subscriber's answer, with so much of the history that the event is not longer than it may be.
+fn subscribed<H>(
+    log: &mut impl ChannelLog,
+    subscribe: &Subscribe<H>,
+    now: Duration,
+) -> Result<Encoded, CodecError> {
+    let Subscribe {
+        from,
+        channel,
+        budget,
+        ..
+    } = subscribe;
+    let mut left = *budget;
+    loop {
+        let recovery = log.since(subscribe.since.as_ref(), now, left);
+        let (epoch, offset) = log.newest();
+        let subscribed = Subscribed {
+            channel,
+            epoch,
+            offset,
+            recovered: recovery.recovered,
+            publications: &recovery.publications,
+        };
+        let frame = only(from.format, |w| subscribed.write(w, from.id))?;
+        if frame.websocket(from.format).len() <= *budget || recovery.publications.is_empty() {
+            return Ok(frame);
+        }
+        // The publications are longer in the subscriber's format than in the one in which they are kept.
+        left /= 2;
+    }
+}
+
+/// Tells a publisher that its publication is refused.
+fn refuse<H>(from: Publisher<H>, channel: ChannelName, refusal: Refusal, effects: &mut Effects<H>) {
+    match from {
+        Publisher::Client(client) => {
+            let frame = only(client.format, |w| {
+                event::error(w, client.id, None, &refusal)
+            });
+            reply(client, frame, &channel, effects);
+        }
+        Publisher::Room(_) | Publisher::Application => effects.push(ChannelEffect::Dropped {
+            origin: from.origin(),
+            channel,
+            refusal,
+        }),
+    }
+}
+
+fn reply<H>(
+    to: Requester<H>,
+    frame: Result<Encoded, CodecError>,
+    channel: &ChannelName,
+    effects: &mut Effects<H>,
+) {
+    if let Some(frame) = or_log(frame, to.origin, channel, effects) {
+        effects.push(ChannelEffect::Reply {
+            home: to.home,
+            session: to.origin.session,
+            frame,
+        });
+    }
+}
+
+/// Encodes an event for one client.
+fn only(
+    format: Format,
+    write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
+) -> Result<Encoded, CodecError> {
+    Encoded::new(Formats::only(format), write)
+}
+
+/// The frame, or `None` and an effect for the log.
+fn or_log<H>(
+    frame: Result<Encoded, CodecError>,
+    origin: SessionOrigin,
+    channel: &ChannelName,
+    effects: &mut Effects<H>,
+) -> Option<Encoded> {
+    frame
+        .map_err(|error| {
+            effects.push(ChannelEffect::NotEncoded {
+                origin: Origin::Session(origin),
+                channel: channel.clone(),
+                error,
+            });
+        })
+        .ok()
+}
+
+#[cfg(test)]
+mod tests;

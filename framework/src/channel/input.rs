@@ -1,0 +1,89 @@
+//! What can happen to the channels of a shard, and who caused it.
+//!
+//! `H` is a subscriber's home: the place to which its frames are sent.
+
+use super::config::Offer;
+use crate::ids::{ChannelName, RoomId, SessionId};
+use crate::origin::{Origin, SessionOrigin};
+use crate::session::accounts::Accounts;
+use crate::wire::action::Since;
+use crate::wire::codec::{Format, RawData};
+
+/// A client that wants something of a channel, and where to answer it.
+#[derive(Clone, Debug)]
+pub(crate) struct Requester<H> {
+    pub(crate) origin: SessionOrigin,
+    pub(crate) home: H,
+    pub(crate) format: Format,
+    /// The `id` of its action, which the answer repeats.
+    pub(crate) id: Option<u64>,
+}
+
+/// Who publishes. Only a client is told of a refusal.
+#[derive(Clone, Debug)]
+pub(crate) enum Publisher<H> {
+    Client(Requester<H>),
+    Room(RoomId),
+    Application,
+}
+
+impl<H> Publisher<H> {
+    pub(super) fn origin(&self) -> Origin {
+        match self {
+            Self::Client(client) => Origin::Session(client.origin),
+            Self::Room(room) => Origin::Room(room.clone()),
+            Self::Application => Origin::Application,
+        }
+    }
+}
+
+/// A client's wish to receive what a channel publishes.
+#[derive(Debug)]
+pub(crate) struct Subscribe<H> {
+    pub(crate) from: Requester<H>,
+    pub(crate) channel: ChannelName,
+    pub(crate) offer: Offer,
+    /// Where the client stopped, if it received publications of this channel before.
+    pub(crate) since: Option<Since>,
+    /// How many bytes the answer may have.
+    pub(crate) budget: usize,
+    /// Counts the session's attempts to subscribe.
+    pub(crate) attempt: u64,
+    /// The accounts to which the channel is charged if it begins with this.
+    pub(crate) accounts: Option<Accounts>,
+}
+
+/// What can happen to a shard's channels.
+#[derive(Debug)]
+pub(crate) enum ChannelInput<H> {
+    Subscribe(Subscribe<H>),
+    Unsubscribe {
+        from: Requester<H>,
+        channel: ChannelName,
+        /// The session's last attempt to subscribe before this.
+        attempt: u64,
+    },
+    /// A subscriber's session has ended. Nobody is left to be answered.
+    SessionGone {
+        session: SessionId,
+        channel: ChannelName,
+        attempt: u64,
+    },
+    Publish {
+        from: Publisher<H>,
+        channel: ChannelName,
+        data: RawData,
+        /// The accounts to which the channel is charged if it begins with this. `None`: nobody's.
+        accounts: Option<Accounts>,
+    },
+    /// A session moves to another home.
+    Rehome {
+        session: SessionId,
+        channel: ChannelName,
+        /// The home at which the session asked for this. It may have had others since the channel last sent to it.
+        from: H,
+        to: H,
+    },
+    /// Time has passed: publications age, and channels that nobody needs end.
+    Clock,
+}
