@@ -1,15 +1,14 @@
-//! From where a client connects: what bounds on one client's doings are counted by, and who is believed about it.
+//! Clients' addresses, by which limits are counted, and the proxies that are trusted to report them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// A client's address, in the size in which addresses are given out: one of IPv4, or 2^64 neighbours of IPv6, since whoever has
-/// one of those has all.
+/// A client's address: one IPv4 address, or a /64 of IPv6, because a client that has one address of a /64 has all of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientAddress(IpAddr);
 
 impl ClientAddress {
-    /// The address in that size. An IPv4 address that is written as one of IPv6 counts as IPv4.
+    /// Converts an address. An IPv4 address that is written as IPv6 counts as IPv4.
     #[must_use]
     pub fn new(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
@@ -21,7 +20,7 @@ impl ClientAddress {
         })
     }
 
-    /// Whether it is an address of the internet, and not one of a machine's or a network's own.
+    /// Whether it is a public address, and not a loopback or private one.
     pub(crate) fn is_public(self) -> bool {
         match self.0 {
             IpAddr::V4(address) => {
@@ -33,7 +32,7 @@ impl ClientAddress {
                     || address.is_unspecified()
                     || is_shared)
             }
-            // A /64 of which the loopback address is one is nobody else's.
+            // The /64 that contains the loopback address has no other use.
             IpAddr::V6(address) => {
                 !(address.is_unspecified()
                     || address.is_unique_local()
@@ -42,7 +41,7 @@ impl ClientAddress {
         }
     }
 
-    /// The address; of IPv6, the first of its neighbours.
+    /// The address; for IPv6, the first of its /64.
     #[must_use]
     pub fn ip(self) -> IpAddr {
         self.0
@@ -58,7 +57,7 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-/// The proxies whose word on a client's address is believed.
+/// The proxies that are trusted to report clients' addresses.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct TrustedProxies(Vec<Network>);
 
@@ -69,11 +68,11 @@ struct Network {
     bits: u32,
 }
 
-/// What comes before an IPv4 address that is written as one of IPv6.
+/// The prefix of an IPv4 address that is written as IPv6.
 const MAPPED_BITS: u32 = 96;
 
 impl TrustedProxies {
-    /// Trusts one address or a network: `10.0.0.1`, `10.0.0.0/8`, `::1`. False if it is neither.
+    /// Trusts one address or a network: `10.0.0.1`, `10.0.0.0/8`, `::1`. Returns false if it is neither.
     pub(crate) fn add(&mut self, proxy: &str) -> bool {
         let network = Network::parse(proxy);
         self.0.extend(network);
@@ -88,11 +87,11 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.holds(address))
     }
 
-    /// Whose connection it is that came from `peer`, by the `X-Forwarded-For` headers that came with it, in their order.
+    /// The client's address of a connection from `peer`, with the `X-Forwarded-For` headers of its request, in order.
     ///
-    /// Each proxy adds at the end whom it has heard, so the list is read from there: the first that is no trusted proxy is the
-    /// client. What stands before it is only the client's own word, and may be anything. `None` where the proxies name nobody
-    /// but themselves.
+    /// Each proxy appends its client's address, so the list is read from the end: the first address that is not a trusted proxy is
+    /// the client. The entries before it come from the client itself and may be anything. `None` if the proxies name only
+    /// themselves.
     pub(crate) fn client<'a>(
         &self,
         peer: IpAddr,
@@ -106,7 +105,7 @@ impl TrustedProxies {
             if !self.trusts(client) {
                 break;
             }
-            // Where a trusted proxy does not know, nobody does.
+            // If a trusted proxy does not know the address, it is unknown.
             client = parse_entry(entry)?;
         }
         (!self.trusts(client)).then(|| ClientAddress::new(client))
@@ -133,7 +132,7 @@ impl Network {
         if bits > most {
             return None;
         }
-        // Addresses are looked at as what they are, and so is this one.
+        // Addresses are compared in their canonical form, and so is this one.
         match first.to_canonical() {
             canonical if canonical.is_ipv4() && first.is_ipv6() => Some(Self {
                 first: canonical,
@@ -191,7 +190,7 @@ mod tests {
             (&["[2001:db8:1:2:3::4]"], "2001:db8:1:2::/64"),
             (&["::ffff:203.0.113.9"], "203.0.113.9"),
             (&["unknown, \u{e9}, 203.0.113.9, 10.1.2.3"], "203.0.113.9"),
-            // The proxies name nobody but themselves.
+            // The proxies name only themselves.
             (&["10.9.9.9, 10.1.2.3"], "nobody"),
             (&["203.0.113.9, unknown, 10.1.2.3"], "nobody"),
             (&["203.0.113.9, "], "nobody"),
@@ -226,7 +225,7 @@ mod tests {
                 assert_eq!(client, "203.0.113.9", "{trusted} {peer}");
             }
         }
-        // These are more than the addresses of IPv4.
+        // This covers more than the IPv4 addresses.
         assert!(!TrustedProxies::default().add("::ffff:10.0.0.0/95"));
     }
 

@@ -1,4 +1,4 @@
-//! Calls: requests to the server itself, apart from any room.
+//! Calls: requests to the server itself, outside of any room.
 
 use std::any::Any;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::wire::codec::RawData;
 ///
 /// A handler is an async function that takes a call of one type of [`Message`]. Clients call it by the message's name, and it returns
 /// the message's [`Reply`](Message::Reply) or a refusal. It runs on the thread of the client's session, and must not block it.
-/// Calls of one client run beside each other: their replies may overtake.
+/// Calls of one client run concurrently, so their replies may arrive out of order.
 ///
 /// ```
 /// use courtside::{Call, Message, Refusal};
@@ -58,18 +58,18 @@ impl<M: fmt::Debug> fmt::Debug for Call<M> {
 }
 
 impl<M> Call<M> {
-    /// What the application gave the server by [`ServerBuilder::data`](crate::ServerBuilder::data).
+    /// A value that the application passed to [`ServerBuilder::data`](crate::ServerBuilder::data).
     ///
     /// # Panics
     ///
-    /// If it gave no `T`. The log names the type, and the client is answered `internal`.
+    /// If no `T` was passed. The log names the type, and the client receives the error `internal`.
     #[must_use]
     #[track_caller]
     pub fn data<T: Any + Send + Sync>(&self) -> Arc<T> {
         self.shared.data.require()
     }
 
-    /// As [`data`](Self::data), and `None` if the application gave no `T`.
+    /// Like [`data`](Self::data), but `None` if no `T` was passed.
     #[must_use]
     pub fn try_data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.shared.data.get()
@@ -79,7 +79,7 @@ impl<M> Call<M> {
         &self.shared
     }
 
-    /// The server, to publish or to look at its rooms. It cannot be mounted or run: who may come in is not the handlers' affair.
+    /// The server, to publish or to list rooms. The handle cannot be mounted or run, so handlers cannot bypass the server's checks.
     #[must_use]
     pub fn server(&self) -> ServerHandle {
         ServerHandle::new(self.shared.clone())

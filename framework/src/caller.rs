@@ -1,4 +1,4 @@
-//! Who calls one of the server's handlers.
+//! The client of a call.
 
 use std::any::Any;
 use std::fmt;
@@ -7,7 +7,7 @@ use crate::address::ClientAddress;
 use crate::claims::Claims;
 use crate::ids::SessionId;
 
-/// The client that called, as the server knows it.
+/// The client that made a call.
 #[derive(Clone)]
 pub struct Caller {
     pub(crate) session: SessionId,
@@ -22,14 +22,14 @@ impl Caller {
         self.session
     }
 
-    /// What [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) said of the caller, if that is a `T`.
+    /// The claims that [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) returned for the caller, if they are a `T`.
     #[must_use]
     pub fn claims<T: Any>(&self) -> Option<&T> {
         self.claims.get()
     }
 
-    /// From where the caller's session began: see [`ServerBuilder::trust_proxy`](crate::ServerBuilder::trust_proxy). `None` where
-    /// sockets have no address.
+    /// The address from which the caller's session began: see [`ServerBuilder::trust_proxy`](crate::ServerBuilder::trust_proxy).
+    /// `None` if the address is unknown.
     #[must_use]
     pub fn address(&self) -> Option<ClientAddress> {
         self.address

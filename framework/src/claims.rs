@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-/// What the application found out about a client before it let it in: any type, made by
-/// [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate), and the name of the one whom it is about.
+/// What the application knows of an accepted client: a value of any type, returned by
+/// [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate), and the subject that it is about.
 #[derive(Clone, Default)]
 pub struct Claims {
     value: Option<Arc<dyn Any + Send + Sync>>,
@@ -21,14 +21,15 @@ impl Claims {
         }
     }
 
-    /// Names whom the claims are about, such as a user's id. Default: nobody in particular.
+    /// Sets the subject of the claims, such as a user's id. Default: none.
     ///
-    /// Bounds on what one user may cause are counted by it, such as
-    /// [`Limits::sessions_per_subject`](crate::Limits::sessions_per_subject). Give guests none: with one subject for all of them,
-    /// such as `guest`, they would share the bounds of one user.
+    /// Without a subject, anyone with a session's token can take over the session. With a subject, only the same subject can
+    /// resume it: a client that presents the token with claims of another subject, or of none, gets a new session, and `welcome`
+    /// gives the reason `identity`.
     ///
-    /// A session is resumed only by the same subject: whoever shows its token with claims of another subject, or of none where
-    /// the session has one, gets a new session, and `welcome` says `identity`.
+    /// Limits for one user are counted by the subject, such as
+    /// [`Limits::sessions_per_subject`](crate::Limits::sessions_per_subject). Set no subject for guests: with a common one, such
+    /// as `guest`, all guests would share the limits of one user.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<Arc<str>>) -> Self {
         self.subject = Some(subject.into());
@@ -45,7 +46,7 @@ impl Claims {
         self.subject.as_ref()
     }
 
-    /// Whom they are about, as [`subject`](Self::subject) was told.
+    /// The subject set by [`subject`](Self::subject).
     #[must_use]
     pub fn get_subject(&self) -> Option<&str> {
         self.subject.as_deref()

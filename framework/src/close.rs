@@ -1,11 +1,11 @@
-//! Why connections end: one table of close codes, whose ranges say whether a client should come back.
+//! Why connections end: the table of close codes, whose ranges say whether a client should reconnect.
 
 use std::fmt;
 
 /// A WebSocket close code.
 ///
 /// WebSocket's own codes (RFC 6455, 7.4.1) keep their meaning.
-/// Courtside's codes carry a policy: 4000 to 4499 say come back, with jitter; 4500 to 4999 say do not.
+/// Courtside's codes carry a policy: 4000 to 4499 mean reconnect, with jitter; 4500 to 4999 mean do not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CloseCode(pub u16);
 
@@ -14,14 +14,14 @@ macro_rules! close_codes {
         impl CloseCode {
             $($(#[$doc])* pub const $name: Self = Self($code);)*
 
-            /// Every code that has a meaning in the protocol, with its name.
+            /// Every code with a meaning in the protocol, with its name.
             pub const TABLE: &'static [(Self, &'static str)] = &[$((Self::$name, $text),)*];
         }
     };
 }
 
 close_codes! {
-    /// The peer closed, or everything was said.
+    /// A normal close.
     NORMAL = 1000, "normal";
     /// The server stops or the page was left.
     GOING_AWAY = 1001, "going_away";
@@ -31,13 +31,13 @@ close_codes! {
     INVALID_TEXT = 1007, "invalid_text";
     /// A message was longer than [`Limits::message_bytes`](crate::Limits::message_bytes).
     TOO_BIG = 1009, "too_big";
-    /// The server failed in a way that is no fault of the client.
+    /// The server failed; the client is not at fault.
     INTERNAL = 1011, "internal";
     /// The server has as many sessions as it may: [`Limits::sessions`](crate::Limits::sessions).
     TRY_LATER = 1013, "try_later";
-    /// Nothing was heard for too long.
+    /// The server received nothing for too long.
     HEARTBEAT = 4000, "heartbeat";
-    /// The client did not read fast enough, and what it missed no longer fits.
+    /// The client did not read fast enough, and its queue is full.
     SLOW = 4001, "slow";
     /// The server is shutting down; `goodbye` says when to reconnect.
     DRAIN = 4002, "drain";
@@ -45,20 +45,20 @@ close_codes! {
     SUPERSEDED = 4500, "superseded";
     /// The credential expired or was withdrawn.
     UNAUTHORIZED = 4501, "unauthorized";
-    /// Too many frames that are no actions.
+    /// Too many frames that are not valid actions.
     VIOLATION = 4502, "violation";
     /// An application's decision.
     KICKED = 4503, "kicked";
 }
 
 impl CloseCode {
-    /// Whether a client should come back after this code.
+    /// Whether a client should reconnect after this code.
     #[must_use]
     pub fn comes_back(self) -> bool {
         match self.0 {
             4000..=4499 => true,
             4500..=4999 => false,
-            // What would fail again the same way: the policy that refused the client, and the message that was too big.
+            // These would fail again: the policy that refused the client, and the message that was too big.
             1008 | 1009 => false,
             _ => true,
         }

@@ -1,4 +1,4 @@
-//! The errors that people meet: refusals, which clients are told, and build errors, which the developer is told.
+//! Public errors: refusals, which clients receive, and build errors, which the developer receives.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,10 +7,10 @@ use thiserror::Error;
 
 use crate::config::BadSetting;
 
-/// An action that was not done, told to the client as an `error` event.
+/// The reason why an action failed; the client receives it as an `error` event.
 ///
 /// The code is for programs (`snake_case`, stable), the message for people.
-/// Neither may carry internals: both reach the client as they are.
+/// Neither may contain internals, because the client receives both unchanged.
 ///
 /// ```
 /// use courtside::Refusal;
@@ -37,8 +37,8 @@ impl Refusal {
         }
     }
 
-    /// A fault on the server's side: a database that does not answer, a file that is not there. The cause is logged, and the client
-    /// is told `internal` and nothing of it.
+    /// A failure of the server, such as a database that does not answer or a missing file. The server logs the cause; the client
+    /// receives only the code `internal`.
     ///
     /// ```
     /// use courtside::Refusal;
@@ -53,25 +53,25 @@ impl Refusal {
         Self::failed()
     }
 
-    /// As [`internal`](Self::internal), where the log has the cause already.
+    /// Like [`internal`](Self::internal), if the cause was already logged.
     pub(crate) fn failed() -> Self {
         Self::new("internal", "the server failed to do this; its log says why")
     }
 
-    /// What programs tell refusals apart by.
+    /// The code, for programs.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// What people read.
+    /// The message, for people.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// A server that cannot be built: always a mistake in the program, found at its start.
+/// Why a server cannot be built: always a mistake in the program, found when it starts.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -87,17 +87,19 @@ pub enum BuildError {
     #[error("the channel pattern `{0}` is registered twice: remove one")]
     ChannelTaken(String),
     /// A channel's pattern has a `*` elsewhere than at its end, or is empty.
-    #[error("`{0}` is no channel pattern: write a name, or a prefix that ends in `*`")]
+    #[error("`{0}` is not a channel pattern: write a name, or a prefix that ends in `*`")]
     BadPattern(String),
     /// A trusted proxy is neither an address nor a network.
     #[error(
         "`{0}` is no proxy's address: write an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"
     )]
     BadProxy(String),
-    /// An allowed origin is none.
-    #[error("`{0}` is no origin: write a scheme and a host such as `https://example.org`, or `*`")]
+    /// An allowed origin is not an origin.
+    #[error(
+        "`{0}` is not an origin: write a scheme and a host such as `https://example.org`, or `*`"
+    )]
     BadOrigin(String),
-    /// One of the server's own hosts is none.
+    /// One of the server's own hosts is not a host.
     #[error(
         "`{0}` is no host: write a name or an address, with or without a port, such as `example.org:8443`"
     )]

@@ -1,4 +1,4 @@
-//! The names of things: newtypes, so that a room's id is never taken for a channel's name.
+//! Names and ids: newtypes, so that a room's id cannot be confused with a channel's name.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// For maps by ids that the server itself has made. Names that clients choose need the standard library's hasher, which they
-/// cannot make collide.
+/// For maps by ids that the server itself has created. Names that clients choose need the standard library's hasher, for which
+/// clients cannot cause collisions.
 pub(crate) type IdHasher = foldhash::fast::RandomState;
 
 /// Identifies a session: one client's identity across all its connections.
 ///
-/// It is no secret: the resume token is.
+/// It is not secret; the resume token is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(Uuid);
@@ -41,7 +41,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// Identifies a member within its room; never given twice in the same room.
+/// Identifies a member within its room; never reused in the same room.
 ///
 /// On the wire it is a small integer, so it is cheap to use as a key in a state or as the sender of a chat line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ impl MemberId {
     }
 }
 
-/// So that a list of ids can be lent to [`RoomContext::among`](crate::RoomContext::among).
+/// Allows passing a borrowed list of ids to [`RoomContext::among`](crate::RoomContext::among).
 impl From<&MemberId> for MemberId {
     fn from(member: &MemberId) -> Self {
         *member
@@ -76,7 +76,7 @@ macro_rules! shared_name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text, as it stands on the wire.
+            /// The name as text, as on the wire.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -124,7 +124,7 @@ macro_rules! shared_name {
 shared_name! {
     /// Identifies a room on a server.
     ///
-    /// Ids that the lobby makes are 12 letters and digits: short, as they stand in each of a room's frames.
+    /// Ids that the lobby creates are 12 letters and digits: short, because each of a room's frames contains the id.
     RoomId
 }
 

@@ -1,7 +1,7 @@
 //! How much memory a server holds for its clients.
 //!
-//! An event counts as long as anybody refers to it, and once, however many do: its bytes are added when it is first sent and
-//! taken off when the last reference goes. So a delivery costs nothing here, and what is counted is what is there.
+//! An event counts once, as long as there are references to it: its bytes are added when it is first sent and subtracted when the
+//! last reference is dropped. So a delivery costs nothing here, and the sum matches what is allocated.
 
 use std::sync::atomic::{AtomicIsize, Ordering};
 
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Memory {
-    /// Events in outboxes, sent or not, and on their way there. One that goes to many counts once.
+    /// Events in outboxes, sent or not, and on their way there. An event with many receivers counts once.
     pub events: usize,
-    /// The outboxes themselves, which refer to those events, and what sockets have not taken of long ones.
-    /// It is counted once a second.
+    /// The outboxes' references to those events, and the unwritten parts of long events.
+    /// Measured once a second.
     pub outboxes: usize,
-    /// Actions that rooms, channels and handlers have not taken yet, and publications on their way to channels.
+    /// Actions that rooms, channels and handlers have not processed yet, and publications on their way to channels.
     pub actions: usize,
     /// [`Limits::bytes_in_all`](crate::Limits::bytes_in_all).
     pub bound: usize,
@@ -28,14 +28,14 @@ impl Memory {
     }
 }
 
-/// The figures, as all threads of a server add to them.
+/// The figures, to which all threads of a server add.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    // Each is added to on one thread and taken from on another; in between a sum may be a little below zero.
+    // One thread adds and another subtracts; in between a sum may be slightly below zero.
     events: AtomicIsize,
     outboxes: AtomicIsize,
     actions: AtomicIsize,
-    /// Set aside for histories that are on their way to their outboxes.
+    /// Reserved for histories that are on their way to their outboxes.
     granted: AtomicIsize,
     /// Sessions that wait for a grant.
     waiting: AtomicIsize,
@@ -78,12 +78,12 @@ impl Ledger {
         add(&self.actions, -bytes.cast_signed());
     }
 
-    /// A worker's outboxes have grown, or shrunk, from one size to another.
+    /// The size of a worker's outboxes has changed.
     pub(crate) fn resize_outboxes(&self, from: usize, to: usize) {
         add(&self.outboxes, to.cast_signed() - from.cast_signed());
     }
 
-    /// Sets bytes aside, if that many are free.
+    /// Reserves bytes, if that many are free.
     pub(crate) fn grant(&self, bytes: usize) -> bool {
         let fits = bytes <= self.free();
         if fits {
@@ -96,12 +96,12 @@ impl Ledger {
         add(&self.granted, -bytes.cast_signed());
     }
 
-    /// So many more sessions wait for a grant, or fewer.
+    /// Changes the number of sessions that wait for a grant.
     pub(crate) fn wait(&self, sessions: isize) {
         add(&self.waiting, sessions);
     }
 
-    /// Whether something has to be shed, so that there is `target` at most.
+    /// Whether more than `target` is held, so that queues must be dropped.
     pub(crate) fn is_pressed(&self, target: usize) -> bool {
         self.is_over() || (of(&self.waiting) > 0 && self.total() > target)
     }
@@ -110,7 +110,7 @@ impl Ledger {
         of(&self.events) + of(&self.outboxes) + of(&self.actions)
     }
 
-    /// How much more may be granted.
+    /// How much more can be granted.
     pub(crate) fn free(&self) -> usize {
         let held = self.total().saturating_add(of(&self.granted));
         self.bound.saturating_sub(held)
@@ -120,13 +120,13 @@ impl Ledger {
         self.total() > self.bound
     }
 
-    /// What is left when enough has been shed: an eighth below the bound, so that it is not met again at once, and so much that a
-    /// grant of `grant` bytes is possible.
+    /// The target when queues are dropped: an eighth below the bound, so that the bound is not reached again at once, and low
+    /// enough for a grant of `grant` bytes.
     pub(crate) fn target(&self, grant: usize) -> usize {
         self.bound.saturating_sub(grant.max(self.bound / 8))
     }
 
-    /// By how much more there has to be before shedding is tried again at once, where there was not enough to shed.
+    /// If there was too little to drop: how much more must be held before it is tried again at once.
     pub(crate) fn step(&self) -> usize {
         self.bound / 64
     }

@@ -1,4 +1,4 @@
-//! What happens in a server, told to whoever observes it: metrics, logs, an inspector.
+//! Reports the events of a server to observers: metrics, logs, an inspector.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ pub enum ServerEvent<'a> {
         /// From where, if that is known.
         address: Option<ClientAddress>,
     },
-    /// A connection has ended, whoever ended it.
+    /// A connection has ended, on either side.
     ConnectionClosed {
         /// From where it came, if that is known.
         address: Option<ClientAddress>,
@@ -33,9 +33,9 @@ pub enum ServerEvent<'a> {
         /// The session that waits.
         session: SessionId,
     },
-    /// A client has taken its session up again on a new connection.
+    /// A client has resumed its session on a new connection.
     SessionResumed {
-        /// The session that goes on.
+        /// The resumed session.
         session: SessionId,
     },
     /// More waited for a client than [`Config::outbox`](crate::Config::outbox) allows, so that its session cannot be resumed.
@@ -76,11 +76,11 @@ pub enum ServerEvent<'a> {
     },
 }
 
-/// Is told what happens in a server. Register one with [`ServerBuilder::observe`](crate::ServerBuilder::observe).
+/// Receives the events of a server. Register one with [`ServerBuilder::observe`](crate::ServerBuilder::observe).
 ///
 /// It is called on the thread on which the event happens, once for each event, and must return soon: count, or send the event
-/// to a thread of your own. Events of one session or of one room come in their order. A panic in it is logged and changes nothing
-/// else. There is no event for each message: what a server does most often is not observed one by one.
+/// to your own thread. Events of one session or of one room arrive in order. A panic in it is logged and has no other effect.
+/// There is no event for single messages, because these are too frequent.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,7 +117,7 @@ pub struct Stats {
     pub sessions_begun: u64,
     /// How often a session lost its connection and waited for its client.
     pub sessions_dropped: u64,
-    /// How often a client took up its session again.
+    /// How often a client resumed its session.
     pub sessions_resumed: u64,
     /// Sessions that lost what waited for their client, because it was more than [`Config::outbox`](crate::Config::outbox) allows.
     pub sessions_overflowed: u64,

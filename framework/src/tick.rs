@@ -14,10 +14,10 @@ pub struct Tick {
     pub dt: f32,
 }
 
-/// Tells how many steps are due, handed the time since the room began.
+/// Computes how many steps are due from the time since the room began.
 ///
-/// A room that was late makes up for it by several steps at once, but by no more than [`TickClock::MAX_CATCH_UP`]: what is
-/// beyond that is skipped, as a room that is too slow for its rate would otherwise never catch up.
+/// A late room catches up with several steps at once, at most [`TickClock::MAX_CATCH_UP`]. Further steps are skipped, because a
+/// room that is too slow for its rate would otherwise never catch up.
 #[derive(Debug, Clone)]
 pub(crate) struct TickClock {
     period: Duration,
@@ -27,13 +27,13 @@ pub(crate) struct TickClock {
 }
 
 impl TickClock {
-    /// The most steps that are made up for at once.
+    /// The maximum number of steps at once.
     pub(crate) const MAX_CATCH_UP: u32 = 5;
 
     /// `None` for a room that does not tick (a rate of 0).
     ///
-    /// `phase`, from 0 to 1, is the part of a period by which the first step comes late: rooms that began together must not
-    /// all step together.
+    /// `phase`, from 0 to 1, is the part of a period by which the first step is delayed, so that rooms that began together do not
+    /// all tick together.
     pub(crate) fn new(hz: f64, phase: f64) -> Option<Self> {
         let period = Duration::try_from_secs_f64(1.0 / hz).ok()?;
         let late = period.as_secs_f64() * phase.clamp(0.0, 1.0);

@@ -1,17 +1,17 @@
 //! Moments, counted from some beginning, and spans between them.
 //!
-//! `Duration::MAX` is how people write "never", as a span. Whatever is that far away never comes, so sums stop there instead of
-//! overflowing. All sums with a span that the application chose are made here.
+//! `Duration::MAX` means "never". So sums saturate there instead of overflowing. All sums with a span that the application chose
+//! are computed here.
 
 use std::time::Duration;
 
 /// A span that does not end; a moment that does not come.
 pub(crate) const NEVER: Duration = Duration::MAX;
 
-/// The greatest number that each reader of JSON knows exactly: 2^53 − 1.
+/// The largest integer that every JSON reader represents exactly: 2^53 − 1.
 const GREATEST: u64 = (1 << 53) - 1;
 
-/// The moment when `span` has passed since `moment`.
+/// The moment `span` after `moment`.
 #[must_use]
 pub(crate) const fn after(moment: Duration, span: Duration) -> Duration {
     moment.saturating_add(span)
@@ -23,7 +23,7 @@ pub(crate) fn if_ever(moment: Duration) -> Option<Duration> {
     (moment < NEVER).then_some(moment)
 }
 
-/// When something that comes each `period`, and was due at `due`, comes for the first time after `now`.
+/// The next time after `now` of something that happens every `period` and was due at `due`.
 #[must_use]
 pub(crate) fn next_beat(due: Duration, period: Duration, now: Duration) -> Duration {
     if due > now {
@@ -38,7 +38,7 @@ pub(crate) fn next_beat(due: Duration, period: Duration, now: Duration) -> Durat
     }
 }
 
-/// A span in milliseconds, as the protocol tells it. What is longer than can be told is told as 2^53 − 1.
+/// A span in milliseconds, as in the protocol; longer spans become 2^53 − 1.
 #[must_use]
 pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).map_or(GREATEST, |millis| millis.min(GREATEST))
