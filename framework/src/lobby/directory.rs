@@ -8,6 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, Bound, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::index::{Index, Rank};
 use super::info::{ListQuery, Listed};
+use super::rooms::RoomDirectory;
 use crate::ids::RoomId;
 use crate::session::accounts::Charge;
 
@@ -107,64 +109,9 @@ impl<A: Clone> Directory<A> {
         }
     }
 
-    /// The number of rooms that can be joined.
-    pub(crate) fn len(&self) -> usize {
-        self.rooms.len()
-    }
-
-    /// Whether no room is left, including rooms that are about to end.
-    pub(crate) fn is_deserted(&self) -> bool {
-        self.rooms.is_empty() && self.ending.is_empty()
-    }
-
-    /// The ids of all rooms, including those that are about to end.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &RoomId> {
-        self.rooms.keys().chain(self.ending.keys())
-    }
-
-    /// All rooms, including those that are about to end.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = &A> {
-        let rooms = self.rooms.values().map(|entry| &entry.address);
-        rooms.chain(self.ending.values().map(|(address, _)| address))
-    }
-
     fn next_moment(&mut self) -> u64 {
         self.moment += 1;
         self.moment
-    }
-
-    /// Adds a new room, with a seat for the client for which it was created.
-    pub(crate) fn begin(
-        &mut self,
-        id: &RoomId,
-        kind: &str,
-        address: A,
-        founded_on: Fields,
-        charge: Option<Charge>,
-    ) {
-        let number = self.next_moment();
-        let Some(kind) = self.kinds.get_mut(kind) else {
-            return;
-        };
-        let entry = Entry {
-            kind: kind.name.clone(),
-            address,
-            seats_taken: 1,
-            is_locked: false,
-            is_private: false,
-            metadata: Arc::default(),
-            fields: founded_on.clone(),
-            founded_on,
-            number,
-            empty_since: None,
-            charge,
-        };
-        if entry.is_open(&kind.terms) {
-            kind.open.insert(id, entry.rank(), &entry.fields);
-        }
-        kind.public.insert(id.clone());
-        self.public.insert(id.clone());
-        self.rooms.insert(id.clone(), entry);
     }
 
     /// Changes a room and updates the indexes.
@@ -207,51 +154,6 @@ impl<A: Clone> Directory<A> {
         self.change(id, |entry, _| entry.seats_taken += 1);
     }
 
-    /// Reserves a seat in the room with this id, if there is such a room. The room decides whether it has a free seat.
-    pub(crate) fn seat_by_id(&mut self, id: &RoomId) -> Option<A> {
-        self.take_seat(id);
-        self.rooms.get(id).map(|entry| entry.address.clone())
-    }
-
-    /// Reserves a seat in the fullest room of this kind that matches; among equals, the oldest. Rooms that have refused the client
-    /// before are skipped.
-    pub(crate) fn seat_by_kind(
-        &mut self,
-        kind: &str,
-        wish: &Fields,
-        refused_by: &[RoomId],
-    ) -> Option<A> {
-        let id = {
-            let mut fitting = self.kinds.get(kind)?.open.fitting(wish);
-            fitting.find(|id| !refused_by.contains(id))?.clone()
-        };
-        self.seat_by_id(&id)
-    }
-
-    /// Releases a seat.
-    pub(crate) fn release(&mut self, id: &RoomId) {
-        self.change(id, |entry, _| {
-            entry.seats_taken = entry.seats_taken.saturating_sub(1);
-        });
-    }
-
-    /// A room has changed its listing.
-    pub(crate) fn relist(
-        &mut self,
-        id: &RoomId,
-        is_locked: bool,
-        is_private: bool,
-        metadata: Value,
-    ) {
-        self.change(id, |entry, terms| {
-            entry.is_locked = is_locked;
-            entry.is_private = is_private;
-            let said = Fields::of(&metadata, &terms.match_on);
-            entry.fields = said.or(&entry.founded_on);
-            entry.metadata = Arc::new(metadata);
-        });
-    }
-
     fn remove(&mut self, id: &RoomId) -> Option<(A, Option<Charge>)> {
         let entry = self.rooms.remove(id)?;
         if let Some(kind) = self.kinds.get_mut(&entry.kind) {
@@ -266,15 +168,94 @@ impl<A: Clone> Directory<A> {
         }
         Some((entry.address, entry.charge))
     }
+}
 
-    /// Removes a room that has ended. Returns its address, if the room was known.
-    pub(crate) fn end(&mut self, id: &RoomId) -> Option<A> {
+impl<A: Clone + fmt::Debug + Send> RoomDirectory<A> for Directory<A> {
+    fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    fn is_deserted(&self) -> bool {
+        self.rooms.is_empty() && self.ending.is_empty()
+    }
+
+    fn ids(&self) -> Box<dyn Iterator<Item = &RoomId> + '_> {
+        Box::new(self.rooms.keys().chain(self.ending.keys()))
+    }
+
+    fn addresses(&self) -> Box<dyn Iterator<Item = &A> + '_> {
+        let rooms = self.rooms.values().map(|entry| &entry.address);
+        Box::new(rooms.chain(self.ending.values().map(|(address, _)| address)))
+    }
+
+    fn begin(
+        &mut self,
+        id: &RoomId,
+        kind: &str,
+        address: A,
+        founded_on: Fields,
+        charge: Option<Charge>,
+    ) {
+        let number = self.next_moment();
+        let Some(kind) = self.kinds.get_mut(kind) else {
+            return;
+        };
+        let entry = Entry {
+            kind: kind.name.clone(),
+            address,
+            seats_taken: 1,
+            is_locked: false,
+            is_private: false,
+            metadata: Arc::default(),
+            fields: founded_on.clone(),
+            founded_on,
+            number,
+            empty_since: None,
+            charge,
+        };
+        if entry.is_open(&kind.terms) {
+            kind.open.insert(id, entry.rank(), &entry.fields);
+        }
+        kind.public.insert(id.clone());
+        self.public.insert(id.clone());
+        self.rooms.insert(id.clone(), entry);
+    }
+
+    fn seat_by_id(&mut self, id: &RoomId) -> Option<A> {
+        self.take_seat(id);
+        self.rooms.get(id).map(|entry| entry.address.clone())
+    }
+
+    fn seat_by_kind(&mut self, kind: &str, wish: &Fields, refused_by: &[RoomId]) -> Option<A> {
+        let id = {
+            let mut fitting = self.kinds.get(kind)?.open.fitting(wish);
+            fitting.find(|id| !refused_by.contains(id))?.clone()
+        };
+        self.seat_by_id(&id)
+    }
+
+    fn release(&mut self, id: &RoomId) {
+        self.change(id, |entry, _| {
+            entry.seats_taken = entry.seats_taken.saturating_sub(1);
+        });
+    }
+
+    fn relist(&mut self, id: &RoomId, is_locked: bool, is_private: bool, metadata: Value) {
+        self.change(id, |entry, terms| {
+            entry.is_locked = is_locked;
+            entry.is_private = is_private;
+            let said = Fields::of(&metadata, &terms.match_on);
+            entry.fields = said.or(&entry.founded_on);
+            entry.metadata = Arc::new(metadata);
+        });
+    }
+
+    fn end(&mut self, id: &RoomId) -> Option<A> {
         let ended = self.remove(id).or_else(|| self.ending.remove(id));
         ended.map(|(address, _charge)| address)
     }
 
-    /// Evicts the room that has been empty longest, to make space for another. The caller must end it.
-    pub(crate) fn give_up_empty(&mut self) -> Option<A> {
+    fn give_up_empty(&mut self) -> Option<A> {
         if self.ending.len() >= MOST_ENDING {
             return None;
         }
@@ -286,8 +267,7 @@ impl<A: Clone> Directory<A> {
         Some(address)
     }
 
-    /// The public rooms after a given id, sorted by id, and whether there are more.
-    pub(crate) fn list(&self, query: &ListQuery) -> (Vec<Listed>, bool) {
+    fn list(&self, query: &ListQuery) -> (Vec<Listed>, bool) {
         let ids = match &query.kind {
             None => Some(&self.public),
             Some(kind) => self.kinds.get(kind.as_str()).map(|kind| &kind.public),

@@ -4,3 +4,4 @@ pub(crate) mod directory;
 pub(crate) mod fields;
 mod index;
 pub(crate) mod info;
+pub(crate) mod rooms;

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::memory::Ledger;
 use crate::runtime::messages::{DrainHub, End, HubItem, HubItems, HubMessage};
-use crate::session::registry::WorkerIndex;
+use crate::session::directory::WorkerIndex;
 
 /// The address of a hub.
 ///

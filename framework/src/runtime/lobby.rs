@@ -12,6 +12,7 @@ use crate::handler::hint;
 use crate::ids::RoomId;
 use crate::lobby::directory::{Directory, Terms};
 use crate::lobby::info::{ListQuery, RoomInfo, RoomList};
+use crate::lobby::rooms::RoomDirectory;
 use crate::observer::ServerEvent;
 use crate::room::config::DisposeReason;
 use crate::runtime::messages::{End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
@@ -32,7 +33,7 @@ pub(crate) struct Lobby {
     /// lobby's if that is not known.
     threads: Vec<ArbiterHandle>,
     next_thread: usize,
-    directory: Directory<RoomAddress>,
+    directory: Box<dyn RoomDirectory<RoomAddress>>,
     draining: Option<oneshot::Sender<()>>,
 }
 
@@ -53,7 +54,7 @@ impl Lobby {
         });
         Self {
             shared,
-            directory: Directory::new(terms),
+            directory: Box::new(Directory::new(terms)),
             kinds,
             threads,
             next_thread: 0,

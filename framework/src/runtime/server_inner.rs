@@ -28,8 +28,9 @@ use crate::runtime::messages::{ChannelMessage, LobbyMessage};
 use crate::runtime::permit::Permits;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::{Accounts, Book};
+use crate::session::directory::{Begun, SessionDirectory, WorkerIndex};
 use crate::session::quota::LogQuota;
-use crate::session::registry::{Begun, Registry, WorkerIndex};
+use crate::session::registry::Registry;
 use crate::wire::codec::RawData;
 
 /// A call of the server's own, on its way.
@@ -78,7 +79,7 @@ pub(crate) struct ServerInner {
     /// Each worker's hub, in the order in which they began.
     hubs: Mutex<Vec<HubAddress>>,
     /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
-    sessions: Mutex<Registry>,
+    sessions: Mutex<Box<dyn SessionDirectory>>,
     /// How many connections each address has, as far as that is known.
     peers: Mutex<HashMap<ClientAddress, usize>>,
     /// For sessions that are refused, as there are too many.
@@ -139,7 +140,7 @@ impl ServerInner {
             book: Mutex::default(),
             shard_of_name: RandomState::new(),
             hubs: Mutex::default(),
-            sessions: Mutex::default(),
+            sessions: Mutex::new(Box::new(Registry::default())),
             peers: Mutex::default(),
             full_log: LogQuota::default(),
             late_log: LogQuota::default(),
@@ -195,8 +196,9 @@ impl ServerInner {
         lock(&self.sessions).begin(id, worker, visitor.address, subject, limits)
     }
 
-    pub(crate) fn set_home(&self, session: SessionId, worker: WorkerIndex) {
-        lock(&self.sessions).moved(session, worker);
+    /// Moves a session's home: from now on its client finds it there. False if `from` is not its home any more.
+    pub(crate) fn relocate(&self, session: SessionId, from: WorkerIndex, to: WorkerIndex) -> bool {
+        lock(&self.sessions).relocate(session, from, to)
     }
 
     pub(crate) fn forget_home(&self, session: SessionId) {

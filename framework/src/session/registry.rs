@@ -7,20 +7,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::directory::{Begun, Owner, SessionDirectory, WorkerIndex};
 use crate::address::ClientAddress;
 use crate::config::Limits;
 use crate::ids::{IdHasher, SessionId};
-
-/// The worker on which a session lives.
-pub(crate) type WorkerIndex = usize;
-
-/// The limits that sessions count towards.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) enum Owner {
-    Server,
-    Address(ClientAddress),
-    Subject(Arc<str>),
-}
 
 /// A session in the registry.
 #[derive(Debug)]
@@ -52,18 +42,8 @@ pub(crate) struct Registry {
     spared_ever: u64,
 }
 
-/// The result of a request for a new session.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Begun {
-    /// The evicted sessions, whose workers must be notified.
-    pub(crate) gone: Vec<(SessionId, WorkerIndex)>,
-    /// The limit that is reached, so the session did not begin.
-    pub(crate) full: Option<Owner>,
-}
-
-impl Registry {
-    /// Begins a session, if there is room or another one can be evicted.
-    pub(crate) fn begin(
+impl SessionDirectory for Registry {
+    fn begin(
         &mut self,
         id: SessionId,
         worker: WorkerIndex,
@@ -99,8 +79,7 @@ impl Registry {
         begun
     }
 
-    /// Ends a session. Returns where it lived.
-    pub(crate) fn end(&mut self, id: SessionId) -> Option<WorkerIndex> {
+    fn end(&mut self, id: SessionId) -> Option<WorkerIndex> {
         self.keep(id);
         let home = self.homes.remove(&id)?;
         for owner in home.owners() {
@@ -114,8 +93,7 @@ impl Registry {
         Some(home.worker)
     }
 
-    /// A session has no connection and holds nothing: it may be evicted.
-    pub(crate) fn spare(&mut self, id: SessionId) {
+    fn spare(&mut self, id: SessionId) {
         self.keep(id);
         let Some(home) = self.homes.get_mut(&id) else {
             return;
@@ -127,8 +105,7 @@ impl Registry {
         }
     }
 
-    /// A session is in use again. Returns false if it was evicted.
-    pub(crate) fn keep(&mut self, id: SessionId) -> bool {
+    fn keep(&mut self, id: SessionId) -> bool {
         let Some(home) = self.homes.get_mut(&id) else {
             return false;
         };
@@ -140,21 +117,26 @@ impl Registry {
         true
     }
 
-    pub(crate) fn home(&self, id: SessionId) -> Option<WorkerIndex> {
+    fn home(&self, id: SessionId) -> Option<WorkerIndex> {
         self.homes.get(&id).map(|home| home.worker)
     }
 
-    /// A session has moved.
-    pub(crate) fn moved(&mut self, id: SessionId, worker: WorkerIndex) {
-        if let Some(home) = self.homes.get_mut(&id) {
-            home.worker = worker;
+    fn relocate(&mut self, id: SessionId, from: WorkerIndex, to: WorkerIndex) -> bool {
+        match self.homes.get_mut(&id) {
+            Some(home) if home.worker == from => {
+                home.worker = to;
+                true
+            }
+            _ => false,
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.homes.len()
     }
+}
 
+impl Registry {
     fn count(&self, owner: &Owner) -> usize {
         match owner {
             Owner::Server => self.homes.len(),
@@ -241,6 +223,20 @@ mod tests {
         let met = begin(3, subject(1));
         assert_eq!(met, subject(1).map(Owner::Subject));
         assert_eq!(begin(3, subject(2)), Some(Owner::Server));
+    }
+
+    /// Of two workers that want a session, one gets it; a session that was evicted moves nowhere.
+    #[test]
+    fn a_session_moves_only_from_where_it_lives() {
+        let mut registry = Registry::default();
+        let id = SessionId::random();
+        registry.begin(id, 0, None, None, &limits());
+        assert!(registry.relocate(id, 0, 1));
+        assert!(!registry.relocate(id, 0, 2), "it lives elsewhere now");
+        assert_eq!(registry.home(id), Some(1));
+        registry.end(id);
+        assert!(!registry.relocate(id, 1, 2));
+        assert_eq!(registry.home(id), None);
     }
 
     #[derive(Clone, Debug)]

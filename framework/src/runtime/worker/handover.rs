@@ -11,17 +11,20 @@ use std::rc::Rc;
 use actix::{AsyncContext, Context};
 
 use crate::ids::{ChannelName, SessionId};
+use crate::room::config::LeaveReason;
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{
-    ChannelMessage, HubMessage, ResumeRequest, RoomMessage, SessionMessage, SessionTransfer, Topic,
+    ChannelMessage, Denied, HubMessage, ResumeRequest, RoomMessage, SessionMessage,
+    SessionTransfer, Topic,
 };
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::SessionActor;
 use crate::session::outbox::{Outbox, Pushed};
 use crate::time::if_ever;
 use crate::wire::codec::Format;
+use crate::wire::event::ResumeFailure;
 
 /// What a hub knows of those who are on their way.
 #[derive(Debug, Default)]
@@ -328,13 +331,27 @@ impl SessionActor {
         let Some(moving) = self.moving.take_if(ready) else {
             return;
         };
+        let (from, to) = (self.hub.address.worker, moving.to.worker);
+        if !self.hub.shared.relocate(self.id, from, to) {
+            // The directory knows the session no more, so no other worker may take it in.
+            let own = (moving.resume_request, moving.to);
+            for (resume_request, to) in [own].into_iter().chain(moving.waiting) {
+                let denied = Denied::Anew(ResumeFailure::Expired);
+                let refused = HubMessage::TakeOverRefused {
+                    resume_request,
+                    denied,
+                };
+                self.hub.flusher.to_hub(&to, refused);
+            }
+            self.end(ctx, LeaveReason::Expired);
+            return;
+        }
         let bounds = self.hub.shared.config.outbox;
         let empty = Outbox::new(bounds, self.send_queue.format());
         let outbox = self
             .send_queue
             .with_outbox(|outbox| std::mem::replace(outbox, empty));
         self.hub.sessions.borrow_mut().remove(&self.id);
-        self.hub.shared.set_home(self.id, moving.to.worker);
         let is_followed = !is_answered || !moving.late.is_empty();
         let way = self.way.take().or_else(|| Some(self.hub.address.clone()));
         let transfer = Box::new(SessionTransfer {

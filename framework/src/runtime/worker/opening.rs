@@ -18,7 +18,7 @@ use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::hub::{FAREWELL, Hub};
 use crate::runtime::worker::session::SessionActor;
 use crate::runtime::worker::session_seed::SessionSeed;
-use crate::session::registry::Owner;
+use crate::session::directory::Owner;
 use crate::session::resume::ResumeToken;
 use crate::wire::codec::Format;
 use crate::wire::event::{Reconnect, ResumeFailure};

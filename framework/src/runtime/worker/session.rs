@@ -373,7 +373,7 @@ impl SessionActor {
         }
     }
 
-    fn end(&mut self, ctx: &mut Context<Self>, reason: LeaveReason) {
+    pub(crate) fn end(&mut self, ctx: &mut Context<Self>, reason: LeaveReason) {
         self.leave_all(reason);
         for (_, question) in self.late.drain(..) {
             // Whoever answers nevertheless does so to a hub that knows of no such session, and ignores it.
