@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use crate::client::credential::AccessToken;
 use crate::client::error::ConnectError;
+use crate::config::{BadSetting, setters};
 use crate::wire::codec::Format;
 
 /// The client's options. The defaults suit a bot.
+///
+/// As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it in a chain.
 ///
 /// ```
 /// use courtside::Format;
@@ -97,6 +100,19 @@ pub struct Options {
     pub seed: Option<u64>,
 }
 
+setters!(Options {
+    format: Format,
+    connect_timeout: Duration,
+    ping_timeout: Duration,
+    close_timeout: Duration,
+    events: usize,
+    queue_actions: usize,
+    queue_bytes: usize,
+    message_bytes: usize,
+    backoff_base: Duration,
+    backoff_cap: Duration,
+});
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -118,13 +134,6 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets [`Options::format`].
-    #[must_use]
-    pub fn format(mut self, format: Format) -> Self {
-        self.format = format;
-        self
-    }
-
     /// Adds a header to the handshake.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -157,52 +166,56 @@ impl Options {
         self.access_token(AccessToken::from_fn(token))
     }
 
-    /// Sets [`Options::events`].
+    /// Sets the field [`seed`](#structfield.seed).
     #[must_use]
-    pub fn events(mut self, most: usize) -> Self {
-        self.events = most;
-        self
-    }
-
-    /// Sets [`Options::seed`].
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+    pub fn seed(mut self, seed: impl Into<Option<u64>>) -> Self {
+        self.seed = seed.into();
         self
     }
 
     /// Refuses values that cannot work.
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
-        let rules = [
-            (
-                self.connect_timeout.is_zero(),
-                "`connect_timeout` must not be zero: every attempt to connect would fail",
-            ),
-            (
-                self.ping_timeout.is_zero(),
-                "`ping_timeout` must not be zero: every connection would count as lost",
-            ),
-            (
-                self.queue_actions == 0,
-                "`queue_actions` must not be zero: nothing could be sent",
-            ),
-            (
-                self.message_bytes == 0,
-                "`message_bytes` must not be zero: nothing could be received",
-            ),
-            (
-                self.backoff_base.is_zero(),
-                "`backoff_base` must not be zero: the client would reconnect without a pause",
-            ),
-            (
-                self.backoff_cap < self.backoff_base,
-                "`backoff_cap` must not be less than `backoff_base`: it limits every wait, the first one included",
-            ),
-        ];
-        match rules.iter().find(|(is_wrong, _)| *is_wrong) {
-            Some((_, why)) => Err(ConnectError::Options((*why).to_owned())),
-            None => Ok(()),
-        }
+        self.check_each()
+            .map_err(|bad| ConnectError::Options(bad.of("`Options`".to_owned()).to_string()))
+    }
+
+    fn check_each(&self) -> Result<(), BadSetting> {
+        BadSetting::unless(
+            !self.connect_timeout.is_zero(),
+            "connect_timeout",
+            &self.connect_timeout,
+            "set a time above zero: every attempt to connect would fail",
+        )?;
+        BadSetting::unless(
+            !self.ping_timeout.is_zero(),
+            "ping_timeout",
+            &self.ping_timeout,
+            "set a time above zero: every connection would count as lost",
+        )?;
+        BadSetting::unless(
+            self.queue_actions > 0,
+            "queue_actions",
+            &self.queue_actions,
+            "set 1 or more: nothing could be sent",
+        )?;
+        BadSetting::unless(
+            self.message_bytes > 0,
+            "message_bytes",
+            &self.message_bytes,
+            "set 1 or more: nothing could be received",
+        )?;
+        BadSetting::unless(
+            !self.backoff_base.is_zero(),
+            "backoff_base",
+            &self.backoff_base,
+            "set a time above zero: the client would reconnect without a pause",
+        )?;
+        BadSetting::unless(
+            self.backoff_cap >= self.backoff_base,
+            "backoff_cap",
+            &self.backoff_cap,
+            "set at least `backoff_base`: the cap limits every wait, the first one included",
+        )
     }
 }
 
@@ -226,7 +239,8 @@ mod tests {
             assert!(options.check().is_ok());
             change(&mut options);
             let error = options.check().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`{name}`")), "{error}");
+            let text = format!("`{name}` of `Options` is ");
+            assert!(error.starts_with(&text), "{error}");
         }
     }
 }
