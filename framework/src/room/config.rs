@@ -66,7 +66,8 @@ pub struct RoomConfig {
     /// The number of async jobs that may run at once.
     ///
     /// Default: 256.
-    /// When it is reached, [`RoomContext::spawn`](crate::RoomContext::spawn) returns a refusal with the code `busy`.
+    /// When it is reached, [`RoomContext::spawn`](crate::RoomContext::spawn) returns a refusal with the code `busy`. A room that ends may spawn
+    /// as many again, from [`Room::disposed`](crate::Room::disposed) on.
     /// Zero: the room can spawn no jobs. `usize::MAX`: no bound.
     pub jobs: usize,
 }

@@ -432,6 +432,11 @@ impl<R: Room> RoomContext<R> {
         Ok(())
     }
 
+    /// Lets a room that ends spawn as many jobs as it may run at once, in addition to those that are running.
+    pub(super) fn admit_last_jobs(&mut self) {
+        self.max_jobs = self.max_jobs.saturating_add(self.jobs);
+    }
+
     /// Publishes to a channel. A channel that the server does not offer is ignored, with a warning in the log.
     pub fn publish(&mut self, channel: impl Into<ChannelName>, data: &impl Serialize) {
         let channel = channel.into();

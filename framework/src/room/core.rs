@@ -497,6 +497,7 @@ impl<R: Room> RoomCore<R> {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
+        self.ctx.admit_last_jobs();
         self.room.disposed(reason, &mut self.ctx);
         self.finished = self.ctx.effects.len();
         self.sync_all();

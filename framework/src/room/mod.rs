@@ -149,6 +149,7 @@ pub trait Room: Sized + 'static {
     ///
     /// Running jobs, and jobs that this hook spawns, go on. What follows them runs as usual, but the room has no members any more.
     /// The jobs have [`Drain::timeout`](crate::Drain::timeout) to finish, and a server that shuts down waits for them.
+    /// This hook may spawn [`RoomConfig::jobs`](crate::RoomConfig::jobs) jobs, in addition to those that are running.
     fn disposed(&mut self, reason: DisposeReason, ctx: &mut RoomContext<Self>) {
         let _unused = (reason, ctx);
     }

@@ -499,3 +499,39 @@ fn an_empty_object_is_no_options() {
         assert_eq!(other.unwrap_err().code(), "bad_payload");
     }
 }
+
+#[test]
+fn a_room_that_is_busy_can_still_save_at_its_end() {
+    #[derive(Default)]
+    struct Saving {
+        saved: usize,
+    }
+    impl Room for Saving {
+        const KIND: &'static str = "saving";
+        type Options = ();
+
+        fn config() -> RoomConfig {
+            RoomConfig::default().jobs(2)
+        }
+
+        fn disposed(&mut self, _: DisposeReason, ctx: &mut RoomContext<Self>) {
+            while ctx.spawn(async {}, |_, (), _| {}).is_ok() {
+                self.saved += 1;
+            }
+        }
+    }
+    impl Create for Saving {
+        fn create((): (), _: &mut RoomContext<Self>) -> Result<Self, Refusal> {
+            Ok(Self::default())
+        }
+    }
+
+    for running in [0, 1, 2] {
+        let mut core = core::<Saving>();
+        for _ in 0..running {
+            core.ctx.spawn(async {}, |_, (), _| {}).unwrap();
+        }
+        core.dispose(DisposeReason::Shutdown);
+        assert_eq!(core.room.saved, 2, "{running} were running");
+    }
+}
