@@ -91,7 +91,7 @@ pub enum BuildError {
     BadPattern(String),
     /// A trusted proxy is neither an address nor a network.
     #[error(
-        "`{0}` is no proxy's address: write an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"
+        "`{0}` is not a proxy's address: write an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"
     )]
     BadProxy(String),
     /// An allowed origin is not an origin.
@@ -101,7 +101,7 @@ pub enum BuildError {
     BadOrigin(String),
     /// One of the server's own hosts is not a host.
     #[error(
-        "`{0}` is no host: write a name or an address, with or without a port, such as `example.org:8443`"
+        "`{0}` is not a host: write a name or an address, with or without a port, such as `example.org:8443`"
     )]
     BadHost(String),
     /// A setting has a value that cannot work, in `Config` or in the `RoomConfig` of a kind of room.

@@ -5,7 +5,7 @@
 //! each of thousands of clients, and the cost of a delivery is the memory that it touches. A resume puts frames that the client
 //! has not counted back in front of the pending ones.
 //!
-//! [`OutboxBounds`](crate::config::OutboxBounds) bounds both. Too much pending ends the outbox (`Overflow`); from too much replay,
+//! [`OutboxBounds`] bounds both. Too much pending ends the outbox (`Overflow`); from too much replay,
 //! the oldest frames are dropped. The newest frame does not count towards either bound, and rooms' states never do.
 
 use std::collections::VecDeque;
