@@ -1,7 +1,7 @@
-//! What the parts of a message's way cost: `cargo bench -p courtside --features __bench`.
+//! The cost of each step of a message's path: `cargo bench -p courtside --features __bench`.
 //!
-//! The kernel's work for a write is most of a delivery, and none of it is here: this is for what a change to the crate can
-//! spoil. Where several things are done at once, the item counter says what one of them costs.
+//! Most of a delivery is the kernel's work for a write, which is not measured here: these benches detect regressions of the crate.
+//! If several items are processed at once, the item counter shows the cost of one of them.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use bytes::{Bytes, BytesMut};
@@ -81,7 +81,7 @@ mod framing {
         bencher.bench_local(|| Frame::publication(format, black_box(&data)));
     }
 
-    /// A publication in JSON for those who read MessagePack, and the other way round.
+    /// Converts a publication from JSON to MessagePack, and back.
     #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
     fn publication_from_the_other_format(bencher: Bencher<'_, '_>, format: Format) {
         let [other] = Format::ALL
@@ -132,7 +132,7 @@ mod hub {
         (fan, frame)
     }
 
-    /// One publication from the hub's mailbox into all pipes. One per sample, as the next would find the pipes full.
+    /// One publication from the hub's mailbox into all send queues. One per sample, because the next would find the queues full.
     #[divan::bench(sample_size = 1, sample_count = 2000)]
     fn publish_to_1_000(bencher: Bencher<'_, '_>) {
         let (fan, frame) = fan_out();
@@ -142,7 +142,7 @@ mod hub {
             .bench_local_values(|_| fan.publish(black_box(&frame)));
     }
 
-    /// Some publications into all pipes, and out of them again.
+    /// Some publications into all send queues, and out of them again.
     #[divan::bench(args = [1, TOGETHER], sample_size = 1, sample_count = 1000)]
     fn publish_to_1_000_and_drain(bencher: Bencher<'_, '_>, together: u64) {
         let (fan, frame) = fan_out();

@@ -1,4 +1,4 @@
-//! Applies patches of any bytes to a state, as a client does with what it is sent: `framework/fuzz/run patch`.
+//! Applies patches of arbitrary bytes to a state, as a client does with received patches: `framework/fuzz/run patch`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
