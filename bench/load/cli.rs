@@ -248,6 +248,10 @@ pub(crate) struct SiegeArgs {
     /// The address of the hostile client if the server listens on 127.0.0.1, which is the honest client's address.
     #[arg(long, default_value = "127.0.0.2")]
     pub(crate) from: Ipv4Addr,
+    /// How many MB of memory the hostile client may add to the server. The default is `Limits::bytes_in_all`, 268 MB by default,
+    /// and a fifth for the allocator, rooms, histories, sessions and sockets.
+    #[arg(long, default_value_t = 322.0, value_parser = positive)]
+    pub(crate) growth_mb: f64,
 }
 
 #[derive(Debug, Args)]

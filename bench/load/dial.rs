@@ -2,15 +2,15 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::ws;
 
-/// Longer than any answer takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait for an answer: longer than any takes. Other events do not extend it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many bytes are read at once.
 const READ: usize = 64 << 10;
@@ -20,6 +20,8 @@ const READ: usize = 64 << 10;
 pub(crate) struct Dialed {
     stream: TcpStream,
     input: Vec<u8>,
+    /// When the answer that is awaited must have arrived.
+    deadline: Instant,
 }
 
 impl Dialed {
@@ -36,6 +38,7 @@ impl Dialed {
         let mut dialed = Self {
             stream: socket.into(),
             input: Vec::new(),
+            deadline: Instant::now() + PATIENCE,
         };
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {to}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -43,7 +46,7 @@ impl Dialed {
         );
         dialed.stream.write_all(request.as_bytes())?;
         dialed.answered()?;
-        match dialed.event()? {
+        match dialed.next()? {
             welcome if welcome["event"] == "welcome" => Ok(dialed),
             other => Err(io::Error::other(other.to_string())),
         }
@@ -66,6 +69,11 @@ impl Dialed {
     }
 
     fn read(&mut self) -> io::Result<()> {
+        if Instant::now() > self.deadline {
+            let secs = PATIENCE.as_secs();
+            let why = format!("the server has not answered within {secs} s");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
         let before = self.input.len();
         self.input.resize(before + READ, 0);
         let read = self.stream.read(&mut self.input[before..]);
@@ -87,6 +95,11 @@ impl Dialed {
 
     /// The next event.
     pub(crate) fn event(&mut self) -> io::Result<Value> {
+        self.deadline = Instant::now() + PATIENCE;
+        self.next()
+    }
+
+    fn next(&mut self) -> io::Result<Value> {
         loop {
             let found = ws::frame(&self.input).map_err(|why| io::Error::other(why.text()))?;
             let Some(frame) = found else {
@@ -110,8 +123,9 @@ impl Dialed {
 
     /// The answer to the action with this id.
     pub(crate) fn answer(&mut self, id: u64) -> io::Result<Value> {
+        self.deadline = Instant::now() + PATIENCE;
         loop {
-            let event = self.event()?;
+            let event = self.next()?;
             if event["id"] == id {
                 return Ok(event);
             }
@@ -130,8 +144,9 @@ impl Dialed {
         let mut out = Vec::new();
         ws::push(&mut out, ws::CLOSE, &1000_u16.to_be_bytes());
         // If the connection is already lost, there is nothing to do; otherwise wait until the server has answered.
+        self.deadline = Instant::now() + PATIENCE;
         if self.stream.write_all(&out).is_ok() {
-            while self.event().is_ok() {}
+            while self.next().is_ok() {}
         }
     }
 

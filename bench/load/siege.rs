@@ -3,7 +3,7 @@
 //! The honest client works in an open loop: at fixed times, whatever happened before, it opens a connection, creates a room,
 //! subscribes to a channel, and ends its session. So if the server blocks, the measurements show for how long.
 
-use std::io;
+use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +13,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::cli::SiegeArgs;
-use crate::dial::Dialed;
+use crate::dial::{Dialed, PATIENCE};
 use crate::process::Process;
 use crate::progress::Progress;
 use crate::report::{Report, histogram};
@@ -62,6 +62,17 @@ fn visit(args: &SiegeArgs, n: u64, due: Instant) -> io::Result<Times> {
     Ok([opened - due, joined - opened, subscribed - joined])
 }
 
+/// Makes a visit when it is due. A visit that is overdue by more than the patience is not made, because then all visitors are stuck.
+fn visit_if_possible(args: &SiegeArgs, n: u64, due: Instant) -> io::Result<Times> {
+    thread::sleep(due.saturating_duration_since(Instant::now()));
+    if due.elapsed() > PATIENCE {
+        return Err(io::Error::other(
+            "the visit was not made, because the server does not answer earlier ones",
+        ));
+    }
+    visit(args, n, due)
+}
+
 fn round(args: &SiegeArgs, server: Option<Process>, first: u64) -> io::Result<Round> {
     let (tell, told) = mpsc::channel();
     let began = Instant::now();
@@ -77,13 +88,16 @@ fn round(args: &SiegeArgs, server: Option<Process>, first: u64) -> io::Result<Ro
             scope.spawn(move || {
                 for n in (visitor as u64..visits).step_by(VISITORS) {
                     let due = began + Duration::from_secs_f64(n as f64 / args.rate);
-                    thread::sleep(due.saturating_duration_since(Instant::now()));
-                    // The subscriber stays until all others have left.
-                    let _heard = tell.send(visit(args, first + n, due));
+                    // The receiver is dropped early if the server's process has gone.
+                    if tell.send(visit_if_possible(args, first + n, due)).is_err() {
+                        return;
+                    }
                 }
             });
         }
         drop(tell);
+        // Dropped when this closure returns, so that the visitors stop if it returns early.
+        let told = told;
         loop {
             match told.recv_timeout(BETWEEN_LOOKS) {
                 Ok(Ok(times)) => {
@@ -102,8 +116,39 @@ fn round(args: &SiegeArgs, server: Option<Process>, first: u64) -> io::Result<Ro
     })
 }
 
+/// The hostile client's process, which is killed when this is dropped.
+struct Hostile(Child);
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ended = (self.0.kill(), self.0.wait());
+    }
+}
+
+impl Hostile {
+    /// Waits until the process has ended, and returns its report.
+    fn report(mut self, within: Duration) -> io::Result<Vec<u8>> {
+        let ends = Instant::now() + within;
+        while self.0.try_wait()?.is_none() {
+            if Instant::now() > ends {
+                return Err(io::Error::other(format!(
+                    "the hostile client has not ended {} s after its time",
+                    within.as_secs()
+                )));
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        let mut said = Vec::new();
+        if let Some(mut stdout) = self.0.stdout.take() {
+            stdout.read_to_end(&mut said)?;
+        }
+        Ok(said)
+    }
+}
+
 /// The hostile client, as a separate process with lower priority than the honest one.
-fn hostile(args: &SiegeArgs, secs: f64) -> io::Result<Child> {
+fn hostile(args: &SiegeArgs, secs: f64) -> io::Result<Hostile> {
     let server = args.target.address()?.to_string();
     let mut command = Command::new("nice");
     command
@@ -115,7 +160,7 @@ fn hostile(args: &SiegeArgs, secs: f64) -> io::Result<Child> {
     if let Some(path) = &args.target.path {
         command.args(["--path", path]);
     }
-    command.stdout(Stdio::piped()).spawn()
+    command.stdout(Stdio::piped()).spawn().map(Hostile)
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
@@ -140,7 +185,8 @@ pub(crate) fn run(args: &SiegeArgs) -> io::Result<Report> {
     let child = hostile(args, secs)?;
     thread::sleep(Duration::from_secs_f64(args.lead));
     let beside = rounds("beside", &mut progress)?;
-    let output = child.wait_with_output()?;
+    // It ends after the answers that it awaits when its time is over.
+    let said = child.report(PATIENCE * 4)?;
     progress.clear();
 
     let mut report = Report::default();
@@ -172,10 +218,16 @@ pub(crate) fn run(args: &SiegeArgs) -> io::Result<Report> {
     }
     if server.is_some() {
         let most = |rounds: &[Round]| rounds.iter().map(|r| r.most_memory).max().unwrap_or(0);
-        report.number("memory_mb_alone", most(&alone) as f64 / 1e6, "resident");
-        report.number("memory_mb", most(&beside) as f64 / 1e6, "at the highest");
+        let (normal, now) = (most(&alone) as f64 / 1e6, most(&beside) as f64 / 1e6);
+        report.number("memory_mb_alone", normal, "resident");
+        report.number("memory_mb", now, "at the highest");
+        if now > normal + args.growth_mb {
+            report.fault(format!(
+                "the server took {now:.0} MB, and {normal:.0} MB without the hostile client"
+            ));
+        }
     }
-    match serde_json::from_slice::<Value>(&output.stdout) {
+    match serde_json::from_slice::<Value>(&said) {
         Ok(found) => {
             for name in ["done_per_s", "refused_per_s", "broken_per_s"] {
                 report.add(name, found[name].clone(), "of the hostile client");

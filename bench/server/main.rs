@@ -49,7 +49,14 @@ struct Cli {
     /// Bytes of each of those publications.
     #[arg(long, default_value_t = 70)]
     publication_bytes: usize,
+    /// Keeps the framework's default limits, and applies the limits per address to local clients, too. Without it, the rate of a
+    /// session and the rooms and channels that an address creates are unlimited.
+    #[arg(long)]
+    limits: bool,
 }
+
+/// An address reserved for documentation (RFC 5737), which no client has.
+const NO_PROXY: &str = "192.0.2.1";
 
 /// Fills the channels before the first client connects.
 async fn fill(server: &Server, cli: &Cli) -> Result<(), PublishError> {
@@ -76,13 +83,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = courtside::listen(&cli.bind)?;
     let mut config = Config::default();
     config.room_threads = cli.room_threads.unwrap_or(config.room_threads);
-    // The generator sends at full speed, all from one address.
-    config.limits.rate = None;
-    config.limits.address_creations.rooms = Quota::UNBOUNDED;
-    config.limits.address_creations.channels = Quota::UNBOUNDED;
+    if !cli.limits {
+        // The generator sends at full speed, all from one address.
+        config.limits.rate = None;
+        config.limits.address_creations.rooms = Quota::UNBOUNDED;
+        config.limits.address_creations.channels = Quota::UNBOUNDED;
+    }
     let lateness = Lateness::new();
     let of_rooms = lateness.clone();
-    let server = Server::builder()
+    let builder = match cli.limits {
+        // With a trusted proxy, the server counts local addresses as well.
+        true => Server::builder().trust_proxy(NO_PROXY),
+        false => Server::builder(),
+    };
+    let server = builder
         .config(config)
         .room::<Bench>()
         .room::<Plain>()
