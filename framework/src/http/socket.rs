@@ -14,6 +14,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
+use nix::sys::socket::SockaddrStorage;
 use socket2::SockRef;
 
 use crate::runtime::connection::handle::Cut;
@@ -29,8 +30,6 @@ pub(crate) struct SocketGuard {
     cut: Cut,
     /// Set to `None` when the connection ends, because the descriptor may then belong to another one.
     socket: Rc<Cell<Option<RawFd>>>,
-    /// Whether the client used an address that only this machine itself can reach.
-    is_local: bool,
 }
 
 impl fmt::Debug for SocketGuard {
@@ -46,7 +45,7 @@ impl Drop for SocketGuard {
 }
 
 impl SocketGuard {
-    fn new(socket: RawFd, is_local: bool) -> Self {
+    fn new(socket: RawFd) -> Self {
         let socket = Rc::new(Cell::new(Some(socket)));
         let watched = socket.clone();
         let cut = Rc::new(move || {
@@ -55,11 +54,18 @@ impl SocketGuard {
                 let _broken = nix::sys::socket::shutdown(socket, nix::sys::socket::Shutdown::Both);
             }
         });
-        Self {
-            cut,
-            socket,
-            is_local,
-        }
+        Self { cut, socket }
+    }
+
+    /// Whether the client used an address that only this machine itself can reach. Only pages need it, so the kernel is not asked
+    /// for other clients.
+    fn is_local(&self) -> bool {
+        let own = |socket| nix::sys::socket::getsockname::<SockaddrStorage>(socket).ok();
+        self.socket.get().and_then(own).is_some_and(|own| {
+            let v4 = own.as_sockaddr_in().map(|own| IpAddr::V4(own.ip()));
+            let v6 = || own.as_sockaddr_in6().map(|own| IpAddr::V6(own.ip()));
+            v4.or_else(v6).is_some_and(is_loopback)
+        })
     }
 }
 
@@ -96,8 +102,7 @@ pub fn watch_socket(io: &dyn Any, extensions: &mut Extensions) {
     if let Err(error) = prepared {
         tracing::debug!(%error, "a socket could not be prepared");
     }
-    let is_local = stream.local_addr().is_ok_and(|own| is_loopback(own.ip()));
-    extensions.insert(SocketGuard::new(stream.as_raw_fd(), is_local));
+    extensions.insert(SocketGuard::new(stream.as_raw_fd()));
 }
 
 /// Cuts a connection of the testing kit, which has no socket.
@@ -115,7 +120,7 @@ pub(crate) fn is_local(request: &HttpRequest) -> bool {
         return false;
     }
     match request.conn_data::<SocketGuard>() {
-        Some(guard) => guard.is_local,
+        Some(guard) => guard.is_local(),
         None => is_loopback(request.app_config().local_addr().ip()),
     }
 }
