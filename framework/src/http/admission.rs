@@ -179,10 +179,11 @@ impl Admission {
             .as_ref()
             .ok()
             .and_then(|opening| opening.resume.as_ref());
-        let incoming = match resume.is_some_and(ends) {
+        let incoming = match resume {
             // Ending a session depends on the token, not on the connection.
-            true => Some(incoming),
-            false => unless_ended(incoming).await,
+            Some(resume) if ends(resume) => Some(incoming),
+            // A lean connection reads the socket itself, and a new session takes nothing from another connection.
+            resume => unless_ended(incoming, resume.is_some() && writer_of_lean.is_none()).await,
         };
         let Some(incoming) = incoming else {
             let gone = Refusal::new("gone", "the client has closed this connection already");

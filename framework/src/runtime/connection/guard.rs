@@ -18,9 +18,13 @@ use crate::runtime::connection::frame_scanner::FrameScanner;
 pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// The stream again, unless it has nothing more to say than that the client is gone.
-pub(crate) async fn unless_ended(mut rest: ByteStream) -> Option<ByteStream> {
-    // The HTTP layer tells of an end only after it has handed on the request.
-    yield_now().await;
+///
+/// The HTTP layer reports the end only after it has passed the request on; with `waits`, this lets it do so first. A waiting request
+/// holds 15 kB of the HTTP layer's memory, which that keeps for up to 128 later requests.
+pub(crate) async fn unless_ended(mut rest: ByteStream, waits: bool) -> Option<ByteStream> {
+    if waits {
+        yield_now().await;
+    }
     let first = poll_fn(|cx| Poll::Ready(rest.as_mut().poll_next(cx))).await;
     match first {
         Poll::Pending => Some(rest),
@@ -40,7 +44,7 @@ struct GuardState {
     /// at once would reset the connection, and the frame could be lost on its way.
     discards: Cell<bool>,
     /// Whole frames that the guard let through and the actor has not heard yet.
-    unheard: Cell<usize>,
+    unheard: Cell<u32>,
 }
 
 impl Incoming {
@@ -129,7 +133,10 @@ impl Stream for Guard {
             Poll::Ready(Some(Ok(mut chunk))) => {
                 let shared = &self.incoming.0;
                 let inspected = shared.frames.borrow_mut().pass(&chunk, self.limit);
-                shared.unheard.set(shared.unheard.get() + inspected.frames);
+                let frames = u32::try_from(inspected.frames).unwrap_or(u32::MAX);
+                shared
+                    .unheard
+                    .set(shared.unheard.get().saturating_add(frames));
                 chunk.truncate(inspected.fit);
                 Poll::Ready(Some(Ok(chunk)))
             }
