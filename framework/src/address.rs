@@ -1,28 +1,36 @@
 //! Clients' addresses, by which limits are counted, and the proxies that are trusted to report them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A client's address: one IPv4 address, or a /64 of IPv6, because a client that has one address of a /64 has all of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ClientAddress(IpAddr);
+pub struct ClientAddress(Kept);
+
+/// The part of an address that counts. It has no padding, because each session and each connection has one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Kept {
+    V4(Ipv4Addr),
+    /// The upper half, which is the network.
+    V6([u8; 8]),
+}
 
 impl ClientAddress {
     /// Converts an address. An IPv4 address that is written as IPv6 counts as IPv4.
     #[must_use]
     pub fn new(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
+            IpAddr::V4(address) => Kept::V4(address),
             IpAddr::V6(address) => {
-                let network = u128::from(address) & !u128::from(u64::MAX);
-                IpAddr::V6(Ipv6Addr::from(network))
+                let network = address.to_bits() >> 64;
+                Kept::V6((network as u64).to_be_bytes())
             }
-            address => address,
         })
     }
 
     /// Whether it is a public address, and not a loopback or private one.
     pub(crate) fn is_public(self) -> bool {
-        match self.0 {
+        match self.ip() {
             IpAddr::V4(address) => {
                 let [first, second, ..] = address.octets();
                 let is_shared = first == 100 && second & 0xc0 == 64;
@@ -44,13 +52,19 @@ impl ClientAddress {
     /// The address; for IPv6, the first of its /64.
     #[must_use]
     pub fn ip(self) -> IpAddr {
-        self.0
+        match self.0 {
+            Kept::V4(address) => address.into(),
+            Kept::V6(network) => {
+                let network = u128::from(u64::from_be_bytes(network)) << 64;
+                Ipv6Addr::from_bits(network).into()
+            }
+        }
     }
 }
 
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match self.ip() {
             IpAddr::V4(address) => address.fmt(f),
             IpAddr::V6(address) => write!(f, "{address}/64"),
         }

@@ -3,6 +3,8 @@
 //! `Duration::MAX` means "never". So sums saturate there instead of overflowing. All sums with a span that the application chose
 //! are computed here.
 
+use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// A span that does not end; a moment that does not come.
@@ -21,6 +23,44 @@ pub(crate) const fn after(moment: Duration, span: Duration) -> Duration {
 #[must_use]
 pub(crate) fn if_ever(moment: Duration) -> Option<Duration> {
     (moment < NEVER).then_some(moment)
+}
+
+/// A moment in 8 bytes, half of what a `Duration` takes, and with an `Option` around it, too: each session has several.
+/// It is exact for 584 years; a later one never comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(NonZeroU64);
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl Moment {
+    pub(crate) const ZERO: Self = Self(NonZeroU64::MIN);
+
+    pub(crate) fn get(self) -> Duration {
+        match self.0 {
+            NonZeroU64::MAX => NEVER,
+            nanos => Duration::from_nanos(nanos.get() - 1),
+        }
+    }
+}
+
+impl From<Duration> for Moment {
+    fn from(moment: Duration) -> Self {
+        let nanos = moment
+            .as_secs()
+            .checked_mul(1_000_000_000)
+            .and_then(|nanos| nanos.checked_add(u64::from(moment.subsec_nanos()) + 1));
+        Self(nanos.and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MAX))
+    }
 }
 
 /// The next time after `now` of something that happens every `period` and was due at `due`.
@@ -47,6 +87,22 @@ pub(crate) fn millis(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_small_exact_and_never_where_it_is_too_far_away() {
+        assert_eq!(size_of::<Option<Moment>>(), 8);
+        let exact = [0, 1, 1_500_000_000, u64::MAX - 2].map(Duration::from_nanos);
+        for moment in exact.into_iter().chain([NEVER]) {
+            assert_eq!(Moment::from(moment).get(), moment);
+        }
+        assert_eq!(Moment::ZERO.get(), Duration::ZERO);
+        for far in [
+            Duration::from_nanos(u64::MAX - 1),
+            Duration::from_secs(u64::MAX),
+        ] {
+            assert_eq!(Moment::from(far).get(), NEVER);
+        }
+    }
 
     const fn at(ms: u64) -> Duration {
         Duration::from_millis(ms)

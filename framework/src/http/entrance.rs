@@ -9,6 +9,7 @@
 //! before actix-http, from the head of the first request, which is read here and put back.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -181,9 +182,9 @@ async fn is_handshake<Io: AsyncRead + Unpin>(
 /// Whether this is the head of a handshake for `path` that actix-http hands over without reading further. `None` if more bytes
 /// are needed.
 fn looks_like_a_handshake(head: &[u8], path: &ResourceDef) -> Option<bool> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-    let mut request = Request::new(&mut headers);
-    let Ok(status) = request.parse(head) else {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
+    let mut request = Request::new(&mut []);
+    let Ok(status) = request.parse_with_uninit_headers(head, &mut headers) else {
         return Some(false);
     };
     let is_other = |known: Option<&str>, is_wanted: &dyn Fn(&str) -> bool| {

@@ -304,15 +304,6 @@ impl HubItem {
     }
 }
 
-/// What a session may have under way: permits, which go with what they were taken for.
-#[derive(Clone, Debug)]
-pub(crate) struct Flow {
-    pub(crate) actions: Arc<Permits>,
-    pub(crate) calls: Arc<Permits>,
-    /// To whose account the rooms and channels go that it causes. Opened when it may cause the first one.
-    pub(crate) accounts: Option<Accounts>,
-}
-
 /// A session on its way to another worker: all that it is.
 #[derive(Debug)]
 pub(crate) struct SessionTransfer {
@@ -329,7 +320,8 @@ pub(crate) struct SessionTransfer {
     pub(crate) admission: HistoryQueue<ChannelAction>,
     pub(crate) violations: Violations,
     pub(crate) rate_limiter: RateLimiter,
-    pub(crate) flow: Flow,
+    pub(crate) permits: Arc<Permits>,
+    pub(crate) accounts: Option<Accounts>,
     /// The connection that it comes for.
     pub(crate) resume_request: ResumeRequest,
     /// Joins and unsubscribes that have not been answered.

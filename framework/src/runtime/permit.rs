@@ -1,7 +1,7 @@
 //! Permits: the bounded number, and size, of what may be under way. They travel inside messages.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
@@ -13,6 +13,8 @@ use crate::origin::{ActionNumber, SessionOrigin};
 ///
 /// Two bounds in one: each action takes the larger of its shares in both, at least that of one action among all that are
 /// allowed. So there are never too many, nor too many bytes; and one action is always allowed, however long it is.
+///
+/// A session's calls have a bound of their own, on their number only. Both bounds are one value, because each session has both.
 #[derive(Debug)]
 pub(crate) struct Permits {
     free: Semaphore,
@@ -26,6 +28,9 @@ pub(crate) struct Permits {
     /// The bytes of what is under way.
     bytes: AtomicUsize,
     ledger: Arc<Ledger>,
+    /// The number of calls in flight. Nothing waits for a call's permit, so this is no semaphore.
+    calls: AtomicU32,
+    most_calls: u32,
 }
 
 /// Held by an action while it is under way. The room or channel that consumes the action drops it.
@@ -33,6 +38,7 @@ pub(crate) struct Permits {
 pub(crate) struct Permit {
     of: Arc<Permits>,
     units: u32,
+    is_call: bool,
     bytes: usize,
     /// Travels with the action to the room or channel that consumes it, which can then say what it has consumed.
     number: Option<ActionNumber>,
@@ -48,27 +54,26 @@ impl Permits {
             gives_way: true,
             bytes: AtomicUsize::new(0),
             ledger: ledger.clone(),
+            calls: AtomicU32::new(0),
+            most_calls: 0,
         }
     }
 
-    /// For a session's actions: so many, and so many bytes.
-    pub(crate) fn of_actions(actions: usize, bytes: usize, ledger: &Arc<Ledger>) -> Arc<Self> {
+    /// For a session: the number and bytes of its actions, and the number of its calls.
+    pub(crate) fn of_session(
+        actions: usize,
+        bytes: usize,
+        calls: usize,
+        ledger: &Arc<Ledger>,
+    ) -> Arc<Self> {
         let actions = u32::try_from(actions).unwrap_or(u32::MAX).max(1);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let least = (bytes / actions).max(1);
         Arc::new(Self {
             counts_bytes: true,
+            most_calls: u32::try_from(calls).unwrap_or(u32::MAX),
             ..Self::new(least * actions, least, ledger)
         })
-    }
-
-    /// For a session's calls: so many.
-    pub(crate) fn of_calls(calls: usize, ledger: &Arc<Ledger>) -> Arc<Self> {
-        Arc::new(Self::new(
-            u32::try_from(calls).unwrap_or(u32::MAX),
-            1,
-            ledger,
-        ))
     }
 
     /// For the server's own publications: so many.
@@ -79,8 +84,12 @@ impl Permits {
         })
     }
 
+    fn is_one_at_a_time(&self) -> bool {
+        self.gives_way && self.ledger.is_over()
+    }
+
     fn units(&self, bytes: usize) -> u32 {
-        if self.gives_way && self.ledger.is_over() {
+        if self.is_one_at_a_time() {
             self.most.max(self.least)
         } else if self.counts_bytes {
             u32::try_from(bytes)
@@ -95,14 +104,30 @@ impl Permits {
     pub(crate) fn try_take(self: &Arc<Self>, bytes: usize) -> Option<Permit> {
         let units = self.units(bytes);
         self.free.try_acquire_many(units).ok()?.forget();
-        Some(self.taken(units, bytes))
+        Some(self.taken(units, bytes, false))
+    }
+
+    /// A permit for a call with this many bytes, if there is one now.
+    pub(crate) fn try_take_call(self: &Arc<Self>, bytes: usize) -> Option<Permit> {
+        let units = match self.is_one_at_a_time() {
+            true => self.most_calls.max(1),
+            false => 1,
+        };
+        let take = |calls: u32| {
+            let calls = calls.checked_add(units);
+            calls.filter(|calls| *calls <= self.most_calls)
+        };
+        self.calls
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .ok()?;
+        Some(self.taken(units, bytes, true))
     }
 
     /// A permit for something of this length, when there is one; `None` if there will never be one again.
     pub(crate) async fn take(self: Arc<Self>, bytes: usize) -> Option<Permit> {
         let units = self.units(bytes);
         self.free.acquire_many(units).await.ok()?.forget();
-        Some(self.taken(units, bytes))
+        Some(self.taken(units, bytes, false))
     }
 
     fn give_back(&self, bytes: usize) {
@@ -115,12 +140,13 @@ impl Permits {
         self.free.close();
     }
 
-    fn taken(self: &Arc<Self>, units: u32, bytes: usize) -> Permit {
+    fn taken(self: &Arc<Self>, units: u32, bytes: usize, is_call: bool) -> Permit {
         self.ledger.add_action(bytes);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         Permit {
             of: self.clone(),
             units,
+            is_call,
             bytes,
             number: None,
         }
@@ -134,6 +160,7 @@ impl Permits {
     /// Whether nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.free.available_permits() == self.most as usize
+            && self.calls.load(Ordering::Relaxed) == 0
     }
 
     /// Whether so much is under way that it is not taken as it comes. What comes then waits, and should hold no more than itself.
@@ -170,17 +197,25 @@ impl Permit {
 
     /// Of what it was taken for only so many bytes are kept: the rest is given back.
     pub(crate) fn shrink(&mut self, bytes: usize) {
-        let (units, bytes) = (self.of.units(bytes).min(self.units), bytes.min(self.bytes));
-        self.of.free.add_permits((self.units - units) as usize);
+        let bytes = bytes.min(self.bytes);
         self.of.give_back(self.bytes - bytes);
-        (self.units, self.bytes) = (units, bytes);
+        self.bytes = bytes;
+        if !self.is_call {
+            let units = self.of.units(bytes).min(self.units);
+            self.of.free.add_permits((self.units - units) as usize);
+            self.units = units;
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.of.give_back(self.bytes);
-        self.of.free.add_permits(self.units as usize);
+        if self.is_call {
+            self.of.calls.fetch_sub(self.units, Ordering::Relaxed);
+        } else {
+            self.of.free.add_permits(self.units as usize);
+        }
     }
 }
 
@@ -204,7 +239,7 @@ mod tests {
     #[test]
     fn both_the_number_and_the_bytes_are_bounded() {
         for (actions, bytes) in [(256, 1 << 20), (256, 1_000_003), (1, 10), (3, 100)] {
-            let permits = Permits::of_actions(actions, bytes, &ledger());
+            let permits = Permits::of_session(actions, bytes, 1, &ledger());
             assert_eq!(most(&permits, 0), actions);
             assert_eq!(most(&permits, bytes), 1);
             assert_eq!(most(&permits, 10 * bytes), 1, "a long one is not refused");
@@ -214,7 +249,7 @@ mod tests {
             }
         }
         assert_eq!(
-            most(&Permits::of_actions(256, 1 << 20, &ledger()), 64 << 10),
+            most(&Permits::of_session(256, 1 << 20, 1, &ledger()), 64 << 10),
             16
         );
     }
@@ -222,7 +257,7 @@ mod tests {
     #[test]
     fn what_is_not_kept_is_given_back() {
         let ledger = ledger();
-        let permits = Permits::of_actions(4, 1000, &ledger);
+        let permits = Permits::of_session(4, 1000, 1, &ledger);
         let mut long = permits.try_take(1000).unwrap();
         assert_eq!((permits.bytes(), ledger.total()), (1000, 1000));
         assert!(permits.try_take(0).is_none());
@@ -238,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_permit_carries_the_number_of_its_action() {
-        let permits = Permits::of_actions(1, 1, &ledger());
+        let permits = Permits::of_session(1, 1, 1, &ledger());
         let session = SessionId::random();
         let permit = permits.try_take(1).unwrap();
         assert_eq!(permit.origin(session), SessionOrigin::event(session));
@@ -251,27 +286,35 @@ mod tests {
     fn extreme_bounds_are_borne() {
         let all = usize::MAX;
         for (actions, bytes) in [(all, all), (1, all), (all, 1), (1, 1)] {
-            let permits = Permits::of_actions(actions, bytes, &ledger());
+            let permits = Permits::of_session(actions, bytes, 1, &ledger());
             drop(permits.try_take(100).unwrap());
             assert!(permits.try_take(all).is_some());
         }
-        assert!(Permits::of_calls(0, &ledger()).try_take(0).is_none());
+        let permits = Permits::of_session(1, 1, 0, &ledger());
+        assert!(permits.try_take_call(0).is_none());
+        let permits = Permits::of_session(1, 1, all, &ledger());
+        let taken: Vec<_> = (0..3).map(|_| permits.try_take_call(all)).collect();
+        assert!(taken.iter().all(Option::is_some));
     }
 
     #[test]
     fn what_is_under_way_is_counted_and_one_at_a_time_where_that_is_too_much() {
         let ledger = Arc::new(Ledger::new(1000));
-        let permits = Permits::of_actions(8, 8000, &ledger);
-        let others = Permits::of_calls(8, &ledger);
+        let permits = Permits::of_session(8, 8000, 8, &ledger);
         let first = permits.try_take(600).unwrap();
         let second = permits.try_take(600).unwrap();
         assert_eq!(ledger.memory().actions, 1200);
         assert!(permits.try_take(1).is_none());
-        let other = others.try_take(1);
-        assert!(other.is_some() && others.try_take(1).is_none());
+        let call = permits.try_take_call(1);
+        assert!(call.is_some() && permits.try_take_call(1).is_none());
         drop(second);
         assert!(permits.try_take(1).is_some());
-        drop((first, other));
+        drop((first, call));
         assert_eq!(ledger.total(), 0);
+        let calls: Vec<_> = (0..9).map(|_| permits.try_take_call(1)).collect();
+        assert_eq!(calls.iter().flatten().count(), 8);
+        assert!(!permits.is_idle());
+        drop(calls);
+        assert!(permits.is_idle());
     }
 }

@@ -32,6 +32,7 @@ use crate::session::directory::{Begun, SessionDirectory, WorkerIndex};
 use crate::session::quota::LogQuota;
 use crate::session::registry::Registry;
 use crate::wire::codec::RawData;
+use crate::wire::event::ClientLimits;
 
 /// A call of the server's own, on its way.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<RawData, Refusal>>>>;
@@ -76,6 +77,8 @@ pub(crate) struct ServerInner {
     book: Mutex<Book>,
     /// Tells in which shard a channel lives: no client can choose names that all live in one.
     shard_of_name: RandomState,
+    /// The limits that each client is told.
+    pub(crate) client_limits: ClientLimits,
     /// Each worker's hub, in the order in which they began.
     hubs: Mutex<Vec<HubAddress>>,
     /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
@@ -139,6 +142,7 @@ impl ServerInner {
             ended_rooms: EndedRooms::default(),
             book: Mutex::default(),
             shard_of_name: RandomState::new(),
+            client_limits: ClientLimits::from(&config.limits),
             hubs: Mutex::default(),
             sessions: Mutex::new(Box::new(Registry::default())),
             peers: Mutex::default(),
@@ -191,9 +195,8 @@ impl ServerInner {
         worker: WorkerIndex,
         visitor: &Visitor,
     ) -> Begun {
-        let subject = visitor.claims.get_subject().map(Arc::from);
         let limits = &self.config.limits;
-        lock(&self.sessions).begin(id, worker, visitor.address, subject, limits)
+        lock(&self.sessions).begin(id, worker, &visitor.owners(), limits)
     }
 
     /// Moves a session's home: from now on its client finds it there. False if `from` is not its home any more.
@@ -201,8 +204,8 @@ impl ServerInner {
         lock(&self.sessions).relocate(session, from, to)
     }
 
-    pub(crate) fn forget_home(&self, session: SessionId) {
-        lock(&self.sessions).end(session);
+    pub(crate) fn forget_home(&self, session: SessionId, visitor: &Visitor) {
+        lock(&self.sessions).end(session, &visitor.owners());
     }
 
     pub(crate) fn home(&self, session: SessionId) -> Option<WorkerIndex> {
@@ -210,8 +213,8 @@ impl ServerInner {
     }
 
     /// A session is gone and holds nothing: it may be displaced.
-    pub(crate) fn spare(&self, session: SessionId) {
-        lock(&self.sessions).spare(session);
+    pub(crate) fn spare(&self, session: SessionId, visitor: &Visitor) {
+        lock(&self.sessions).spare(session, &visitor.owners());
     }
 
     /// A session is wanted again. False if it has been displaced.

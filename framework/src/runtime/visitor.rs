@@ -2,6 +2,7 @@
 
 use crate::address::ClientAddress;
 use crate::claims::Claims;
+use crate::session::directory::Owners;
 
 /// A client that opens a connection.
 #[derive(Clone, Default, Debug)]
@@ -9,4 +10,14 @@ pub(crate) struct Visitor {
     pub(crate) claims: Claims,
     /// `None` if it is not known, or may be the address of a proxy that all clients share.
     pub(crate) address: Option<ClientAddress>,
+}
+
+impl Visitor {
+    /// The limits that its sessions count towards.
+    pub(crate) fn owners(&self) -> Owners {
+        Owners {
+            address: self.address,
+            subject: self.claims.subject_key().cloned(),
+        }
+    }
 }

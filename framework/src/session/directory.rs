@@ -18,6 +18,25 @@ pub(crate) enum Owner {
     Subject(Arc<str>),
 }
 
+/// The limits besides the server's that a session counts towards.
+///
+/// The session keeps them and passes them when it ends, because in the directory they would take most of the memory.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Owners {
+    pub(crate) address: Option<ClientAddress>,
+    pub(crate) subject: Option<Arc<str>>,
+}
+
+impl Owners {
+    /// Each limit that the session counts towards.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Owner> + use<> {
+        let address = self.address.map(Owner::Address);
+        let subject = self.subject.clone().map(Owner::Subject);
+        // The whole server last, because an eviction for another limit makes room here, too.
+        subject.into_iter().chain(address).chain([Owner::Server])
+    }
+}
+
 /// The result of a request for a new session.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Begun {
@@ -37,16 +56,15 @@ pub(crate) trait SessionDirectory: fmt::Debug + Send {
         &mut self,
         id: SessionId,
         worker: WorkerIndex,
-        address: Option<ClientAddress>,
-        subject: Option<Arc<str>>,
+        owners: &Owners,
         limits: &Limits,
     ) -> Begun;
 
-    /// Ends a session. Returns where it lived.
-    fn end(&mut self, id: SessionId) -> Option<WorkerIndex>;
+    /// Ends a session; `owners` are those with which it began. Returns where it lived, unless it was evicted.
+    fn end(&mut self, id: SessionId, owners: &Owners) -> Option<WorkerIndex>;
 
-    /// A session has no connection and holds nothing: it may be evicted.
-    fn spare(&mut self, id: SessionId);
+    /// A session has no connection and holds nothing: it may be evicted. `owners` are those with which it began.
+    fn spare(&mut self, id: SessionId, owners: &Owners);
 
     /// A session is in use again. Returns false if it was evicted.
     fn keep(&mut self, id: SessionId) -> bool;

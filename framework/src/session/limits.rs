@@ -2,24 +2,27 @@
 
 use std::time::Duration;
 
+use crate::time::{Moment, after};
+
 /// A leaky bucket of violations: each adds one, and each second removes one.
 ///
 /// A single bad frame only causes an error; a stream of them closes the connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Violations {
     level: u32,
-    drained: Duration,
+    drained: Moment,
 }
 
 impl Violations {
     /// Adds one. Returns true if that exceeds the limit.
     pub(crate) fn add(&mut self, now: Duration, most: u32) -> bool {
-        let seconds = now.saturating_sub(self.drained).as_secs();
+        let drained = self.drained.get();
+        let seconds = now.saturating_sub(drained).as_secs();
         if seconds > 0 {
             self.level = self
                 .level
                 .saturating_sub(u32::try_from(seconds).unwrap_or(u32::MAX));
-            self.drained += Duration::from_secs(seconds);
+            self.drained = after(drained, Duration::from_secs(seconds)).into();
         }
         self.level += 1;
         self.level > most

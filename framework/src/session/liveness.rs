@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Heartbeat;
+use crate::time::Moment;
 
 /// What to do about a connection now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,9 +23,9 @@ pub(crate) enum Verdict {
 /// sends but does not read is alive by the first and stalled by the second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Liveness {
-    heard: Duration,
-    pinged: Option<Duration>,
-    waiting_since: Option<Duration>,
+    heard: Moment,
+    was_pinged: bool,
+    waiting_since: Option<Moment>,
     /// Whether the full network has accepted more bytes since the last check.
     has_drained: bool,
 }
@@ -35,16 +36,16 @@ impl Liveness {
 
     pub(crate) fn new(now: Duration) -> Self {
         Self {
-            heard: now,
-            pinged: None,
+            heard: now.into(),
+            was_pinged: false,
             waiting_since: None,
             has_drained: false,
         }
     }
 
     pub(crate) fn heard(&mut self, now: Duration) {
-        self.heard = now;
-        self.pinged = None;
+        self.heard = now.into();
+        self.was_pinged = false;
     }
 
     /// The peer has read something, or nothing waits.
@@ -69,18 +70,18 @@ impl Liveness {
         }
         let limit = config.longest_silence().saturating_sub(Self::FAREWELL);
         if something_waits {
-            let since = *self.waiting_since.get_or_insert(now);
-            if now.saturating_sub(since) >= limit {
+            let since = *self.waiting_since.get_or_insert(now.into());
+            if now.saturating_sub(since.get()) >= limit {
                 return Verdict::Stalled;
             }
         } else {
             self.waiting_since = None;
         }
-        let silence = now.saturating_sub(self.heard);
+        let silence = now.saturating_sub(self.heard.get());
         if silence >= limit {
             Verdict::Silent
-        } else if silence >= config.interval && self.pinged.is_none() {
-            self.pinged = Some(now);
+        } else if silence >= config.interval && !self.was_pinged {
+            self.was_pinged = true;
             Verdict::Ping
         } else {
             Verdict::Fine

@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::config::OutboxBounds;
 use crate::ids::RoomId;
+use crate::time::Moment;
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
 
@@ -113,16 +114,23 @@ pub(crate) struct Outbox {
     sent: u64,
     /// The rooms whose steps fit: this connection was sent their whole state and every step since.
     following: Vec<RoomId>,
-    /// The rooms of which a step was dropped, until the steps before it have been taken.
-    behind: Vec<RoomId>,
-    /// Pongs and pings, which are written first.
-    controls: VecDeque<Bytes>,
     /// The number of frames sent at the last two calls of `age`, with their times: newest first.
-    marks: [(Duration, u64); 2],
+    marks: [(Moment, u64); 2],
+    /// `None` while it would be empty.
+    seldom: Option<Box<Seldom>>,
     /// Grants that have not been used yet: see [`Self::grant`].
     granted: usize,
     /// Whether a grant was refused, and the caller waits for room.
     is_awaited: bool,
+}
+
+/// What only few outboxes have at a time, so that it is boxed.
+#[derive(Default, Debug)]
+struct Seldom {
+    /// The rooms of which a step was dropped, until the steps before it have been taken.
+    behind: Vec<RoomId>,
+    /// Pongs and pings, which are written first.
+    controls: VecDeque<Bytes>,
 }
 
 impl Outbox {
@@ -144,9 +152,8 @@ impl Outbox {
             returned: (0, 0),
             sent: 0,
             following: Vec::new(),
-            behind: Vec::new(),
-            controls: VecDeque::new(),
-            marks: [(Duration::ZERO, 0); 2],
+            marks: [(Moment::ZERO, 0); 2],
+            seldom: None,
             granted: 0,
             is_awaited: false,
         }
@@ -217,7 +224,7 @@ impl Outbox {
                 }
                 if self.steps_waiting(&replaces.room) >= Self::STEPS {
                     self.following.retain(|room| *room != replaces.room);
-                    self.behind.push(replaces.room.clone());
+                    self.seldom().behind.push(replaces.room.clone());
                     return Pushed::Behind;
                 }
             }
@@ -238,7 +245,7 @@ impl Outbox {
                 |delivery| !matches!(delivery, Delivery::Step(replaces, _) if replaces.room == *room),
             );
         }
-        self.behind.retain(|behind| behind != room);
+        self.forget_behind(room);
         if !self.following.contains(room) {
             self.following.push(room.clone());
         }
@@ -253,11 +260,28 @@ impl Outbox {
 
     /// A room whose steps were dropped and of which nothing waits any more. Each is returned once.
     pub(crate) fn caught_up(&mut self) -> Option<RoomId> {
-        if self.behind.is_empty() {
-            return None;
+        let behind = &self.seldom.as_ref()?.behind;
+        let position = behind
+            .iter()
+            .position(|room| self.steps_waiting(room) == 0)?;
+        let room = self.seldom().behind.swap_remove(position);
+        self.trim();
+        Some(room)
+    }
+
+    fn is_behind(&self, room: &RoomId) -> bool {
+        let seldom = self.seldom.as_ref();
+        seldom.is_some_and(|seldom| seldom.behind.contains(room))
+    }
+
+    fn forget_behind(&mut self, room: &RoomId) {
+        if let Some(seldom) = &mut self.seldom {
+            seldom.behind.retain(|behind| behind != room);
         }
-        let position = (0..self.behind.len()).find(|n| self.steps_waiting(&self.behind[*n]) == 0);
-        position.map(|position| self.behind.swap_remove(position))
+    }
+
+    fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
     }
 
     fn check_bounds(&mut self) -> Pushed {
@@ -287,20 +311,23 @@ impl Outbox {
 
     /// Queues a WebSocket control frame in front of all other frames.
     pub(crate) fn push_control(&mut self, frame: Bytes) {
-        if self.controls.len() == Self::CONTROL_FRAMES {
-            self.controls.pop_front();
+        let controls = &mut self.seldom().controls;
+        if controls.len() == Self::CONTROL_FRAMES {
+            controls.pop_front();
         }
-        self.controls.push_back(frame);
+        controls.push_back(frame);
     }
 
     /// Appends the next frames to `out`, whole, until `out` has `limit` bytes or nothing waits any more. Returns false if nothing
     /// waited.
     pub(crate) fn take(&mut self, out: &mut BytesMut, limit: usize) -> bool {
         let before = out.len();
-        while out.len() < limit
-            && let Some(control) = self.controls.pop_front()
-        {
-            out.extend_from_slice(&control);
+        if let Some(seldom) = &mut self.seldom {
+            while out.len() < limit
+                && let Some(control) = seldom.controls.pop_front()
+            {
+                out.extend_from_slice(&control);
+            }
         }
         while out.len() < limit && self.take_next(out) {}
         self.trim();
@@ -335,7 +362,8 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending.is_empty() && self.controls.is_empty()
+        let has_control = |seldom: &Seldom| !seldom.controls.is_empty();
+        self.pending.is_empty() && !self.seldom.as_deref().is_some_and(has_control)
     }
 
     fn forget_oldest(&mut self) {
@@ -348,9 +376,9 @@ impl Outbox {
     fn trim(&mut self) {
         trim(&mut self.kept);
         trim(&mut self.pending);
-        if self.controls.is_empty() && self.controls.capacity() > 0 {
-            self.controls = VecDeque::new();
-        }
+        let is_empty =
+            |seldom: &mut Box<Seldom>| seldom.controls.is_empty() && seldom.behind.is_empty();
+        let _emptied = self.seldom.take_if(is_empty);
     }
 
     /// How many counted frames can no longer be replayed.
@@ -391,9 +419,8 @@ impl Outbox {
 
     /// The connection is lost: drops what was meant for it alone.
     pub(crate) fn disconnect(&mut self) {
-        self.controls = VecDeque::new();
+        self.seldom = None;
         self.following.clear();
-        self.behind.clear();
         self.retain_pending(|delivery| *delivery == Delivery::Sequenced);
     }
 
@@ -432,7 +459,7 @@ impl Outbox {
     /// Drops what was sent more than `bounds.age` ago. Call it regularly; the interval determines its precision.
     pub(crate) fn age(&mut self, now: Duration) {
         let half = self.bounds.age / 2;
-        if now.saturating_sub(self.marks[0].0) < half {
+        if now.saturating_sub(self.marks[0].0.get()) < half {
             return;
         }
         let (_, sent_before) = self.marks[1];
@@ -440,7 +467,7 @@ impl Outbox {
             self.forget_oldest();
         }
         self.trim();
-        self.marks = [(now, self.sent), self.marks[0]];
+        self.marks = [(now.into(), self.sent), self.marks[0]];
     }
 
     pub(crate) fn held(&self) -> Held {
@@ -482,7 +509,7 @@ impl Outbox {
     /// But a client that does not read must not collect those of ever more rooms, so beyond the bound only one room's stay.
     pub(crate) fn leave_room(&mut self, room: &RoomId, is_over: bool) {
         self.following.retain(|following| following != room);
-        self.behind.retain(|behind| behind != room);
+        self.forget_behind(room);
         if is_over {
             let (of_it, of_others) = self.last_states(room);
             if of_others == 0 || of_it + of_others <= self.bounds.bytes {
@@ -505,9 +532,7 @@ impl Outbox {
             let length = entry.frame.websocket(self.format).len();
             if replaces.room == *room {
                 of_it += length;
-            } else if !self.following.contains(&replaces.room)
-                && !self.behind.contains(&replaces.room)
-            {
+            } else if !self.following.contains(&replaces.room) && !self.is_behind(&replaces.room) {
                 of_others += length;
             }
         }

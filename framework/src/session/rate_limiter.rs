@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use crate::config::Rate;
-use crate::time::after;
+use crate::time::{Moment, after};
 
 /// Compares what a session has sent with its rate: the generic cell rate algorithm (ITU-T I.371), which needs a single time value
 /// for both the average and the burst.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RateLimiter {
     /// When all accepted messages would have arrived at exactly the rate.
-    due: Duration,
+    due: Moment,
     /// Since when the session has been over its rate, without a pause that restored half of its burst.
-    over_since: Option<Duration>,
+    over_since: Option<Moment>,
 }
 
 /// When a message may be accepted.
@@ -31,21 +31,21 @@ impl RateLimiter {
     pub(crate) fn next(&mut self, now: Duration, rate: &Rate) -> Pass {
         let interval = Duration::from_secs(1) / rate.per_second.max(1);
         let ahead = interval.saturating_mul(rate.burst.saturating_sub(1));
-        let due = self.due.max(now);
+        let due = self.due.get().max(now);
         // A single message without a wait is no pause: timers may be late, and so may a busy server.
         if due - now <= ahead / 2 {
             self.over_since = None;
         }
-        let is_borne = |since| now.saturating_sub(since) <= rate.patience;
+        let is_borne = |since: Moment| now.saturating_sub(since.get()) <= rate.patience;
         if !self.over_since.is_none_or(is_borne) {
             return Pass::Never;
         }
-        self.due = after(due, interval);
+        self.due = after(due, interval).into();
         let wait = (due - now).saturating_sub(ahead);
         if wait.is_zero() {
             return Pass::Now;
         }
-        self.over_since.get_or_insert(now);
+        self.over_since.get_or_insert(now.into());
         Pass::After(wait)
     }
 }

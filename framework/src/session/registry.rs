@@ -5,40 +5,29 @@
 //! is evicted. A client is refused only if there is none.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use super::directory::{Begun, Owner, SessionDirectory, WorkerIndex};
-use crate::address::ClientAddress;
+use super::directory::{Begun, Owner, Owners, SessionDirectory, WorkerIndex};
 use crate::config::Limits;
 use crate::ids::{IdHasher, SessionId};
 
-/// A session in the registry.
+/// A session that may be evicted.
 #[derive(Debug)]
-struct Home {
-    worker: WorkerIndex,
-    address: Option<ClientAddress>,
-    subject: Option<Arc<str>>,
-    /// Its position among the sessions that may be evicted, if it is one.
-    spare: Option<u64>,
-}
-
-impl Home {
-    fn owners(&self) -> impl Iterator<Item = Owner> + use<> {
-        let address = self.address.map(Owner::Address);
-        let subject = self.subject.clone().map(Owner::Subject);
-        // The whole server last, because an eviction for another limit makes room here, too.
-        subject.into_iter().chain(address).chain([Owner::Server])
-    }
+struct Spare {
+    owners: Owners,
+    /// Its position among the sessions that may be evicted.
+    turn: u64,
 }
 
 /// All sessions of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    homes: HashMap<SessionId, Home, IdHasher>,
+    homes: HashMap<SessionId, WorkerIndex, IdHasher>,
     /// The number of sessions of each address and subject that has any.
     counts: HashMap<Owner, usize>,
-    /// The sessions that may be evicted, by the time since when.
-    spare: BTreeMap<(Owner, u64), SessionId>,
+    /// The sessions that may be evicted.
+    spares: HashMap<SessionId, Spare, IdHasher>,
+    /// The order in which they are evicted, for each of their owners.
+    turns: BTreeMap<(Owner, u64), SessionId>,
     spared_ever: u64,
 }
 
@@ -47,42 +36,33 @@ impl SessionDirectory for Registry {
         &mut self,
         id: SessionId,
         worker: WorkerIndex,
-        address: Option<ClientAddress>,
-        subject: Option<Arc<str>>,
+        owners: &Owners,
         limits: &Limits,
     ) -> Begun {
         let mut begun = Begun::default();
-        let home = Home {
-            worker,
-            address,
-            subject,
-            spare: None,
-        };
-        for owner in home.owners() {
+        for owner in owners.each() {
             if self.count(&owner) < most(&owner, limits) {
                 continue;
             }
-            match self.longest_spare(&owner) {
-                Some(spare) => begun
-                    .gone
-                    .extend(self.end(spare).map(|worker| (spare, worker))),
+            match self.evict(&owner) {
+                Some(gone) => begun.gone.push(gone),
                 None => {
                     begun.full = Some(owner);
                     return begun;
                 }
             }
         }
-        for owner in home.owners().filter(|owner| *owner != Owner::Server) {
+        for owner in owners.each().filter(|owner| *owner != Owner::Server) {
             *self.counts.entry(owner).or_default() += 1;
         }
-        self.homes.insert(id, home);
+        self.homes.insert(id, worker);
         begun
     }
 
-    fn end(&mut self, id: SessionId) -> Option<WorkerIndex> {
+    fn end(&mut self, id: SessionId, owners: &Owners) -> Option<WorkerIndex> {
         self.keep(id);
-        let home = self.homes.remove(&id)?;
-        for owner in home.owners() {
+        let worker = self.homes.remove(&id)?;
+        for owner in owners.each() {
             if let Some(count) = self.counts.get_mut(&owner) {
                 *count -= 1;
                 if *count == 0 {
@@ -90,41 +70,38 @@ impl SessionDirectory for Registry {
                 }
             }
         }
-        Some(home.worker)
+        Some(worker)
     }
 
-    fn spare(&mut self, id: SessionId) {
-        self.keep(id);
-        let Some(home) = self.homes.get_mut(&id) else {
+    fn spare(&mut self, id: SessionId, owners: &Owners) {
+        if !self.keep(id) {
             return;
-        };
-        self.spared_ever += 1;
-        home.spare = Some(self.spared_ever);
-        for owner in home.owners() {
-            self.spare.insert((owner, self.spared_ever), id);
         }
+        self.spared_ever += 1;
+        let (owners, turn) = (owners.clone(), self.spared_ever);
+        for owner in owners.each() {
+            self.turns.insert((owner, turn), id);
+        }
+        self.spares.insert(id, Spare { owners, turn });
     }
 
     fn keep(&mut self, id: SessionId) -> bool {
-        let Some(home) = self.homes.get_mut(&id) else {
-            return false;
-        };
-        if let Some(spare) = home.spare.take() {
-            for owner in home.owners() {
-                self.spare.remove(&(owner, spare));
+        if let Some(Spare { owners, turn }) = self.spares.remove(&id) {
+            for owner in owners.each() {
+                self.turns.remove(&(owner, turn));
             }
         }
-        true
+        self.homes.contains_key(&id)
     }
 
     fn home(&self, id: SessionId) -> Option<WorkerIndex> {
-        self.homes.get(&id).map(|home| home.worker)
+        self.homes.get(&id).copied()
     }
 
     fn relocate(&mut self, id: SessionId, from: WorkerIndex, to: WorkerIndex) -> bool {
         match self.homes.get_mut(&id) {
-            Some(home) if home.worker == from => {
-                home.worker = to;
+            Some(home) if *home == from => {
+                *home = to;
                 true
             }
             _ => false,
@@ -144,10 +121,14 @@ impl Registry {
         }
     }
 
-    fn longest_spare(&self, owner: &Owner) -> Option<SessionId> {
+    /// Evicts the session of this owner that may be evicted for longest, if there is one.
+    fn evict(&mut self, owner: &Owner) -> Option<(SessionId, WorkerIndex)> {
         let from = (owner.clone(), 0);
-        let (key, id) = self.spare.range(from..).next()?;
-        (key.0 == *owner).then_some(*id)
+        let (key, id) = self.turns.range(from..).next()?;
+        let id = (key.0 == *owner).then_some(*id)?;
+        let owners = self.spares.get(&id)?.owners.clone();
+        let worker = self.end(id, &owners)?;
+        Some((id, worker))
     }
 }
 
@@ -164,10 +145,12 @@ fn most(owner: &Owner, limits: &Limits) -> usize {
 mod tests {
     use std::collections::BTreeSet;
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::address::ClientAddress;
     use crate::config::Config;
 
     fn limits() -> Limits {
@@ -186,22 +169,30 @@ mod tests {
         Some(Arc::from(format!("user-{number}")))
     }
 
+    /// Zero means unknown.
+    fn owners(a: u8, s: u8) -> Owners {
+        Owners {
+            address: address(a).filter(|_| a > 0),
+            subject: subject(s).filter(|_| s > 0),
+        }
+    }
+
     #[test]
     fn the_one_that_has_been_gone_for_longest_makes_room() {
         let mut registry = Registry::default();
         let ids: Vec<_> = (0..5).map(|_| SessionId::random()).collect();
         for id in &ids[..4] {
-            let begun = registry.begin(*id, 3, address(1), None, &limits());
+            let begun = registry.begin(*id, 3, &owners(1, 0), &limits());
             assert_eq!(begun, Begun::default());
         }
-        let refused = registry.begin(ids[4], 3, address(1), None, &limits());
+        let refused = registry.begin(ids[4], 3, &owners(1, 0), &limits());
         assert_eq!(refused.full, Some(Owner::Address(address(1).unwrap())));
-        registry.spare(ids[2]);
-        registry.spare(ids[1]);
-        registry.spare(ids[2]);
+        registry.spare(ids[2], &owners(1, 0));
+        registry.spare(ids[1], &owners(1, 0));
+        registry.spare(ids[2], &owners(1, 0));
         assert!(registry.keep(ids[1]));
-        registry.spare(ids[1]);
-        let begun = registry.begin(ids[4], 3, address(1), None, &limits());
+        registry.spare(ids[1], &owners(1, 0));
+        let begun = registry.begin(ids[4], 3, &owners(1, 0), &limits());
         assert_eq!(begun.gone, [(ids[2], 3)]);
         assert_eq!(begun.full, None);
         assert!(!registry.keep(ids[2]), "it has gone");
@@ -214,15 +205,16 @@ mod tests {
         let mut registry = Registry::default();
         let mut begin = |who, subject| {
             let id = SessionId::random();
-            registry.begin(id, 0, address(who), subject, &limits()).full
+            let owners = owners(who, subject);
+            registry.begin(id, 0, &owners, &limits()).full
         };
-        let full = (0..10).filter_map(|_| begin(1, None)).count();
+        let full = (0..10).filter_map(|_| begin(1, 0)).count();
         assert_eq!(full, 6);
-        assert_eq!(begin(2, subject(1)), None);
-        assert_eq!(begin(2, subject(1)), None);
-        let met = begin(3, subject(1));
+        assert_eq!(begin(2, 1), None);
+        assert_eq!(begin(2, 1), None);
+        let met = begin(3, 1);
         assert_eq!(met, subject(1).map(Owner::Subject));
-        assert_eq!(begin(3, subject(2)), Some(Owner::Server));
+        assert_eq!(begin(3, 2), Some(Owner::Server));
     }
 
     /// Of two workers that want a session, one gets it; a session that was evicted moves nowhere.
@@ -230,11 +222,11 @@ mod tests {
     fn a_session_moves_only_from_where_it_lives() {
         let mut registry = Registry::default();
         let id = SessionId::random();
-        registry.begin(id, 0, None, None, &limits());
+        registry.begin(id, 0, &owners(0, 0), &limits());
         assert!(registry.relocate(id, 0, 1));
         assert!(!registry.relocate(id, 0, 2), "it lives elsewhere now");
         assert_eq!(registry.home(id), Some(1));
-        registry.end(id);
+        registry.end(id, &owners(0, 0));
         assert!(!registry.relocate(id, 1, 2));
         assert_eq!(registry.home(id), None);
     }
@@ -262,24 +254,22 @@ mod tests {
         #[test]
         fn no_bound_is_passed_and_nobody_is_refused_in_vain(steps in steps()) {
             let (mut registry, limits) = (Registry::default(), limits());
-            // Zero means unknown.
             let mut model: Vec<(SessionId, u8, u8)> = Vec::new();
             let mut spare: BTreeSet<usize> = BTreeSet::new();
             let mut ever = Vec::new();
-            let place = |ever: &[SessionId], id: SessionId| ever.iter().position(|e| *e == id).unwrap();
+            let place = |ever: &[(SessionId, Owners)], id: SessionId| ever.iter().position(|(e, _)| *e == id).unwrap();
             for step in steps {
                 match step {
                     Step::Begin(a, s) => {
                         let id = SessionId::random();
-                        let (at, of) = (address(a).filter(|_| a > 0), subject(s).filter(|_| s > 0));
-                        let begun = registry.begin(id, 0, at, of, &limits);
+                        let begun = registry.begin(id, 0, &owners(a, s), &limits);
                         for (gone, _) in &begun.gone {
                             prop_assert!(spare.remove(&place(&ever, *gone)), "it was of use");
                             model.retain(|(id, ..)| id != gone);
                         }
                         match &begun.full {
                             None => {
-                                ever.push(id);
+                                ever.push((id, owners(a, s)));
                                 model.push((id, a, s));
                             }
                             Some(full) => {
@@ -295,19 +285,19 @@ mod tests {
                             }
                         }
                     }
-                    Step::End(n) => if let Some(id) = ever.get(n) {
+                    Step::End(n) => if let Some((id, owners)) = ever.get(n) {
                         let was = model.iter().any(|(known, ..)| known == id);
-                        prop_assert_eq!(registry.end(*id).is_some(), was);
+                        prop_assert_eq!(registry.end(*id, owners).is_some(), was);
                         model.retain(|(known, ..)| known != id);
                         spare.remove(&n);
                     },
-                    Step::Spare(n) => if let Some(id) = ever.get(n) {
-                        registry.spare(*id);
+                    Step::Spare(n) => if let Some((id, owners)) = ever.get(n) {
+                        registry.spare(*id, owners);
                         if model.iter().any(|(known, ..)| known == id) {
                             spare.insert(n);
                         }
                     },
-                    Step::Keep(n) => if let Some(id) = ever.get(n) {
+                    Step::Keep(n) => if let Some((id, _)) = ever.get(n) {
                         let is = model.iter().any(|(known, ..)| known == id);
                         prop_assert_eq!(registry.keep(*id), is);
                         spare.remove(&n);
@@ -320,10 +310,10 @@ mod tests {
                     prop_assert!(model.iter().filter(|(.., s)| *s == n).count() <= limits.sessions_per_subject);
                 }
             }
-            for (id, ..) in &model {
-                registry.end(*id);
+            for (id, a, s) in &model {
+                registry.end(*id, &owners(*a, *s));
             }
-            prop_assert!(registry.counts.is_empty() && registry.spare.is_empty());
+            prop_assert!(registry.counts.is_empty() && registry.turns.is_empty() && registry.spares.is_empty());
         }
     }
 }

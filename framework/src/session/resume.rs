@@ -1,6 +1,5 @@
 //! Resume tokens: the secrets with which clients resume their sessions.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use subtle::ConstantTimeEq;
@@ -19,15 +18,20 @@ pub(crate) struct ResumeToken {
     secret: Secret,
 }
 
-/// 122 random bits from the operating system, from a version 4 UUID.
+/// 122 random bits from the operating system, from a version 4 UUID. Bytes need no alignment, unlike a `u128`.
 #[derive(Clone, Copy, Eq)]
-struct Secret(u128);
+struct Secret([u8; 16]);
 
 impl PartialEq for Secret {
     /// Takes the same time whichever bits differ, so that nobody can guess a secret bit by bit from how long a refusal takes.
     fn eq(&self, other: &Self) -> bool {
-        let (own, other) = (self.0.to_ne_bytes(), other.0.to_ne_bytes());
-        own.ct_eq(&other).into()
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Secret {
+    fn number(self) -> u128 {
+        u128::from_be_bytes(self.0)
     }
 }
 
@@ -44,7 +48,7 @@ impl fmt::Display for ResumeToken {
             "{:032x}-{:08x}-{:032x}",
             self.session.as_uuid().as_u128(),
             self.run,
-            self.secret.0
+            self.secret.number()
         )
     }
 }
@@ -62,20 +66,26 @@ impl ResumeToken {
         groups.next().is_none().then_some(Self {
             session: SessionId::from_uuid(Uuid::from_u128(session)),
             run,
-            secret: Secret(secret),
+            secret: Secret(secret.to_be_bytes()),
         })
     }
 }
 
 /// The valid tokens of one session: the newest, and those before it until the newest is known to have arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Tokens {
     current: ResumeToken,
-    /// The token that the client has last confirmed. The client certainly has it, so it stays valid until a newer one is
-    /// confirmed, however many welcomes are lost meanwhile.
-    confirmed: ResumeToken,
-    /// The tokens between the two, which the client may have.
-    earlier: VecDeque<ResumeToken>,
+    /// The secrets of the tokens before it. Empty while the client is known to have the newest.
+    ///
+    /// The first is that of the token that the client has last confirmed. The client certainly has it, so it stays valid until a
+    /// newer one is confirmed, however many welcomes are lost meanwhile. The client may have the others.
+    earlier: Vec<Secret>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tokens").field(&self.current).finish()
+    }
 }
 
 impl Tokens {
@@ -83,11 +93,9 @@ impl Tokens {
     const UNCONFIRMED: usize = 8;
 
     pub(crate) fn new(session: SessionId, run: u32) -> Self {
-        let first = fresh(session, run);
         Self {
-            current: first,
-            confirmed: first,
-            earlier: VecDeque::new(),
+            current: fresh(session, run),
+            earlier: Vec::new(),
         }
     }
 
@@ -95,20 +103,20 @@ impl Tokens {
     ///
     /// The earlier ones stay valid until [`Tokens::confirm`]: the welcome may never arrive, and earlier attempts may arrive later.
     pub(crate) fn rotate(&mut self) -> ResumeToken {
-        if self.current != self.confirmed {
-            if self.earlier.len() == Self::UNCONFIRMED {
-                self.earlier.pop_front();
-            }
-            self.earlier.push_back(self.current);
+        if self.earlier.len() > Self::UNCONFIRMED {
+            self.earlier.remove(1);
         }
+        self.earlier.push(self.current.secret);
         self.current = fresh(self.current.session, self.current.run);
         self.current
     }
 
     /// A frame arrived on the connection that got the newest token: the earlier tokens become invalid.
     pub(crate) fn confirm(&mut self) {
-        self.confirmed = self.current;
-        self.earlier.clear();
+        if !self.earlier.is_empty() {
+            // Frees the memory, too: most sessions are not resumed again.
+            self.earlier = Vec::new();
+        }
     }
 
     pub(crate) fn current(&self) -> ResumeToken {
@@ -116,7 +124,8 @@ impl Tokens {
     }
 
     pub(crate) fn accepts(&self, token: &ResumeToken) -> bool {
-        *token == self.current || *token == self.confirmed || self.earlier.contains(token)
+        let is_of_this = token.session == self.current.session && token.run == self.current.run;
+        is_of_this && (token.secret == self.current.secret || self.earlier.contains(&token.secret))
     }
 }
 
@@ -144,7 +153,7 @@ fn fresh(session: SessionId, run: u32) -> ResumeToken {
     ResumeToken {
         session,
         run,
-        secret: Secret(Uuid::new_v4().as_u128()),
+        secret: Secret(Uuid::new_v4().into_bytes()),
     }
 }
 
@@ -217,6 +226,6 @@ mod tests {
     #[test]
     fn a_token_is_not_printed_by_debug() {
         let token = Tokens::new(SessionId::random(), 0).current();
-        assert!(!format!("{token:?}").contains(&format!("{:032x}", token.secret.0)));
+        assert!(!format!("{token:?}").contains(&format!("{:032x}", token.secret.number())));
     }
 }

@@ -4,6 +4,7 @@
 //! Client and server count sequenced events; the others may be dropped. The caller decides by its choice of
 //! [`Delivery`](crate::session::outbox::Delivery), and a test compares the choices with the table here.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ pub(crate) struct Welcome<'a> {
     pub(crate) time: u64,
     pub(crate) ping: Duration,
     pub(crate) window: Duration,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a ClientLimits,
     /// For a client that asked for it, because it has lost its own records.
     pub(crate) restored: Option<Restored>,
 }
@@ -76,9 +77,16 @@ pub(crate) struct RestoredRoom {
     pub(crate) member: MemberId,
 }
 
-/// The bounds that concern clients, so that a client need not learn them from errors.
-#[derive(Serialize)]
-struct ClientLimits {
+/// The bounds that concern clients, so that a client need not learn them from errors. Each `welcome` has them, so they are encoded
+/// once.
+#[derive(Debug)]
+pub(crate) struct ClientLimits {
+    bounds: Bounds,
+    encoded: [OnceLock<Box<[u8]>>; 2],
+}
+
+#[derive(Serialize, Debug)]
+struct Bounds {
     message_bytes: usize,
     nesting: usize,
     rooms: usize,
@@ -89,7 +97,7 @@ struct ClientLimits {
     rate: Option<ClientRate>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Debug)]
 struct ClientRate {
     per_second: u32,
     burst: u32,
@@ -97,7 +105,7 @@ struct ClientRate {
 
 impl From<&Limits> for ClientLimits {
     fn from(limits: &Limits) -> Self {
-        Self {
+        let bounds = Bounds {
             message_bytes: limits.message_bytes,
             nesting: limits.nesting,
             rooms: limits.rooms,
@@ -108,7 +116,23 @@ impl From<&Limits> for ClientLimits {
                 per_second: rate.per_second,
                 burst: rate.burst,
             }),
+        };
+        Self {
+            bounds,
+            encoded: Default::default(),
         }
+    }
+}
+
+impl ClientLimits {
+    fn encoded(&self, format: Format) -> Result<&[u8], CodecError> {
+        let place = &self.encoded[format as usize];
+        if let Some(encoded) = place.get() {
+            return Ok(encoded);
+        }
+        let mut encoded = Vec::new();
+        encode_into(format, &self.bounds, &mut encoded)?;
+        Ok(place.get_or_init(|| encoded.into()))
     }
 }
 
@@ -122,12 +146,13 @@ impl Welcome<'_> {
         if let Some(reason) = &self.reason {
             w.field("reason", reason)?;
         }
+        let format = w.format();
         w.field("received", &self.received)?
             .field("sent", &self.sent)?
             .field("time", &self.time)?
             .field("ping_ms", &millis(self.ping))?
             .field("window_ms", &millis(self.window))?
-            .field("limits", &ClientLimits::from(self.limits))?;
+            .raw("limits", format, self.limits.encoded(format)?)?;
         if let Some(restored) = &self.restored {
             w.field("rooms", &restored.rooms)?
                 .field("subscriptions", &restored.subscriptions)?;

@@ -82,15 +82,15 @@ impl Encoded {
         formats: Formats,
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
     ) -> Result<Self, CodecError> {
-        let encoded = Self(Arc::default());
+        let mut event = Event::default();
         for format in Format::ALL {
             if formats.contains(format) {
                 let mut writer = FrameWriter::new(format);
                 write(&mut writer)?;
-                let _first = encoded.0.formats[format as usize].set(writer.finish());
+                event.formats[format as usize] = OnceLock::from(writer.finish());
             }
         }
-        Ok(encoded)
+        Ok(Self(Arc::new(event)))
     }
 
     /// An event whose frame is `bytes`, whatever they are.

@@ -297,7 +297,7 @@ impl World {
         let (received, format) = (self.processed, self.format);
         let sent = self.outbox.produced();
         self.behind = resumed.then_some(sent);
-        let limits = Config::default().limits;
+        let limits = event::ClientLimits::from(&Config::default().limits);
         let welcome = Encoded::new(Formats::only(format), |w| {
             let welcome = event::Welcome {
                 session: SessionId::random(),

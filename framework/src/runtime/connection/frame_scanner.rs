@@ -9,17 +9,23 @@ use crate::close::CloseCode;
 #[derive(Debug, Default)]
 pub(crate) struct FrameScanner {
     header: [u8; 14],
-    header_len: usize,
+    header_len: u8,
     /// Payload bytes of the current frame that are still to come.
     payload_left: u64,
-    is_close: bool,
-    /// What has come of the payload of a close frame, as far as such a frame may go.
-    reason: Vec<u8>,
-    mask: [u8; 4],
+    /// The close frame, once its header has arrived.
+    close: Option<Box<Close>>,
     fault: Option<CloseCode>,
     /// What comes is of no interest any more, but for the end.
     only_looks: bool,
     has_closed: bool,
+}
+
+/// A close frame whose payload is arriving.
+#[derive(Debug, Default)]
+struct Close {
+    mask: [u8; 4],
+    /// The part of the payload that has arrived, up to the longest that is allowed.
+    reason: Vec<u8>,
 }
 
 /// What a chunk holds.
@@ -57,13 +63,19 @@ impl FrameScanner {
         // Where the frame began that is being read, if it began in this chunk.
         let mut frame_start = 0;
         while position < chunk.len() && !self.has_closed {
+            if let Some(length) = self.ordinary(&chunk[position..], limit) {
+                position += length;
+                frame_start = position;
+                inspected.frames += 1;
+                continue;
+            }
             if self.payload_left > 0 {
                 let rest = (chunk.len() - position) as u64;
                 let skipped = self.payload_left.min(rest);
-                if self.is_close {
-                    let room = Self::REASON - self.reason.len();
+                if let Some(close) = &mut self.close {
+                    let room = Self::REASON - close.reason.len();
                     let kept = &chunk[position..][..room.min(skipped as usize)];
-                    self.reason.extend_from_slice(kept);
+                    close.reason.extend_from_slice(kept);
                 }
                 self.payload_left -= skipped;
                 position += skipped as usize;
@@ -71,11 +83,12 @@ impl FrameScanner {
                     continue;
                 }
             } else {
-                let missing = self.known_header_size() - self.header_len;
+                let known = usize::from(self.header_len);
+                let missing = self.known_header_size() - known;
                 let taken = missing.min(chunk.len() - position);
-                self.header[self.header_len..][..taken]
-                    .copy_from_slice(&chunk[position..][..taken]);
-                self.header_len += taken;
+                self.header[known..][..taken].copy_from_slice(&chunk[position..][..taken]);
+                // The longest header has 14 bytes.
+                self.header_len += taken as u8;
                 position += taken;
                 let Some(length) = self.read_header(limit) else {
                     continue;
@@ -99,25 +112,52 @@ impl FrameScanner {
         inspected
     }
 
+    /// The length of the frame at the start of `rest`, if it is complete, is a message or a fragment, and breaks no rule. This is
+    /// the fast path for nearly all frames.
+    fn ordinary(&self, rest: &[u8], limit: u64) -> Option<usize> {
+        if self.payload_left > 0 || self.header_len > 0 || self.only_looks {
+            return None;
+        }
+        let [first, second, ..] = *rest else {
+            return None;
+        };
+        let is_masked = second & 0x80 != 0;
+        if !matches!(first & 0x7f, 0..=2) || !is_masked {
+            return None;
+        }
+        let (header, payload) = match (second & 0x7f, rest) {
+            (126, [_, _, a, b, ..]) => (8, usize::from(u16::from_be_bytes([*a, *b]))),
+            (126 | 127, _) => return None,
+            (short, _) => (6, usize::from(short)),
+        };
+        let length = header + payload;
+        (length <= rest.len() && payload as u64 <= limit).then_some(length)
+    }
+
+    fn header(&self) -> &[u8] {
+        &self.header[..usize::from(self.header_len)]
+    }
+
     fn begin_payload(&mut self, length: u64) {
-        let header = &self.header[..self.header_len];
-        self.is_close = header[0] & 0x0f == 8;
-        if let (true, Some((_, mask))) = (header[1] & 0x80 != 0, header.split_last_chunk()) {
-            self.mask = *mask;
-        } else {
-            self.mask = [0; 4];
+        let header = self.header();
+        if header[0] & 0x0f == 8 {
+            let mut close = Close::default();
+            if let (true, Some((_, mask))) = (header[1] & 0x80 != 0, header.split_last_chunk()) {
+                close.mask = *mask;
+            }
+            self.close = Some(Box::new(close));
         }
         self.payload_left = length;
         self.header_len = 0;
     }
 
     fn end_frame(&mut self) {
-        if !self.is_close {
+        let Some(close) = self.close.take() else {
             return;
-        }
+        };
         self.has_closed = true;
-        let mut reason = std::mem::take(&mut self.reason);
-        for (byte, mask) in reason.iter_mut().zip(self.mask.iter().cycle()) {
+        let Close { mask, mut reason } = *close;
+        for (byte, mask) in reason.iter_mut().zip(mask.iter().cycle()) {
             *byte ^= mask;
         }
         // The decoder cannot tell this fault from others (RFC 6455, 8.1).
@@ -157,13 +197,14 @@ impl FrameScanner {
         {
             self.find(code);
         }
-        let is_complete = self.header_len >= 2 && self.header_len == self.known_header_size();
+        let known = self.header().len();
+        let is_complete = known >= 2 && known == self.known_header_size();
         is_complete.then(|| self.length()).flatten()
     }
 
     /// As far as the header tells yet.
     fn length(&self) -> Option<u64> {
-        let header = &self.header[..self.header_len];
+        let header = self.header();
         match (header.get(1)? & 0x7f, &header[2..]) {
             (126, [a, b, ..]) => Some(u64::from(u16::from_be_bytes([*a, *b]))),
             (127, [a, b, c, d, e, f, g, h, ..]) => {
@@ -176,7 +217,7 @@ impl FrameScanner {
 
     /// Rules: RFC 6455, 5.2 and 5.5.
     fn broken_rule(&self, limit: u64) -> Option<CloseCode> {
-        let header = &self.header[..self.header_len];
+        let header = self.header();
         let is_control = header[0] & 0x08 != 0;
         let is_known = matches!(header[0] & 0x0f, 0..=2 | 8..=10);
         if header[0] & 0x70 != 0 || !is_known || (is_control && header[0] & 0x80 == 0) {

@@ -3,10 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
@@ -17,9 +15,7 @@ use crate::error::Refusal;
 use crate::runtime::connection::phase::{CloseMode, Phase, Taken};
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::messages::{ConnectionId, RoomMessage, SessionMessage};
-use crate::runtime::permit::Permits;
-use crate::runtime::worker::action_router::ActionRouter;
-use crate::runtime::worker::session::SessionActor;
+use crate::runtime::worker::session_handle::SessionHandle;
 use crate::runtime::writes::WaitingWriter;
 use crate::session::liveness::{Liveness, Verdict};
 use crate::session::outbox::{Delivery, Outbox};
@@ -31,14 +27,6 @@ use crate::wire::framing;
 /// Breaks a connection from outside, whatever its actor is doing.
 pub(crate) type Cut = Rc<dyn Fn()>;
 
-/// Whose frames a connection carries.
-pub(crate) struct Attachment {
-    pub(crate) session: Addr<SessionActor>,
-    pub(crate) router: Rc<ActionRouter>,
-    /// The session's actions that nobody has taken yet.
-    pub(crate) actions: Arc<Permits>,
-}
-
 /// Shared by the connection's actor, its writer, its session and its hub, on one thread.
 pub(crate) struct ConnectionHandle {
     pub(crate) id: ConnectionId,
@@ -46,7 +34,8 @@ pub(crate) struct ConnectionHandle {
     format: Cell<Format>,
     /// What the writer pulls from: the connection's own until it has a session, then the session's.
     send_queue: RefCell<Rc<SendQueue>>,
-    attachment: RefCell<Option<Rc<Attachment>>>,
+    /// The session that uses the connection.
+    session: RefCell<Option<Rc<SessionHandle>>>,
     decided: Notify,
     liveness: Cell<Liveness>,
     /// The client is not read from, because rooms have not taken what it sent, or because it is over its rate: its silence means
@@ -82,7 +71,7 @@ impl ConnectionHandle {
             id,
             format: Cell::new(send_queue.format()),
             send_queue: RefCell::new(send_queue),
-            attachment: RefCell::new(None),
+            session: RefCell::new(None),
             decided: Notify::new(),
             liveness: Cell::new(Liveness::new(now)),
             is_held_back: Cell::new(false),
@@ -94,12 +83,8 @@ impl ConnectionHandle {
     }
 
     /// From now on the connection is this session's, and it is told so first.
-    pub(crate) fn attach(
-        &self,
-        attachment: Attachment,
-        send_queue: Rc<SendQueue>,
-        welcome: Option<Bytes>,
-    ) {
+    pub(crate) fn attach(&self, session: Rc<SessionHandle>, welcome: Option<Bytes>) {
+        let send_queue = session.send_queue.clone();
         if let Some(welcome) = welcome {
             self.phase.borrow_mut().welcome(welcome);
         }
@@ -108,13 +93,13 @@ impl ConnectionHandle {
         // The writer waits at the send queue that it has had.
         self.wake();
         self.send_queue.replace(send_queue);
-        self.attachment.replace(Some(Rc::new(attachment)));
+        self.session.replace(Some(session));
         self.decided.notify_waiters();
     }
 
     /// From now on the connection is nobody's, and writes nothing but its ending.
     pub(crate) fn unplug(&self, empty: Rc<SendQueue>) {
-        self.attachment.replace(None);
+        self.session.replace(None);
         self.wake();
         self.send_queue.replace(empty);
     }
@@ -123,15 +108,21 @@ impl ConnectionHandle {
         self.format.get()
     }
 
-    pub(crate) fn attachment(&self) -> Option<Rc<Attachment>> {
-        self.attachment.borrow().clone()
+    /// The session that uses the connection.
+    pub(crate) fn session(&self) -> Option<Rc<SessionHandle>> {
+        self.session.borrow().clone()
+    }
+
+    /// The send queue: the connection's own until it has a session.
+    pub(crate) fn send_queue(&self) -> Rc<SendQueue> {
+        self.send_queue.borrow().clone()
     }
 
     /// Resolves when the connection has got a session, or gets none any more.
     pub(crate) async fn until_attached_or_ending(self: Rc<Self>) {
         loop {
             let decided = self.decided.notified();
-            if self.attachment.borrow().is_some() || self.is_ending() {
+            if self.session.borrow().is_some() || self.is_ending() {
                 return;
             }
             decided.await;
@@ -182,8 +173,8 @@ impl ConnectionHandle {
         if !self.is_held_back.get() || !send_queue.is_empty() {
             return;
         }
-        if let Some(attachment) = &*self.attachment.borrow() {
-            let received = attachment.router.received();
+        if let Some(session) = &*self.session.borrow() {
+            let received = session.router.received();
             let formats = Formats::only(self.format.get());
             if let Ok(pong) = Encoded::new(formats, |w| event::pong(w, None, received, time)) {
                 // It fits: nothing waits there.
@@ -304,13 +295,14 @@ impl ConnectionHandle {
         let mut liveness = self.liveness.get();
         liveness.took();
         self.liveness.set(liveness);
-        if let Some(attachment) = &*self.attachment.borrow() {
-            let router = &attachment.router;
+        if let Some(session) = &*self.session.borrow() {
             while let Some(room) = send_queue.with_outbox(Outbox::caught_up) {
-                router.tell_room(send_queue.flusher(), &room, RoomMessage::CaughtUp);
+                session
+                    .router
+                    .tell_room(send_queue.flusher(), &room, RoomMessage::CaughtUp);
             }
             if send_queue.with_outbox(Outbox::has_room) {
-                attachment.session.do_send(SessionMessage::HasRoom);
+                session.address.do_send(SessionMessage::HasRoom);
             }
         }
         true

@@ -16,8 +16,8 @@ pub(crate) enum Phase {
     #[default]
     Open,
     /// The `welcome`, then the frames of the send queue. The welcome belongs to the connection and not to the session: it is
-    /// written first, and nowhere else if the session moves on.
-    Welcoming(Bytes),
+    /// written first, and nowhere else if the session moves on. Boxed, because it is soon written.
+    Welcoming(Box<Bytes>),
     /// The close frame; then the connection waits for the client's own. Boxed, because it is rare.
     Ending(Box<Ending>),
     /// Nothing. The deadline of the ending has passed, and the socket is cut.
@@ -75,7 +75,7 @@ impl Phase {
     /// The connection has got a session. A connection whose close frame was taken already writes no welcome.
     pub(crate) fn welcome(&mut self, frame: Bytes) {
         match self {
-            Self::Open | Self::Welcoming(_) => *self = Self::Welcoming(frame),
+            Self::Open | Self::Welcoming(_) => *self = Self::Welcoming(Box::new(frame)),
             Self::Ending(ending) => {
                 if let Step::AfterQueue(_) | Step::Now(_) = ending.step {
                     ending.welcome = Some(frame);
@@ -89,7 +89,7 @@ impl Phase {
     pub(crate) fn end(&mut self, frames: Vec<Bytes>, mode: CloseMode, deadline: Duration) {
         let welcome = match self {
             Self::Open => None,
-            Self::Welcoming(welcome) => Some(std::mem::take(welcome)),
+            Self::Welcoming(welcome) => Some(std::mem::take(&mut **welcome)),
             Self::Ending(_) | Self::Over => return,
         };
         let step = match mode {

@@ -21,13 +21,14 @@ use tokio::time::sleep;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::runtime::connection::guard::{ByteStream, Guard, Incoming};
-use crate::runtime::connection::handle::{Attachment, ConnectionHandle, Cut};
+use crate::runtime::connection::handle::{ConnectionHandle, Cut};
 use crate::runtime::connection::phase::CloseMode;
 use crate::runtime::connection::writer::Writer;
 use crate::runtime::messages::SessionMessage;
 use crate::runtime::permit::Permit;
 use crate::runtime::worker::hub::{FAREWELL, Hub};
 use crate::runtime::worker::opening::{Opening, TurnedAway};
+use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::rate_limiter::Pass;
 use crate::wire::action;
 use crate::wire::codec::Format;
@@ -245,7 +246,7 @@ impl WebSocket {
     /// closes with another code, and a network that fails with none.
     fn close(&mut self, reason: Option<(u16, Option<String>)>, ctx: &mut Ctx) {
         if !self.handle.is_ending() && matches!(reason, None | Some((1000, _))) {
-            let Some(attachment) = self.handle.attachment() else {
+            let Some(session) = self.handle.session() else {
                 let decided = self.handle.clone().until_attached_or_ending();
                 let then = decided
                     .into_actor(self)
@@ -254,8 +255,8 @@ impl WebSocket {
                 return;
             };
             let connection = self.handle.id;
-            attachment
-                .session
+            session
+                .address
                 .do_send(SessionMessage::Closed { connection });
         }
         let deadline = self.hub.closing_deadline();
@@ -303,7 +304,7 @@ impl WebSocket {
         if self.handle.is_ending() {
             return;
         }
-        let Some(attachment) = self.handle.attachment() else {
+        let Some(session) = self.handle.session() else {
             let attached = self.handle.clone().until_attached_or_ending();
             let then = attached
                 .into_actor(self)
@@ -312,8 +313,8 @@ impl WebSocket {
             return;
         };
         match &self.hub.shared.config.limits.rate {
-            Some(rate) => match attachment.router.pass(self.hub.now(), rate) {
-                Pass::Now => self.admit(&attachment, format, message, ctx),
+            Some(rate) => match session.router.pass(self.hub.now(), rate) {
+                Pass::Now => self.admit(&session, format, message, ctx),
                 Pass::After(wait) => {
                     self.handle.hold_back(true);
                     let connection = self.handle.clone();
@@ -328,8 +329,8 @@ impl WebSocket {
                     ctx.wait(then.map(move |(), actor, ctx| {
                         actor.handle.hold_back(false);
                         // It may have lost its session meanwhile, or got another.
-                        if let Some(attachment) = actor.handle.attachment() {
-                            actor.admit(&attachment, format, message, ctx);
+                        if let Some(session) = actor.handle.session() {
+                            actor.admit(&session, format, message, ctx);
                         }
                     }));
                 }
@@ -339,17 +340,17 @@ impl WebSocket {
                     self.end(CloseCode::VIOLATION, &reason, ctx);
                 }
             },
-            None => self.admit(&attachment, format, message, ctx),
+            None => self.admit(&session, format, message, ctx),
         }
     }
 
     /// Hands a message to the session when that has room for another action.
-    fn admit(&mut self, attachment: &Attachment, format: Format, message: Bytes, ctx: &mut Ctx) {
-        match attachment.actions.try_take(message.len()) {
-            Some(permit) => self.hand_over(attachment, format, &message, permit),
+    fn admit(&mut self, session: &SessionHandle, format: Format, message: Bytes, ctx: &mut Ctx) {
+        match session.permits.try_take(message.len()) {
+            Some(permit) => self.hand_over(session, format, &message, permit),
             None => {
                 self.handle.hold_back(true);
-                let (permit, connection) = (attachment.actions.clone(), self.handle.clone());
+                let (permit, connection) = (session.permits.clone(), self.handle.clone());
                 let bytes = message.len();
                 let permit = async move {
                     tokio::select! {
@@ -360,8 +361,8 @@ impl WebSocket {
                 let then = permit.into_actor(self).map(move |permit, actor, _| {
                     actor.handle.hold_back(false);
                     // It may have lost its session meanwhile, or got another.
-                    if let (Some(permit), Some(attachment)) = (permit, actor.handle.attachment()) {
-                        actor.hand_over(&attachment, format, &message, permit);
+                    if let (Some(permit), Some(session)) = (permit, actor.handle.session()) {
+                        actor.hand_over(&session, format, &message, permit);
                     }
                 });
                 ctx.wait(then);
@@ -369,22 +370,22 @@ impl WebSocket {
         }
     }
 
-    fn hand_over(&self, attachment: &Attachment, format: Format, message: &Bytes, permit: Permit) {
+    fn hand_over(&self, session: &SessionHandle, format: Format, message: &Bytes, permit: Permit) {
         if self.handle.is_ending() {
             return;
         }
         // A message is a piece of what was read at once. One that has to wait must not keep all of that.
-        let message = match attachment.actions.is_behind() {
+        let message = match session.permits.is_behind() {
             true => &Bytes::copy_from_slice(message),
             false => message,
         };
         let inbound = action::read(format, message, self.hub.shared.config.limits.nesting);
-        let (connection, router) = (self.handle.id, &attachment.router);
+        let (connection, router) = (self.handle.id, &session.router);
         if let Some((inbound, permit)) =
             router.bring(&self.hub.flusher, connection, inbound, permit)
         {
             router.wait();
-            attachment.session.do_send(SessionMessage::Received {
+            session.address.do_send(SessionMessage::Received {
                 connection,
                 inbound,
                 permit,

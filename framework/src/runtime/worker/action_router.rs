@@ -38,11 +38,18 @@ pub(crate) struct ActionRouter {
     waiting: Cell<usize>,
     rate_limiter: Cell<RateLimiter>,
     pub(crate) rooms: RefCell<Rooms>,
-    /// Those of them that the client has left and that have not answered yet: other joins may take their place already.
-    leaving: RefCell<Vec<RoomId>>,
     pub(crate) subscriptions: RefCell<Subscriptions>,
+    /// `None` while it would be empty.
+    awaited: RefCell<Option<Box<Awaited>>>,
+}
+
+/// What only few sessions wait for at a time, so that it is boxed.
+#[derive(Debug, Default)]
+struct Awaited {
+    /// The rooms that the client has left and that have not answered yet: other joins may take their place already.
+    leaving: Vec<RoomId>,
     /// Rooms and channels of which something may still come by a longer way: they have been asked for their last word on it.
-    late: RefCell<Vec<Topic>>,
+    late: Vec<Topic>,
 }
 
 impl ActionRouter {
@@ -60,9 +67,8 @@ impl ActionRouter {
             waiting: Cell::new(0),
             rate_limiter: Cell::new(rate_limiter),
             rooms: RefCell::new(rooms),
-            leaving: RefCell::default(),
             subscriptions: RefCell::new(subscriptions),
-            late: RefCell::default(),
+            awaited: RefCell::default(),
         }
     }
 
@@ -116,7 +122,8 @@ impl ActionRouter {
     }
 
     pub(crate) fn note_leaving(&self, room: RoomId) {
-        let mut leaving = self.leaving.borrow_mut();
+        let mut awaited = self.awaited.borrow_mut();
+        let leaving = &mut awaited.get_or_insert_default().leaving;
         if !leaving.contains(&room) {
             leaving.push(room);
         }
@@ -124,12 +131,13 @@ impl ActionRouter {
 
     /// How many of the rooms the client has left, though they have not answered yet.
     pub(crate) fn leaving(&self) -> usize {
-        self.leaving.borrow().len()
+        let awaited = self.awaited.borrow();
+        awaited.as_ref().map_or(0, |awaited| awaited.leaving.len())
     }
 
     /// The session is out of a room, as the member of that number. False if it is in it again as another.
     pub(crate) fn left(&self, room: &RoomId, member: u64) -> bool {
-        self.leaving.borrow_mut().retain(|left| left != room);
+        self.await_no_longer(|awaited| awaited.leaving.retain(|left| left != room));
         let mut rooms = self.rooms.borrow_mut();
         let is_again = |known: &Membership| u64::from(known.member.get()) > member;
         if rooms.get(room).is_some_and(is_again) {
@@ -140,19 +148,30 @@ impl ActionRouter {
     }
 
     pub(crate) fn note_late(&self, topic: Topic) {
-        let mut late = self.late.borrow_mut();
+        let mut awaited = self.awaited.borrow_mut();
+        let late = &mut awaited.get_or_insert_default().late;
         if !late.contains(&topic) {
             late.push(topic);
         }
     }
 
     pub(crate) fn is_late(&self, topic: &Topic) -> bool {
-        self.late.borrow().contains(topic)
+        let awaited = self.awaited.borrow();
+        let is_late = |awaited: &Awaited| awaited.late.contains(topic);
+        awaited.as_deref().is_some_and(is_late)
     }
 
     /// The last word on the longer way has come.
     pub(crate) fn heard_last_word(&self, topic: &Topic) {
-        self.late.borrow_mut().retain(|late| late != topic);
+        self.await_no_longer(|awaited| awaited.late.retain(|late| late != topic));
+    }
+
+    fn await_no_longer(&self, remove: impl FnOnce(&mut Awaited)) {
+        let mut awaited = self.awaited.borrow_mut();
+        if let Some(some) = &mut *awaited {
+            remove(some);
+            let _emptied = awaited.take_if(|a| a.leaving.is_empty() && a.late.is_empty());
+        }
     }
 
     /// Sends a message about the session to one of its rooms, without the session's mailbox.
@@ -250,7 +269,7 @@ mod tests {
                 Subscriptions::default(),
             );
             let ledger = Arc::new(Ledger::new(1 << 20));
-            let permits = Permits::of_actions(8, 1000, &ledger);
+            let permits = Permits::of_session(8, 1000, 8, &ledger);
             let number = |text: &'static str| {
                 let inbound = action::read(Format::Json, &text.into(), 32);
                 let permit = permits.try_take(0).unwrap();

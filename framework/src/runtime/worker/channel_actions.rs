@@ -88,13 +88,13 @@ impl SessionActor {
         if self.moving.is_some() || self.is_short {
             return;
         }
-        let (hub, send_queue) = (self.hub.clone(), self.send_queue.clone());
+        let (hub, handle) = (self.hub.clone(), self.handle.clone());
         let (ledger, history) = (&hub.shared.ledger, hub.shared.config.outbox.history());
         let mut is_short = false;
         loop {
             let grant = || {
                 is_short = !ledger.grant(history);
-                let granted = (!is_short).then(|| send_queue.with_outbox(Outbox::grant))?;
+                let granted = (!is_short).then(|| handle.send_queue.with_outbox(Outbox::grant))?;
                 if granted.is_none() {
                     ledger.use_grant(history);
                 }

@@ -133,7 +133,7 @@ impl Hub {
             .iter()
             .flat_map(|(session, local)| {
                 let Held { sent, unsent } = local.send_queue.with_outbox(|outbox| outbox.held());
-                let unsent = unsent + local.bytes_under_way();
+                let unsent = unsent + local.permits.bytes();
                 let parts = match local
                     .send_queue
                     .reader()
@@ -155,7 +155,7 @@ impl Hub {
                 of_sent += 1;
                 continue;
             }
-            going += local.bytes_under_way();
+            going += local.permits.bytes();
             if local
                 .send_queue
                 .with_outbox(|outbox| outbox.has_overflowed())

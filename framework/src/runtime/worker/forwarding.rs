@@ -21,8 +21,9 @@ use crate::room::config::LeaveReason;
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{HubItem, HubMessage, RoomMessage, SessionMessage, Topic};
-use crate::runtime::worker::hub::{Hub, Local};
+use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::hub_items::report;
+use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::outbox::{Delivery, Outbox};
 use crate::wire::frame::Encoded;
 
@@ -149,7 +150,7 @@ impl Hub {
     /// A room or channel has taken the session in, and sends here. If it is one that the session had left elsewhere, and its last
     /// word on the longer way has not come, what it says waits for that.
     pub(crate) fn wait_for_last_word(&self, session: SessionId, topic: &Topic) {
-        let is_late = |local: &Local| local.router.is_late(topic);
+        let is_late = |local: &Rc<SessionHandle>| local.router.is_late(topic);
         let is_late = self.sessions.borrow().get(&session).is_some_and(is_late);
         if is_late {
             self.change_gate(session, |gate| gate.expect(topic));

@@ -55,6 +55,29 @@ impl Arrivals {
     }
 }
 
+/// What still arrives by a longer way for a session that has moved.
+#[derive(Default, Debug)]
+pub(crate) struct Trail {
+    /// Rooms and channels that were late when it moved: they still send to where it was, and are asked to send here.
+    late: Vec<(Topic, ClaimOnce)>,
+    /// The first hub of those by whose way something may still come.
+    way: Option<HubAddress>,
+}
+
+impl Trail {
+    pub(crate) fn by_way_of(first: HubAddress) -> Box<Self> {
+        Box::new(Self {
+            late: Vec::new(),
+            way: Some(first),
+        })
+    }
+
+    /// Rooms and channels that were late, with the questions to them.
+    pub(crate) fn into_late(self) -> Vec<(Topic, ClaimOnce)> {
+        self.late
+    }
+}
+
 impl Hub {
     /// The old hub: a connection elsewhere wants a session that lives here, or did.
     pub(crate) fn take_over(self: &Rc<Self>, resume_request: ResumeRequest, to: HubAddress) {
@@ -186,8 +209,13 @@ impl SessionActor {
             ctx.cancel_future(window);
         }
         // Who was late for an earlier move is asked again. An answer that was given meanwhile is on its way and awaited.
-        let asked = self.late.drain(..);
-        let asked = asked.filter(|(_, question)| !question.claim()).collect();
+        let late = self.trail.as_deref_mut();
+        let late = late.map(|trail| std::mem::take(&mut trail.late));
+        let asked = late
+            .into_iter()
+            .flatten()
+            .filter(|(_, question)| !question.claim())
+            .collect();
         self.moving = Some(Box::new(Moving {
             resume_request,
             to,
@@ -196,10 +224,10 @@ impl SessionActor {
             is_overdue: false,
             waiting: Vec::new(),
         }));
-        let known = self.router.rooms.borrow();
+        let known = self.handle.router.rooms.borrow();
         let rooms: Vec<_> = known.keys().cloned().map(Topic::Room).collect();
         drop(known);
-        let known = self.router.subscriptions.borrow();
+        let known = self.handle.router.subscriptions.borrow();
         let channels: Vec<_> = known.channels().cloned().map(Topic::Channel).collect();
         drop(known);
         // Of these the session is a subscriber, too, until their turn has come; or else their last word has not been heard.
@@ -222,14 +250,15 @@ impl SessionActor {
         let (question, session) = (ClaimOnce::default(), self.id);
         // If it does not know the session any more, its last word goes behind what it said when it did.
         let own = self.hub.address.clone();
-        let from = self.way.clone().unwrap_or_else(|| own.clone());
+        let way = self.trail.as_ref().and_then(|trail| trail.way.clone());
+        let from = way.unwrap_or_else(|| own.clone());
         let asked = match &mut self.moving {
             Some(moving) if moving.is_overdue => {
                 moving.late.push(topic);
                 return;
             }
             Some(moving) => &mut moving.asked,
-            None => &mut self.late,
+            None => &mut self.trail.get_or_insert_default().late,
         };
         // One that has just come in may be in the list of rooms, and its joining is told as well.
         let is_asked =
@@ -245,7 +274,7 @@ impl SessionActor {
         let is_late = self.moving.is_none();
         match topic {
             Topic::Room(room) => {
-                let rooms = self.router.rooms.borrow();
+                let rooms = self.handle.router.rooms.borrow();
                 if let Some(known) = rooms.get(&room).filter(|known| known.room.connected()) {
                     let message = RoomMessage::Rehome {
                         session,
@@ -255,7 +284,7 @@ impl SessionActor {
                     };
                     self.hub.flusher.to_room(&known.room, message);
                     if is_late {
-                        self.router.note_late(Topic::Room(room));
+                        self.handle.router.note_late(Topic::Room(room));
                     }
                     return;
                 }
@@ -272,7 +301,7 @@ impl SessionActor {
                 };
                 self.hub.to_channel(&channel, message);
                 if is_late {
-                    self.router.note_late(Topic::Channel(channel));
+                    self.handle.router.note_late(Topic::Channel(channel));
                 }
             }
         }
@@ -281,7 +310,10 @@ impl SessionActor {
     fn forget_asked(&mut self, topic: &Topic) {
         let asked = match &mut self.moving {
             Some(moving) => &mut moving.asked,
-            None => &mut self.late,
+            None => match &mut self.trail {
+                Some(trail) => &mut trail.late,
+                None => return,
+            },
         };
         if let Some(at) = asked.iter().position(|(known, _)| known == topic) {
             asked.remove(at);
@@ -347,28 +379,31 @@ impl SessionActor {
             return;
         }
         let bounds = self.hub.shared.config.outbox;
-        let empty = Outbox::new(bounds, self.send_queue.format());
+        let empty = Outbox::new(bounds, self.handle.send_queue.format());
         let outbox = self
+            .handle
             .send_queue
             .with_outbox(|outbox| std::mem::replace(outbox, empty));
         self.hub.sessions.borrow_mut().remove(&self.id);
         let is_followed = !is_answered || !moving.late.is_empty();
-        let way = self.way.take().or_else(|| Some(self.hub.address.clone()));
+        let way = self.trail.take().and_then(|trail| trail.way);
+        let way = way.or_else(|| Some(self.hub.address.clone()));
         let transfer = Box::new(SessionTransfer {
             id: self.id,
-            format: self.send_queue.format(),
+            format: self.handle.send_queue.format(),
             visitor: self.visitor.clone(),
             tokens: self.tokens.clone(),
             attempts: self.attempts,
-            received: self.router.received(),
+            received: self.handle.router.received(),
             outbox,
-            rooms: self.router.rooms.take().into_iter().collect(),
-            subscriptions: self.router.subscriptions.borrow_mut().take(),
+            rooms: self.handle.router.rooms.take().into_iter().collect(),
+            subscriptions: self.handle.router.subscriptions.borrow_mut().take(),
             subscribes: self.subscribes,
             admission: std::mem::take(&mut self.admission),
             violations: self.violations,
-            rate_limiter: self.router.rate_limiter(),
-            flow: self.flow.clone(),
+            rate_limiter: self.handle.router.rate_limiter(),
+            permits: self.handle.permits.clone(),
+            accounts: self.accounts.clone(),
             resume_request: moving.resume_request,
             joining: self.joining,
             unsubscribing: std::mem::take(&mut self.unsubscribing),
@@ -379,7 +414,7 @@ impl SessionActor {
         let arrive = HubMessage::Arrive(transfer);
         self.hub.flusher.to_hub(&moving.to, arrive);
         if is_followed {
-            let send_queue = self.send_queue.clone();
+            let send_queue = self.handle.send_queue.clone();
             self.hub.begin_detour(self.id, moving.to, send_queue);
         }
         self.stop_when_told_all(ctx);

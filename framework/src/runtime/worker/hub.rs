@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, ResponseFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, ResponseFuture};
 
 use crate::close::CloseCode;
 use crate::ids::{ChannelName, IdHasher, SessionId};
@@ -27,12 +27,10 @@ use crate::runtime::mail::LocalHub;
 use crate::runtime::messages::{
     ChannelMessage, ConnectionId, DrainHub, End, HubItems, HubMessage, SessionMessage, Topic,
 };
-use crate::runtime::permit::Permits;
 use crate::runtime::server_inner::ServerInner;
-use crate::runtime::worker::action_router::ActionRouter;
 use crate::runtime::worker::forwarding::Forwarding;
 use crate::runtime::worker::handover::Arrivals;
-use crate::runtime::worker::session::SessionActor;
+use crate::runtime::worker::session_handle::SessionHandle;
 use crate::runtime::worker::topics::Topics;
 use crate::session::liveness::Verdict;
 use crate::session::outbox::Outbox;
@@ -50,28 +48,12 @@ const AGINGS: u32 = 16;
 /// How long a connection that is cut for silence, slowness or a fault gets to carry its goodbye.
 pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 
-/// A session of this worker.
-pub(crate) struct Local {
-    pub(crate) address: Addr<SessionActor>,
-    pub(crate) send_queue: Rc<SendQueue>,
-    pub(crate) router: Rc<ActionRouter>,
-    /// What it has under way: its actions, and its calls.
-    pub(crate) under_way: [Arc<Permits>; 2],
-}
-
-impl Local {
-    /// The bytes of its client's actions and calls that nobody has taken yet.
-    pub(crate) fn bytes_under_way(&self) -> usize {
-        self.under_way.iter().map(|permits| permits.bytes()).sum()
-    }
-}
-
 /// What the hub knows. Shared, on its thread, with the sessions and connections that live there.
 pub(crate) struct Hub {
     pub(crate) shared: Arc<ServerInner>,
     pub(crate) address: HubAddress,
     pub(crate) flusher: Rc<Flusher>,
-    pub(crate) sessions: RefCell<HashMap<SessionId, Local, IdHasher>>,
+    pub(crate) sessions: RefCell<HashMap<SessionId, Rc<SessionHandle>, IdHasher>>,
     pub(crate) arrivals: RefCell<Arrivals>,
     pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<ConnectionHandle>, IdHasher>>,
     pub(crate) topics: RefCell<Topics>,
@@ -157,8 +139,8 @@ impl Hub {
         self.shared.observers.tell(&ServerEvent::ConnectionClosed {
             address: connection.address,
         });
-        if let Some(attachment) = connection.attachment() {
-            attachment.session.do_send(SessionMessage::Detached {
+        if let Some(session) = connection.session() {
+            session.address.do_send(SessionMessage::Detached {
                 connection: connection.id,
             });
         }
@@ -166,7 +148,7 @@ impl Hub {
 
     /// Ends the connection of a session whose client sends what are no actions, after what waits for it.
     pub(crate) fn end_violating(&self, session: SessionId) {
-        let of_session = |local: &Local| local.send_queue.reader();
+        let of_session = |local: &Rc<SessionHandle>| local.send_queue.reader();
         let id = self.sessions.borrow().get(&session).and_then(of_session);
         if let Some(connection) = id.and_then(|id| self.connection(id)) {
             let reason = "too many frames that are no actions";

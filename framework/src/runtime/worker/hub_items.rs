@@ -7,7 +7,8 @@ use crate::room::config::LeaveReason;
 use crate::runtime::messages::{
     Broadcast, HubItem, Membership, RoomMessage, SessionMessage, Topic,
 };
-use crate::runtime::worker::hub::{Hub, Local};
+use crate::runtime::worker::hub::Hub;
+use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::outbox::{Delivery, Pushed};
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
@@ -312,7 +313,7 @@ impl Hub {
 }
 
 /// Acts on the result of a push: an overflow ends the session, and a room stops sending steps to a member that is behind.
-pub(crate) fn report(local: &Local, pushed: Pushed, delivery: &Delivery) {
+pub(crate) fn report(local: &SessionHandle, pushed: Pushed, delivery: &Delivery) {
     match (pushed, delivery) {
         (Pushed::Overflow, _) => local.address.do_send(SessionMessage::Overflowed),
         (Pushed::Behind, Delivery::Step(replaces, base)) => {

@@ -183,9 +183,8 @@ impl Hub {
             self.refuse_session(connection, &full);
             return;
         }
-        let send_queue = self.new_pipe(connection.format());
         let seed = SessionSeed::new(id, visitor, &self.shared);
-        SessionActor::start_new(self, seed, send_queue, connection, reason);
+        SessionActor::start_new(self, seed, connection, reason);
     }
 
     /// There are as many sessions as there may be.

@@ -9,20 +9,17 @@ use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
 use crate::observer::ServerEvent;
 use crate::room::config::LeaveReason;
-use crate::runtime::claim_once::ClaimOnce;
-use crate::runtime::connection::handle::{Attachment, ConnectionHandle};
+use crate::runtime::connection::handle::ConnectionHandle;
 use crate::runtime::connection::phase::CloseMode;
-use crate::runtime::connection::send_queue::SendQueue;
-use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{
-    ChannelAction, ConnectionId, Denied, Flow, HubItem, Intent, Receiver, ResumeRequest,
-    RoomMessage, SessionMessage, Topic,
+    ChannelAction, ConnectionId, Denied, HubItem, Intent, Receiver, ResumeRequest, RoomMessage,
+    SessionMessage, Topic,
 };
 use crate::runtime::permit::Permit;
 use crate::runtime::visitor::Visitor;
-use crate::runtime::worker::action_router::ActionRouter;
-use crate::runtime::worker::handover::{Moving, forget_one};
+use crate::runtime::worker::handover::{Moving, Trail, forget_one};
 use crate::runtime::worker::hub::Hub;
+use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::accounts::Accounts;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
@@ -46,11 +43,10 @@ pub(crate) struct SessionActor {
     /// Who began the session, and from where. It stays so when somebody resumes it from elsewhere.
     pub(crate) visitor: Visitor,
     pub(crate) hub: Rc<Hub>,
-    pub(crate) send_queue: Rc<SendQueue>,
+    /// The part of the session that its hub and its connection share.
+    pub(crate) handle: Rc<SessionHandle>,
     pub(crate) tokens: Tokens,
     pub(crate) attempts: Attempts,
-    /// How many of the client's actions have been processed, and the rooms that they go to.
-    pub(crate) router: Rc<ActionRouter>,
     pub(crate) connection: Option<Rc<ConnectionHandle>>,
     /// Joins that have not been answered yet.
     pub(crate) joining: usize,
@@ -63,12 +59,11 @@ pub(crate) struct SessionActor {
     /// The hub says when the server may hold another history.
     pub(crate) is_short: bool,
     pub(crate) violations: Violations,
-    pub(crate) flow: Flow,
+    /// The accounts that the rooms and channels it creates are charged to. Opened when it may create the first one.
+    pub(crate) accounts: Option<Accounts>,
     pub(crate) window: Option<SpawnHandle>,
-    /// Rooms and channels that were late when the session moved: they still send to where it was, and are asked to send here.
-    pub(crate) late: Vec<(Topic, ClaimOnce)>,
-    /// The first hub of those by whose way something may still come.
-    pub(crate) way: Option<HubAddress>,
+    /// What still arrives by a longer way after a move. Boxed, as it is seldom there.
+    pub(crate) trail: Option<Box<Trail>>,
     /// Boxed, as it is seldom there.
     pub(crate) moving: Option<Box<Moving>>,
 }
@@ -79,19 +74,14 @@ impl Actor for SessionActor {
 
 impl SessionActor {
     /// Gives the session a connection.
-    pub(crate) fn welcome(
-        &mut self,
-        connection: &Rc<ConnectionHandle>,
-        ctx: &Context<Self>,
-        how: Welcomed,
-    ) {
+    pub(crate) fn welcome(&mut self, connection: &Rc<ConnectionHandle>, how: Welcomed) {
         let (reason, intent) = match how {
             Welcomed::Anew(reason) => (reason, None),
             Welcomed::Back(intent) => (None, Some(intent)),
         };
         if intent == Some(Intent::Restore { received: None }) {
             // Once more: of what has been said since the session was asked for, the list tells.
-            self.send_queue.with_outbox(Outbox::skip);
+            self.handle.send_queue.with_outbox(Outbox::skip);
         }
         let restores = matches!(intent, Some(Intent::Restore { .. }));
         let token = self.tokens.current().to_string();
@@ -101,22 +91,20 @@ impl SessionActor {
             resume: &token,
             resumed: intent.is_some(),
             reason,
-            received: self.router.received(),
-            sent: self.send_queue.with_outbox(|outbox| outbox.produced()),
+            received: self.handle.router.received(),
+            sent: self
+                .handle
+                .send_queue
+                .with_outbox(|outbox| outbox.produced()),
             time: self.hub.shared.time(),
             ping: config.heartbeat.interval,
             window: config.window,
-            limits: &config.limits,
-            restored: restores.then(|| self.router.restored()),
+            limits: &self.hub.shared.client_limits,
+            restored: restores.then(|| self.handle.router.restored()),
         };
         let welcome = self.encode(|w| welcome.write(w));
-        let welcome = welcome.map(|frame| frame.get(self.send_queue.format()));
-        let attachment = Attachment {
-            session: ctx.address(),
-            router: self.router.clone(),
-            actions: self.flow.actions.clone(),
-        };
-        connection.attach(attachment, self.send_queue.clone(), welcome);
+        let welcome = welcome.map(|frame| frame.get(self.handle.send_queue.format()));
+        connection.attach(self.handle.clone(), welcome);
         self.connection = Some(connection.clone());
         self.admit_waiting();
     }
@@ -125,7 +113,7 @@ impl SessionActor {
         &self,
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
     ) -> Option<Encoded> {
-        Encoded::new(Formats::only(self.send_queue.format()), write)
+        Encoded::new(Formats::only(self.handle.send_queue.format()), write)
             .inspect(|frame| frame.count(&self.hub.shared.ledger))
             .inspect_err(
                 |error| tracing::error!(session = %self.id, %error, "an event cannot be encoded"),
@@ -139,7 +127,7 @@ impl SessionActor {
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
     ) {
         if let Some(frame) = self.encode(write) {
-            let _only_where_connected = self.send_queue.push(&frame, &Delivery::Plain);
+            let _only_where_connected = self.handle.send_queue.push(&frame, &Delivery::Plain);
         }
         self.hub.note_memory();
     }
@@ -147,7 +135,7 @@ impl SessionActor {
     /// Tells the client of a refusal. The event is counted, so it takes the way of all counted events: out of this turn, in
     /// order, to the hub, which alone puts such events into outboxes.
     pub(crate) fn error(&self, id: Option<u64>, refusal: &Refusal) {
-        let frame = Encoded::new(Formats::only(self.send_queue.format()), |w| {
+        let frame = Encoded::new(Formats::only(self.handle.send_queue.format()), |w| {
             event::error(w, id, None, refusal)
         });
         match frame {
@@ -165,21 +153,21 @@ impl SessionActor {
     pub(crate) fn accounts(&mut self) -> Accounts {
         let (shared, visitor) = (&self.hub.shared, &self.visitor);
         let open = || shared.open_accounts(visitor.claims.subject_key(), visitor.address);
-        self.flow.accounts.get_or_insert_with(open).clone()
+        self.accounts.get_or_insert_with(open).clone()
     }
 
     pub(crate) fn receiver(&self) -> Receiver {
-        self.router.receiver().clone()
+        self.handle.router.receiver().clone()
     }
 
     pub(crate) fn tell_rooms(&self, message: fn(SessionId) -> RoomMessage) {
-        for known in self.router.rooms.borrow().values() {
+        for known in self.handle.router.rooms.borrow().values() {
             self.hub.flusher.to_room(&known.room, message(self.id));
         }
     }
 
     fn received(&mut self, connection: ConnectionId, inbound: Inbound, permit: Permit) {
-        self.router.taken();
+        self.handle.router.taken();
         // A connection that the session has left: what it still brings is not counted, so the client sends it again.
         if self
             .connection
@@ -189,8 +177,8 @@ impl SessionActor {
             return;
         }
         self.tokens.confirm();
-        self.router.open_to(connection);
-        let permit = permit.numbered(self.router.count(&inbound));
+        self.handle.router.open_to(connection);
+        let permit = permit.numbered(self.handle.router.count(&inbound));
         match inbound.action {
             Ok(action) => {
                 if let Err(refusal) = self.act(inbound.id, action, permit) {
@@ -227,7 +215,7 @@ impl SessionActor {
             ctx.cancel_future(window);
         }
         self.tokens.rotate();
-        self.welcome(&connection, ctx, Welcomed::Back(resume_request.intent));
+        self.welcome(&connection, Welcomed::Back(resume_request.intent));
         self.tell_rooms(RoomMessage::Resumed);
         self.note(&ServerEvent::SessionResumed { session: self.id });
     }
@@ -262,7 +250,7 @@ impl SessionActor {
             return Err(Denied::Stale);
         }
         // Frames that were written to the older connection may be lost: the client's count tells.
-        let resumed = self.send_queue.with_outbox(|outbox| match received {
+        let resumed = self.handle.send_queue.with_outbox(|outbox| match received {
             Some(received) => outbox.resume(received),
             None if outbox.has_overflowed() => Resumed::Forgotten,
             None => {
@@ -290,7 +278,7 @@ impl SessionActor {
             return Err(Denied::Anew(ResumeFailure::Overflow));
         }
         self.attempts.accept(resume_request.attempt);
-        self.send_queue.disconnect();
+        self.handle.send_queue.disconnect();
         Ok(())
     }
 
@@ -303,7 +291,7 @@ impl SessionActor {
         connection.end(code, reason, come_back, mode, self.hub.closing_deadline());
         if mode == CloseMode::Now {
             self.hub.unplug(connection);
-            self.router.close();
+            self.handle.router.close();
             self.connection = None;
         }
     }
@@ -325,9 +313,9 @@ impl SessionActor {
             .as_ref()
             .is_some_and(|current| current.id == connection)
         {
-            self.router.close();
+            self.handle.router.close();
             self.connection = None;
-            self.send_queue.disconnect();
+            self.handle.send_queue.disconnect();
             self.tell_rooms(RoomMessage::Dropped);
             self.note(&ServerEvent::SessionDropped { session: self.id });
             self.wait_for_return(ctx);
@@ -336,18 +324,16 @@ impl SessionActor {
 
     /// Lets the session be displaced, if nobody would miss it.
     fn make_room(&self) {
-        let flow = &self.flow;
-        let is_at_work = self.joining > 0
-            || !self.unsubscribing.is_empty()
-            || !flow.actions.is_idle()
-            || !flow.calls.is_idle();
-        let holds_something = !self.router.rooms.borrow().is_empty()
-            || self.router.subscriptions.borrow().len() > 0
+        let is_at_work =
+            self.joining > 0 || !self.unsubscribing.is_empty() || !self.handle.permits.is_idle();
+        let holds_something = !self.handle.router.rooms.borrow().is_empty()
+            || self.handle.router.subscriptions.borrow().len() > 0
             || self
+                .handle
                 .send_queue
                 .with_outbox(|outbox| outbox.owes_something());
         if self.connection.is_none() && self.moving.is_none() && !is_at_work && !holds_something {
-            self.hub.shared.spare(self.id);
+            self.hub.shared.spare(self.id, &self.visitor);
         }
     }
 
@@ -364,26 +350,34 @@ impl SessionActor {
 
     fn leave_all(&mut self, reason: LeaveReason) {
         self.give_up_waiting();
-        for (_, known) in self.router.rooms.take() {
+        for (_, known) in self.handle.router.rooms.take() {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.flusher.to_room(&known.room, gone);
         }
-        for channel in self.router.subscriptions.borrow_mut().take().channels() {
+        for channel in self
+            .handle
+            .router
+            .subscriptions
+            .borrow_mut()
+            .take()
+            .channels()
+        {
             self.unsubscribe_silently(channel);
         }
     }
 
     pub(crate) fn end(&mut self, ctx: &mut Context<Self>, reason: LeaveReason) {
         self.leave_all(reason);
-        for (_, question) in self.late.drain(..) {
+        let late = self.trail.take().map(|trail| trail.into_late());
+        for (_, question) in late.into_iter().flatten() {
             // Whoever answers nevertheless does so to a hub that knows of no such session, and ignores it.
             let _taken_back = question.claim();
         }
         // Joins that are still on their way are given up.
-        self.flow.actions.close();
+        self.handle.permits.close();
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.forget_gate(self.id);
-        self.hub.shared.forget_home(self.id);
+        self.hub.shared.forget_home(self.id, &self.visitor);
         self.note(&ServerEvent::SessionEnded {
             session: self.id,
             reason,
@@ -393,7 +387,7 @@ impl SessionActor {
 
     /// The client missed more than is kept. What is left is a stub, which says so to a resume within the window.
     pub(crate) fn overflow(&mut self, ctx: &mut Context<Self>) {
-        self.send_queue.with_outbox(Outbox::overflow);
+        self.handle.send_queue.with_outbox(Outbox::overflow);
         self.note(&ServerEvent::SessionOverflowed { session: self.id });
         self.leave_all(LeaveReason::Overflow);
         if self.connection.is_some() {

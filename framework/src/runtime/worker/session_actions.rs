@@ -56,7 +56,7 @@ impl SessionActor {
                     permit,
                 };
                 self.send_to_room(room.as_str(), message)?;
-                self.router.note_leaving(room);
+                self.handle.router.note_leaving(room);
                 Ok(())
             }
             Action::Send { room, name, data } => {
@@ -82,7 +82,7 @@ impl SessionActor {
                 let offer = self.offer(&channel)?;
                 let most = self.hub.shared.config.limits.subscriptions;
                 // Who has the subscription already is only told again what there is.
-                let mut subscriptions = self.router.subscriptions.borrow_mut();
+                let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
                 let is_new = !subscriptions.contains(&channel);
                 if is_new && subscriptions.len() >= most {
                     return Err(Refusal::new(
@@ -105,7 +105,13 @@ impl SessionActor {
                 Ok(())
             }
             Action::Unsubscribe { channel } => {
-                if !self.router.subscriptions.borrow_mut().remove(&channel) {
+                if !self
+                    .handle
+                    .router
+                    .subscriptions
+                    .borrow_mut()
+                    .remove(&channel)
+                {
                     return Err(Refusal::new(
                         "not_subscribed",
                         "this session is not subscribed to this channel",
@@ -135,6 +141,7 @@ impl SessionActor {
             Action::Ping { received } => {
                 let count = received.unwrap_or(0);
                 if !self
+                    .handle
                     .send_queue
                     .with_outbox(|outbox| outbox.acknowledge(count))
                 {
@@ -144,7 +151,7 @@ impl SessionActor {
                         "`received` counts more events than were sent on this session",
                     ));
                 }
-                let (received, time) = (self.router.received(), self.hub.shared.time());
+                let (received, time) = (self.handle.router.received(), self.hub.shared.time());
                 self.send_uncounted(|w| event::pong(w, id, received, time));
                 Ok(())
             }
@@ -152,7 +159,7 @@ impl SessionActor {
     }
 
     fn send_to_room(&mut self, id: &str, message: RoomMessage) -> Result<(), Refusal> {
-        let mut rooms = self.router.rooms.borrow_mut();
+        let mut rooms = self.handle.router.rooms.borrow_mut();
         let room = &rooms.get(id).ok_or_else(not_a_member)?.room;
         if !room.connected() {
             rooms.remove(id);
@@ -175,11 +182,12 @@ impl SessionActor {
         let most = self.hub.shared.config.limits.rooms;
         // The rooms that the client leaves hear of that before they or others hear of this join.
         let staying = self
+            .handle
             .router
             .rooms
             .borrow()
             .len()
-            .saturating_sub(self.router.leaving());
+            .saturating_sub(self.handle.router.leaving());
         if staying + self.joining >= most {
             return Err(Refusal::new(
                 "too_many_rooms",
@@ -209,12 +217,16 @@ impl SessionActor {
             let known = shared.calls.keys().map(String::as_str);
             return Err(unknown_type(name, shared.config.hints.then_some(known)));
         };
-        let permit = self.flow.calls.try_take(data.bytes.len()).ok_or_else(|| {
-            Refusal::new(
-                "too_many_calls",
-                "too many calls of this session wait for their reply: wait for some",
-            )
-        })?;
+        let permit = self
+            .handle
+            .permits
+            .try_take_call(data.bytes.len())
+            .ok_or_else(|| {
+                Refusal::new(
+                    "too_many_calls",
+                    "too many calls of this session wait for their reply: wait for some",
+                )
+            })?;
         let caller = Caller {
             session: self.id,
             claims: self.visitor.claims.clone(),
@@ -227,7 +239,7 @@ impl SessionActor {
             tracing::error!(call = name, "a handler panicked");
             Err(Refusal::failed())
         })?;
-        let (hub, session, format) = (self.hub.clone(), self.id, self.send_queue.format());
+        let (hub, session, format) = (self.hub.clone(), self.id, self.handle.send_queue.format());
         actix_rt::spawn(async move {
             let outcome = AssertUnwindSafe(answer).catch_unwind().await;
             let outcome = outcome.unwrap_or_else(|_| {

@@ -1,6 +1,7 @@
 //! How a session begins on a worker: for a connection that has none, or as it comes from another worker.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::{AsyncContext, Context};
 
@@ -8,15 +9,15 @@ use crate::ids::SessionId;
 use crate::observer::ServerEvent;
 use crate::runtime::connection::handle::ConnectionHandle;
 use crate::runtime::connection::send_queue::SendQueue;
-use crate::runtime::messages::{
-    Denied, Flow, Receiver, RoomMessage, SessionMessage, SessionTransfer,
-};
+use crate::runtime::messages::{Denied, Receiver, RoomMessage, SessionMessage, SessionTransfer};
 use crate::runtime::permit::Permits;
 use crate::runtime::server_inner::ServerInner;
 use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::action_router::{ActionRouter, Rooms};
-use crate::runtime::worker::hub::{Hub, Local};
+use crate::runtime::worker::handover::Trail;
+use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::{SessionActor, Welcomed};
+use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
 use crate::session::rate_limiter::RateLimiter;
@@ -29,7 +30,7 @@ pub(crate) struct SessionSeed {
     id: SessionId,
     visitor: Visitor,
     tokens: Tokens,
-    flow: Flow,
+    permits: Arc<Permits>,
 }
 
 impl SessionSeed {
@@ -39,15 +40,12 @@ impl SessionSeed {
             id,
             visitor,
             tokens: Tokens::new(id, shared.run),
-            flow: Flow {
-                actions: Permits::of_actions(
-                    limits.actions_in_flight,
-                    limits.bytes_in_flight,
-                    &shared.ledger,
-                ),
-                calls: Permits::of_calls(limits.calls, &shared.ledger),
-                accounts: None,
-            },
+            permits: Permits::of_session(
+                limits.actions_in_flight,
+                limits.bytes_in_flight,
+                limits.calls,
+                &shared.ledger,
+            ),
         }
     }
 }
@@ -57,29 +55,31 @@ impl SessionActor {
     pub(crate) fn start_new(
         hub: &Rc<Hub>,
         seed: SessionSeed,
-        send_queue: Rc<SendQueue>,
         connection: &Rc<ConnectionHandle>,
         reason: Option<ResumeFailure>,
     ) {
+        // The connection has one already, which its writer waits for.
+        let send_queue = connection.send_queue();
         let receiver = Receiver {
             session: seed.id,
             hub: hub.address.clone(),
             format: send_queue.format(),
         };
-        let actor = Self {
+        let router = ActionRouter::new(
+            receiver,
+            0,
+            RateLimiter::default(),
+            Rooms::default(),
+            Subscriptions::default(),
+        );
+        let context = Context::new();
+        let mut actor = Self {
             id: seed.id,
             visitor: seed.visitor,
             hub: hub.clone(),
-            send_queue,
+            handle: register(hub, seed.id, &context, router, send_queue, seed.permits),
             tokens: seed.tokens,
             attempts: Attempts::default(),
-            router: Rc::new(ActionRouter::new(
-                receiver,
-                0,
-                RateLimiter::default(),
-                Rooms::default(),
-                Subscriptions::default(),
-            )),
             connection: None,
             joining: 0,
             subscribes: 0,
@@ -87,19 +87,15 @@ impl SessionActor {
             admission: HistoryQueue::default(),
             is_short: false,
             violations: Violations::default(),
-            flow: seed.flow,
+            accounts: None,
             window: None,
-            late: Vec::new(),
-            way: None,
+            trail: None,
             moving: None,
         };
-        let context = Context::new();
-        let mut actor = actor.register(&context);
-        let session = actor.id;
         hub.shared
             .observers
-            .tell(&ServerEvent::SessionBegan { session });
-        actor.welcome(connection, &context, Welcomed::Anew(reason));
+            .tell(&ServerEvent::SessionBegan { session: actor.id });
+        actor.welcome(connection, Welcomed::Anew(reason));
         context.run(actor);
     }
 
@@ -123,14 +119,21 @@ impl SessionActor {
             rooms,
             transfer.subscriptions,
         );
-        let actor = Self {
+        let mut context = Context::new();
+        let mut actor = Self {
             id: transfer.id,
             visitor: transfer.visitor,
             hub: hub.clone(),
-            send_queue,
+            handle: register(
+                hub,
+                transfer.id,
+                &context,
+                router,
+                send_queue,
+                transfer.permits,
+            ),
             tokens: transfer.tokens,
             attempts: transfer.attempts,
-            router: Rc::new(router),
             connection: None,
             joining: transfer.joining,
             subscribes: transfer.subscribes,
@@ -138,14 +141,11 @@ impl SessionActor {
             admission: transfer.admission,
             is_short: false,
             violations: transfer.violations,
-            flow: transfer.flow,
+            accounts: transfer.accounts,
             window: None,
-            late: Vec::new(),
-            way: transfer.way,
+            trail: transfer.way.map(Trail::by_way_of),
             moving: None,
         };
-        let mut context = Context::new();
-        let mut actor = actor.register(&context);
         if overflowed {
             actor.overflow(&mut context);
         }
@@ -159,11 +159,7 @@ impl SessionActor {
             }
             Some(connection) => {
                 actor.tokens.rotate();
-                actor.welcome(
-                    &connection,
-                    &context,
-                    Welcomed::Back(transfer.resume_request.intent),
-                );
+                actor.welcome(&connection, Welcomed::Back(transfer.resume_request.intent));
                 actor.tell_rooms(RoomMessage::Resumed);
                 actor.note(&ServerEvent::SessionResumed { session: actor.id });
             }
@@ -181,15 +177,23 @@ impl SessionActor {
         }
         context.run(actor);
     }
+}
 
-    fn register(self, context: &Context<Self>) -> Self {
-        let local = Local {
-            address: context.address(),
-            send_queue: self.send_queue.clone(),
-            router: self.router.clone(),
-            under_way: [self.flow.actions.clone(), self.flow.calls.clone()],
-        };
-        self.hub.sessions.borrow_mut().insert(self.id, local);
-        self
-    }
+/// Registers a session at its hub.
+fn register(
+    hub: &Hub,
+    id: SessionId,
+    context: &Context<SessionActor>,
+    router: ActionRouter,
+    send_queue: Rc<SendQueue>,
+    permits: Arc<Permits>,
+) -> Rc<SessionHandle> {
+    let handle = Rc::new(SessionHandle {
+        address: context.address(),
+        send_queue,
+        router,
+        permits,
+    });
+    hub.sessions.borrow_mut().insert(id, handle.clone());
+    handle
 }
