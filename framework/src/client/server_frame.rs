@@ -21,13 +21,13 @@ pub(crate) struct ServerFrame {
     pub(crate) is_sequenced: bool,
     /// The frame's length. The server keeps it until the event is acknowledged.
     pub(crate) bytes: usize,
-    pub(crate) event: ServerEvent,
+    pub(crate) event: ReceivedEvent,
 }
 
 /// The events of the protocol.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum ServerEvent {
+pub(crate) enum ReceivedEvent {
     Welcome(Welcome),
     Pong {
         received: u64,
@@ -184,14 +184,14 @@ pub(crate) fn read(frame: &RawData) -> Result<ServerFrame, String> {
         return Ok(ServerFrame {
             is_sequenced: false,
             bytes: frame.bytes.len(),
-            event: ServerEvent::Patch(patch?),
+            event: ReceivedEvent::Patch(patch?),
         });
     }
     let object = value(frame.format, &frame.bytes).map_err(|error| error.0)?;
     let name = object.get("event").and_then(Value::as_str);
     let name = name.ok_or("a message has no `event`")?.to_owned();
     let is_sequenced = is_sequenced(&name);
-    let event = ServerEvent::deserialize(object).map_err(|error| format!("`{name}`: {error}"))?;
+    let event = ReceivedEvent::deserialize(object).map_err(|error| format!("`{name}`: {error}"))?;
     Ok(ServerFrame {
         is_sequenced,
         bytes: frame.bytes.len(),
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn unknown_events_are_counted_and_unknown_fields_ignored() {
         let later = read_both(&json!({"event": "fireworks", "size": [1]})).unwrap();
-        assert!(later.is_sequenced && matches!(later.event, ServerEvent::Unknown));
+        assert!(later.is_sequenced && matches!(later.event, ReceivedEvent::Unknown));
         let known = read_both(&json!({"event": "pong", "received": 1, "time": 2, "mood": "good"}));
         assert!(!known.unwrap().is_sequenced);
     }
@@ -276,7 +276,7 @@ mod tests {
             let event =
                 json!({"event": "patch", "room": "r", "tick": 2, "base": 1, "data": {"a": 1}});
             let frame = read(&RawData::of(format, &event).unwrap()).unwrap();
-            let ServerEvent::Patch(patch) = frame.event else {
+            let ReceivedEvent::Patch(patch) = frame.event else {
                 panic!("{frame:?}")
             };
             assert!(!frame.is_sequenced && patch.hash.is_none());
@@ -292,7 +292,7 @@ mod tests {
         let message = read_both(&json!({"event": "message", "room": "r", "type": "t"})).unwrap();
         assert!(matches!(
             message.event,
-            ServerEvent::Message {
+            ReceivedEvent::Message {
                 data: Value::Null,
                 ..
             }

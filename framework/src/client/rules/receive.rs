@@ -10,7 +10,7 @@ use crate::client::rules::queue::Queued;
 use crate::client::rules::rooms::Patched;
 use crate::client::rules::{Goodbye, Missed, Output, Phase, Rules, Session, Waiter, violation};
 use crate::client::server_frame::{
-    Disconnection, Patch, Published, RestoredRoom, ServerEvent, ServerFrame, Welcome,
+    Disconnection, Patch, Published, ReceivedEvent, RestoredRoom, ServerFrame, Welcome,
 };
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -27,8 +27,8 @@ impl Rules {
         self.keepalive.server_is_alive();
         if self.phase == Phase::Greeting {
             return match frame.event {
-                ServerEvent::Welcome(welcome) => self.welcome(now, welcome),
-                ServerEvent::Goodbye {
+                ReceivedEvent::Welcome(welcome) => self.welcome(now, welcome),
+                ReceivedEvent::Goodbye {
                     code,
                     reason,
                     error,
@@ -241,22 +241,22 @@ impl Rules {
         Vec::new()
     }
 
-    fn event(&mut self, now: Duration, event: ServerEvent) -> Vec<Output> {
+    fn event(&mut self, now: Duration, event: ReceivedEvent) -> Vec<Output> {
         let emit = |event| vec![Output::Emit(event)];
         match event {
-            ServerEvent::Welcome(_) => violation(
+            ReceivedEvent::Welcome(_) => violation(
                 "bad_event",
                 CloseCode::PROTOCOL_ERROR,
                 "a second welcome arrived".to_owned(),
             ),
-            ServerEvent::Pong { received, time } => {
+            ReceivedEvent::Pong { received, time } => {
                 self.server_time = Some((time, now));
                 match self.queue.acknowledge(received) {
                     Ok(()) => Vec::new(),
                     Err(_) => self.miscount(),
                 }
             }
-            ServerEvent::Joined {
+            ReceivedEvent::Joined {
                 id, room, member, ..
             } => {
                 self.rooms.joined(room.clone(), member);
@@ -265,16 +265,18 @@ impl Rules {
                 }
                 self.answer(id, Answer::Joined(room, member))
             }
-            ServerEvent::Left { id, room, reason } => {
+            ReceivedEvent::Left { id, room, reason } => {
                 self.rooms.left(&room, &reason);
                 match self.is_awaited(id) {
                     true => self.answer(id, Answer::Done),
                     false => emit(Event::Left { room, reason }),
                 }
             }
-            ServerEvent::Message { room, name, data } => emit(Event::Message { room, name, data }),
-            ServerEvent::Signal { room, name, data } => emit(Event::Signal { room, name, data }),
-            ServerEvent::State {
+            ReceivedEvent::Message { room, name, data } => {
+                emit(Event::Message { room, name, data })
+            }
+            ReceivedEvent::Signal { room, name, data } => emit(Event::Signal { room, name, data }),
+            ReceivedEvent::State {
                 room,
                 tick,
                 data,
@@ -283,7 +285,7 @@ impl Rules {
                 let data = self.rooms.state(&room, tick, data, keys);
                 emit(Event::State { room, tick, data })
             }
-            ServerEvent::Patch(patch) => match self.rooms.patch(&patch) {
+            ReceivedEvent::Patch(patch) => match self.rooms.patch(&patch) {
                 Patched::State(data) => {
                     let Patch { room, tick, .. } = patch;
                     emit(Event::State { room, tick, data })
@@ -294,7 +296,7 @@ impl Rules {
                     Vec::new()
                 }
             },
-            ServerEvent::Subscribed {
+            ReceivedEvent::Subscribed {
                 id,
                 channel,
                 epoch,
@@ -305,7 +307,7 @@ impl Rules {
                 let position = Position { epoch, offset };
                 self.subscribed(id, channel, position, recovered, publications)
             }
-            ServerEvent::Unsubscribed {
+            ReceivedEvent::Unsubscribed {
                 id,
                 channel,
                 reason,
@@ -316,7 +318,7 @@ impl Rules {
                     false => emit(Event::Unsubscribed { channel, reason }),
                 }
             }
-            ServerEvent::Publication {
+            ReceivedEvent::Publication {
                 channel,
                 offset,
                 data,
@@ -328,10 +330,10 @@ impl Rules {
                 }),
                 false => Vec::new(),
             },
-            ServerEvent::Published { id, offset } => {
+            ReceivedEvent::Published { id, offset } => {
                 self.answer(Some(id), Answer::Published(offset))
             }
-            ServerEvent::Presence {
+            ReceivedEvent::Presence {
                 channel,
                 joined,
                 left,
@@ -340,20 +342,20 @@ impl Rules {
                 joined,
                 left,
             }),
-            ServerEvent::Reply { id, data } => self.answer(Some(id), Answer::Reply(data)),
-            ServerEvent::Error {
+            ReceivedEvent::Reply { id, data } => self.answer(Some(id), Answer::Reply(data)),
+            ReceivedEvent::Error {
                 id,
                 room,
                 code,
                 message,
             } => self.refused(now, id, room, Refusal::new(code, message)),
-            ServerEvent::Goodbye {
+            ReceivedEvent::Goodbye {
                 code,
                 reason,
                 error,
                 reconnect,
             } => self.goodbye(code, reason, error, reconnect),
-            ServerEvent::Unknown => Vec::new(),
+            ReceivedEvent::Unknown => Vec::new(),
         }
     }
 
