@@ -38,15 +38,15 @@ impl fmt::Display for SessionOrigin {
     }
 }
 
-/// A session, a room, or the application.
+/// Who caused an input: a session, a room, or the application.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Origin {
+pub(crate) enum InputOrigin {
     Session(SessionOrigin),
     Room(RoomId),
     Application,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for InputOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Session(origin) => origin.fmt(f),

@@ -16,7 +16,7 @@ use super::registry::{Channel, ChannelRegistry};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
-use crate::origin::{Origin, SessionOrigin};
+use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::{Accounts, Charge, Thing};
 use crate::wire::codec::{CodecError, Format, RawData};
 use crate::wire::event::{self, Publication, Subscribed};
@@ -82,13 +82,13 @@ pub(crate) enum ChannelEffect<H> {
     Published { offset: u64 },
     /// A publication of a room or the application was dropped, for the log.
     Dropped {
-        origin: Origin,
+        origin: InputOrigin,
         channel: ChannelName,
         refusal: Refusal,
     },
     /// An event cannot be encoded and was not sent, for the log.
     NotEncoded {
-        origin: Origin,
+        origin: InputOrigin,
         channel: ChannelName,
         error: CodecError,
     },
@@ -451,7 +451,7 @@ fn or_log<H>(
     frame
         .map_err(|error| {
             effects.push(ChannelEffect::NotEncoded {
-                origin: Origin::Session(origin),
+                origin: InputOrigin::Session(origin),
                 channel: channel.clone(),
                 error,
             });

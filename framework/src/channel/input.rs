@@ -4,7 +4,7 @@
 
 use super::config::Offer;
 use crate::ids::{ChannelName, RoomId, SessionId};
-use crate::origin::{Origin, SessionOrigin};
+use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::Accounts;
 use crate::wire::action::Since;
 use crate::wire::codec::{Format, RawData};
@@ -28,11 +28,11 @@ pub(crate) enum Publisher<H> {
 }
 
 impl<H> Publisher<H> {
-    pub(super) fn origin(&self) -> Origin {
+    pub(super) fn origin(&self) -> InputOrigin {
         match self {
-            Self::Client(client) => Origin::Session(client.origin),
-            Self::Room(room) => Origin::Room(room.clone()),
-            Self::Application => Origin::Application,
+            Self::Client(client) => InputOrigin::Session(client.origin),
+            Self::Room(room) => InputOrigin::Room(room.clone()),
+            Self::Application => InputOrigin::Application,
         }
     }
 }
