@@ -335,7 +335,7 @@ pub(crate) struct SessionTransfer {
     pub(crate) waiting: Vec<(ResumeRequest, HubAddress)>,
 }
 
-/// A session that wants into a room.
+/// A session that wants to join a room.
 #[derive(Debug)]
 pub(crate) struct JoinRequest {
     pub(crate) receiver: Receiver,
@@ -343,25 +343,25 @@ pub(crate) struct JoinRequest {
     pub(crate) target: JoinTarget,
     pub(crate) options: RawData,
     pub(crate) id: Option<u64>,
-    /// What it wishes in the fields that its kind is matched on.
+    /// The values of its options in the fields that the kind is matched on.
     pub(crate) wish: Fields,
-    /// To whose account a room goes that is begun for it.
+    /// The accounts to which a room is charged that is created for it.
     pub(crate) accounts: Accounts,
-    /// The rooms that had no place for it, though they seemed to.
+    /// The rooms that refused it for lack of a place, although the lobby expected that they had one.
     pub(crate) refused_by: Vec<RoomId>,
-    /// The room was begun for it.
+    /// Whether the room was created for it.
     pub(crate) is_founder: bool,
     pub(crate) permit: Permit,
 }
 
 impl JoinRequest {
-    /// Whether the session has ended meanwhile.
+    /// Whether the session has ended since it asked.
     pub(crate) fn is_given_up(&self) -> bool {
         self.permit.is_closed()
     }
 }
 
-/// For a room, whatever its type.
+/// For a room of any type.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum RoomMessage {
@@ -378,7 +378,7 @@ pub(crate) enum RoomMessage {
         id: Option<u64>,
         permit: Permit,
     },
-    /// The client wants the whole state.
+    /// The client asks for the whole state.
     Sync {
         from: Receiver,
         id: Option<u64>,
@@ -386,7 +386,7 @@ pub(crate) enum RoomMessage {
     },
     /// A step of the state from this version on was dropped on its way to a member.
     Behind(SessionId, u32),
-    /// That member has taken what it was sent before.
+    /// That member has received what waited for it.
     CaughtUp(SessionId),
     Dropped(SessionId),
     Resumed(SessionId),
@@ -398,9 +398,9 @@ pub(crate) enum RoomMessage {
         to: HubAddress,
         question: ClaimOnce,
     },
-    /// The room is to end.
+    /// Ends the room.
     Dispose(DisposeReason),
-    /// The lobby has forgotten the room, so nobody new will come.
+    /// The lobby has forgotten the room, so no further joins arrive.
     Forgotten,
 }
 
@@ -409,7 +409,7 @@ pub(crate) enum RoomMessage {
 #[rtype(result = "()")]
 pub(crate) enum LobbyMessage {
     Join(JoinRequest),
-    /// The last of the rooms that had no place for it has said this: look for another.
+    /// A room had no place for it, and refused it with this: look for another room.
     Retry(JoinRequest, Refusal),
     /// A seat is free again.
     Release(RoomId),
@@ -437,7 +437,7 @@ pub(crate) struct Subscription {
     pub(crate) budget: usize,
     pub(crate) id: Option<u64>,
     pub(crate) attempt: u64,
-    /// To whose account the channel goes if it begins with this.
+    /// The accounts to which the channel is charged if it begins with this.
     pub(crate) accounts: Option<Accounts>,
     pub(crate) permit: Permit,
 }
@@ -475,9 +475,9 @@ pub(crate) enum ChannelMessage {
     Unsubscribe {
         session: SessionId,
         channel: ChannelName,
-        /// The last attempt to subscribe that came before it.
+        /// The session's last attempt to subscribe before this.
         attempt: u64,
-        /// The action to answer; `None` if the session has ended and nobody is told.
+        /// The action to answer. `None`: the session has ended.
         answer: Option<(Receiver, Option<u64>)>,
         permit: Option<Permit>,
     },
@@ -485,7 +485,8 @@ pub(crate) enum ChannelMessage {
         channel: ChannelName,
         data: RawData,
         source: PublishSource,
-        /// To whose account the channel goes if it begins with this. None: nobody's, the application's own doing.
+        /// The accounts to which the channel is charged if it begins with this. `None`: nobody's, because a room or the
+        /// application publishes.
         accounts: Option<Accounts>,
         permit: Permit,
     },
