@@ -173,12 +173,12 @@ impl FanOut {
             };
             let items = all.iter().map(adopt).chain([leave]).collect();
             hub.address.send_batch(items);
-            while hub.arrivals.borrow().pipe_of(last).is_none() {
+            while hub.arrivals.borrow().queue_of(last).is_none() {
                 tokio::task::yield_now().await;
             }
             let pipes: Vec<_> = all
                 .iter()
-                .filter_map(|session| hub.arrivals.borrow().pipe_of(*session))
+                .filter_map(|session| hub.arrivals.borrow().queue_of(*session))
                 .collect();
             Some((server, hub, pipes))
         })?;

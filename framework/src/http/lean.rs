@@ -123,7 +123,7 @@ impl<Io: AsyncWrite + Unpin> Socket<Io> {
             let written = ready!(self.poll_write(cx, &unsent))?;
             let _written = unsent.split_to(written);
             if let Some(connection) = self.connection.get() {
-                connection.drained();
+                connection.note_drained();
                 connection.note_unsent(unsent.len());
             }
         }
@@ -192,9 +192,9 @@ impl<Io: AsyncWrite + Unpin + 'static> DirectWriter for Socket<Io> {
         let taken = self.send(cx, |_, out| connection.take(out, Writer::GATHER));
         match taken {
             _ if self.has_unsent() => task.wake_by_ref(),
-            Some(Taken::Frames) => connection.go_on(self.waiting()),
+            Some(Taken::Frames) => connection.requeue_writer(self.waiting()),
             Some(Taken::End) => task.wake_by_ref(),
-            None => connection.expect(self.waiting()),
+            None => connection.set_writer(self.waiting()),
         }
     }
 

@@ -404,7 +404,7 @@ mod tests {
                 format: Format::Json,
                 topic: Topic::Room(RoomId::random()),
             }]);
-            let send_queue = hub.arrivals.borrow().pipe_of(session).unwrap();
+            let send_queue = hub.arrivals.borrow().queue_of(session).unwrap();
             send_queue.connect(1);
             let items = |word: &'static str| -> HubItems {
                 smallvec![HubItem::Direct {

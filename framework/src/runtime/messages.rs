@@ -1,7 +1,7 @@
-//! What the actors say to each other.
+//! The messages between actors.
 //!
-//! Order matters everywhere: each sender uses `do_send`, which keeps it, and every message that a peer can cause carries a
-//! permit of a bounded count, so that no mailbox grows without end.
+//! Order matters: each sender uses `do_send`, which keeps it. A message that a client can cause carries a permit of a
+//! bounded count, so that no mailbox grows without a bound.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,13 +35,13 @@ use crate::wire::codec::{Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure};
 use crate::wire::frame::Encoded;
 
-/// Where a room is reached, whatever its type. Shared, because a `Recipient` allocates when it is cloned.
+/// The address of a room of any type. Shared, because a `Recipient` allocates when it is cloned.
 pub(crate) type RoomAddress = Arc<Recipient<RoomMessage>>;
 
 /// The number of a connection of a worker. It is never used again.
 pub(crate) type ConnectionId = u64;
 
-/// A session's place in a room.
+/// A session's membership in a room.
 #[derive(Clone, Debug)]
 pub(crate) struct Membership {
     pub(crate) room: RoomAddress,
@@ -49,7 +49,7 @@ pub(crate) struct Membership {
     pub(crate) member: MemberId,
 }
 
-/// A session, and how it is reached: what rooms and channels keep of a receiver.
+/// A session and the address of its hub: what rooms and channels keep of a receiver.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     pub(crate) session: SessionId,
@@ -57,19 +57,19 @@ pub(crate) struct Receiver {
     pub(crate) format: Format,
 }
 
-/// Something with receivers: what a hub keeps lists for.
+/// A room or a channel, of which a hub lists the receivers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Topic {
     Room(RoomId),
     Channel(ChannelName),
 }
 
-/// The server is no more: its lobby, its shards and its hubs end, and what they have. Threads of its own end anyway.
+/// The server has ended. Its lobby, its shards and its hubs end with everything that they have. Its own threads end anyway.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct End;
 
-/// For a session's actor: from its connection, its hub, and other workers' hubs.
+/// A message to a session's actor, from its connection, its hub, or another worker's hub.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum SessionMessage {
@@ -78,16 +78,16 @@ pub(crate) enum SessionMessage {
         inbound: Inbound,
         permit: Permit,
     },
-    /// A connection of this worker wants this session.
+    /// A connection of this worker asks for the session.
     Attach(ResumeRequest),
     Detached {
         connection: ConnectionId,
     },
-    /// The client has closed its connection and will not come back.
+    /// The client has closed its connection in a way that ends the session.
     Closed {
         connection: ConnectionId,
     },
-    /// The session is in another room, as its router says.
+    /// The session is in another room. Its router lists the room already.
     Joined {
         room: RoomId,
         address: RoomAddress,
@@ -95,67 +95,68 @@ pub(crate) enum SessionMessage {
         is_away: bool,
     },
     JoinRefused,
-    /// An `unsubscribe` was done.
+    /// A channel has processed an `unsubscribe`.
     Unsubscribed(ChannelName),
-    /// There is room in the outbox for what waits for it.
+    /// The outbox has space for an action that waits for it.
     HasRoom,
-    /// The server may hold a history for which this session waits.
+    /// The server may hold another history, for which this session waits.
     MayGrant,
-    /// The outbox passed its bound.
+    /// The outbox has exceeded its bound.
     Overflowed,
-    /// A connection of another worker wants this session.
+    /// A connection of another worker asks for the session.
     TakeOver {
         resume_request: ResumeRequest,
         to: HubAddress,
     },
-    /// A room or channel now sends to where it was asked to.
+    /// A room or channel sends to the hub that it was asked to send to.
     Rehomed(Topic),
-    /// All that comes for the session comes by the shortest way now.
+    /// Everything for the session arrives by the direct path again.
     Settled,
-    /// It has made room for another session, and is none any more.
+    /// Another session has displaced this one.
     Displaced,
-    /// The last message after a session has ended here: what came before it was answered or sent on.
+    /// The last message of a session that has ended on this worker. It is sent behind the requests in its mailbox, which are
+    /// answered or forwarded first.
     Stop,
 }
 
-/// A connection that shows a resume token.
+/// The request of a connection with a resume token.
 #[derive(Clone, Debug)]
 pub(crate) struct ResumeRequest {
     pub(crate) connection: ConnectionId,
     pub(crate) token: ResumeToken,
     pub(crate) intent: Intent,
-    /// Which of the client's attempts this is.
+    /// The number of the client's attempt.
     pub(crate) attempt: Option<u64>,
     pub(crate) visitor: Visitor,
 }
 
-/// What a client wants with the session whose token it shows.
+/// What a client wants to do with the session of its token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Intent {
-    /// To go on, having counted so many events.
+    /// To resume it. The client has counted this many events.
     Resume { received: u64 },
-    /// To go on with what it knew lost, as a page does that was loaded again; with its count, if it has kept that.
+    /// To resume it after the client has lost its own state, as a reloaded page has. With its count, if it has kept that.
     Restore { received: Option<u64> },
     /// To end it.
     End,
 }
 
-/// Why a connection does not get the session for which it came.
+/// Why a connection does not get the session that it asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Denied {
-    /// It gets a new session instead, and is told why.
+    /// The connection gets a new session, and the reason.
     Anew(ResumeFailure),
-    /// The client has come back by a later attempt.
+    /// A later attempt of the client has resumed the session.
     Stale,
-    /// It came to end the session, of which nothing is left.
+    /// The client asked to end the session, and the session has ended.
     Ended,
 }
 
-/// For a worker's hub.
+/// A message to a worker's hub.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum HubMessage {
-    /// Everything that one hook caused, in order.
+    /// Everything that one hook sends to receivers on the worker, in order.
     Batch {
         items: HubItems,
         _permit: Option<OwnedSemaphorePermit>,
@@ -179,22 +180,22 @@ pub(crate) struct DrainHub {
     pub(crate) timeout: Duration,
 }
 
-/// What a hub is told at once. Mostly that is one item.
+/// The items of one batch. Usually there is one.
 pub(crate) type HubItems = SmallVec<[HubItem; 1]>;
 
-/// A frame for many.
+/// A frame for all receivers of a topic.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     pub(crate) frame: Encoded,
     pub(crate) delivery: Delivery,
-    /// Who does not get it, though it is a receiver.
+    /// The receiver that does not get it.
     pub(crate) except: Option<SessionId>,
 }
 
-/// Something that a room or channel tells a hub.
+/// What a room or channel sends to a hub.
 #[derive(Debug)]
 pub(crate) enum HubItem {
-    /// To all receivers of the topic on this worker, or all but one.
+    /// A frame for the receivers of the topic on this worker.
     Publish(Topic, Broadcast),
     Direct {
         session: SessionId,
@@ -223,52 +224,52 @@ pub(crate) enum HubItem {
         attempt: u64,
         frame: Option<Encoded>,
     },
-    /// The session is no receiver of the topic any more; `frame` tells it so.
+    /// The session is no longer a receiver of the topic. `frame` is the event that tells its client.
     Exit {
         session: SessionId,
         topic: Topic,
-        /// What of it has ended: in a room, the member of this number; in a channel, what this attempt to subscribe has made, or
-        /// an earlier one. What came after it stays.
+        /// What has ended: in a room, the member of this number; in a channel, the subscription of this attempt or of an
+        /// earlier one. A later membership or subscription stays.
         stay: u64,
         frame: Option<Encoded>,
-        /// The topic itself has ended: what waits of it is its last word.
+        /// The topic itself has ended, so its frames that wait are its last.
         is_over: bool,
     },
-    /// The session has made room for another: it was gone, and held nothing.
+    /// Another session displaces this one, which is disconnected and holds nothing.
     Displaced {
         session: SessionId,
     },
-    /// The client has sent too many frames that are no actions. Its connection ends behind the errors that it was sent for them.
+    /// The client has sent too many frames that are no actions. Its connection ends after the errors for them.
     Violated {
         session: SessionId,
     },
-    /// A receiver that moves here: the topic's next frames come here.
+    /// A receiver moves to this worker. The topic's next frames are sent here.
     Adopt {
         session: SessionId,
         format: Format,
         topic: Topic,
     },
-    /// The topic now sends to `to` what is for this receiver: this is the last that it sends by the way that it took before.
-    /// `None`: it is no receiver of the topic any more.
+    /// From now on the topic sends the frames for this receiver to `to`. This is the last item that it sends by the path
+    /// that it used before. `None`: the session is not a receiver of the topic.
     Rehomed {
         session: SessionId,
         topic: Topic,
         to: Option<HubAddress>,
     },
-    /// Something that has come for a session where it does not live any more, sent after it.
-    Passed(Box<HubItem>),
-    /// Goes the way of what was passed on, behind all of it.
+    /// An item for a session that has moved, forwarded by the hub that it has left.
+    Forwarded(Box<HubItem>),
+    /// Follows the path of the forwarded items, behind all of them.
     Flush {
         session: SessionId,
     },
 }
 
 impl HubItem {
-    /// The one for whom it is.
+    /// The session that receives it, if it is one.
     pub(crate) fn session(&self) -> Option<SessionId> {
         match self {
             Self::Publish(..) => None,
-            Self::Passed(item) => item.session(),
+            Self::Forwarded(item) => item.session(),
             Self::Direct { session, .. }
             | Self::JoinedRoom { session, .. }
             | Self::JoinRefused { session, .. }
@@ -285,7 +286,7 @@ impl HubItem {
 }
 
 impl HubItem {
-    /// The event that it brings.
+    /// The event that it contains.
     pub(crate) fn frame(&self) -> Option<&Encoded> {
         match self {
             Self::Publish(_, broadcast) => Some(&broadcast.frame),
@@ -294,7 +295,7 @@ impl HubItem {
             | Self::JoinRefused { frame, .. }
             | Self::Subscribed { frame, .. } => Some(frame),
             Self::SubscribeRefused { frame, .. } | Self::Exit { frame, .. } => frame.as_ref(),
-            Self::Passed(item) => item.frame(),
+            Self::Forwarded(item) => item.frame(),
             Self::Displaced { .. }
             | Self::Violated { .. }
             | Self::Adopt { .. }
@@ -304,7 +305,7 @@ impl HubItem {
     }
 }
 
-/// A session on its way to another worker: all that it is.
+/// A session that moves to another worker: all its data.
 #[derive(Debug)]
 pub(crate) struct SessionTransfer {
     pub(crate) id: SessionId,
@@ -322,16 +323,16 @@ pub(crate) struct SessionTransfer {
     pub(crate) rate_limiter: RateLimiter,
     pub(crate) permits: Arc<Permits>,
     pub(crate) accounts: Option<Accounts>,
-    /// The connection that it comes for.
+    /// The connection for which it moves.
     pub(crate) resume_request: ResumeRequest,
-    /// Joins and unsubscribes that have not been answered.
+    /// Joins and unsubscribes that were not answered yet.
     pub(crate) joining: usize,
     pub(crate) unsubscribing: Vec<ChannelName>,
-    /// The rooms and channels that did not answer in time: they still send to a hub that the session has left.
+    /// The rooms and channels that did not answer in time. They still send to a hub that the session has left.
     pub(crate) late: Vec<Topic>,
-    /// The first hub of those by whose way something may still come.
-    pub(crate) way: Option<HubAddress>,
-    /// Those who knocked meanwhile.
+    /// The first of the hubs that may still forward items to the session.
+    pub(crate) first_forwarder: Option<HubAddress>,
+    /// Requests for the session that arrived during the move, and the hubs of their connections.
     pub(crate) waiting: Vec<(ResumeRequest, HubAddress)>,
 }
 
@@ -384,7 +385,7 @@ pub(crate) enum RoomMessage {
         id: Option<u64>,
         permit: Permit,
     },
-    /// A step of the state from this version on was dropped on its way to a member.
+    /// The outbox of a member has dropped the steps of the state from this version on.
     Behind(SessionId, u32),
     /// That member has received what waited for it.
     CaughtUp(SessionId),
@@ -404,7 +405,7 @@ pub(crate) enum RoomMessage {
     Forgotten,
 }
 
-/// For the lobby.
+/// A message to the lobby.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum LobbyMessage {
@@ -415,7 +416,7 @@ pub(crate) enum LobbyMessage {
     Release(RoomId),
     Relist(RoomId, Listing),
     Ended(RoomId),
-    /// Some of the public rooms, and whether there are more.
+    /// Asks for some of the public rooms, and whether there are more.
     List {
         query: ListQuery,
         reply: oneshot::Sender<(Vec<Listed>, bool)>,
@@ -426,7 +427,7 @@ pub(crate) enum LobbyMessage {
     },
 }
 
-/// A session that wants to receive what a channel publishes.
+/// A session that subscribes to a channel.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) receiver: Receiver,
@@ -442,7 +443,7 @@ pub(crate) struct Subscription {
     pub(crate) permit: Permit,
 }
 
-/// Something that a client asks of a channel, and its permit.
+/// An action of a client for a channel, and its permit.
 #[derive(Debug)]
 pub(crate) struct ChannelAction {
     pub(crate) id: Option<u64>,
@@ -467,7 +468,7 @@ pub(crate) enum Asks {
     },
 }
 
-/// For the shard in which a channel lives.
+/// A message to the shard of a channel.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum ChannelMessage {
@@ -502,7 +503,7 @@ pub(crate) enum ChannelMessage {
 /// Who publishes.
 #[derive(Debug)]
 pub(crate) enum PublishSource {
-    /// A client, with the `id` of its action. Without an `id`, the client is told of a refusal only.
+    /// A client, with the `id` of its action. Without an `id`, only a refusal is answered.
     Client(Receiver, Option<u64>),
     Room(RoomId),
     /// The application, which waits for the offset.

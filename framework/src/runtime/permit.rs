@@ -1,4 +1,4 @@
-//! Permits: the bounded number, and size, of what may be under way. They travel inside messages.
+//! Permits bound how many messages, and how many bytes, are in flight. They travel inside the messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -9,23 +9,21 @@ use crate::ids::SessionId;
 use crate::memory::Ledger;
 use crate::origin::{ActionNumber, SessionOrigin};
 
-/// What may be under way at once, for one session or for all publications.
+/// The permits of one session, or of all publications.
 ///
-/// Two bounds in one: each action takes the larger of its shares in both, at least that of one action among all that are
-/// allowed. So there are never too many, nor too many bytes; and one action is always allowed, however long it is.
-///
-/// A session's calls have a bound of their own, on their number only. Both bounds are one value, because each session has both.
+/// Two bounds in one: each action takes the larger of its share of the number and its share of the bytes. So the actions in
+/// flight never exceed either bound, and one action is always allowed, however long it is.
 #[derive(Debug)]
 pub(crate) struct Permits {
     free: Semaphore,
     most: u32,
-    /// What one action takes at least.
+    /// The least that one action takes.
     least: u32,
-    /// Whether long actions take more.
+    /// Whether long actions take more than that.
     counts_bytes: bool,
-    /// Whether only one is allowed at a time while the server holds more than it may.
+    /// Whether only one action is allowed at a time while the server holds more than `limits.bytes_in_all`.
     gives_way: bool,
-    /// The bytes of what is under way.
+    /// The bytes in flight.
     bytes: AtomicUsize,
     ledger: Arc<Ledger>,
     /// The number of calls in flight. Nothing waits for a call's permit, so this is no semaphore.
@@ -33,14 +31,14 @@ pub(crate) struct Permits {
     most_calls: u32,
 }
 
-/// Held by an action while it is under way. The room or channel that consumes the action drops it.
+/// The permit of one action. The room or channel that processes the action drops it.
 #[derive(Debug)]
 pub(crate) struct Permit {
     of: Arc<Permits>,
     units: u32,
     is_call: bool,
     bytes: usize,
-    /// Travels with the action to the room or channel that consumes it, which can then say what it has consumed.
+    /// The number travels with the action to the room or channel that processes it.
     number: Option<ActionNumber>,
 }
 
@@ -59,7 +57,7 @@ impl Permits {
         }
     }
 
-    /// For a session: the number and bytes of its actions, and the number of its calls.
+    /// The permits of a session, which bound the number and bytes of its actions and the number of its calls.
     pub(crate) fn of_session(
         actions: usize,
         bytes: usize,
@@ -76,7 +74,7 @@ impl Permits {
         })
     }
 
-    /// For the server's own publications: so many.
+    /// The permits for the publications of rooms and of the application, bounded by number.
     pub(crate) fn of_publications(most: usize, ledger: &Arc<Ledger>) -> Arc<Self> {
         Arc::new(Self {
             gives_way: false,
@@ -100,14 +98,14 @@ impl Permits {
         }
     }
 
-    /// A permit for something of this length, if there is one now.
+    /// A permit for a message of this length, if one is free.
     pub(crate) fn try_take(self: &Arc<Self>, bytes: usize) -> Option<Permit> {
         let units = self.units(bytes);
         self.free.try_acquire_many(units).ok()?.forget();
         Some(self.taken(units, bytes, false))
     }
 
-    /// A permit for a call with this many bytes, if there is one now.
+    /// A permit for a call of this length, if one is free.
     pub(crate) fn try_take_call(self: &Arc<Self>, bytes: usize) -> Option<Permit> {
         let units = match self.is_one_at_a_time() {
             true => self.most_calls.max(1),
@@ -123,7 +121,7 @@ impl Permits {
         Some(self.taken(units, bytes, true))
     }
 
-    /// A permit for something of this length, when there is one; `None` if there will never be one again.
+    /// Waits for a permit for a message of this length. `None` if the permits were closed.
     pub(crate) async fn take(self: Arc<Self>, bytes: usize) -> Option<Permit> {
         let units = self.units(bytes);
         self.free.acquire_many(units).await.ok()?.forget();
@@ -135,7 +133,7 @@ impl Permits {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Nothing more is allowed: whom this was for is gone.
+    /// Gives no further permits: the session has ended.
     pub(crate) fn close(&self) {
         self.free.close();
     }
@@ -152,25 +150,26 @@ impl Permits {
         }
     }
 
-    /// How many bytes are under way.
+    /// How many bytes are in flight.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing is under way.
+    /// Whether nothing is in flight.
     pub(crate) fn is_idle(&self) -> bool {
         self.free.available_permits() == self.most as usize
             && self.calls.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether so much is under way that it is not taken as it comes. What comes then waits, and should hold no more than itself.
+    /// Whether the messages in flight are processed more slowly than they arrive. A message that arrives then waits, and
+    /// should hold no more memory than its own bytes.
     pub(crate) fn is_behind(&self) -> bool {
         self.free.available_permits() < (self.most - self.most / 16) as usize
     }
 }
 
 impl Permit {
-    /// As the permit of the action of this number.
+    /// Records the number of the action.
     pub(crate) fn numbered(mut self, number: Option<ActionNumber>) -> Self {
         self.number = number;
         self
@@ -182,7 +181,7 @@ impl Permit {
         self.number
     }
 
-    /// Whether whom it was for is gone.
+    /// Whether the session that it was taken for has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.of.free.is_closed()
     }
@@ -195,7 +194,7 @@ impl Permit {
         }
     }
 
-    /// Of what it was taken for only so many bytes are kept: the rest is given back.
+    /// Gives back the share of the bytes that are not kept.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.of.give_back(self.bytes - bytes);
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_given_back() {
+    fn the_share_of_bytes_that_are_not_kept_is_given_back() {
         let ledger = ledger();
         let permits = Permits::of_session(4, 1000, 1, &ledger);
         let mut long = permits.try_take(1000).unwrap();
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn extreme_bounds_are_borne() {
+    fn extreme_bounds_are_accepted() {
         let all = usize::MAX;
         for (actions, bytes) in [(all, all), (1, all), (all, 1), (1, 1)] {
             let permits = Permits::of_session(actions, bytes, 1, &ledger());
@@ -298,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_under_way_is_counted_and_one_at_a_time_where_that_is_too_much() {
+    fn actions_in_flight_are_counted_and_allowed_one_at_a_time_when_the_server_holds_too_much() {
         let ledger = Arc::new(Ledger::new(1000));
         let permits = Permits::of_session(8, 8000, 8, &ledger);
         let first = permits.try_take(600).unwrap();

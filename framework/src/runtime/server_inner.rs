@@ -34,20 +34,20 @@ use crate::session::registry::Registry;
 use crate::wire::codec::RawData;
 use crate::wire::event::ClientLimits;
 
-/// A call of the server's own, on its way.
+/// The reply to a call that a handler is computing.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<RawData, Refusal>>>>;
 
-/// A server's handler, its types erased.
+/// A handler of calls, with its types erased.
 pub(crate) type ServerHandler =
     Box<dyn Fn(Caller, Arc<ServerInner>, RawData) -> Result<Answer, Refusal> + Send + Sync>;
 
 /// Starts a shard of channels on a thread that is known before any worker runs.
 pub(crate) type FirstShard = Box<dyn Fn(&Arc<ServerInner>) -> ShardAddress + Send + Sync>;
 
-/// Built once per server.
+/// The shared part of a server, built once.
 pub(crate) struct ServerInner {
     pub(crate) config: Config,
-    /// Tells this run of the server from earlier ones, in resume tokens.
+    /// Distinguishes this run of the server from earlier ones, in resume tokens.
     pub(crate) run: u32,
     pub(crate) data: AppData,
     pub(crate) channels: Arc<ChannelPatterns>,
@@ -59,35 +59,36 @@ pub(crate) struct ServerInner {
     /// Starts a shard for a publication that comes before the first worker has started one.
     pub(crate) first_shard: OnceLock<FirstShard>,
     shards: OnceLock<Vec<ShardAddress>>,
-    /// Publications on their way to the shards.
+    /// Permits for publications on their way to the shards.
     pub(crate) publishing: Arc<Permits>,
-    /// What is held for clients.
+    /// Counts the memory that is held for clients.
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) connections: AtomicUsize,
     /// The channels that exist by a pattern.
     pub(crate) channel_quota: Arc<ChannelQuota>,
     pub(crate) is_draining: AtomicBool,
-    /// Whoever runs the server drains it when its process is told to end.
+    /// The code that serves this server drains it when the process receives SIGTERM or SIGINT.
     pub(crate) heeds_signals: AtomicBool,
-    /// Held by the one who drains.
+    /// Held by the task that drains. True when the server was drained.
     pub(crate) is_drained: tokio::sync::Mutex<bool>,
     pub(crate) observers: Observers,
     pub(crate) ended_rooms: EndedRooms,
     /// The accounts that sessions share.
     book: Mutex<Book>,
-    /// Tells in which shard a channel lives: no client can choose names that all live in one.
+    /// Maps a channel's name to its shard. It is random, so that clients cannot choose names that all map to one shard.
     shard_of_name: RandomState,
-    /// The limits that each client is told.
+    /// The limits that `welcome` tells each client.
     pub(crate) client_limits: ClientLimits,
-    /// Each worker's hub, in the order in which they began.
+    /// The hubs of the workers, in the order in which they began.
     hubs: Mutex<Vec<HubAddress>>,
-    /// Where each session lives. Looked at when somebody comes, goes or moves; never on the way of a message.
+    /// The worker of each session. It is read when a session begins, ends or moves, and not for each message.
     sessions: Mutex<Box<dyn SessionDirectory>>,
-    /// How many connections each address has, as far as that is known.
+    /// The number of connections of each address that is known.
     peers: Mutex<HashMap<ClientAddress, usize>>,
-    /// For sessions that are refused, as there are too many.
+    /// Bounds the log entries about sessions that are refused because there are too many.
     pub(crate) full_log: LogQuota,
-    /// For rooms and channels that do not answer a session that moves: each of its members tells of it, at each move.
+    /// Bounds the log entries about rooms and channels that do not answer a session that moves: each of their members
+    /// reports it, at each move.
     pub(crate) late_log: LogQuota,
     began: Instant,
     /// Unix milliseconds at `began`.
@@ -102,7 +103,7 @@ impl fmt::Debug for ServerInner {
     }
 }
 
-/// Nothing that is done under these locks can leave what they guard half done, so a panic elsewhere spoils nothing.
+/// Locks a mutex, also after a panic of another holder: no code under these locks can leave the value half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -154,7 +155,7 @@ impl ServerInner {
         }
     }
 
-    /// The time since the server began: the `now` that rules are handed.
+    /// The time since the server began, which the rules receive as `now`.
     pub(crate) fn now(&self) -> Duration {
         Instant::now().saturating_duration_since(self.began)
     }
@@ -164,7 +165,7 @@ impl ServerInner {
         self.began_at + u64::try_from(self.now().as_millis()).unwrap_or_default()
     }
 
-    /// The accounts to which a new session's doings go.
+    /// The accounts to which the rooms and channels that a session creates are charged.
     pub(crate) fn open_accounts(
         &self,
         subject: Option<&Arc<str>>,
@@ -188,7 +189,7 @@ impl ServerInner {
         lock(&self.hubs).get(worker).cloned()
     }
 
-    /// Begins a session on a worker, if there is room for it.
+    /// Begins a session on a worker, unless there are too many.
     pub(crate) fn begin_session(
         &self,
         id: SessionId,
@@ -212,12 +213,12 @@ impl ServerInner {
         lock(&self.sessions).home(session)
     }
 
-    /// A session is gone and holds nothing: it may be displaced.
+    /// A session is disconnected and holds nothing, so another session may displace it.
     pub(crate) fn spare(&self, session: SessionId, visitor: &Visitor) {
         lock(&self.sessions).spare(session, &visitor.owners());
     }
 
-    /// A session is wanted again. False if it has been displaced.
+    /// A session is resumed and can no longer be displaced. False if it was displaced before.
     pub(crate) fn keep(&self, session: SessionId) -> bool {
         lock(&self.sessions).keep(session)
     }
@@ -226,7 +227,7 @@ impl ServerInner {
         lock(&self.sessions).len()
     }
 
-    /// Counts another connection of this address. False if it has as many as it may.
+    /// Counts another connection of this address. False if it has as many as it may have.
     pub(crate) fn add_connection(&self, address: Option<ClientAddress>) -> bool {
         let Some(address) = address else {
             return true;
@@ -257,7 +258,7 @@ impl ServerInner {
         }
     }
 
-    /// Ends what may live on threads that are not the server's own.
+    /// Ends the actors that may live on threads that are not the server's own.
     pub(crate) fn end(&self) {
         for hub in self.hubs() {
             hub.end();
@@ -270,12 +271,12 @@ impl ServerInner {
         }
     }
 
-    /// Decides where channels live, unless that is decided already.
+    /// Starts the shards, unless they were started before.
     pub(crate) fn begin_shards(&self, begin: impl FnOnce() -> Vec<ShardAddress>) {
         self.shards.get_or_init(begin);
     }
 
-    /// Sends to the shard in which a channel lives.
+    /// Sends a message to the shard of a channel.
     pub(crate) fn send_to_channel(
         self: &Arc<Self>,
         channel: &ChannelName,
@@ -289,7 +290,7 @@ impl ServerInner {
         }
     }
 
-    /// The same name always leads to the same shard, so that a channel has one owner.
+    /// The shard of a channel. The same name always maps to the same shard, so that a channel has one owner.
     fn shard_of(&self, channel: &ChannelName) -> Option<&ShardAddress> {
         let shards = self.shards.get()?;
         let hash = self.shard_of_name.hash_one(channel.as_str());

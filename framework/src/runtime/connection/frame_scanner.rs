@@ -1,22 +1,23 @@
-//! The frames in what a client sends, by their headers: which rule is broken first, and when the client has said its last.
+//! Scans the headers of the frames that a client sends: finds the first broken rule, and the client's close frame.
 
 use crate::close::CloseCode;
 
 /// Reads frame headers as the bytes pass.
 ///
-/// Until a rule is broken it is strict. From then on it follows the headers as they are, and only looks for the client's close
-/// frame: whoever was told that the connection ends answers so, and nothing comes behind it.
+/// Until a frame breaks a rule, every header is checked. From then on the scanner follows the headers without checking them
+/// and only looks for the client's close frame: a client that has received a close frame answers with its own, and sends
+/// nothing after it.
 #[derive(Debug, Default)]
 pub(crate) struct FrameScanner {
     header: [u8; 14],
     header_len: u8,
-    /// Payload bytes of the current frame that are still to come.
+    /// Payload bytes of the current frame that have not arrived yet.
     payload_left: u64,
     /// The close frame, once its header has arrived.
     close: Option<Box<Close>>,
     fault: Option<CloseCode>,
-    /// What comes is of no interest any more, but for the end.
-    only_looks: bool,
+    /// Only the client's close frame is of interest.
+    seeks_close: bool,
     has_closed: bool,
 }
 
@@ -28,10 +29,10 @@ struct Close {
     reason: Vec<u8>,
 }
 
-/// What a chunk holds.
+/// What was found in a chunk.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Inspected {
-    /// How many of its bytes are fit to be passed on: those before the frame that broke a rule, and up to the close frame.
+    /// How many of its bytes the decoder may read: those before the frame that broke a rule, and none after a close frame.
     pub(crate) fit: usize,
     /// How many frames ended in them.
     pub(crate) frames: usize,
@@ -41,26 +42,26 @@ impl FrameScanner {
     /// The longest payload of a close frame.
     const REASON: usize = 125;
 
-    /// The rule that was broken, as the code to close with.
+    /// The first broken rule, as the code to close with.
     pub(crate) fn fault(&self) -> Option<CloseCode> {
         self.fault
     }
 
-    /// The client has sent a close frame, whole.
+    /// Whether the client has sent a whole close frame.
     pub(crate) fn has_closed(&self) -> bool {
         self.has_closed
     }
 
-    /// From now on, only a close frame is of interest.
-    pub(crate) fn only_look(&mut self) {
-        self.only_looks = true;
+    /// From now on, only looks for a close frame.
+    pub(crate) fn seek_close(&mut self) {
+        self.seeks_close = true;
     }
 
-    /// Passes over the next bytes; no frame may be longer than `limit`.
+    /// Scans the next bytes. A frame longer than `limit` breaks a rule.
     pub(crate) fn pass(&mut self, chunk: &[u8], limit: u64) -> Inspected {
         let mut position = 0;
         let mut inspected = Inspected { fit: 0, frames: 0 };
-        // Where the frame began that is being read, if it began in this chunk.
+        // Where the current frame began, if it began in this chunk.
         let mut frame_start = 0;
         while position < chunk.len() && !self.has_closed {
             if let Some(length) = self.ordinary(&chunk[position..], limit) {
@@ -115,7 +116,7 @@ impl FrameScanner {
     /// The length of the frame at the start of `rest`, if it is complete, is a message or a fragment, and breaks no rule. This is
     /// the fast path for nearly all frames.
     fn ordinary(&self, rest: &[u8], limit: u64) -> Option<usize> {
-        if self.payload_left > 0 || self.header_len > 0 || self.only_looks {
+        if self.payload_left > 0 || self.header_len > 0 || self.seeks_close {
             return None;
         }
         let [first, second, ..] = *rest else {
@@ -160,24 +161,24 @@ impl FrameScanner {
         for (byte, mask) in reason.iter_mut().zip(mask.iter().cycle()) {
             *byte ^= mask;
         }
-        // The decoder cannot tell this fault from others (RFC 6455, 8.1).
+        // The decoder cannot distinguish this fault from others (RFC 6455, 8.1).
         if reason
             .get(2..)
             .is_some_and(|text| std::str::from_utf8(text).is_err())
         {
-            self.find(CloseCode::INVALID_TEXT);
+            self.record_fault(CloseCode::INVALID_TEXT);
         }
     }
 
-    /// The first fault counts. After it the client is only listened to for its end.
-    fn find(&mut self, code: CloseCode) {
-        if !self.only_looks {
+    /// Records the first fault. After it, the scanner only looks for a close frame.
+    fn record_fault(&mut self, code: CloseCode) {
+        if !self.seeks_close {
             self.fault = Some(code);
-            self.only_looks = true;
+            self.seeks_close = true;
         }
     }
 
-    /// How many bytes of the header are certain to come; the first two tell the rest.
+    /// How many bytes the header has, as far as that is known: its first two bytes determine it.
     fn known_header_size(&self) -> usize {
         if self.header_len < 2 {
             return 2;
@@ -192,17 +193,17 @@ impl FrameScanner {
 
     /// The payload's length, once the header is complete.
     fn read_header(&mut self, limit: u64) -> Option<u64> {
-        if !self.only_looks
+        if !self.seeks_close
             && let Some(code) = self.broken_rule(limit)
         {
-            self.find(code);
+            self.record_fault(code);
         }
         let known = self.header().len();
         let is_complete = known >= 2 && known == self.known_header_size();
         is_complete.then(|| self.length()).flatten()
     }
 
-    /// As far as the header tells yet.
+    /// The payload's length, if the header contains it already.
     fn length(&self) -> Option<u64> {
         let header = self.header();
         match (header.get(1)? & 0x7f, &header[2..]) {
@@ -215,7 +216,7 @@ impl FrameScanner {
         }
     }
 
-    /// Rules: RFC 6455, 5.2 and 5.5.
+    /// The rules of RFC 6455, 5.2 and 5.5.
     fn broken_rule(&self, limit: u64) -> Option<CloseCode> {
         let header = self.header();
         let is_control = header[0] & 0x08 != 0;
@@ -240,7 +241,7 @@ mod tests {
 
     const MASK: [u8; 4] = [7, 8, 9, 10];
 
-    /// A masked frame of a payload under 126 bytes.
+    /// A masked frame with a payload of less than 126 bytes.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let masked = payload.iter().zip(MASK.iter().cycle()).map(|(b, m)| b ^ m);
         [first, 0x80 | payload.len() as u8]
@@ -250,7 +251,8 @@ mod tests {
             .collect()
     }
 
-    /// In pieces of each size: the fault, whether the client has closed, and how many bytes were fit.
+    /// Scans in pieces of every size. Returns the fault, whether the client has closed, and how many bytes the decoder may
+    /// read.
     fn read(bytes: &[u8]) -> (Option<CloseCode>, bool, usize) {
         let whole = read_in(bytes, bytes.len());
         for size in 1..bytes.len() {

@@ -1,4 +1,4 @@
-//! The guard: what comes from a client's socket, stopped before it can do harm.
+//! The guard: stops what a client sends before it can do harm.
 
 use std::cell::{Cell, RefCell};
 use std::future::{poll_fn, ready};
@@ -14,13 +14,10 @@ use tokio::task::yield_now;
 use crate::close::CloseCode;
 use crate::runtime::connection::frame_scanner::FrameScanner;
 
-/// What comes from the client's socket.
+/// The bytes from the client's socket.
 pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
-/// The stream again, unless it has nothing more to say than that the client is gone.
-///
-/// The HTTP layer reports the end only after it has passed the request on; with `waits`, this lets it do so first. A waiting request
-/// holds 15 kB of the HTTP layer's memory, which that keeps for up to 128 later requests.
+/// Returns the stream, unless the client has gone already and has sent nothing more.
 pub(crate) async fn unless_ended(mut rest: ByteStream, waits: bool) -> Option<ByteStream> {
     if waits {
         yield_now().await;
@@ -33,18 +30,18 @@ pub(crate) async fn unless_ended(mut rest: ByteStream, waits: bool) -> Option<By
     }
 }
 
-/// What the client sends: read by the guard, and by the writer once nobody wants it any more.
+/// The bytes that the client sends. The guard reads them; when they are discarded, the writer does.
 #[derive(Clone)]
 pub(crate) struct Incoming(Rc<GuardState>);
 
 struct GuardState {
     payload: RefCell<ByteStream>,
     frames: RefCell<FrameScanner>,
-    /// A fault was found: the rest is read and thrown away until the client has seen the close frame, and answered it. Closing
-    /// at once would reset the connection, and the frame could be lost on its way.
+    /// A fault was found. The rest is read and discarded until the client has received the close frame and answered it.
+    /// Closing at once would reset the connection, and the close frame could be lost.
     discards: Cell<bool>,
-    /// Whole frames that the guard let through and the actor has not heard yet.
-    unheard: Cell<u32>,
+    /// Whole frames that the guard has passed on and the actor has not processed yet.
+    unprocessed: Cell<u32>,
 }
 
 impl Incoming {
@@ -53,13 +50,13 @@ impl Incoming {
             payload: RefCell::new(payload),
             frames: RefCell::default(),
             discards: Cell::new(false),
-            unheard: Cell::new(0),
+            unprocessed: Cell::new(0),
         }))
     }
 
-    /// From now on, nothing that comes is of interest but the client's close frame.
+    /// From now on, discards everything but the client's close frame.
     pub(crate) fn discard(&self) {
-        self.0.frames.borrow_mut().only_look();
+        self.0.frames.borrow_mut().seek_close();
         self.0.discards.set(true);
     }
 
@@ -67,27 +64,27 @@ impl Incoming {
         self.0.discards.get()
     }
 
-    /// What the guard found, for whoever closes the connection.
+    /// The first broken rule.
     pub(crate) fn fault(&self) -> Option<CloseCode> {
         self.0.frames.borrow().fault()
     }
 
-    /// The client has sent its close frame.
+    /// Whether the client has sent its close frame.
     pub(crate) fn has_closed(&self) -> bool {
         self.0.frames.borrow().has_closed()
     }
 
-    /// The actor has heard a frame.
-    pub(crate) fn heard(&self) {
-        let unheard = &self.0.unheard;
-        unheard.set(unheard.get().saturating_sub(1));
+    /// The actor has processed a frame.
+    pub(crate) fn note_processed(&self) {
+        let unprocessed = &self.0.unprocessed;
+        unprocessed.set(unprocessed.get().saturating_sub(1));
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         self.0.payload.borrow_mut().as_mut().poll_next(cx)
     }
 
-    /// Reads and forgets what comes. Ready when nothing more will come: the client has closed, or is gone.
+    /// Reads and discards. Ready when nothing more will arrive: the client has closed, or is gone.
     pub(crate) fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.has_closed() {
             match ready!(self.poll(cx)) {
@@ -101,14 +98,14 @@ impl Incoming {
     }
 }
 
-/// Lets through what a client sends up to the first frame that breaks a rule.
+/// Passes on what a client sends up to the first frame that breaks a rule.
 ///
-/// The decoder would notice only when the whole frame is buffered, and a header may announce as much as it likes. It would also
-/// read as long as there is anything to read before it hands on the first frame; so the guard has nothing for it while there
-/// are frames that nobody has heard. What a client has sent and nobody processes stays in the network.
+/// The decoder would find a fault only when the whole frame is buffered, and a header may announce any length. It would also
+/// read as long as there is anything to read before it hands on the first frame. So the guard passes on nothing while the
+/// actor has frames to process. What a client sends meanwhile stays in the network.
 pub(crate) struct Guard {
     incoming: Incoming,
-    /// The most that one frame may carry.
+    /// The longest payload of one frame.
     limit: u64,
 }
 
@@ -122,8 +119,8 @@ impl Stream for Guard {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // The decoder has a frame to hand on, so that it need not be woken.
-        if self.incoming.0.unheard.get() > 0 {
+        // The decoder has a frame to hand on, and polls again after that without being woken.
+        if self.incoming.0.unprocessed.get() > 0 {
             return Poll::Pending;
         }
         if self.incoming.fault().is_some() {
@@ -135,12 +132,12 @@ impl Stream for Guard {
                 let inspected = shared.frames.borrow_mut().pass(&chunk, self.limit);
                 let frames = u32::try_from(inspected.frames).unwrap_or(u32::MAX);
                 shared
-                    .unheard
-                    .set(shared.unheard.get().saturating_add(frames));
+                    .unprocessed
+                    .set(shared.unprocessed.get().saturating_add(frames));
                 chunk.truncate(inspected.fit);
                 Poll::Ready(Some(Ok(chunk)))
             }
-            // A broken connection and one that ended are the same to us.
+            // A connection that broke is treated like one that ended.
             Poll::Ready(_) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
@@ -161,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_read_than_the_actor_has_heard() {
+    fn no_more_is_read_than_the_actor_has_processed() {
         // Masked texts of 4 bytes: one and a half, the rest of the second, one with a ping that has no payload.
         let text = [&[0x81, 0x84, 0, 0, 0, 0][..], b"text"].concat();
         let ping = [0x89, 0x80, 0, 0, 0, 0];
@@ -175,14 +172,14 @@ mod tests {
         let mut guard = Guard::new(incoming.clone(), 100);
         assert_eq!(next(&mut guard), Poll::Ready(Some(15)));
         assert_eq!(next(&mut guard), Poll::Pending);
-        incoming.heard();
+        incoming.note_processed();
         assert_eq!(next(&mut guard), Poll::Ready(Some(5)));
         assert_eq!(next(&mut guard), Poll::Pending);
-        incoming.heard();
+        incoming.note_processed();
         assert_eq!(next(&mut guard), Poll::Ready(Some(16)));
-        incoming.heard();
+        incoming.note_processed();
         assert_eq!(next(&mut guard), Poll::Pending);
-        incoming.heard();
+        incoming.note_processed();
         assert_eq!(next(&mut guard), Poll::Ready(None));
     }
 }

@@ -1,4 +1,4 @@
-//! One connection, as its worker sees it from outside: what it writes, whether it lives, and how it is ended.
+//! A connection as its worker sees it from outside: what it writes, whether it is alive, and how it ends.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -30,23 +30,23 @@ pub(crate) type Cut = Rc<dyn Fn()>;
 /// Shared by the connection's actor, its writer, its session and its hub, on one thread.
 pub(crate) struct ConnectionHandle {
     pub(crate) id: ConnectionId,
-    /// What the client reads: as it asked, or as its session does.
+    /// The format that the client reads: the one that it asked for, or that of its session.
     format: Cell<Format>,
-    /// What the writer pulls from: the connection's own until it has a session, then the session's.
+    /// The queue that the writer takes from: the connection's own until it has a session, then the session's.
     send_queue: RefCell<Rc<SendQueue>>,
     /// The session that uses the connection.
     session: RefCell<Option<Rc<SessionHandle>>>,
-    decided: Notify,
+    changed: Notify,
     liveness: Cell<Liveness>,
-    /// The client is not read from, because rooms have not taken what it sent, or because it is over its rate: its silence means
-    /// nothing.
-    is_held_back: Cell<bool>,
-    /// How much was taken from the send queue that the socket has not taken.
+    /// The server has paused reading from the client, because its rooms have not processed its actions or because it is over
+    /// its rate. The client's silence means nothing then.
+    is_paused: Cell<bool>,
+    /// How many bytes were taken from the send queue and not written to the socket yet.
     unsent: Cell<usize>,
-    /// Whether the send queue's frames are all that it writes.
+    /// What it writes next.
     phase: RefCell<Phase>,
     cut: Option<Cut>,
-    /// For whose connections it counts, if that is known.
+    /// The address to whose connections it counts, if that is known.
     pub(crate) address: Option<ClientAddress>,
 }
 
@@ -72,9 +72,9 @@ impl ConnectionHandle {
             format: Cell::new(send_queue.format()),
             send_queue: RefCell::new(send_queue),
             session: RefCell::new(None),
-            decided: Notify::new(),
+            changed: Notify::new(),
             liveness: Cell::new(Liveness::new(now)),
-            is_held_back: Cell::new(false),
+            is_paused: Cell::new(false),
             unsent: Cell::new(0),
             phase: RefCell::default(),
             cut,
@@ -82,7 +82,7 @@ impl ConnectionHandle {
         })
     }
 
-    /// From now on the connection is this session's, and it is told so first.
+    /// Gives the connection to a session. `welcome` is written first.
     pub(crate) fn attach(&self, session: Rc<SessionHandle>, welcome: Option<Bytes>) {
         let send_queue = session.send_queue.clone();
         if let Some(welcome) = welcome {
@@ -90,15 +90,15 @@ impl ConnectionHandle {
         }
         send_queue.connect(self.id);
         self.format.set(send_queue.format());
-        // The writer waits at the send queue that it has had.
+        // The writer waits at the previous send queue.
         self.wake();
         self.send_queue.replace(send_queue);
         self.session.replace(Some(session));
-        self.decided.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// From now on the connection is nobody's, and writes nothing but its ending.
-    pub(crate) fn unplug(&self, empty: Rc<SendQueue>) {
+    /// Takes the connection from its session. It writes nothing more but its ending.
+    pub(crate) fn detach(&self, empty: Rc<SendQueue>) {
         self.session.replace(None);
         self.wake();
         self.send_queue.replace(empty);
@@ -118,42 +118,42 @@ impl ConnectionHandle {
         self.send_queue.borrow().clone()
     }
 
-    /// Resolves when the connection has got a session, or gets none any more.
+    /// Resolves when the connection has a session, or will never have one.
     pub(crate) async fn until_attached_or_ending(self: Rc<Self>) {
         loop {
-            let decided = self.decided.notified();
+            let changed = self.changed.notified();
             if self.session.borrow().is_some() || self.is_ending() {
                 return;
             }
-            decided.await;
+            changed.await;
         }
     }
 
     /// Resolves when the connection is ending.
     pub(crate) async fn until_ending(self: Rc<Self>) {
         loop {
-            let decided = self.decided.notified();
+            let changed = self.changed.notified();
             if self.is_ending() {
                 return;
             }
-            decided.await;
+            changed.await;
         }
     }
 
-    pub(crate) fn heard(&self, now: Duration) {
+    pub(crate) fn note_received(&self, now: Duration) {
         let mut liveness = self.liveness.get();
         liveness.heard(now);
         self.liveness.set(liveness);
     }
 
-    /// The socket was full and has taken more.
-    pub(crate) fn drained(&self) {
+    /// The socket was full and has accepted more bytes.
+    pub(crate) fn note_drained(&self) {
         let mut liveness = self.liveness.get();
         liveness.drained();
         self.liveness.set(liveness);
     }
 
-    /// So much of what was taken is still to be written to the socket.
+    /// Records how many of the bytes that were taken are not written to the socket yet.
     pub(crate) fn note_unsent(&self, bytes: usize) {
         self.unsent.set(bytes);
     }
@@ -162,31 +162,31 @@ impl ConnectionHandle {
         self.unsent.get()
     }
 
-    pub(crate) fn hold_back(&self, is_held_back: bool) {
-        self.is_held_back.set(is_held_back);
+    pub(crate) fn pause_reading(&self, is_paused: bool) {
+        self.is_paused.set(is_paused);
     }
 
-    /// Tells a client that is held back that the server is alive: its own ping waits behind all that it has sent. What else is
-    /// to be written to it says as much.
-    pub(crate) fn reassure(&self, time: u64) {
+    /// Sends a pong to a client that the server has paused reading from: the client's own ping waits behind its other
+    /// messages. If other frames wait to be written, they show as well that the server is alive.
+    pub(crate) fn send_pong_if_paused(&self, time: u64) {
         let send_queue = self.send_queue.borrow();
-        if !self.is_held_back.get() || !send_queue.is_empty() {
+        if !self.is_paused.get() || !send_queue.is_empty() {
             return;
         }
         if let Some(session) = &*self.session.borrow() {
             let received = session.router.received();
             let formats = Formats::only(self.format.get());
             if let Ok(pong) = Encoded::new(formats, |w| event::pong(w, None, received, time)) {
-                // It fits: nothing waits there.
+                // It fits, because the queue is empty.
                 let _queued = send_queue.push(&pong, &Delivery::Plain);
             }
         }
     }
 
-    /// What is to be done about this connection now.
+    /// Whether the connection is alive.
     pub(crate) fn check(&self, now: Duration, config: &Heartbeat) -> Verdict {
-        if self.is_held_back.get() {
-            self.heard(now);
+        if self.is_paused.get() {
+            self.note_received(now);
         }
         let mut liveness = self.liveness.get();
         let verdict = liveness.check(now, !self.send_queue.borrow().is_empty(), config);
@@ -252,7 +252,7 @@ impl ConnectionHandle {
 
     fn begin_ending(&self, frames: Vec<Bytes>, mode: CloseMode, deadline: Duration) {
         self.phase.borrow_mut().end(frames, mode, deadline);
-        self.decided.notify_waiters();
+        self.changed.notify_waiters();
         self.wake();
     }
 
@@ -279,7 +279,7 @@ impl ConnectionHandle {
         self.send_queue.borrow().wake();
     }
 
-    /// Appends what is next to be written to `out`, up to about `limit` bytes. `None` if there is nothing now.
+    /// Appends what is to be written next to `out`, up to about `limit` bytes. `None` if there is nothing now.
     pub(crate) fn take(&self, out: &mut BytesMut, limit: usize) -> Option<Taken> {
         let mut phase = self.phase.borrow_mut();
         phase.take(out, |out| self.take_queue(out, limit))
@@ -308,14 +308,14 @@ impl ConnectionHandle {
         true
     }
 
-    /// Lets `writer` write when there is something to take, after there was nothing.
-    pub(crate) fn expect(&self, writer: WaitingWriter) {
-        self.send_queue.borrow().expect(writer);
+    /// Lets `writer` write when there is something to write, after there was nothing.
+    pub(crate) fn set_writer(&self, writer: WaitingWriter) {
+        self.send_queue.borrow().set_writer(writer);
     }
 
-    /// Lets `writer` write what is left, and when there is more. Not for a connection that is ending, which may leave something
-    /// for ever.
-    pub(crate) fn go_on(&self, writer: WaitingWriter) {
-        self.send_queue.borrow().go_on(writer);
+    /// Lets `writer` write what is left, and when there is more. Not for an ending connection, which may leave frames in its
+    /// queue for ever.
+    pub(crate) fn requeue_writer(&self, writer: WaitingWriter) {
+        self.send_queue.borrow().requeue_writer(writer);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct SendQueue {
     outbox: RefCell<Outbox>,
     writer: Cell<Option<WaitingWriter>>,
     flusher: Rc<Flusher>,
-    /// The connection that takes from it, if there is one.
+    /// The connection that takes from the queue, if there is one.
     reader: Cell<Option<ConnectionId>>,
     /// The hub holds or forwards the session's frames: see `forwarding`.
     is_diverted: Cell<bool>,
@@ -80,14 +80,14 @@ impl SendQueue {
     }
 
     /// Lets `writer` write when a frame is queued.
-    pub(crate) fn expect(&self, writer: WaitingWriter) {
+    pub(crate) fn set_writer(&self, writer: WaitingWriter) {
         self.writer.set(Some(writer));
     }
 
     /// Lets `writer` write at the end of the turn if frames are left, and otherwise when a frame is queued.
-    pub(crate) fn go_on(&self, writer: WaitingWriter) {
+    pub(crate) fn requeue_writer(&self, writer: WaitingWriter) {
         if self.is_empty() {
-            self.expect(writer);
+            self.set_writer(writer);
         } else {
             self.flusher.write(writer);
         }
@@ -114,7 +114,7 @@ impl SendQueue {
         self.reader.set(Some(connection));
     }
 
-    /// The connection that takes from it, if there is one.
+    /// The connection that takes from the queue, if there is one.
     pub(crate) fn reader(&self) -> Option<ConnectionId> {
         self.reader.get()
     }

@@ -1,11 +1,11 @@
 //! The connection's actor: one WebSocket, from its handshake to its last frame.
 //!
-//! This is the only file that knows `actix-web-actors`, which its maintainers call deprecated; nothing outside of it would
-//! change if another crate decoded the frames.
+//! This is the only file that uses `actix-web-actors`, which its maintainers call deprecated. Another frame decoder would
+//! change nothing outside of it.
 //!
-//! Inbound, bytes pass a [`Guard`], which stops at the first frame that breaks a rule, before anything is buffered for it; then
-//! the library's decoder; then [`WebSocket`], which puts fragments together and hands messages to the session. Outbound there
-//! is the [`Writer`]. The actor itself writes nothing, because the order between two ways out would be undefined.
+//! Inbound bytes pass a [`Guard`], which stops at the first frame that breaks a rule, before anything is buffered for it;
+//! then the library's decoder; then [`WebSocket`], which reassembles fragments and hands messages to the session. Outbound
+//! frames leave by the [`Writer`]. The actor itself writes nothing, because two paths out would have no order.
 
 use std::rc::Rc;
 
@@ -26,7 +26,7 @@ use crate::runtime::connection::phase::CloseMode;
 use crate::runtime::connection::writer::Writer;
 use crate::runtime::messages::SessionMessage;
 use crate::runtime::permit::Permit;
-use crate::runtime::worker::hub::{FAREWELL, Hub};
+use crate::runtime::worker::hub::{GOODBYE_TIME, Hub};
 use crate::runtime::worker::opening::{Opening, TurnedAway};
 use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::rate_limiter::Pass;
@@ -38,12 +38,12 @@ use crate::wire::framing;
 #[derive(Debug)]
 pub(crate) struct Handshake {
     accept: [u8; 28],
-    /// The subprotocol that both sides know.
+    /// The format of the subprotocol that both sides support.
     pub(crate) format: Option<Format>,
 }
 
 impl Handshake {
-    /// Checks everything that the RFC asks of the client.
+    /// Checks everything that the RFC requires of the client.
     pub(crate) fn read(request: &HttpRequest) -> Result<Self, (StatusCode, Refusal)> {
         let headers = request.headers();
         let refuse = |message: &'static str| {
@@ -107,7 +107,7 @@ fn subprotocol(headers: &HeaderMap) -> Option<Format> {
     })
 }
 
-/// 16 bytes are 22 characters of base64 and two of padding; the last of the 22 carries only two bits.
+/// 16 bytes are 22 characters of base64 and two of padding; the last of the 22 has only two significant bits.
 fn is_key(key: &[u8]) -> bool {
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'+' || *byte == b'/';
     key.len() == 24
@@ -116,7 +116,7 @@ fn is_key(key: &[u8]) -> bool {
         && b"AQgw".contains(&key[21])
 }
 
-/// Opens a connection: the answer to its handshake, and what writes to it, which is to be driven until it ends.
+/// Opens a connection. Returns the response to its handshake, and its writer, which is to be driven until it ends.
 pub(crate) fn open(
     hub: &Rc<Hub>,
     handshake: &Handshake,
@@ -151,7 +151,7 @@ pub(crate) fn open(
     (response, writer)
 }
 
-/// A message of which some fragments are here.
+/// A message of which some fragments have arrived.
 struct Fragments {
     format: Format,
     bytes: BytesMut,
@@ -162,7 +162,7 @@ pub(crate) struct WebSocket {
     hub: Rc<Hub>,
     handle: Rc<ConnectionHandle>,
     incoming: Incoming,
-    /// Boxed, as it is seldom there.
+    /// Boxed, because it is rare.
     fragments: Option<Box<Fragments>>,
 }
 
@@ -174,24 +174,24 @@ impl Actor for WebSocket {
 
 impl StreamHandler<Result<Message, ProtocolError>> for WebSocket {
     fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Ctx) {
-        self.handle.heard(self.hub.now());
-        self.incoming.heard();
+        self.handle.note_received(self.hub.now());
+        self.incoming.note_processed();
         match item {
             Ok(Message::Pong(_) | Message::Nop) => {}
             Ok(Message::Close(reason)) => {
                 self.close(reason.map(|r| (u16::from(r.code), r.description)), ctx);
             }
-            // After a close frame was sent, only the peer's own is of interest.
+            // After a close frame was sent, only the client's own is of interest.
             Ok(_) if self.handle.is_ending() => {}
             Ok(Message::Ping(payload)) => self.handle.send_control(framing::control(0xA, &payload)),
             Ok(Message::Text(text)) => self.take(Format::Json, text.into_bytes(), ctx),
             Ok(Message::Binary(bytes)) => self.take(Format::MsgPack, bytes, ctx),
-            Ok(Message::Continuation(item)) => self.put_together(item, ctx),
-            // An error comes again at each poll, so the actor must stop.
+            Ok(Message::Continuation(item)) => self.reassemble(item, ctx),
+            // The decoder returns an error again at each poll, so the actor must stop.
             Err(error) => {
                 let code = match error {
                     ProtocolError::Overflow => CloseCode::TOO_BIG,
-                    // The guard lets no other through: this is a text that is not UTF-8.
+                    // The guard lets no other error through: this is a text that is not UTF-8.
                     ProtocolError::Io(_) => CloseCode::INVALID_TEXT,
                     _ => CloseCode::PROTOCOL_ERROR,
                 };
@@ -202,7 +202,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for WebSocket {
 
     fn finished(&mut self, ctx: &mut Ctx) {
         match self.incoming.fault() {
-            // The reason of its close frame: there is nobody left to say goodbye to.
+            // The fault is in the client's close frame, so a goodbye would come too late.
             Some(CloseCode::INVALID_TEXT) => {
                 let close = framing::close(CloseCode::INVALID_TEXT.0, "");
                 self.handle.echo_close(close, self.hub.closing_deadline());
@@ -218,7 +218,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for WebSocket {
 }
 
 impl WebSocket {
-    /// The client broke a rule of WebSocket.
+    /// Closes the connection of a client that broke a rule of WebSocket.
     fn fail(&mut self, code: CloseCode, ctx: &mut Ctx) {
         let limit = self.hub.shared.config.limits.message_bytes;
         let reason = match code {
@@ -229,21 +229,21 @@ impl WebSocket {
         self.end(code, &reason, ctx);
     }
 
-    /// Nothing more that comes is of interest.
+    /// Closes the connection and discards what still arrives.
     fn end(&mut self, code: CloseCode, reason: &str, ctx: &mut Ctx) {
-        // Its own close frame ends it at once; for one that does not answer, patience is short.
-        let deadline = self.hub.now() + FAREWELL;
-        let come_back = code.comes_back().then(|| self.hub.at_once());
+        // The client's close frame ends the connection at once. A client that does not answer has little time.
+        let deadline = self.hub.now() + GOODBYE_TIME;
+        let reconnect = code.comes_back().then(|| self.hub.reconnect_at_once());
         self.handle
-            .end(code, reason, come_back, CloseMode::Now, deadline);
+            .end(code, reason, reconnect, CloseMode::Now, deadline);
         self.incoming.discard();
         ctx.stop();
     }
 
-    /// The peer says goodbye: it is answered with the same code, where that is one that may be sent (RFC 6455, 7.4).
+    /// Answers the client's close frame with the same code, if that is one that may be sent (RFC 6455, 7.4).
     ///
-    /// If it begins the close, and by a code that says that all is said, its session ends with it. A page that navigates away
-    /// closes with another code, and a network that fails with none.
+    /// If the client begins the close, with 1000 or without a code, its session ends, too. A page that navigates away closes
+    /// with another code, and a failing network with none.
     fn close(&mut self, reason: Option<(u16, Option<String>)>, ctx: &mut Ctx) {
         if !self.handle.is_ending() && matches!(reason, None | Some((1000, _))) {
             let Some(session) = self.handle.session() else {
@@ -269,7 +269,7 @@ impl WebSocket {
         ctx.stop();
     }
 
-    fn put_together(&mut self, item: Item, ctx: &mut Ctx) {
+    fn reassemble(&mut self, item: Item, ctx: &mut Ctx) {
         let (format, bytes, is_last) = match item {
             Item::FirstText(bytes) => (Some(Format::Json), bytes, false),
             Item::FirstBinary(bytes) => (Some(Format::MsgPack), bytes, false),
@@ -298,8 +298,8 @@ impl WebSocket {
         }
     }
 
-    /// Takes a message when there is a session, when its rate allows it, and when there is room for another action. Until then
-    /// nothing more is read from this client, and the network tells it so.
+    /// Accepts a message when the connection has a session, the rate allows the message, and a permit is free. Until then
+    /// nothing more is read from this client, and TCP slows it down.
     fn take(&mut self, format: Format, message: Bytes, ctx: &mut Ctx) {
         if self.handle.is_ending() {
             return;
@@ -313,13 +313,13 @@ impl WebSocket {
             return;
         };
         match &self.hub.shared.config.limits.rate {
-            Some(rate) => match session.router.pass(self.hub.now(), rate) {
+            Some(rate) => match session.router.check_rate(self.hub.now(), rate) {
                 Pass::Now => self.admit(&session, format, message, ctx),
                 Pass::After(wait) => {
-                    self.handle.hold_back(true);
+                    self.handle.pause_reading(true);
                     let connection = self.handle.clone();
                     let wait = async move {
-                        // What an ending connection still sends is of no interest, but its close frame is.
+                        // Messages on an ending connection are ignored, but its close frame must be read.
                         tokio::select! {
                             () = sleep(wait) => {}
                             () = connection.until_ending() => {}
@@ -327,8 +327,8 @@ impl WebSocket {
                     };
                     let then = wait.into_actor(self);
                     ctx.wait(then.map(move |(), actor, ctx| {
-                        actor.handle.hold_back(false);
-                        // It may have lost its session meanwhile, or got another.
+                        actor.handle.pause_reading(false);
+                        // The connection may have another session by now, or none.
                         if let Some(session) = actor.handle.session() {
                             actor.admit(&session, format, message, ctx);
                         }
@@ -344,12 +344,12 @@ impl WebSocket {
         }
     }
 
-    /// Hands a message to the session when that has room for another action.
+    /// Hands a message to the session when a permit is free.
     fn admit(&mut self, session: &SessionHandle, format: Format, message: Bytes, ctx: &mut Ctx) {
         match session.permits.try_take(message.len()) {
             Some(permit) => self.hand_over(session, format, &message, permit),
             None => {
-                self.handle.hold_back(true);
+                self.handle.pause_reading(true);
                 let (permit, connection) = (session.permits.clone(), self.handle.clone());
                 let bytes = message.len();
                 let permit = async move {
@@ -359,8 +359,8 @@ impl WebSocket {
                     }
                 };
                 let then = permit.into_actor(self).map(move |permit, actor, _| {
-                    actor.handle.hold_back(false);
-                    // It may have lost its session meanwhile, or got another.
+                    actor.handle.pause_reading(false);
+                    // The connection may have another session by now, or none.
                     if let (Some(permit), Some(session)) = (permit, actor.handle.session()) {
                         actor.hand_over(&session, format, &message, permit);
                     }
@@ -374,7 +374,8 @@ impl WebSocket {
         if self.handle.is_ending() {
             return;
         }
-        // A message is a piece of what was read at once. One that has to wait must not keep all of that.
+        // A message refers to everything that was read with it. A message that has to wait is copied, so that it keeps only
+        // its own bytes.
         let message = match session.permits.is_behind() {
             true => &Bytes::copy_from_slice(message),
             false => message,
@@ -382,9 +383,9 @@ impl WebSocket {
         let inbound = action::read(format, message, self.hub.shared.config.limits.nesting);
         let (connection, router) = (self.handle.id, &session.router);
         if let Some((inbound, permit)) =
-            router.bring(&self.hub.flusher, connection, inbound, permit)
+            router.send_directly(&self.hub.flusher, connection, inbound, permit)
         {
-            router.wait();
+            router.note_mailed();
             session.address.do_send(SessionMessage::Received {
                 connection,
                 inbound,

@@ -79,7 +79,7 @@ impl Writer {
         if self.actor.is_none() && !self.connection.is_ending() {
             return Poll::Ready(Taken::End);
         }
-        self.connection.expect(waiting(cx));
+        self.connection.set_writer(waiting(cx));
         if self.incoming.is_discarded() && self.incoming.poll_discard(cx).is_ready() {
             self.connection.client_is_done();
         }
@@ -195,7 +195,7 @@ impl Stream for Body {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if !self.rest.is_empty() {
             self.run_actor_if_woken();
-            self.writer.connection.drained();
+            self.writer.connection.note_drained();
             return Poll::Ready(Some(Ok(self.next_piece())));
         }
         // Not borrowed while the actor runs; nothing that the actor calls uses it.

@@ -1,8 +1,8 @@
-//! What a session has taken from its client: counted, and brought to its rooms.
+//! Counts the actions of a session's client, and sends messages for rooms directly to them.
 //!
-//! Most of what clients send is for rooms, and there the session has nothing to decide: its connection brings such an action
-//! straight to the room, on the same thread. All else goes through the session's mailbox, and so does what would overtake
-//! something that waits there.
+//! Most actions are messages for rooms, about which the session has nothing to decide: its connection sends them to the room
+//! directly. All other actions pass through the session's mailbox, and so does a message that would overtake an action that
+//! waits there.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,17 +24,19 @@ pub(crate) type Rooms = HashMap<RoomId, Membership, IdHasher>;
 
 /// Shared by a session's actor, its connection and its hub.
 ///
-/// The hub notes where the session has come in and what it has left, in the moment in which it puts `joined`, `left` and the
-/// like into the outbox. So the list and what was said of it always fit, and a client that has lost both can be given the list.
+/// The hub records which rooms and channels the session has joined and left in the same step in which it puts `joined`,
+/// `left` and the like into the outbox. So this list always matches the events, and a client that has lost both can be given
+/// the list.
 #[derive(Debug)]
 pub(crate) struct ActionRouter {
-    /// The session, as rooms know it.
+    /// The session as rooms know it.
     receiver: Receiver,
-    /// How many of the client's actions have been processed.
+    /// How many of the client's actions were processed.
     received: Cell<u64>,
-    /// The connection of which the session has heard and which it has not left since.
+    /// The connection whose actions may go directly to rooms: the session has processed a message of it, and has not left it
+    /// since.
     open_to: Cell<Option<ConnectionId>>,
-    /// Messages in the session's mailbox.
+    /// Actions in the session's mailbox.
     waiting: Cell<usize>,
     rate_limiter: Cell<RateLimiter>,
     pub(crate) rooms: RefCell<Rooms>,
@@ -48,7 +50,7 @@ pub(crate) struct ActionRouter {
 struct Awaited {
     /// The rooms that the client has left and that have not answered yet: other joins may take their place already.
     leaving: Vec<RoomId>,
-    /// Rooms and channels of which something may still come by a longer way: they have been asked for their last word on it.
+    /// Rooms and channels whose frames may still be forwarded here. They were asked to send to this hub.
     late: Vec<Topic>,
 }
 
@@ -94,15 +96,15 @@ impl ActionRouter {
         self.rate_limiter.get()
     }
 
-    /// When the message that has come may be taken.
-    pub(crate) fn pass(&self, now: Duration, rate: &Rate) -> Pass {
+    /// When a message that has arrived may be accepted.
+    pub(crate) fn check_rate(&self, now: Duration, rate: &Rate) -> Pass {
         let mut rate_limiter = self.rate_limiter.get();
         let pass = rate_limiter.next(now, rate);
         self.rate_limiter.set(rate_limiter);
         pass
     }
 
-    /// This connection's actions may go straight to their rooms, until the session leaves it.
+    /// Lets this connection's messages go directly to their rooms, until the session leaves it.
     pub(crate) fn open_to(&self, connection: ConnectionId) {
         self.open_to.set(Some(connection));
     }
@@ -111,13 +113,13 @@ impl ActionRouter {
         self.open_to.set(None);
     }
 
-    /// A message goes into the session's mailbox.
-    pub(crate) fn wait(&self) {
+    /// An action is sent to the session's mailbox.
+    pub(crate) fn note_mailed(&self) {
         self.waiting.set(self.waiting.get() + 1);
     }
 
-    /// A message has come out of the session's mailbox.
-    pub(crate) fn taken(&self) {
+    /// An action was taken from the session's mailbox.
+    pub(crate) fn note_taken(&self) {
         self.waiting.set(self.waiting.get() - 1);
     }
 
@@ -129,13 +131,13 @@ impl ActionRouter {
         }
     }
 
-    /// How many of the rooms the client has left, though they have not answered yet.
+    /// How many rooms the client has left that have not answered yet.
     pub(crate) fn leaving(&self) -> usize {
         let awaited = self.awaited.borrow();
         awaited.as_ref().map_or(0, |awaited| awaited.leaving.len())
     }
 
-    /// The session is out of a room, as the member of that number. False if it is in it again as another.
+    /// The session has left a room as the member of that number. False if it has joined the room again as another member.
     pub(crate) fn left(&self, room: &RoomId, member: u64) -> bool {
         self.await_no_longer(|awaited| awaited.leaving.retain(|left| left != room));
         let mut rooms = self.rooms.borrow_mut();
@@ -161,8 +163,8 @@ impl ActionRouter {
         awaited.as_deref().is_some_and(is_late)
     }
 
-    /// The last word on the longer way has come.
-    pub(crate) fn heard_last_word(&self, topic: &Topic) {
+    /// The last forwarded frame of this room or channel has arrived.
+    pub(crate) fn note_last_item(&self, topic: &Topic) {
         self.await_no_longer(|awaited| awaited.late.retain(|late| late != topic));
     }
 
@@ -186,7 +188,7 @@ impl ActionRouter {
         }
     }
 
-    /// What the session takes part in now, for a client that has lost what it knew of it.
+    /// The rooms and channels of the session, for a client that has lost its own list.
     pub(crate) fn restored(&self) -> Restored {
         let rooms = self.rooms.borrow();
         let mut rooms: Vec<_> = rooms
@@ -205,8 +207,8 @@ impl ActionRouter {
         }
     }
 
-    /// Brings an action of this connection straight to its room; gives it back if it has to go through the session.
-    pub(crate) fn bring(
+    /// Sends a message of this connection directly to its room. Gives back any action that has to pass through the session.
+    pub(crate) fn send_directly(
         &self,
         flusher: &Flusher,
         connection: ConnectionId,
@@ -250,7 +252,7 @@ mod tests {
     use crate::wire::action;
     use crate::wire::codec::Format;
 
-    /// Each counted action keeps its number in its permit, whoever consumes it; what clients do not count has none.
+    /// Every counted action keeps its number in its permit. An action that the client does not count has none.
     #[test]
     fn actions_are_numbered_as_their_client_counts_them() {
         actix::System::new().block_on(async {

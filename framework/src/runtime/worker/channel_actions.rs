@@ -1,7 +1,7 @@
-//! How a session's actions reach its channels: at once, or when the history that one asks for has room in the outbox.
+//! Sends a session's actions to its channels: at once, or when the outbox has space for the history that one asks for.
 //!
-//! Each subscription is granted so much of the outbox that no history can fill it, however many are asked for together. The
-//! hub gives the grant back when the answer is in the outbox, and the connection says when enough of that has been written.
+//! Each subscription is granted a part of the outbox, so that no number of histories can fill it. The hub ends the grant
+//! when the answer is in the outbox, and the connection reports when enough of that was written.
 
 use crate::ids::ChannelName;
 use crate::runtime::messages::{
@@ -13,7 +13,8 @@ use crate::session::history_queue::Needs;
 use crate::session::outbox::Outbox;
 
 impl ChannelAction {
-    /// Whether the channel may begin with it on the client's account: those by their own name are the application's.
+    /// Whether the action may create the channel on the client's account. Channels that are registered by their full name
+    /// belong to the application.
     fn may_begin_it(&self) -> bool {
         match &self.asks {
             Asks::Subscribe { offer, .. } | Asks::Publish { offer, .. } => !offer.is_exact,
@@ -21,7 +22,7 @@ impl ChannelAction {
         }
     }
 
-    /// As the channel's shard hears it. A subscription may be answered with an event of so many bytes.
+    /// The message to the channel's shard. The answer to a subscription may have `budget` bytes.
     fn into_message(
         self,
         receiver: Receiver,
@@ -65,11 +66,11 @@ impl ChannelAction {
 }
 
 impl SessionActor {
-    /// Brings an action to its channel, at once if nothing that came before it waits and it need not wait itself.
-    pub(crate) fn bring_to_channel(&mut self, channel: &ChannelName, mut action: ChannelAction) {
+    /// Sends an action to its channel: at once, unless an earlier action waits or it has to wait itself.
+    pub(crate) fn enqueue_for_channel(&mut self, channel: &ChannelName, mut action: ChannelAction) {
         let needs = match &action.asks {
             Asks::Subscribe { since, .. } => {
-                // It may wait for long, and what its message had besides is not kept.
+                // It may wait for long, and the other fields of its message are not kept.
                 let epoch = since.as_ref().map_or(0, |since| since.epoch.len());
                 let kept = size_of::<ChannelAction>() + channel.as_str().len() + epoch;
                 action.permit.shrink(kept);
@@ -78,23 +79,24 @@ impl SessionActor {
             Asks::Unsubscribe { .. } | Asks::Publish { .. } => Needs::Nothing,
         };
         match self.admission.enter(channel, needs, action) {
-            Some(action) => self.pass(channel.clone(), action, 0),
-            None => self.admit_waiting(),
+            Some(action) => self.send_to_channel(channel.clone(), action, 0),
+            None => self.send_waiting(),
         }
     }
 
-    /// Lets go what there is room for now. Not while the session moves: the rest moves along.
-    pub(crate) fn admit_waiting(&mut self) {
-        if self.moving.is_some() || self.is_short {
+    /// Sends the waiting actions that there is space for. While the session moves, they wait: they move with it.
+    pub(crate) fn send_waiting(&mut self) {
+        if self.moving.is_some() || self.awaits_grant {
             return;
         }
         let (hub, handle) = (self.hub.clone(), self.handle.clone());
         let (ledger, history) = (&hub.shared.ledger, hub.shared.config.outbox.history());
-        let mut is_short = false;
+        let mut awaits_grant = false;
         loop {
             let grant = || {
-                is_short = !ledger.grant(history);
-                let granted = (!is_short).then(|| handle.send_queue.with_outbox(Outbox::grant))?;
+                awaits_grant = !ledger.grant(history);
+                let granted =
+                    (!awaits_grant).then(|| handle.send_queue.with_outbox(Outbox::grant))?;
                 if granted.is_none() {
                     ledger.use_grant(history);
                 }
@@ -103,15 +105,15 @@ impl SessionActor {
             let Some((channel, action, budget)) = self.admission.next(grant) else {
                 break;
             };
-            self.pass(channel, action, budget.unwrap_or_default());
+            self.send_to_channel(channel, action, budget.unwrap_or_default());
         }
-        if is_short {
-            self.is_short = true;
+        if awaits_grant {
+            self.awaits_grant = true;
             hub.await_grant(self.id);
         }
     }
 
-    /// The channels of which the session is still a subscriber only because its unsubscribe waits.
+    /// The channels whose subscriber the session still is only because its unsubscribe waits.
     pub(crate) fn waiting_unsubscribes(&self) -> impl Iterator<Item = &ChannelName> {
         let waiting = self.admission.waiting();
         waiting
@@ -119,24 +121,24 @@ impl SessionActor {
             .map(|(channel, _)| channel)
     }
 
-    /// The session ends. Its client has sent what waits, and cannot send it again: publications are made, though nobody is
-    /// told so, and what was to be unsubscribed from is.
-    pub(crate) fn give_up_waiting(&mut self) {
+    /// The session ends with actions waiting, which the client cannot send again. Publications are sent without an answer,
+    /// and unsubscribes, too; subscriptions are dropped.
+    pub(crate) fn drop_waiting(&mut self) {
         let waiting = self.admission.take();
         for (channel, mut action) in waiting {
             match action.asks {
                 Asks::Subscribe { .. } => continue,
-                Asks::Unsubscribe { .. } => self.unsubscribe_silently(&channel),
+                Asks::Unsubscribe { .. } => self.unsubscribe_unanswered(&channel),
                 Asks::Publish { .. } => {
                     action.id = None;
-                    self.pass(channel, action, 0);
+                    self.send_to_channel(channel, action, 0);
                 }
             }
         }
     }
 
-    /// Ends a subscription of a session that needs no answer.
-    pub(crate) fn unsubscribe_silently(&self, channel: &ChannelName) {
+    /// Ends a subscription without an answer.
+    pub(crate) fn unsubscribe_unanswered(&self, channel: &ChannelName) {
         let message = ChannelMessage::Unsubscribe {
             session: self.id,
             channel: channel.clone(),
@@ -148,12 +150,12 @@ impl SessionActor {
     }
 
     /// The server may hold another history.
-    pub(crate) fn may_grant(&mut self) {
-        self.is_short = false;
-        self.admit_waiting();
+    pub(crate) fn grant_offered(&mut self) {
+        self.awaits_grant = false;
+        self.send_waiting();
     }
 
-    fn pass(&mut self, channel: ChannelName, action: ChannelAction, budget: usize) {
+    fn send_to_channel(&mut self, channel: ChannelName, action: ChannelAction, budget: usize) {
         if matches!(action.asks, Asks::Unsubscribe { .. }) {
             self.unsubscribing.push(channel.clone());
         }

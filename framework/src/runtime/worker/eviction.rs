@@ -1,9 +1,9 @@
-//! What gives way when a server holds more for its clients than it may.
+//! Drops outboxes when the server holds more for its clients than it may.
 //!
-//! Who holds most gives way first, so that many who hold little are not harmed by a few who hold much: of a client that is
-//! connected first what it was sent and has not acknowledged, which costs it nothing unless its connection breaks; of one that
-//! is away, everything; of one that does not read, everything, and its connection. Of two that hold as much it is the one who
-//! is harmed less.
+//! The sessions that hold most are dropped first, so that a few clients that hold much do not harm many that hold little.
+//! For a connected client, the events that it was sent and has not acknowledged go first, which costs nothing unless its
+//! connection breaks; for a disconnected client, everything; for a client that does not read, everything, and its
+//! connection. Of two that hold as much, the one that is harmed less is dropped first.
 
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -14,34 +14,35 @@ use crate::runtime::messages::{ConnectionId, SessionMessage};
 use crate::runtime::worker::hub::Hub;
 use crate::session::outbox::{Held, Outbox};
 
-/// How often what outboxes take besides their events is counted: a look at each.
+/// How often the memory of the outboxes' queues is counted, which visits each outbox.
 const COUNT: Duration = Duration::from_secs(1);
 
-/// How often the log says at most that something was shed.
+/// How often dropped outboxes are logged at most.
 const TELL: Duration = Duration::from_secs(10);
 
-/// What can be shed of a session. In this order, the last is shed first.
+/// What can be dropped of a session. Of equals, the last in this order is dropped first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Part {
-    /// What waits for a client that is connected, and those of its actions that wait.
+    /// Everything that waits for a connected client, and its waiting actions.
     Unsent,
-    /// What is kept for a client that is away, and those of its actions that wait.
+    /// Everything that is kept for a disconnected client, and its waiting actions.
     Away,
-    /// What a client was sent that is connected, until it acknowledges that.
+    /// The events that a connected client was sent and has not acknowledged.
     Sent,
 }
 
 impl Hub {
-    /// Something was added to what the server holds.
+    /// Called when events were added to what the server holds.
     pub(crate) fn note_memory(&self) {
         let ledger = &self.shared.ledger;
-        if ledger.is_over() && ledger.total() > self.relieved_at.get() {
-            self.relieve();
+        if ledger.is_over() && ledger.total() > self.checked_at.get() {
+            self.drop_fullest();
         }
     }
 
-    /// Counts from time to time what the outboxes take, sheds what is too much, and lets those go on who wait for that.
-    pub(crate) fn look_at_memory(&self, now: Duration) {
+    /// Counts the memory of the outboxes from time to time, drops outboxes if there is too much, and lets sessions continue
+    /// that wait for memory.
+    pub(crate) fn check_memory(&self, now: Duration) {
         let ledger = &self.shared.ledger;
         let (counted, before) = self.counted.get();
         if now.saturating_sub(counted) >= COUNT {
@@ -57,18 +58,18 @@ impl Hub {
         }
         let history = self.shared.config.outbox.history();
         if ledger.is_pressed(ledger.target(history)) {
-            self.relieve();
+            self.drop_fullest();
         }
-        self.tell_of_relief(now);
+        self.log_dropped(now);
         let free = ledger.free() / history.max(1);
-        self.let_grant(free);
+        self.offer_grants(free);
     }
 
-    /// The answer to a subscription is in the outbox now; others may wait for what it did not need.
+    /// The answer to a subscription is in the outbox. Other sessions may use what it did not need.
     pub(crate) fn use_grant(&self, session: SessionId) {
         let history = self.shared.config.outbox.history();
         self.shared.ledger.use_grant(history);
-        self.let_grant(1);
+        self.offer_grants(1);
         if let Some(local) = self.sessions.borrow().get(&session)
             && local.send_queue.with_outbox(|outbox| {
                 outbox.use_grant();
@@ -79,16 +80,16 @@ impl Hub {
         }
     }
 
-    /// A session waits until the server may hold another history.
+    /// Queues a session until the server may hold another history.
     pub(crate) fn await_grant(&self, session: SessionId) {
-        self.short.borrow_mut().push_back(session);
+        self.waiting_for_grant.borrow_mut().push_back(session);
         self.shared.ledger.wait(1);
     }
 
-    /// Lets sessions that wait for it ask again, as many as there may be room for.
-    pub(crate) fn let_grant(&self, mut histories: usize) {
+    /// Lets as many of the waiting sessions ask again as there may be memory for.
+    pub(crate) fn offer_grants(&self, mut histories: usize) {
         while histories > 0
-            && let Some(session) = self.short.borrow_mut().pop_front()
+            && let Some(session) = self.waiting_for_grant.borrow_mut().pop_front()
         {
             self.shared.ledger.wait(-1);
             if let Some(local) = self.sessions.borrow().get(&session) {
@@ -98,7 +99,7 @@ impl Hub {
         }
     }
 
-    /// What sockets have not taken of what was written to them.
+    /// The bytes that connections have taken and sockets have not accepted.
     fn unsent(&self) -> usize {
         let connections = self.connections.borrow();
         connections
@@ -114,19 +115,19 @@ impl Hub {
             .map_or(0, |connection| connection.unsent())
     }
 
-    /// Sheds until there is an eighth less than the bound, and room for a history, as far as sessions of this worker hold more than
+    /// Drops outboxes until an eighth of the bound and a history are free, as far as sessions of this worker hold more than
     /// their share.
     ///
-    /// The share is what each session could hold if all held the same. As long as sessions hold too much, one of them holds more
-    /// than that, here or on another worker, which then sheds it; and nobody who holds less is harmed.
-    pub(crate) fn relieve(&self) {
+    /// The share is what each session could hold if all held the same. As long as the sessions hold too much, one of them
+    /// holds more than that, on this worker or on another one, which then drops it. No session that holds less is harmed.
+    pub(crate) fn drop_fullest(&self) {
         let ledger = &self.shared.ledger;
         let target = ledger.target(self.shared.config.outbox.history());
-        // Half of it, as a session has two parts.
+        // Half of it, because a session has two parts.
         let share = target / self.shared.sessions().max(1) / 2;
-        let (mut of_sent, mut of_sessions) = (0_usize, 0_usize);
-        // The actions of sessions that have been ended. They go a moment later than what is in outboxes, and nobody else is to
-        // give way to them.
+        let (mut forgotten_now, mut ended_now) = (0_usize, 0_usize);
+        // The actions of sessions that were ended. They are freed a moment later than the outboxes, and no other session is
+        // dropped for them.
         let mut going = 0;
         let sessions = self.sessions.borrow();
         let mut held: BinaryHeap<(usize, Part, SessionId)> = sessions
@@ -152,7 +153,7 @@ impl Hub {
         {
             if part == Part::Sent {
                 self.free(&local.send_queue, 0, Outbox::forget_sent);
-                of_sent += 1;
+                forgotten_now += 1;
                 continue;
             }
             going += local.permits.bytes();
@@ -160,7 +161,7 @@ impl Hub {
                 .send_queue
                 .with_outbox(|outbox| outbox.has_overflowed())
             {
-                // Ended before; a room or a handler still has to take its actions.
+                // Ended before; a room or a handler still has to process its actions.
                 continue;
             }
             let written = local
@@ -169,17 +170,17 @@ impl Hub {
                 .map_or(0, |connection| self.unsent_of(connection));
             self.free(&local.send_queue, written, Outbox::overflow);
             local.address.do_send(SessionMessage::Overflowed);
-            of_sessions += 1;
+            ended_now += 1;
         }
-        // What is left is not this worker's to shed: it is not looked for again at each event.
-        self.relieved_at.set(ledger.total() + ledger.step());
-        let (told, forgotten, ended) = self.shed.get();
-        self.shed
-            .set((told, forgotten + of_sent, ended + of_sessions));
+        // The rest is for other workers to drop: it is not looked for again at each event.
+        self.checked_at.set(ledger.total() + ledger.step());
+        let (told, forgotten, ended) = self.dropped.get();
+        self.dropped
+            .set((told, forgotten + forgotten_now, ended + ended_now));
     }
 
-    /// Empties an outbox. Its events count themselves; what it took to refer to them is taken off here, and so are the bytes
-    /// that go with its connection.
+    /// Empties an outbox. Its events count themselves; the memory of its queue is subtracted here, and so are the bytes that
+    /// its connection has taken and not written.
     fn free(&self, send_queue: &SendQueue, written: usize, empty: impl FnOnce(&mut Outbox)) {
         let (before, after) = send_queue.with_outbox(|outbox| {
             let before = outbox.queue_bytes();
@@ -193,16 +194,16 @@ impl Hub {
         self.counted.set((counted, left));
     }
 
-    /// Says what was shed, but not so often that clients could fill the log.
-    fn tell_of_relief(&self, now: Duration) {
-        let (told, forgotten, ended) = self.shed.get();
+    /// Logs what was dropped, at a bounded rate, because clients can cause it.
+    fn log_dropped(&self, now: Duration) {
+        let (told, forgotten, ended) = self.dropped.get();
         if forgotten + ended > 0 && told.is_none_or(|told| now.saturating_sub(told) >= TELL) {
             tracing::warn!(
                 forgotten,
                 ended,
                 "this server held more for its clients than `limits.bytes_in_all`: the fullest outboxes were emptied"
             );
-            self.shed.set((Some(now), 0, 0));
+            self.dropped.set((Some(now), 0, 0));
         }
     }
 }

@@ -1,15 +1,15 @@
-//! What still comes for a session where it does not live any more, and how it stays in order.
+//! Forwards the items that arrive for a session that has moved, and keeps them in order.
 //!
-//! A session that moves waits for its rooms and channels no longer than [`Config::handover`](crate::Config::handover). One that
-//! has not answered by then, because a hook on its thread takes long, goes on sending to the hub that the session has left. That
-//! hub passes on what comes, behind the session, to where the session went; and if the session moves on from there, that hub does
-//! the same. So such frames follow the session on its own way and never overtake each other.
+//! A session that moves waits for its rooms and channels no longer than [`Config::handover`](crate::Config::handover). One
+//! that has not answered by then, because a hook on its thread takes long, continues to send to the hub that the session has
+//! left. That hub forwards the items to the hub where the session went; if the session moves again, that hub does the same.
+//! So forwarded items follow the session hop by hop and never overtake each other.
 //!
-//! A room that is late is asked to send to where the session is now. Once it does, its frames come by a shorter way and could
-//! overtake those on the longer one. So the hub where the session is holds what comes for it by the short way, from whomever,
-//! until the last word of that room on the longer way has come ([`HubItem::Rehomed`]). The same is done when a session comes back
-//! to a hub that has passed on something for it: a word is sent around ([`HubItem::Flush`]), and when it is back, nothing is on
-//! the way any more.
+//! A late room is asked to send to the session's new hub. Once it does, its frames arrive by a shorter path and could
+//! overtake the forwarded ones. So the session's hub holds everything that arrives by the short path, from any sender, until
+//! the room's last forwarded item has arrived ([`HubItem::Rehomed`]). It does the same when a session returns to a hub that
+//! has forwarded items for it: that hub sends a [`HubItem::Flush`] along the path, and when the flush is back, nothing is on
+//! the path any more.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -27,30 +27,30 @@ use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::outbox::{Delivery, Outbox};
 use crate::wire::frame::Encoded;
 
-/// The detours that begin at one hub or end there.
+/// The forwarding that begins or ends at one hub.
 #[derive(Debug, Default)]
 pub(crate) struct Forwarding {
-    /// The sessions that have left while something of theirs was to come here yet.
+    /// Sessions that have left while items for them could still arrive here.
     away: HashMap<SessionId, Away, IdHasher>,
-    /// The sessions that live here and for which something may be on a longer way.
+    /// Sessions that live here and for which items may still be forwarded.
     gates: HashMap<SessionId, Gate, IdHasher>,
 }
 
-/// Where a session has gone from here.
+/// Where a session went from here.
 #[derive(Debug)]
 struct Away {
     to: HubAddress,
-    /// The send queue that it had here, for the lists of who receives what: nothing is put into it any more.
+    /// The send queue that it had here, for the lists of receivers. Nothing is put into it any more.
     send_queue: Rc<SendQueue>,
 }
 
-/// What a session has to wait for until all that comes for it comes by the shortest way.
+/// What a session waits for until everything for it arrives by the short path.
 #[derive(Debug, Default)]
 struct Gate {
-    /// They send here now, and their last word on the longer way has not come.
+    /// Rooms and channels that send here now and whose last forwarded item has not arrived.
     adopted: Vec<Topic>,
-    /// Their last word on the longer way has come before the first on the shorter.
-    said_all: Vec<Topic>,
+    /// Rooms and channels whose last forwarded item has arrived before their first item by the short path.
+    finished: Vec<Topic>,
     is_flushing: bool,
     held: Vec<(Encoded, Delivery)>,
     held_bytes: usize,
@@ -62,26 +62,26 @@ impl Gate {
     }
 
     fn is_settled(&self) -> bool {
-        !self.is_closed() && self.said_all.is_empty()
+        !self.is_closed() && self.finished.is_empty()
     }
 
     fn adopt(&mut self, topic: Topic) {
-        settle(&mut self.said_all, &mut self.adopted, topic);
+        settle(&mut self.finished, &mut self.adopted, topic);
     }
 
-    /// It sends here again after the session had left it, and its last word on the longer way is yet to come.
+    /// The room or channel sends here again after the session had left it, and its last forwarded item has not arrived.
     fn expect(&mut self, topic: &Topic) {
         if !self.adopted.contains(topic) {
             self.adopted.push(topic.clone());
         }
     }
 
-    fn last_word(&mut self, topic: Topic) {
-        settle(&mut self.adopted, &mut self.said_all, topic);
+    fn note_last(&mut self, topic: Topic) {
+        settle(&mut self.adopted, &mut self.finished, topic);
     }
 }
 
-/// Of two words that belong together, whichever comes second removes what the first has left.
+/// Two items belong together. The one that arrives second removes the entry that the first has made.
 fn settle(others: &mut Vec<Topic>, own: &mut Vec<Topic>, topic: Topic) {
     match others.iter().position(|known| *known == topic) {
         Some(at) => drop(others.swap_remove(at)),
@@ -90,24 +90,24 @@ fn settle(others: &mut Vec<Topic>, own: &mut Vec<Topic>, topic: Topic) {
 }
 
 impl Hub {
-    /// A session leaves for another hub, and something of it is still to come here.
-    pub(crate) fn begin_detour(
+    /// A session moves to another hub, and items for it may still arrive here.
+    pub(crate) fn begin_forwarding(
         &self,
         session: SessionId,
         to: HubAddress,
         send_queue: Rc<SendQueue>,
     ) {
         send_queue.divert(true);
-        let mut detours = self.detours.borrow_mut();
-        detours.away.insert(session, Away { to, send_queue });
+        let mut forwarding = self.forwarding.borrow_mut();
+        forwarding.away.insert(session, Away { to, send_queue });
     }
 
-    /// A session has come here. If this hub has passed on something for it, what comes from now on waits until that has
-    /// arrived; first of it `early`, which came before the session.
-    pub(crate) fn end_detour(&self, session: SessionId, early: Outbox) {
-        let away = self.detours.borrow_mut().away.remove(&session);
+    /// A session has arrived here. If this hub has forwarded items for it, everything that arrives from now on waits until
+    /// those are back; `early`, which arrived before the session, waits first.
+    pub(crate) fn end_forwarding(&self, session: SessionId, early: Outbox) {
+        let away = self.forwarding.borrow_mut().away.remove(&session);
         if let Some(away) = away {
-            self.pass(&away.to, HubItem::Flush { session });
+            self.send_forwarded(&away.to, HubItem::Flush { session });
             self.change_gate(session, |gate| {
                 gate.is_flushing = true;
                 for frame in early.into_pending() {
@@ -117,29 +117,29 @@ impl Hub {
         }
     }
 
-    pub(crate) fn has_detour(&self, session: SessionId) -> bool {
-        self.detours.borrow().away.contains_key(&session)
+    pub(crate) fn is_forwarding(&self, session: SessionId) -> bool {
+        self.forwarding.borrow().away.contains_key(&session)
     }
 
-    /// Whether nothing of the session, which lives here, is on a longer way.
+    /// Whether nothing is forwarded to this session, which lives here.
     pub(crate) fn is_settled(&self, session: SessionId) -> bool {
-        !self.detours.borrow().gates.contains_key(&session)
+        !self.forwarding.borrow().gates.contains_key(&session)
     }
 
     /// A session that lived here has ended.
     pub(crate) fn forget_gate(&self, session: SessionId) {
-        self.detours.borrow_mut().gates.remove(&session);
+        self.forwarding.borrow_mut().gates.remove(&session);
     }
 
-    /// Forgets the detours of sessions that have ended.
-    pub(crate) fn forget_detours(&self) {
+    /// Forgets where sessions went that have ended.
+    pub(crate) fn forget_forwarding(&self) {
         let shared = &self.shared;
-        let mut detours = self.detours.borrow_mut();
-        detours.away.retain(|id, _| shared.home(*id).is_some());
+        let mut forwarding = self.forwarding.borrow_mut();
+        forwarding.away.retain(|id, _| shared.home(*id).is_some());
     }
 
     /// A room or channel that was late sends to this hub, where the session lives already.
-    pub(crate) fn adopt_late(&self, session: SessionId, topic: Topic) {
+    pub(crate) fn adopt_here(&self, session: SessionId, topic: Topic) {
         self.change_gate(session, |gate| gate.adopt(topic));
     }
 
@@ -147,9 +147,9 @@ impl Hub {
         address.is_some_and(|address| self.address.is(address))
     }
 
-    /// A room or channel has taken the session in, and sends here. If it is one that the session had left elsewhere, and its last
-    /// word on the longer way has not come, what it says waits for that.
-    pub(crate) fn wait_for_last_word(&self, session: SessionId, topic: &Topic) {
+    /// A room or channel has accepted the session and sends here. If the session had left it elsewhere, and its last
+    /// forwarded item has not arrived, its new items wait for that.
+    pub(crate) fn await_last_item(&self, session: SessionId, topic: &Topic) {
         let is_late = |local: &Rc<SessionHandle>| local.router.is_late(topic);
         let is_late = self.sessions.borrow().get(&session).is_some_and(is_late);
         if is_late {
@@ -157,36 +157,31 @@ impl Hub {
         }
     }
 
-    /// A room or channel has said its last word on the way that it took before.
-    pub(crate) fn heard_last_word(
-        &self,
-        session: SessionId,
-        topic: Topic,
-        to: Option<&HubAddress>,
-    ) {
+    /// The last item of a room or channel by the path that it used before has arrived.
+    pub(crate) fn note_last_item(&self, session: SessionId, topic: Topic, to: Option<&HubAddress>) {
         if let Some(local) = self.sessions.borrow().get(&session) {
-            local.router.heard_last_word(&topic);
+            local.router.note_last_item(&topic);
         }
         let is_expected = to.is_none() && self.is_expected(session, &topic);
         if is_expected || self.is_at(to) {
-            self.change_gate(session, |gate| gate.last_word(topic.clone()));
+            self.change_gate(session, |gate| gate.note_last(topic.clone()));
         }
         self.tell(session, SessionMessage::Rehomed(topic));
     }
 
     fn is_expected(&self, session: SessionId, topic: &Topic) -> bool {
-        let detours = self.detours.borrow();
-        let gate = detours.gates.get(&session);
+        let forwarding = self.forwarding.borrow();
+        let gate = forwarding.gates.get(&session);
         gate.is_some_and(|gate| gate.adopted.contains(topic))
     }
 
-    /// The hub to which this one passes on what comes for a session.
+    /// The hub to which this one forwards the items for a session.
     pub(crate) fn next_of(&self, session: SessionId) -> Option<HubAddress> {
-        let detours = self.detours.borrow();
-        detours.away.get(&session).map(|away| away.to.clone())
+        let forwarding = self.forwarding.borrow();
+        forwarding.away.get(&session).map(|away| away.to.clone())
     }
 
-    /// What this hub has passed on for a session that has come back has arrived.
+    /// Everything that this hub has forwarded for a session that has returned has arrived.
     pub(crate) fn flushed(&self, session: SessionId) {
         self.change_gate(session, |gate| gate.is_flushing = false);
     }
@@ -196,8 +191,8 @@ impl Hub {
         let Some(local) = sessions.get(&session) else {
             return;
         };
-        let mut detours = self.detours.borrow_mut();
-        let gate = detours.gates.entry(session).or_default();
+        let mut forwarding = self.forwarding.borrow_mut();
+        let gate = forwarding.gates.entry(session).or_default();
         change(gate);
         local.send_queue.divert(gate.is_closed());
         if gate.is_closed() {
@@ -206,9 +201,9 @@ impl Hub {
         gate.held_bytes = 0;
         let (held, is_settled) = (std::mem::take(&mut gate.held), gate.is_settled());
         if is_settled {
-            detours.gates.remove(&session);
+            forwarding.gates.remove(&session);
         }
-        drop(detours);
+        drop(forwarding);
         for (frame, delivery) in held {
             let pushed = local.send_queue.push(&frame, &delivery);
             report(local, pushed, &delivery);
@@ -218,11 +213,12 @@ impl Hub {
         }
     }
 
-    /// What comes for a session of this hub while its gate is closed. It may be as much as may wait for the client.
+    /// Holds a frame for a session of this hub while its gate is closed. The bounds are those of the outbox.
     pub(crate) fn hold_at_gate(&self, session: SessionId, frame: Encoded, delivery: Delivery) {
         let sessions = self.sessions.borrow();
-        let mut detours = self.detours.borrow_mut();
-        let (Some(local), Some(gate)) = (sessions.get(&session), detours.gates.get_mut(&session))
+        let mut forwarding = self.forwarding.borrow_mut();
+        let (Some(local), Some(gate)) =
+            (sessions.get(&session), forwarding.gates.get_mut(&session))
         else {
             return;
         };
@@ -236,14 +232,14 @@ impl Hub {
         }
     }
 
-    /// Something for a session that has left, but for what it needs here of it. Gives it back if the session has not left.
-    pub(crate) fn detour(&self, session: SessionId, item: HubItem) -> Option<HubItem> {
+    /// Forwards an item if its session has left this hub. Gives the item back if it is to be applied here.
+    pub(crate) fn forward_if_away(&self, session: SessionId, item: HubItem) -> Option<HubItem> {
         if self.sessions.borrow().contains_key(&session) {
             return Some(item);
         }
         {
-            let detours = self.detours.borrow();
-            let Some(away) = detours.away.get(&session) else {
+            let forwarding = self.forwarding.borrow();
+            let Some(away) = forwarding.away.get(&session) else {
                 return Some(item);
             };
             let mut topics = self.topics.borrow_mut();
@@ -264,34 +260,34 @@ impl Hub {
                 HubItem::Rehomed { topic, to, .. } if !self.is_at(to.as_ref()) => {
                     topics.leave(topic, session);
                 }
-                // It goes with what was said before.
-                HubItem::Exit { .. } if self.arrivals.borrow().pipe_of(session).is_some() => {
+                // It belongs to the frames that wait here for the session.
+                HubItem::Exit { .. } if self.arrivals.borrow().queue_of(session).is_some() => {
                     return Some(item);
                 }
                 HubItem::Exit { topic, .. } => topics.leave(topic, session),
                 _ => {}
             }
         }
-        self.pass_on(session, item);
+        self.forward(session, item);
         None
     }
 
-    /// Sends something after a session that does not live here.
-    pub(crate) fn pass_on(&self, session: SessionId, item: HubItem) {
+    /// Forwards an item to a session that does not live here.
+    pub(crate) fn forward(&self, session: SessionId, item: HubItem) {
         let away = self.next_of(session);
         let home = || self.shared.home(session);
         let to = away.or_else(|| home().and_then(|worker| self.shared.hub(worker)));
         match (to, item) {
             (Some(to), item) if to.is(&self.address) => {
-                let items = smallvec![HubItem::Passed(Box::new(item))];
+                let items = smallvec![HubItem::Forwarded(Box::new(item))];
                 let message = HubMessage::Batch {
                     items,
                     _permit: None,
                 };
                 self.arrivals.borrow_mut().keep(session, message);
             }
-            (Some(to), item) => self.pass(&to, item),
-            // It ended while it was on its way in.
+            (Some(to), item) => self.send_forwarded(&to, item),
+            // The session ended while its join was in progress.
             (None, HubItem::JoinedRoom { membership, .. }) => {
                 let gone = RoomMessage::Gone(session, LeaveReason::Left);
                 self.flusher.to_room(&membership.room, gone);
@@ -303,8 +299,8 @@ impl Hub {
         }
     }
 
-    fn pass(&self, to: &HubAddress, item: HubItem) {
-        let items = smallvec![HubItem::Passed(Box::new(item))];
+    fn send_forwarded(&self, to: &HubAddress, item: HubItem) {
+        let items = smallvec![HubItem::Forwarded(Box::new(item))];
         let message = HubMessage::Batch {
             items,
             _permit: None,
@@ -330,13 +326,16 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_is_closed_between_the_first_word_and_the_last() {
+    fn a_gate_is_closed_between_the_first_direct_item_and_the_last_forwarded_one() {
         let mut gate = Gate::default();
         assert!(gate.is_settled());
         gate.adopt(topic("a"));
-        gate.last_word(topic("b"));
-        assert!(gate.is_closed(), "the last word of another opens nothing");
-        gate.last_word(topic("a"));
+        gate.note_last(topic("b"));
+        assert!(
+            gate.is_closed(),
+            "the last item of another topic opens nothing"
+        );
+        gate.note_last(topic("a"));
         assert!(!gate.is_closed() && !gate.is_settled());
         gate.adopt(topic("b"));
         assert!(gate.is_settled());
@@ -344,7 +343,7 @@ mod tests {
         assert!(gate.is_closed());
     }
 
-    /// Two hubs of one server, and a session that lives on the second, of which everything was heard so far.
+    /// Two hubs of one server, and a session on the second one to which nothing is forwarded.
     fn with_a_session(test: impl AsyncFn(Rc<Hub>, Rc<Hub>, SessionId, Rc<SendQueue>)) {
         actix::System::new().block_on(async {
             let server = crate::Server::builder().build().unwrap();
@@ -365,7 +364,7 @@ mod tests {
         });
     }
 
-    fn said(session: SessionId, word: &'static str) -> HubItem {
+    fn sent(session: SessionId, word: &'static str) -> HubItem {
         HubItem::Direct {
             session,
             frame: Encoded::of_bytes(Format::Json, word.into()),
@@ -373,20 +372,20 @@ mod tests {
         }
     }
 
-    async fn heard(send_queue: &SendQueue, length: usize) -> String {
-        let mut heard = BytesMut::new();
+    async fn written(send_queue: &SendQueue, length: usize) -> String {
+        let mut written = BytesMut::new();
         for _ in 0..100 {
             tokio::task::yield_now().await;
-            send_queue.take(&mut heard, 100);
-            if heard.len() >= length {
+            send_queue.take(&mut written, 100);
+            if written.len() >= length {
                 break;
             }
         }
-        String::from_utf8(heard.to_vec()).unwrap()
+        String::from_utf8(written.to_vec()).unwrap()
     }
 
     #[test]
-    fn what_a_late_room_says_by_the_shorter_way_overtakes_nothing() {
+    fn a_late_rooms_direct_items_do_not_overtake_forwarded_ones() {
         with_a_session(async |_, hub, session, send_queue| {
             let adopt = HubItem::Adopt {
                 session,
@@ -398,39 +397,42 @@ mod tests {
                 topic: topic("news"),
                 to: Some(hub.address.clone()),
             };
-            let passed = |item| HubItem::Passed(Box::new(item));
+            let forwarded = |item| HubItem::Forwarded(Box::new(item));
             hub.apply_all([
                 adopt,
-                said(session, "second, "),
-                passed(said(session, "first, ")),
-                said(session, "third, "),
-                passed(rehomed),
-                said(session, "fourth"),
+                sent(session, "second, "),
+                forwarded(sent(session, "first, ")),
+                sent(session, "third, "),
+                forwarded(rehomed),
+                sent(session, "fourth"),
             ]);
-            assert_eq!(heard(&send_queue, 28).await, "first, second, third, fourth");
+            assert_eq!(
+                written(&send_queue, 28).await,
+                "first, second, third, fourth"
+            );
             assert!(hub.is_settled(session));
         });
     }
 
     #[test]
-    fn what_comes_to_a_session_that_is_back_overtakes_nothing_that_was_passed_on() {
+    fn items_for_a_session_that_is_back_do_not_overtake_forwarded_ones() {
         with_a_session(async |elsewhere, hub, session, send_queue| {
-            let old = hub.new_pipe(Format::Json);
-            hub.begin_detour(session, elsewhere.address.clone(), old);
+            let old = hub.new_send_queue(Format::Json);
+            hub.begin_forwarding(session, elsewhere.address.clone(), old);
             let mut before = Outbox::new(hub.shared.config.outbox, Format::Json);
             let frame = Encoded::of_bytes(Format::Json, "second, ".into());
             let _queued = before.push(&frame, &Delivery::Sequenced);
-            // It is back while something is still on the way that it has gone.
-            elsewhere.apply_all([said(session, "first, ")]);
-            hub.end_detour(session, before);
-            hub.apply_all([said(session, "third")]);
+            // The session returns while an item is still being forwarded along its path.
+            elsewhere.apply_all([sent(session, "first, ")]);
+            hub.end_forwarding(session, before);
+            hub.apply_all([sent(session, "third")]);
             assert!(!hub.is_settled(session));
-            assert_eq!(heard(&send_queue, 20).await, "first, second, third");
-            assert!(hub.is_settled(session) && !hub.has_detour(session));
+            assert_eq!(written(&send_queue, 20).await, "first, second, third");
+            assert!(hub.is_settled(session) && !hub.is_forwarding(session));
         });
     }
     #[test]
-    fn what_a_channel_says_that_was_left_and_found_again_waits_for_its_last_word() {
+    fn a_new_subscription_waits_for_the_last_forwarded_item_of_the_old_one() {
         with_a_session(async |_, hub, session, send_queue| {
             let channel = ChannelName::from("news");
             let news = Topic::Channel(channel.clone());
@@ -461,11 +463,11 @@ mod tests {
                 topic: news.clone(),
                 to: None,
             };
-            let passed = |item| HubItem::Passed(Box::new(item));
-            hub.apply_all([subscribed, passed(exit), said(session, "third")]);
+            let forwarded = |item| HubItem::Forwarded(Box::new(item));
+            hub.apply_all([subscribed, forwarded(exit), sent(session, "third")]);
             assert!(!hub.is_settled(session));
-            hub.apply_all([passed(rehomed)]);
-            assert_eq!(heard(&send_queue, 20).await, "first, second, third");
+            hub.apply_all([forwarded(rehomed)]);
+            assert_eq!(written(&send_queue, 20).await, "first, second, third");
             assert!(hub.is_settled(session));
             assert_eq!(hub.topics.borrow().members(&news).count(), 1);
         });
@@ -481,7 +483,7 @@ mod tests {
                 topic: topic("news"),
             };
             hub.apply_all([adopt(session), adopt(ended)]);
-            assert!(hub.arrivals.borrow().pipe_of(ended).is_none());
+            assert!(hub.arrivals.borrow().queue_of(ended).is_none());
             let (topics, news) = (hub.topics.borrow(), topic("news"));
             let members = topics.members(&news).map(|(member, _)| member);
             assert_eq!(members.collect::<Vec<_>>(), [session]);

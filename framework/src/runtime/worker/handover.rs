@@ -1,9 +1,9 @@
-//! How a session moves to another worker, when its client comes back there.
+//! How a session moves to another worker when its client reconnects there.
 //!
-//! The new hub asks the old one ([`HubMessage::TakeOver`]). The old one's session asks each room and channel to re-home it, and
-//! each answers behind the last frame that it sent to the old hub. When all have answered, the session is packed
-//! ([`SessionTransfer`]) and sent. The frames that reach the new hub before it wait in a send queue of their own, which the session's
-//! outbox is put in front of when it arrives. So nothing is lost and nothing overtakes.
+//! The new hub asks the old one ([`HubMessage::TakeOver`]). The old one's session asks each room and channel to send to the
+//! new hub, and each answers after the last frame that it sent to the old hub. When all have answered, the session is packed
+//! ([`SessionTransfer`]) and sent. Frames that reach the new hub before the session wait in a send queue of their own; when
+//! the session arrives, its outbox is put in front of them. So no frame is lost and none overtakes another.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -26,49 +26,49 @@ use crate::time::if_ever;
 use crate::wire::codec::Format;
 use crate::wire::event::ResumeFailure;
 
-/// What a hub knows of those who are on their way.
+/// The sessions that are on their way to a hub.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    /// Where frames wait for sessions that are still on another worker.
-    pipes: HashMap<SessionId, Rc<SendQueue>>,
-    /// What such a session has meanwhile left: it still believes to be there.
+    /// Frames for sessions that are still on another worker.
+    queues: HashMap<SessionId, Rc<SendQueue>>,
+    /// Rooms and channels that such a session has left meanwhile, which its own lists still contain.
     exits: HashMap<SessionId, Vec<Topic>>,
-    /// What waits for sessions that have been sent here and are on their way: what there is in the moment in which they are.
+    /// Messages for sessions that were sent here and have not arrived yet.
     behind: HashMap<SessionId, Vec<HubMessage>>,
 }
 
 impl Arrivals {
-    /// Notes that a room or channel has let go of a session that is not here yet.
+    /// Records that a session that is not here yet has left a room or channel.
     pub(crate) fn note_exit(&mut self, session: SessionId, topic: Topic) {
-        if self.pipes.contains_key(&session) {
+        if self.queues.contains_key(&session) {
             self.exits.entry(session).or_default().push(topic);
         }
     }
 
-    /// Keeps a message until the session is here, for which it is. The session comes for certain.
+    /// Keeps a message for a session that is on its way here. It is certain to arrive.
     pub(crate) fn keep(&mut self, session: SessionId, message: HubMessage) {
         self.behind.entry(session).or_default().push(message);
     }
 
-    pub(crate) fn pipe_of(&self, session: SessionId) -> Option<Rc<SendQueue>> {
-        self.pipes.get(&session).cloned()
+    pub(crate) fn queue_of(&self, session: SessionId) -> Option<Rc<SendQueue>> {
+        self.queues.get(&session).cloned()
     }
 }
 
-/// What still arrives by a longer way for a session that has moved.
+/// The rooms, channels and hubs that may still send to a moved session by a longer path.
 #[derive(Default, Debug)]
 pub(crate) struct Trail {
-    /// Rooms and channels that were late when it moved: they still send to where it was, and are asked to send here.
+    /// Rooms and channels that were late when it moved. They still send to an earlier hub, and were asked to send here.
     late: Vec<(Topic, ClaimOnce)>,
-    /// The first hub of those by whose way something may still come.
-    way: Option<HubAddress>,
+    /// The first of the hubs that may still forward items to the session.
+    first_forwarder: Option<HubAddress>,
 }
 
 impl Trail {
-    pub(crate) fn by_way_of(first: HubAddress) -> Box<Self> {
+    pub(crate) fn forwarded_from(first: HubAddress) -> Box<Self> {
         Box::new(Self {
             late: Vec::new(),
-            way: Some(first),
+            first_forwarder: Some(first),
         })
     }
 
@@ -79,7 +79,7 @@ impl Trail {
 }
 
 impl Hub {
-    /// The old hub: a connection elsewhere wants a session that lives here, or did.
+    /// The old hub: a connection of another worker asks for a session that lives here, or lived here.
     pub(crate) fn take_over(self: &Rc<Self>, resume_request: ResumeRequest, to: HubAddress) {
         let session = resume_request.token.session;
         if let Some(local) = self.sessions.borrow().get(&session) {
@@ -88,7 +88,7 @@ impl Hub {
                 .do_send(SessionMessage::TakeOver { resume_request, to });
             return;
         }
-        // It may have moved on since the asking hub looked.
+        // It may have moved since the other hub looked it up.
         match self.shared.home(session) {
             Some(worker) if worker == self.address.worker => {
                 let message = HubMessage::TakeOver { resume_request, to };
@@ -113,21 +113,22 @@ impl Hub {
         self.flusher.to_hub(to, refused);
     }
 
-    /// The new hub: a room or channel sends here from now on; the session is not here yet.
+    /// The new hub: a room or channel sends here from now on, and the session is not here yet.
     ///
-    /// It comes for certain: the old hub sends it when the last of its rooms and channels has done this, or is late.
+    /// The session is certain to arrive: the old hub sends it when the last of its rooms and channels has answered, or is
+    /// late.
     pub(crate) fn hold_frames_for(&self, session: SessionId, format: Format) {
         let mut arrivals = self.arrivals.borrow_mut();
         arrivals
-            .pipes
+            .queues
             .entry(session)
-            .or_insert_with(|| self.new_pipe(format));
+            .or_insert_with(|| self.new_send_queue(format));
     }
 
-    /// The new hub: the session is here.
+    /// The new hub: the session has arrived.
     pub(crate) fn arrive(self: &Rc<Self>, mut transfer: SessionTransfer) {
         let session = transfer.id;
-        let held = self.arrivals.borrow_mut().pipes.remove(&session);
+        let held = self.arrivals.borrow_mut().queues.remove(&session);
         let exits = self.arrivals.borrow_mut().exits.remove(&session);
         for topic in exits.unwrap_or_default() {
             transfer.late.retain(|late| *late != topic);
@@ -139,21 +140,21 @@ impl Hub {
                 }
             }
         }
-        if self.is_at(transfer.way.as_ref()) {
-            // The way began here and now ends here: what is on it has left.
-            transfer.way = self.next_of(session);
+        if self.is_at(transfer.first_forwarder.as_ref()) {
+            // The path of forwarded items began here and now ends here: everything on it has left this hub.
+            transfer.first_forwarder = self.next_of(session);
         }
         let empty = || Outbox::new(self.shared.config.outbox, transfer.format);
-        let send_queue = held.unwrap_or_else(|| self.new_pipe(transfer.format));
+        let send_queue = held.unwrap_or_else(|| self.new_send_queue(transfer.format));
         let mut outbox = std::mem::replace(&mut transfer.outbox, empty());
         let mut early = send_queue.with_outbox(|held| std::mem::replace(held, empty()));
         let mut overflowed = early.has_overflowed() || outbox.has_overflowed();
-        if !self.has_detour(session) {
+        if !self.is_forwarding(session) {
             overflowed |= outbox.append(&mut early) == Pushed::Overflow;
         }
         send_queue.with_outbox(|held| *held = outbox);
         SessionActor::start_arrived(self, transfer, send_queue, overflowed);
-        self.end_detour(session, early);
+        self.end_forwarding(session, early);
         let behind = self.arrivals.borrow_mut().behind.remove(&session);
         for message in behind.unwrap_or_default() {
             self.receive(message);
@@ -161,28 +162,28 @@ impl Hub {
     }
 }
 
-/// Removes one of those that are the same.
+/// Removes one of the equal names.
 pub(crate) fn forget_one(channels: &mut Vec<ChannelName>, channel: &ChannelName) {
     if let Some(at) = channels.iter().position(|known| known == channel) {
         channels.swap_remove(at);
     }
 }
 
-/// A session that waits until its rooms and channels send to its new worker.
+/// A session that moves: it waits until its rooms and channels send to its new worker.
 pub(crate) struct Moving {
     resume_request: ResumeRequest,
     to: HubAddress,
     /// Rooms and channels that have not answered yet.
     asked: Vec<(Topic, ClaimOnce)>,
-    /// Those whose answer is not waited for any more.
+    /// Rooms and channels whose answers the session does not wait for any more.
     late: Vec<Topic>,
     is_overdue: bool,
-    /// Further connections that want the session meanwhile.
+    /// Requests of further connections for the session.
     waiting: Vec<(ResumeRequest, HubAddress)>,
 }
 
 impl SessionActor {
-    /// A connection of another worker shows a token: the session goes there.
+    /// A connection of another worker asks for the session, which moves there.
     pub(crate) fn take_over(
         &mut self,
         ctx: &mut Context<Self>,
@@ -208,7 +209,8 @@ impl SessionActor {
         if let Some(window) = self.window.take() {
             ctx.cancel_future(window);
         }
-        // Who was late for an earlier move is asked again. An answer that was given meanwhile is on its way and awaited.
+        // Rooms and channels that were late for an earlier move are asked again. If one has answered meanwhile, its answer
+        // is on its way, and the session waits for it.
         let late = self.trail.as_deref_mut();
         let late = late.map(|trail| std::mem::take(&mut trail.late));
         let asked = late
@@ -230,14 +232,14 @@ impl SessionActor {
         let known = self.handle.router.subscriptions.borrow();
         let channels: Vec<_> = known.channels().cloned().map(Topic::Channel).collect();
         drop(known);
-        // Of these the session is a subscriber, too, until their turn has come; or else their last word has not been heard.
+        // The session is still a subscriber of the channels that it leaves, until their shards have processed that.
         let leaving = self.waiting_unsubscribes().chain(&self.unsubscribing);
         let leaving = leaving.cloned().map(Topic::Channel);
         let channels: Vec<_> = channels.into_iter().chain(leaving).collect();
         for topic in rooms.into_iter().chain(channels) {
-            self.ask_to_follow(topic);
+            self.request_rehome(topic);
         }
-        self.ship_if_ready(ctx);
+        self.transfer_if_ready(ctx);
         if self.moving.is_some()
             && let Some(patience) = if_ever(self.hub.shared.config.handover)
         {
@@ -245,13 +247,16 @@ impl SessionActor {
         }
     }
 
-    /// Asks a room or channel to send to where the session goes, or is.
-    pub(crate) fn ask_to_follow(&mut self, topic: Topic) {
+    /// Asks a room or channel to send to the session's new worker, or to this one after a move.
+    pub(crate) fn request_rehome(&mut self, topic: Topic) {
         let (question, session) = (ClaimOnce::default(), self.id);
-        // If it does not know the session any more, its last word goes behind what it said when it did.
+        // A room that does not know the session any more sends its answer by the path of its earlier frames, behind them.
         let own = self.hub.address.clone();
-        let way = self.trail.as_ref().and_then(|trail| trail.way.clone());
-        let from = way.unwrap_or_else(|| own.clone());
+        let first_forwarder = self
+            .trail
+            .as_ref()
+            .and_then(|trail| trail.first_forwarder.clone());
+        let from = first_forwarder.unwrap_or_else(|| own.clone());
         let asked = match &mut self.moving {
             Some(moving) if moving.is_overdue => {
                 moving.late.push(topic);
@@ -260,7 +265,7 @@ impl SessionActor {
             Some(moving) => &mut moving.asked,
             None => &mut self.trail.get_or_insert_default().late,
         };
-        // One that has just come in may be in the list of rooms, and its joining is told as well.
+        // A room that the session has just joined may be in the list of rooms, and its join is reported as well.
         let is_asked =
             |(known, question): &(Topic, ClaimOnce)| *known == topic && !question.is_claimed();
         if asked.iter().any(is_asked) {
@@ -289,7 +294,7 @@ impl SessionActor {
                     return;
                 }
                 drop(rooms);
-                self.forget_asked(&Topic::Room(room));
+                self.forget_request(&Topic::Room(room));
             }
             Topic::Channel(channel) => {
                 let message = ChannelMessage::Rehome {
@@ -307,7 +312,7 @@ impl SessionActor {
         }
     }
 
-    fn forget_asked(&mut self, topic: &Topic) {
+    fn forget_request(&mut self, topic: &Topic) {
         let asked = match &mut self.moving {
             Some(moving) => &mut moving.asked,
             None => match &mut self.trail {
@@ -320,13 +325,13 @@ impl SessionActor {
         }
     }
 
-    /// A room or channel sends to where it was asked to.
+    /// A room or channel sends to the hub that it was asked to send to.
     pub(crate) fn rehomed(&mut self, ctx: &mut Context<Self>, topic: &Topic) {
-        self.forget_asked(topic);
-        self.ship_if_ready(ctx);
+        self.forget_request(topic);
+        self.transfer_if_ready(ctx);
     }
 
-    /// Rooms and channels that have not answered by now follow later.
+    /// Stops waiting. The rooms and channels that have not answered by now follow later.
     fn stop_waiting(&mut self, ctx: &mut Context<Self>) {
         let Some(moving) = &mut self.moving else {
             return;
@@ -334,7 +339,7 @@ impl SessionActor {
         moving.is_overdue = true;
         let asked = std::mem::take(&mut moving.asked);
         for (topic, question) in asked {
-            // One that has answered just now is awaited: its answer is on its way.
+            // This one has answered at the same moment: its answer is on its way, and the session waits for it.
             match question.claim() {
                 true => moving.late.push(topic),
                 false => moving.asked.push((topic, question)),
@@ -349,10 +354,10 @@ impl SessionActor {
                 "rooms or channels did not answer within `Config::handover`: a hook blocks their thread"
             );
         }
-        self.ship_if_ready(ctx);
+        self.transfer_if_ready(ctx);
     }
 
-    pub(crate) fn ship_if_ready(&mut self, ctx: &mut Context<Self>) {
+    pub(crate) fn transfer_if_ready(&mut self, ctx: &mut Context<Self>) {
         let is_answered = self.joining + self.unsubscribing.len() == 0;
         if !self.hub.is_settled(self.id) {
             return;
@@ -365,7 +370,7 @@ impl SessionActor {
         };
         let (from, to) = (self.hub.address.worker, moving.to.worker);
         if !self.hub.shared.relocate(self.id, from, to) {
-            // The directory knows the session no more, so no other worker may take it in.
+            // The directory does not list the session any more, so no other worker may take it over.
             let own = (moving.resume_request, moving.to);
             for (resume_request, to) in [own].into_iter().chain(moving.waiting) {
                 let denied = Denied::Anew(ResumeFailure::Expired);
@@ -386,8 +391,8 @@ impl SessionActor {
             .with_outbox(|outbox| std::mem::replace(outbox, empty));
         self.hub.sessions.borrow_mut().remove(&self.id);
         let is_followed = !is_answered || !moving.late.is_empty();
-        let way = self.trail.take().and_then(|trail| trail.way);
-        let way = way.or_else(|| Some(self.hub.address.clone()));
+        let first_forwarder = self.trail.take().and_then(|trail| trail.first_forwarder);
+        let first_forwarder = first_forwarder.or_else(|| Some(self.hub.address.clone()));
         let transfer = Box::new(SessionTransfer {
             id: self.id,
             format: self.handle.send_queue.format(),
@@ -408,20 +413,20 @@ impl SessionActor {
             joining: self.joining,
             unsubscribing: std::mem::take(&mut self.unsubscribing),
             late: moving.late,
-            way: way.filter(|_| is_followed),
+            first_forwarder: first_forwarder.filter(|_| is_followed),
             waiting: moving.waiting,
         });
         let arrive = HubMessage::Arrive(transfer);
         self.hub.flusher.to_hub(&moving.to, arrive);
         if is_followed {
             let send_queue = self.handle.send_queue.clone();
-            self.hub.begin_detour(self.id, moving.to, send_queue);
+            self.hub.begin_forwarding(self.id, moving.to, send_queue);
         }
-        self.stop_when_told_all(ctx);
+        self.stop_after_mailbox(ctx);
     }
 
-    /// Takes in a connection that shows a token, unless the session has moved on: then sends it after it.
-    pub(crate) fn attach_or_pass_on(
+    /// Handles a request for the session, or forwards it if the session has moved.
+    pub(crate) fn attach_or_forward(
         &mut self,
         ctx: &mut Context<Self>,
         resume_request: ResumeRequest,

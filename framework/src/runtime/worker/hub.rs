@@ -1,8 +1,9 @@
-//! The hub: one per HTTP worker thread. It knows the connections and sessions that live there, and who receives what.
+//! The hub: one per HTTP worker thread. It knows the connections and sessions of its thread, and which of them receives
+//! what.
 //!
-//! A broadcast reaches a worker as one message; the hub puts a reference to the frame into each receiver's send queue and wakes the
-//! writers. From the outside it also watches every connection, since a connection's own actor stands still when its peer
-//! stops reading.
+//! A broadcast reaches a worker as one message. The hub puts a reference to the frame into each receiver's send queue and
+//! wakes the writers. It also checks every connection from outside, because a connection's own actor is frozen while its
+//! client does not read.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -39,16 +40,16 @@ use crate::wire::codec::Format;
 use crate::wire::event::Reconnect;
 use crate::wire::framing;
 
-/// How often connections are looked at: the precision of heartbeats.
+/// How often connections are checked: the precision of heartbeats.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// How often outboxes forget what is old, within the age that they keep: the precision of that age.
+/// How many times within the age that outboxes keep they forget what is old: the precision of that age.
 const AGINGS: u32 = 16;
 
-/// How long a connection that is cut for silence, slowness or a fault gets to carry its goodbye.
-pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
+/// How long a connection that is closed for silence, slowness or a fault has to write its goodbye.
+pub(crate) const GOODBYE_TIME: Duration = Duration::from_millis(500);
 
-/// What the hub knows. Shared, on its thread, with the sessions and connections that live there.
+/// The state of the hub, shared with the sessions and connections of its thread.
 pub(crate) struct Hub {
     pub(crate) shared: Arc<ServerInner>,
     pub(crate) address: HubAddress,
@@ -57,18 +58,20 @@ pub(crate) struct Hub {
     pub(crate) arrivals: RefCell<Arrivals>,
     pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<ConnectionHandle>, IdHasher>>,
     pub(crate) topics: RefCell<Topics>,
-    pub(crate) detours: RefCell<Forwarding>,
+    pub(crate) forwarding: RefCell<Forwarding>,
     pub(crate) connections_ever: Cell<ConnectionId>,
-    /// When outboxes were last made to forget what is old.
+    /// When outboxes last forgot what is old.
     aged: Cell<Duration>,
     /// When the outboxes of this worker were last counted, and how much memory they had.
     pub(crate) counted: Cell<(Duration, usize)>,
-    /// How much the server may hold before this worker looks again for something to shed.
-    pub(crate) relieved_at: Cell<usize>,
-    /// When the log last told of it, of how many sessions something was forgotten since, and how many were ended.
-    pub(crate) shed: Cell<(Option<Duration>, usize, usize)>,
-    /// Sessions of which a history waits because the server holds as much as it may; the one that has waited longest first.
-    pub(crate) short: RefCell<VecDeque<SessionId>>,
+    /// How much the server may hold before this worker looks again for outboxes to drop.
+    pub(crate) checked_at: Cell<usize>,
+    /// When dropped outboxes were last logged; of how many sessions the sent events were dropped since, and how many
+    /// sessions were ended.
+    pub(crate) dropped: Cell<(Option<Duration>, usize, usize)>,
+    /// Sessions that wait for a history because the server holds as much as it may. The session that has waited longest
+    /// comes first.
+    pub(crate) waiting_for_grant: RefCell<VecDeque<SessionId>>,
 }
 
 impl fmt::Debug for Hub {
@@ -87,7 +90,8 @@ impl Hub {
         let (backlog, ledger) = (shared.config.hub_backlog, shared.ledger.clone());
         let address = shared.add_hub(|worker| HubAddress::new(worker, addr, backlog, ledger));
         if address.thread().is_some() {
-            // Only where rooms and channels have no threads of their own: otherwise they have begun long since.
+            // This starts a shard only if rooms and channels have no threads of their own: otherwise the shards were started
+            // before.
             shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start().into()]);
         }
         let hub = Rc::new(Self {
@@ -98,13 +102,13 @@ impl Hub {
             arrivals: RefCell::default(),
             connections: RefCell::default(),
             topics: RefCell::default(),
-            detours: RefCell::default(),
+            forwarding: RefCell::default(),
             connections_ever: Cell::new(0),
             aged: Cell::new(Duration::ZERO),
             counted: Cell::new((Duration::ZERO, 0)),
-            relieved_at: Cell::new(0),
-            shed: Cell::default(),
-            short: RefCell::default(),
+            checked_at: Cell::new(0),
+            dropped: Cell::default(),
+            waiting_for_grant: RefCell::default(),
         });
         let local: Weak<Self> = Rc::downgrade(&hub);
         hub.flusher
@@ -117,7 +121,7 @@ impl Hub {
         self.shared.now()
     }
 
-    pub(crate) fn new_pipe(&self, format: Format) -> Rc<SendQueue> {
+    pub(crate) fn new_send_queue(&self, format: Format) -> Rc<SendQueue> {
         let outbox = Outbox::new(self.shared.config.outbox, format);
         SendQueue::new(format, outbox, &self.flusher)
     }
@@ -126,12 +130,12 @@ impl Hub {
         self.connections.borrow().get(&id).cloned()
     }
 
-    /// A connection that belongs to nobody any more keeps a send queue of its own, which stays empty.
-    pub(crate) fn unplug(&self, connection: &ConnectionHandle) {
-        connection.unplug(self.new_pipe(connection.format()));
+    /// Takes a connection from its session. The connection keeps an empty send queue.
+    pub(crate) fn detach(&self, connection: &ConnectionHandle) {
+        connection.detach(self.new_send_queue(connection.format()));
     }
 
-    /// The connection is gone.
+    /// A connection has ended.
     pub(crate) fn closed(&self, connection: &ConnectionHandle) {
         self.connections.borrow_mut().remove(&connection.id);
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
@@ -146,7 +150,8 @@ impl Hub {
         }
     }
 
-    /// Ends the connection of a session whose client sends what are no actions, after what waits for it.
+    /// Ends the connection of a session whose client sends too many frames that are no actions, after the frames that wait
+    /// for it.
     pub(crate) fn end_violating(&self, session: SessionId) {
         let of_session = |local: &Rc<SessionHandle>| local.send_queue.reader();
         let id = self.sessions.borrow().get(&session).and_then(of_session);
@@ -157,7 +162,7 @@ impl Hub {
         }
     }
 
-    /// Sends to the channel's owner.
+    /// Sends a message to the shard of a channel.
     pub(crate) fn to_channel(&self, channel: &ChannelName, message: ChannelMessage) {
         self.flusher.to_channel(&self.shared, channel, message);
     }
@@ -171,7 +176,7 @@ impl Hub {
     pub(crate) fn enter_topic(&self, topic: Topic, session: SessionId) {
         let send_queue = match self.sessions.borrow().get(&session) {
             Some(local) => Some(local.send_queue.clone()),
-            None => self.arrivals.borrow().pipe_of(session),
+            None => self.arrivals.borrow().queue_of(session),
         };
         if let Some(send_queue) = send_queue {
             self.topics.borrow_mut().enter(topic, session, send_queue);
@@ -190,7 +195,7 @@ impl Hub {
         }
     }
 
-    /// Looks at every connection and session.
+    /// Checks every connection, and the memory of the sessions.
     fn sweep(&self) {
         let now = self.now();
         for connection in self.connections.borrow().values() {
@@ -198,7 +203,7 @@ impl Hub {
                 connection.cut_if_overdue(now);
                 continue;
             }
-            connection.reassure(self.shared.time());
+            connection.send_pong_if_paused(self.shared.time());
             let (code, reason) = match connection.check(now, &self.shared.config.heartbeat) {
                 Verdict::Fine => continue,
                 Verdict::Ping => {
@@ -209,26 +214,26 @@ impl Hub {
                 Verdict::Stalled => (CloseCode::SLOW, "nothing was read for too long"),
             };
             tracing::debug!(connection = connection.id, %code, "cut");
-            let come_back = Some(self.at_once());
+            let reconnect = Some(self.reconnect_at_once());
             connection.end(
                 code,
                 reason,
-                come_back,
+                reconnect,
                 CloseMode::Now,
-                after(now, FAREWELL),
+                after(now, GOODBYE_TIME),
             );
         }
-        self.look_at_memory(now);
+        self.check_memory(now);
         if now.saturating_sub(self.aged.get()) >= self.shared.config.outbox.age / AGINGS {
             self.aged.set(now);
-            self.forget_detours();
+            self.forget_forwarding();
             for local in self.sessions.borrow().values() {
                 local.send_queue.with_outbox(|outbox| outbox.age(now));
             }
         }
     }
 
-    /// The server is no more. Nobody is told: that would have been draining.
+    /// The server has ended. The clients get no goodbye: draining would have sent it.
     fn end(&self) {
         let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
         for connection in connections {
@@ -239,15 +244,15 @@ impl Hub {
         }
     }
 
-    /// Come back without waiting, but not all at the same moment.
-    pub(crate) fn at_once(&self) -> Reconnect {
+    /// Lets clients reconnect without waiting, but not all at the same moment.
+    pub(crate) fn reconnect_at_once(&self) -> Reconnect {
         Reconnect {
             after_ms: 0,
             jitter_ms: 1000,
         }
     }
 
-    /// When an ordinary ending has taken too long.
+    /// When an ending that begins now has taken too long.
     pub(crate) fn closing_deadline(&self) -> Duration {
         after(self.now(), self.shared.config.heartbeat.timeout)
     }
@@ -267,7 +272,7 @@ impl LocalHub for Hub {
     }
 }
 
-/// The hub's mailbox and clock.
+/// The hub's mailbox and timer.
 #[derive(Debug)]
 pub(crate) struct HubActor {
     hub: Rc<Hub>,
@@ -315,7 +320,7 @@ impl Handler<DrainHub> for HubActor {
             );
         }
         Box::pin(async move {
-            // The sweep cuts what has not ended by the deadline, so this ends, too.
+            // The sweep cuts the connections that have not ended by the deadline, so this ends, too.
             let mut interval = tokio::time::interval(Duration::from_millis(20));
             while !hub.connections.borrow().is_empty() && hub.now() < after(deadline, SWEEP * 2) {
                 interval.tick().await;

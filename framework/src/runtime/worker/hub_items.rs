@@ -34,7 +34,7 @@ impl Hub {
     }
 
     fn apply(&self, item: HubItem) {
-        let (item, is_passed) = match item {
+        let (item, is_forwarded) = match item {
             HubItem::Publish(topic, broadcast) => return self.publish(&topic, &[broadcast]),
             HubItem::Direct {
                 session,
@@ -46,22 +46,22 @@ impl Hub {
                 format,
                 topic,
             } => return self.adopt(session, format, topic),
-            HubItem::Passed(item) => {
+            HubItem::Forwarded(item) => {
                 let Some(session) = item.session() else {
                     return;
                 };
                 if !self.sessions.borrow().contains_key(&session) {
-                    return self.pass_on(session, *item);
+                    return self.forward(session, *item);
                 }
                 (Some(*item), true)
             }
             item => match item.session() {
-                Some(session) => (self.detour(session, item), false),
+                Some(session) => (self.forward_if_away(session, item), false),
                 None => (Some(item), false),
             },
         };
         if let Some(item) = item {
-            self.apply_here(item, is_passed);
+            self.apply_here(item, is_forwarded);
         }
     }
 
@@ -76,16 +76,16 @@ impl Hub {
         }
         self.enter_topic(topic.clone(), session);
         if is_here {
-            self.adopt_late(session, topic);
+            self.adopt_here(session, topic);
         }
     }
 
-    /// Applies an item for a session that lives here, is on its way here, or lived here last. `is_passed`: a hub that the
+    /// Applies an item for a session that lives here, is on its way here, or lived here last. `is_forwarded`: a hub that the
     /// session has left has forwarded the item.
-    fn apply_here(&self, item: HubItem, is_passed: bool) {
+    fn apply_here(&self, item: HubItem, is_forwarded: bool) {
         let enter = |topic, session| {
-            if !is_passed {
-                self.wait_for_last_word(session, &topic);
+            if !is_forwarded {
+                self.await_last_item(session, &topic);
                 self.enter_topic(topic, session);
             }
         };
@@ -96,14 +96,14 @@ impl Hub {
                 membership,
                 frame,
             } => {
-                if self.note_joined(session, &room, membership, is_passed) {
+                if self.note_joined(session, &room, membership, is_forwarded) {
                     enter(Topic::Room(room), session);
-                    self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                    self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
                 }
             }
             HubItem::JoinRefused { session, frame } => {
                 self.tell(session, SessionMessage::JoinRefused);
-                self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
             }
             HubItem::Subscribed {
                 session,
@@ -116,7 +116,7 @@ impl Hub {
                     subscriptions.note_done(&channel, attempt);
                 }
                 enter(Topic::Channel(channel), session);
-                self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
                 self.use_grant(session);
             }
             HubItem::Exit {
@@ -128,7 +128,7 @@ impl Hub {
             } => {
                 self.exit(session, &topic, stay, is_over);
                 if let Some(frame) = frame {
-                    self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                    self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
                 }
                 if !self.sessions.borrow().contains_key(&session) {
                     self.arrivals.borrow_mut().note_exit(session, topic);
@@ -150,15 +150,15 @@ impl Hub {
                 }
                 self.exit(session, &Topic::Channel(channel), attempt, false);
                 if let Some(frame) = frame {
-                    self.deliver(session, frame, Delivery::Sequenced, is_passed);
+                    self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
                 }
                 self.use_grant(session);
             }
             HubItem::Rehomed { session, topic, to } => {
-                if !is_passed && !self.is_at(to.as_ref()) {
+                if !is_forwarded && !self.is_at(to.as_ref()) {
                     self.topics.borrow_mut().leave(&topic, session);
                 }
-                self.heard_last_word(session, topic, to.as_ref());
+                self.note_last_item(session, topic, to.as_ref());
             }
             HubItem::Displaced { session } => self.tell(session, SessionMessage::Displaced),
             HubItem::Violated { session } => self.end_violating(session),
@@ -167,9 +167,9 @@ impl Hub {
                 session,
                 frame,
                 delivery,
-            } => self.deliver(session, frame, delivery, is_passed),
+            } => self.deliver(session, frame, delivery, is_forwarded),
             // Handled before: these have no session, or only contain another item.
-            HubItem::Publish(..) | HubItem::Adopt { .. } | HubItem::Passed(_) => {}
+            HubItem::Publish(..) | HubItem::Adopt { .. } | HubItem::Forwarded(_) => {}
         }
     }
 
@@ -260,7 +260,7 @@ impl Hub {
         self.send_item(item);
     }
 
-    /// Does something for a session of this worker at the end of the turn, behind what the thread sends before.
+    /// Applies an item for a session of this worker at the end of the turn, after what the thread sends before.
     pub(crate) fn send_item(&self, item: HubItem) {
         // The worker's own backlog delays nothing here: an action's permit bounds the number of its answers.
         let _backlog = self.flusher.items_to_hub(&self.address, smallvec![item]);
@@ -281,7 +281,7 @@ impl Hub {
                 return;
             }
             None => {
-                if let Some(send_queue) = self.arrivals.borrow().pipe_of(session) {
+                if let Some(send_queue) = self.arrivals.borrow().queue_of(session) {
                     let _merged_later = send_queue.push(&frame, &delivery);
                     return;
                 }
@@ -290,7 +290,7 @@ impl Hub {
                     frame,
                     delivery,
                 };
-                self.pass_on(session, item);
+                self.forward(session, item);
                 return;
             }
         }
@@ -299,9 +299,9 @@ impl Hub {
 
     /// As [`direct`](Self::direct), but a forwarded frame goes straight into the outbox: the frames that the gate holds came
     /// after it.
-    fn deliver(&self, session: SessionId, frame: Encoded, delivery: Delivery, is_passed: bool) {
+    fn deliver(&self, session: SessionId, frame: Encoded, delivery: Delivery, is_forwarded: bool) {
         match self.sessions.borrow().get(&session) {
-            Some(local) if is_passed => {
+            Some(local) if is_forwarded => {
                 let pushed = local.send_queue.push(&frame, &delivery);
                 report(local, pushed, &delivery);
                 return;

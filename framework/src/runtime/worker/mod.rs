@@ -1,4 +1,4 @@
-//! One HTTP worker thread: its hub, its sessions, and how a session gets here and leaves.
+//! One HTTP worker thread: its hub, its sessions, and how a session gets there and leaves.
 
 pub(crate) mod action_router;
 pub(crate) mod channel_actions;

@@ -1,4 +1,4 @@
-//! How a connection comes to its session: a new one, one that it asks for by its token, or none.
+//! How a connection gets its session: a new one, the one of its token, or none.
 
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use crate::runtime::messages::{
     Denied, HubItem, HubMessage, Intent, ResumeRequest, SessionMessage,
 };
 use crate::runtime::visitor::Visitor;
-use crate::runtime::worker::hub::{FAREWELL, Hub};
+use crate::runtime::worker::hub::{GOODBYE_TIME, Hub};
 use crate::runtime::worker::session::SessionActor;
 use crate::runtime::worker::session_seed::SessionSeed;
 use crate::session::directory::Owner;
@@ -31,7 +31,7 @@ pub(crate) struct Opening {
     pub(crate) resume: Option<Resume>,
 }
 
-/// How a connection asks for an earlier session.
+/// A connection's request for an earlier session.
 #[derive(Debug)]
 pub(crate) struct Resume {
     pub(crate) token: String,
@@ -40,7 +40,8 @@ pub(crate) struct Resume {
     pub(crate) attempt: Option<u64>,
 }
 
-/// A client whose handshake is in order, and who is not let in: it is told so on the connection, where browsers hear it.
+/// A client whose handshake is valid and that is not admitted. The connection carries the reason, because browsers do not see
+/// the HTTP answer.
 #[derive(Debug)]
 pub(crate) struct TurnedAway {
     pub(crate) format: Format,
@@ -50,7 +51,7 @@ pub(crate) struct TurnedAway {
 }
 
 impl Hub {
-    /// Takes in a connection and brings it to its session: a new one, one of this worker, or one that has to move here.
+    /// Opens a connection and finds its session: a new one, one of this worker, or one that has to move here.
     pub(crate) fn open(
         self: &Rc<Self>,
         opening: Opening,
@@ -76,14 +77,14 @@ impl Hub {
         connection
     }
 
-    /// Takes in a connection that gets no session, only a goodbye.
+    /// Opens a connection that gets no session, only a goodbye.
     pub(crate) fn turn_away(
         &self,
         turned_away: &TurnedAway,
         cut: Option<Cut>,
     ) -> Rc<ConnectionHandle> {
         let connection = self.new_connection(turned_away.format, cut, turned_away.address);
-        let deadline = self.now() + FAREWELL;
+        let deadline = self.now() + GOODBYE_TIME;
         connection.refuse(turned_away.code, &turned_away.refusal, deadline);
         connection
     }
@@ -96,7 +97,8 @@ impl Hub {
     ) -> Rc<ConnectionHandle> {
         let id = self.connections_ever.get() + 1;
         self.connections_ever.set(id);
-        let connection = ConnectionHandle::new(id, self.new_pipe(format), self.now(), cut, address);
+        let connection =
+            ConnectionHandle::new(id, self.new_send_queue(format), self.now(), cut, address);
         self.connections.borrow_mut().insert(id, connection.clone());
         self.shared
             .observers
@@ -104,7 +106,7 @@ impl Hub {
         connection
     }
 
-    /// Brings a resume to where its session lives.
+    /// Sends a resume request to the worker of its session.
     fn resume_request(self: &Rc<Self>, resume_request: ResumeRequest) {
         let session = resume_request.token.session;
         if let Some(local) = self.sessions.borrow().get(&session) {
@@ -114,11 +116,11 @@ impl Hub {
             return;
         }
         let home = self.shared.home(session).filter(|_| {
-            // A session that was never of this run cannot be elsewhere.
+            // A session of an earlier run of the server is not on any worker.
             resume_request.token.run == self.shared.run
         });
         match home.and_then(|worker| self.shared.hub(worker)) {
-            // Also where that is this hub: then the session is on its way here.
+            // This may be the hub itself, if the session is on its way here.
             Some(hub) => {
                 let to = self.address.clone();
                 self.flusher
@@ -128,7 +130,7 @@ impl Hub {
         }
     }
 
-    /// What becomes of a connection for whose token there is no session.
+    /// The answer to a token without a session.
     pub(crate) fn absence(&self, resume_request: &ResumeRequest) -> Denied {
         match resume_request.intent {
             Intent::End => Denied::Ended,
@@ -139,7 +141,7 @@ impl Hub {
         }
     }
 
-    /// The token brought nothing back: the connection gets a new session, or is sent away.
+    /// Rejects a resume request: the connection gets a new session, or is closed.
     pub(crate) fn deny(self: &Rc<Self>, resume_request: &ResumeRequest, denied: Denied) {
         let Some(connection) = self.connection(resume_request.connection) else {
             return;
@@ -187,7 +189,7 @@ impl Hub {
         SessionActor::start_new(self, seed, connection, reason);
     }
 
-    /// There are as many sessions as there may be.
+    /// Closes a connection because there are too many sessions.
     fn refuse_session(&self, connection: &ConnectionHandle, full: &Owner) {
         let (whose, reason) = match full {
             Owner::Server => (None, "this server has as many sessions as it can"),

@@ -1,4 +1,5 @@
-//! The session's actor: it counts and routes what its client sends, and decides what becomes of it when connections come and go.
+//! The session's actor: counts and routes its client's actions, and decides what happens to the session when connections
+//! come and go.
 
 use std::rc::Rc;
 
@@ -30,17 +31,17 @@ use crate::wire::codec::CodecError;
 use crate::wire::event::{self, ResumeFailure, Welcome};
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
 
-/// How a connection has come to its session.
+/// How a connection got its session.
 #[derive(Clone, Copy)]
 pub(crate) enum Welcomed {
-    /// The session is new; if the client wanted another, with the reason why it did not get that.
+    /// The session is new. If the client asked for another one: the reason why it did not get that.
     Anew(Option<ResumeFailure>),
     Back(Intent),
 }
 
 pub(crate) struct SessionActor {
     pub(crate) id: SessionId,
-    /// Who began the session, and from where. It stays so when somebody resumes it from elsewhere.
+    /// The client that began the session. A resume from elsewhere does not change it.
     pub(crate) visitor: Visitor,
     pub(crate) hub: Rc<Hub>,
     /// The part of the session that its hub and its connection share.
@@ -48,23 +49,23 @@ pub(crate) struct SessionActor {
     pub(crate) tokens: Tokens,
     pub(crate) attempts: Attempts,
     pub(crate) connection: Option<Rc<ConnectionHandle>>,
-    /// Joins that have not been answered yet.
+    /// Joins that were not answered yet.
     pub(crate) joining: usize,
-    /// How many times the client has subscribed to something.
+    /// How many times the client has subscribed to a channel.
     pub(crate) subscribes: u64,
-    /// Unsubscribes that have not been done yet: until then publications still come here.
+    /// Channels that have not processed an unsubscribe yet: until then their publications still arrive here.
     pub(crate) unsubscribing: Vec<ChannelName>,
-    /// What its channels have not been asked yet, because a history has to wait.
+    /// Actions for channels that wait because a history has to wait.
     pub(crate) admission: HistoryQueue<ChannelAction>,
-    /// The hub says when the server may hold another history.
-    pub(crate) is_short: bool,
+    /// The session waits for the hub's message that the server may hold another history.
+    pub(crate) awaits_grant: bool,
     pub(crate) violations: Violations,
     /// The accounts that the rooms and channels it creates are charged to. Opened when it may create the first one.
     pub(crate) accounts: Option<Accounts>,
     pub(crate) window: Option<SpawnHandle>,
-    /// What still arrives by a longer way after a move. Boxed, as it is seldom there.
+    /// What still arrives by a longer path after a move. Boxed, because it is rare.
     pub(crate) trail: Option<Box<Trail>>,
-    /// Boxed, as it is seldom there.
+    /// Boxed, because it is rare.
     pub(crate) moving: Option<Box<Moving>>,
 }
 
@@ -73,14 +74,14 @@ impl Actor for SessionActor {
 }
 
 impl SessionActor {
-    /// Gives the session a connection.
+    /// Gives the session a connection, which writes `welcome` first.
     pub(crate) fn welcome(&mut self, connection: &Rc<ConnectionHandle>, how: Welcomed) {
         let (reason, intent) = match how {
             Welcomed::Anew(reason) => (reason, None),
             Welcomed::Back(intent) => (None, Some(intent)),
         };
         if intent == Some(Intent::Restore { received: None }) {
-            // Once more: of what has been said since the session was asked for, the list tells.
+            // Again, for the events since the session was admitted: the list in the welcome includes them.
             self.handle.send_queue.with_outbox(Outbox::skip);
         }
         let restores = matches!(intent, Some(Intent::Restore { .. }));
@@ -106,7 +107,7 @@ impl SessionActor {
         let welcome = welcome.map(|frame| frame.get(self.handle.send_queue.format()));
         connection.attach(self.handle.clone(), welcome);
         self.connection = Some(connection.clone());
-        self.admit_waiting();
+        self.send_waiting();
     }
 
     fn encode(
@@ -121,7 +122,7 @@ impl SessionActor {
             .ok()
     }
 
-    /// Sends an event that nobody counts, such as `pong`, to the connection that the session has now.
+    /// Sends an event that is not counted, such as `pong`, to the current connection.
     pub(crate) fn send_uncounted(
         &self,
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
@@ -132,8 +133,8 @@ impl SessionActor {
         self.hub.note_memory();
     }
 
-    /// Tells the client of a refusal. The event is counted, so it takes the way of all counted events: out of this turn, in
-    /// order, to the hub, which alone puts such events into outboxes.
+    /// Sends the client an error. The event is counted, so it takes the path of all counted events: it leaves with this
+    /// turn's mail and reaches the outbox by the hub.
     pub(crate) fn error(&self, id: Option<u64>, refusal: &Refusal) {
         let frame = Encoded::new(Formats::only(self.handle.send_queue.format()), |w| {
             event::error(w, id, None, refusal)
@@ -160,15 +161,15 @@ impl SessionActor {
         self.handle.router.receiver().clone()
     }
 
-    pub(crate) fn tell_rooms(&self, message: fn(SessionId) -> RoomMessage) {
+    pub(crate) fn notify_rooms(&self, message: fn(SessionId) -> RoomMessage) {
         for known in self.handle.router.rooms.borrow().values() {
             self.hub.flusher.to_room(&known.room, message(self.id));
         }
     }
 
     fn received(&mut self, connection: ConnectionId, inbound: Inbound, permit: Permit) {
-        self.handle.router.taken();
-        // A connection that the session has left: what it still brings is not counted, so the client sends it again.
+        self.handle.router.note_taken();
+        // The session has left this connection. Its actions are not counted, so the client sends them again.
         if self
             .connection
             .as_ref()
@@ -201,9 +202,9 @@ impl SessionActor {
         }
     }
 
-    /// A connection of this worker shows a token.
+    /// Resumes the session on a connection of this worker.
     pub(crate) fn attach(&mut self, ctx: &mut Context<Self>, resume_request: ResumeRequest) {
-        // It may have gone away while it waited.
+        // The connection may have ended while its request waited.
         let Some(connection) = self.hub.connection(resume_request.connection) else {
             return;
         };
@@ -216,12 +217,12 @@ impl SessionActor {
         }
         self.tokens.rotate();
         self.welcome(&connection, Welcomed::Back(resume_request.intent));
-        self.tell_rooms(RoomMessage::Resumed);
+        self.notify_rooms(RoomMessage::Resumed);
         self.note(&ServerEvent::SessionResumed { session: self.id });
     }
 
-    /// Whether the token brings this session back; if so its older connection is sent away, and what the client has not
-    /// counted waits to be sent.
+    /// Checks whether a request may resume the session. If so, closes the older connection, and puts the events that the
+    /// client has not counted back into the queue.
     pub(crate) fn admit(
         &mut self,
         ctx: &mut Context<Self>,
@@ -249,7 +250,7 @@ impl SessionActor {
         if self.attempts.is_stale(resume_request.attempt) {
             return Err(Denied::Stale);
         }
-        // Frames that were written to the older connection may be lost: the client's count tells.
+        // Frames that were written to the older connection may be lost. The client's count says which ones.
         let resumed = self.handle.send_queue.with_outbox(|outbox| match received {
             Some(received) => outbox.resume(received),
             None if outbox.has_overflowed() => Resumed::Forgotten,
@@ -270,7 +271,7 @@ impl SessionActor {
             CloseMode::Now,
         );
         if resumed == Resumed::Forgotten {
-            // Nobody can take this session up any more.
+            // The session can never be resumed again.
             self.overflow(ctx);
             if self.window.is_none() {
                 self.wait_for_return(ctx);
@@ -282,23 +283,23 @@ impl SessionActor {
         Ok(())
     }
 
-    /// Sends the current connection away, if there is one. It is not the session's any more.
+    /// Closes the current connection, if there is one. With [`CloseMode::Now`], it does not belong to the session any more.
     fn end_connection(&mut self, code: CloseCode, reason: &str, mode: CloseMode) {
         let Some(connection) = self.connection.as_ref() else {
             return;
         };
-        let come_back = code.comes_back().then(|| self.hub.at_once());
-        connection.end(code, reason, come_back, mode, self.hub.closing_deadline());
+        let reconnect = code.comes_back().then(|| self.hub.reconnect_at_once());
+        connection.end(code, reason, reconnect, mode, self.hub.closing_deadline());
         if mode == CloseMode::Now {
-            self.hub.unplug(connection);
+            self.hub.detach(connection);
             self.handle.router.close();
             self.connection = None;
         }
     }
 
-    /// The client has ended the session: its rooms are told so at once, and nothing of it is left.
+    /// The client has ended the session. Its rooms are notified at once, and nothing is kept.
     fn close(&mut self, ctx: &mut Context<Self>) {
-        // A connection that its client has closed is ending already, and only its place here is given up.
+        // A connection that its client has closed is ending already: this only takes it from the session.
         self.end_connection(
             CloseCode::SUPERSEDED,
             "the client has ended the session on another connection",
@@ -316,14 +317,14 @@ impl SessionActor {
             self.handle.router.close();
             self.connection = None;
             self.handle.send_queue.disconnect();
-            self.tell_rooms(RoomMessage::Dropped);
+            self.notify_rooms(RoomMessage::Dropped);
             self.note(&ServerEvent::SessionDropped { session: self.id });
             self.wait_for_return(ctx);
         }
     }
 
-    /// Lets the session be displaced, if nobody would miss it.
-    fn make_room(&self) {
+    /// Lets another session displace this one, if it is disconnected and holds nothing.
+    fn allow_displacing(&self) {
         let is_at_work =
             self.joining > 0 || !self.unsubscribing.is_empty() || !self.handle.permits.is_idle();
         let holds_something = !self.handle.router.rooms.borrow().is_empty()
@@ -337,9 +338,9 @@ impl SessionActor {
         }
     }
 
-    /// Ends the session unless its client is back within the window.
+    /// Ends the session unless its client returns within the window.
     pub(crate) fn wait_for_return(&mut self, ctx: &mut Context<Self>) {
-        self.make_room();
+        self.allow_displacing();
         let window = self.hub.shared.config.window;
         self.window = Some(ctx.run_later(window, |session, ctx| {
             if session.moving.is_none() {
@@ -349,7 +350,7 @@ impl SessionActor {
     }
 
     fn leave_all(&mut self, reason: LeaveReason) {
-        self.give_up_waiting();
+        self.drop_waiting();
         for (_, known) in self.handle.router.rooms.take() {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.flusher.to_room(&known.room, gone);
@@ -362,7 +363,7 @@ impl SessionActor {
             .take()
             .channels()
         {
-            self.unsubscribe_silently(channel);
+            self.unsubscribe_unanswered(channel);
         }
     }
 
@@ -370,10 +371,11 @@ impl SessionActor {
         self.leave_all(reason);
         let late = self.trail.take().map(|trail| trail.into_late());
         for (_, question) in late.into_iter().flatten() {
-            // Whoever answers nevertheless does so to a hub that knows of no such session, and ignores it.
+            // A room or channel that answers nevertheless sends to a hub that does not know the session and ignores the
+            // answer.
             let _taken_back = question.claim();
         }
-        // Joins that are still on their way are given up.
+        // Joins in progress are given up.
         self.handle.permits.close();
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.forget_gate(self.id);
@@ -382,10 +384,10 @@ impl SessionActor {
             session: self.id,
             reason,
         });
-        self.stop_when_told_all(ctx);
+        self.stop_after_mailbox(ctx);
     }
 
-    /// The client missed more than is kept. What is left is a stub, which says so to a resume within the window.
+    /// The client has missed more than is kept. The rest of the session answers a resume within the window with `overflow`.
     pub(crate) fn overflow(&mut self, ctx: &mut Context<Self>) {
         self.handle.send_queue.with_outbox(Outbox::overflow);
         self.note(&ServerEvent::SessionOverflowed { session: self.id });
@@ -402,12 +404,12 @@ impl SessionActor {
             );
             self.wait_for_return(ctx);
         } else {
-            self.make_room();
+            self.allow_displacing();
         }
     }
 
-    /// The session is not here any more, but somebody may have knocked just before: those are answered or sent on first.
-    pub(crate) fn stop_when_told_all(&self, ctx: &mut Context<Self>) {
+    /// The session is not here any more. Requests that reached its mailbox before are answered or forwarded first.
+    pub(crate) fn stop_after_mailbox(&self, ctx: &mut Context<Self>) {
         ctx.address().do_send(SessionMessage::Stop);
     }
 }
@@ -424,10 +426,10 @@ impl Handler<SessionMessage> for SessionActor {
             } => self.received(connection, inbound, permit),
             SessionMessage::Attach(resume_request) => {
                 let to = self.hub.address.clone();
-                self.attach_or_pass_on(ctx, resume_request, to);
+                self.attach_or_forward(ctx, resume_request, to);
             }
             SessionMessage::TakeOver { resume_request, to } => {
-                self.attach_or_pass_on(ctx, resume_request, to)
+                self.attach_or_forward(ctx, resume_request, to)
             }
             SessionMessage::Detached { connection } => self.detached(ctx, connection),
             SessionMessage::Closed { connection } => {
@@ -450,25 +452,25 @@ impl Handler<SessionMessage> for SessionActor {
                     self.hub.flusher.to_room(&address, dropped);
                 }
                 if self.moving.is_some() || is_away {
-                    self.ask_to_follow(Topic::Room(room));
+                    self.request_rehome(Topic::Room(room));
                 }
-                self.ship_if_ready(ctx);
+                self.transfer_if_ready(ctx);
             }
             SessionMessage::JoinRefused => {
                 self.joining = self.joining.saturating_sub(1);
-                self.make_room();
-                self.ship_if_ready(ctx);
+                self.allow_displacing();
+                self.transfer_if_ready(ctx);
             }
             SessionMessage::Unsubscribed(channel) => {
                 forget_one(&mut self.unsubscribing, &channel);
-                self.make_room();
-                self.ship_if_ready(ctx);
+                self.allow_displacing();
+                self.transfer_if_ready(ctx);
             }
-            SessionMessage::HasRoom => self.admit_waiting(),
-            SessionMessage::MayGrant => self.may_grant(),
+            SessionMessage::HasRoom => self.send_waiting(),
+            SessionMessage::MayGrant => self.grant_offered(),
             SessionMessage::Overflowed => self.overflow(ctx),
             SessionMessage::Rehomed(topic) => self.rehomed(ctx, &topic),
-            SessionMessage::Settled => self.ship_if_ready(ctx),
+            SessionMessage::Settled => self.transfer_if_ready(ctx),
             SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
             SessionMessage::Stop => ctx.stop(),
         }

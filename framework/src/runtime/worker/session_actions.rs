@@ -1,4 +1,4 @@
-//! What a session does with its client's actions: each goes to a room, a channel, the lobby or one of the server's handlers.
+//! Routes a session's actions to rooms, channels, the lobby and the server's own handlers.
 
 use std::panic::AssertUnwindSafe;
 
@@ -81,7 +81,7 @@ impl SessionActor {
             Action::Subscribe { channel, since } => {
                 let offer = self.offer(&channel)?;
                 let most = self.hub.shared.config.limits.subscriptions;
-                // Who has the subscription already is only told again what there is.
+                // A client that has the subscription already only gets the answer again.
                 let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
                 let is_new = !subscriptions.contains(&channel);
                 if is_new && subscriptions.len() >= most {
@@ -101,7 +101,7 @@ impl SessionActor {
                     since,
                     attempt,
                 };
-                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
+                self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
             Action::Unsubscribe { channel } => {
@@ -120,7 +120,7 @@ impl SessionActor {
                 let asks = Asks::Unsubscribe {
                     attempt: self.subscribes,
                 };
-                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
+                self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
             Action::Publish { channel, data } => {
@@ -135,7 +135,7 @@ impl SessionActor {
                     offer,
                     data: in_the_model(&data)?,
                 };
-                self.bring_to_channel(&channel, ChannelAction { id, asks, permit });
+                self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
             Action::Ping { received } => {
@@ -169,7 +169,7 @@ impl SessionActor {
         Ok(())
     }
 
-    /// What the client says of the fields that the kind is matched on.
+    /// The values that the client asks for in the fields that the kind is matched on.
     fn wish(&self, target: &JoinTarget, options: &RawData) -> Result<Fields, Refusal> {
         let match_on = match target {
             JoinTarget::Kind(kind, _) => self.hub.shared.match_on.get(kind),
@@ -180,7 +180,7 @@ impl SessionActor {
 
     fn check_room_limit(&self) -> Result<(), Refusal> {
         let most = self.hub.shared.config.limits.rooms;
-        // The rooms that the client leaves hear of that before they or others hear of this join.
+        // The rooms that the client leaves process that before this join.
         let staying = self
             .handle
             .router
@@ -210,7 +210,7 @@ impl SessionActor {
             })
     }
 
-    /// Runs one of the server's own handlers, beside the session.
+    /// Runs a handler of a call, beside the session.
     fn call(&mut self, id: Option<u64>, name: &str, data: RawData) -> Result<(), Refusal> {
         let shared = self.hub.shared.clone();
         let Some((name, handler)) = shared.calls.get_key_value(name) else {
@@ -272,7 +272,7 @@ impl SessionActor {
     }
 }
 
-/// A client's publication reaches clients of the other format, too: it must say something in both.
+/// A client's publication in JSON's model, because clients of the other format receive it, too.
 fn in_the_model(data: &RawData) -> Result<RawData, Refusal> {
     let bad = |error: CodecError| {
         Refusal::new(
@@ -281,7 +281,7 @@ fn in_the_model(data: &RawData) -> Result<RawData, Refusal> {
         )
     };
     match data.format {
-        // A copy: the bytes that came are part of a buffer, which a channel's history must not keep alive.
+        // A copy: the bytes are part of a buffer, which a channel's history must not keep in memory.
         Format::Json => data.decode::<Value>().map(|_| RawData {
             format: Format::Json,
             bytes: Bytes::copy_from_slice(&data.bytes),

@@ -13,10 +13,10 @@ use crate::runtime::worker::session::SessionActor;
 /// The part of a session that its hub and its connection share, on one thread. It is one allocation with one copy of the address,
 /// because each clone of an `Addr` allocates.
 pub(crate) struct SessionHandle {
-    /// The actor itself holds it, too: it stops when it is told to, not when its last address is dropped.
+    /// The actor itself holds it, too: a `Stop` message ends the actor, not the drop of its last address.
     pub(crate) address: Addr<SessionActor>,
     pub(crate) send_queue: Rc<SendQueue>,
-    /// How many of the client's actions have been processed, and the rooms that they go to.
+    /// Counts the client's actions, and knows the rooms that they go to.
     pub(crate) router: ActionRouter,
     /// The permits of the client's unprocessed actions and calls.
     pub(crate) permits: Arc<Permits>,

@@ -1,4 +1,4 @@
-//! How a session begins on a worker: for a connection that has none, or as it comes from another worker.
+//! How a session begins on a worker: new, or moved from another worker.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::session::resume::{Attempts, Tokens};
 use crate::session::subscriptions::Subscriptions;
 use crate::wire::event::ResumeFailure;
 
-/// What a new session is made of.
+/// The parts of a new session.
 pub(crate) struct SessionSeed {
     id: SessionId,
     visitor: Visitor,
@@ -51,7 +51,7 @@ impl SessionSeed {
 }
 
 impl SessionActor {
-    /// Begins a session for a connection that has none.
+    /// Begins a new session for a connection.
     pub(crate) fn start_new(
         hub: &Rc<Hub>,
         seed: SessionSeed,
@@ -85,7 +85,7 @@ impl SessionActor {
             subscribes: 0,
             unsubscribing: Vec::new(),
             admission: HistoryQueue::default(),
-            is_short: false,
+            awaits_grant: false,
             violations: Violations::default(),
             accounts: None,
             window: None,
@@ -99,7 +99,7 @@ impl SessionActor {
         context.run(actor);
     }
 
-    /// Goes on with a session that came from another worker.
+    /// Continues a session that has moved here from another worker.
     pub(crate) fn start_arrived(
         hub: &Rc<Hub>,
         transfer: SessionTransfer,
@@ -139,11 +139,11 @@ impl SessionActor {
             subscribes: transfer.subscribes,
             unsubscribing: transfer.unsubscribing,
             admission: transfer.admission,
-            is_short: false,
+            awaits_grant: false,
             violations: transfer.violations,
             accounts: transfer.accounts,
             window: None,
-            trail: transfer.way.map(Trail::by_way_of),
+            trail: transfer.first_forwarder.map(Trail::forwarded_from),
             moving: None,
         };
         if overflowed {
@@ -160,16 +160,16 @@ impl SessionActor {
             Some(connection) => {
                 actor.tokens.rotate();
                 actor.welcome(&connection, Welcomed::Back(transfer.resume_request.intent));
-                actor.tell_rooms(RoomMessage::Resumed);
+                actor.notify_rooms(RoomMessage::Resumed);
                 actor.note(&ServerEvent::SessionResumed { session: actor.id });
             }
             None => {
-                actor.tell_rooms(RoomMessage::Dropped);
+                actor.notify_rooms(RoomMessage::Dropped);
                 actor.wait_for_return(&mut context);
             }
         }
         for topic in transfer.late {
-            actor.ask_to_follow(topic);
+            actor.request_rehome(topic);
         }
         for (resume_request, to) in transfer.waiting {
             let address = context.address();

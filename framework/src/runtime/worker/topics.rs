@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn each_topic_has_its_members_once_and_the_newest_pipe() {
+    fn each_topic_has_its_members_once_with_their_newest_send_queue() {
         let mut topics = Topics::default();
         let (one, other) = (RoomId::from("one"), RoomId::from("other"));
         let (one, other) = (Topic::Room(one), Topic::Room(other));
