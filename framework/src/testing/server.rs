@@ -78,6 +78,10 @@ impl fmt::Debug for TestServer {
 
 /// Runs a test on a single thread with a paused clock, within an actix system.
 ///
+/// The clock jumps to the next timer when nothing on this thread can run. It waits for `actix_web::web::block`, but not for a
+/// thread of your own, such as a database's: clients then fail with `TimedOut`, and timers fire early. Begin such a test with
+/// `tokio::time::resume()` (tokio's feature `test-util`).
+///
 /// # Panics
 ///
 /// If the test panics, or if no runtime can be created.
