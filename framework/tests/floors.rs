@@ -338,6 +338,27 @@ fn the_architectures_diagrams_show_these_floors() {
     }
 }
 
+/// The walk of one inbound message is short enough to be read, and leads to files that exist.
+#[test]
+fn the_walk_of_a_message_passes_at_most_twelve_files() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/architecture.md");
+    let document = fs::read_to_string(document).unwrap();
+    let (_, walk) = document
+        .split_once("## The walk of one inbound message\n")
+        .unwrap();
+    let (walk, _) = walk.split_once("\n## ").unwrap();
+    let steps: Vec<_> = walk
+        .lines()
+        .filter_map(|line| line.split_once(". `"))
+        .filter(|(number, _)| number.parse::<usize>().is_ok())
+        .map(|(_, step)| step.split('`').next().unwrap())
+        .collect();
+    assert!((2..=12).contains(&steps.len()), "{steps:?}");
+    for step in steps {
+        assert!(source().join(step).is_file(), "there is no {step}");
+    }
+}
+
 #[test]
 fn only_one_file_knows_actix_web_actors() {
     let knowing: Vec<_> = all_files()

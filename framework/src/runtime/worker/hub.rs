@@ -210,8 +210,8 @@ impl Hub {
                     connection.send_control(framing::control(0x9, b""));
                     continue;
                 }
-                Verdict::Silent => (CloseCode::HEARTBEAT, "nothing was heard for too long"),
-                Verdict::Stalled => (CloseCode::SLOW, "nothing was read for too long"),
+                Verdict::Silent => (CloseCode::HEARTBEAT, "the client sent nothing for too long"),
+                Verdict::Stalled => (CloseCode::SLOW, "the client read nothing for too long"),
             };
             tracing::debug!(connection = connection.id, %code, "cut");
             let reconnect = Some(self.reconnect_at_once());
