@@ -174,9 +174,9 @@ impl Hub {
         }
         // The rest is for other workers to drop: it is not looked for again at each event.
         self.checked_at.set(ledger.total() + ledger.step());
-        let (told, forgotten, ended) = self.dropped.get();
+        let (logged_at, forgotten, ended) = self.dropped.get();
         self.dropped
-            .set((told, forgotten + forgotten_now, ended + ended_now));
+            .set((logged_at, forgotten + forgotten_now, ended + ended_now));
     }
 
     /// Empties an outbox. Its events count themselves; the memory of its queue is subtracted here, and so are the bytes that
@@ -196,8 +196,10 @@ impl Hub {
 
     /// Logs what was dropped, at a bounded rate, because clients can cause it.
     fn log_dropped(&self, now: Duration) {
-        let (told, forgotten, ended) = self.dropped.get();
-        if forgotten + ended > 0 && told.is_none_or(|told| now.saturating_sub(told) >= TELL) {
+        let (logged_at, forgotten, ended) = self.dropped.get();
+        if forgotten + ended > 0
+            && logged_at.is_none_or(|logged_at| now.saturating_sub(logged_at) >= TELL)
+        {
             tracing::warn!(
                 forgotten,
                 ended,

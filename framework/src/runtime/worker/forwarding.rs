@@ -166,7 +166,7 @@ impl Hub {
         if is_expected || self.is_at(to) {
             self.change_gate(session, |gate| gate.note_last(topic.clone()));
         }
-        self.tell(session, SessionMessage::Rehomed(topic));
+        self.send_to_session(session, SessionMessage::Rehomed(topic));
     }
 
     fn is_expected(&self, session: SessionId, topic: &Topic) -> bool {

@@ -105,7 +105,7 @@ impl Hub {
     }
 
     fn refuse_over(&self, to: &HubAddress, resume_request: ResumeRequest) {
-        let denied = self.absence(&resume_request);
+        let denied = self.denial_of_missing(&resume_request);
         let refused = HubMessage::TakeOverRefused {
             resume_request,
             denied,
@@ -439,7 +439,7 @@ impl SessionActor {
             let message = HubMessage::TakeOver { resume_request, to };
             self.hub.flusher.to_hub(&hub, message);
         } else {
-            let denied = self.hub.absence(&resume_request);
+            let denied = self.hub.denial_of_missing(&resume_request);
             let refused = HubMessage::TakeOverRefused {
                 resume_request,
                 denied,

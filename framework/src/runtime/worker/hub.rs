@@ -167,7 +167,7 @@ impl Hub {
         self.flusher.to_channel(&self.shared, channel, message);
     }
 
-    pub(crate) fn tell(&self, session: SessionId, message: SessionMessage) {
+    pub(crate) fn send_to_session(&self, session: SessionId, message: SessionMessage) {
         if let Some(local) = self.sessions.borrow().get(&session) {
             local.address.do_send(message);
         }

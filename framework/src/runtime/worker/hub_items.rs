@@ -102,7 +102,7 @@ impl Hub {
                 }
             }
             HubItem::JoinRefused { session, frame } => {
-                self.tell(session, SessionMessage::JoinRefused);
+                self.send_to_session(session, SessionMessage::JoinRefused);
                 self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
             }
             HubItem::Subscribed {
@@ -135,7 +135,7 @@ impl Hub {
                     return;
                 }
                 if let Topic::Channel(channel) = topic {
-                    self.tell(session, SessionMessage::Unsubscribed(channel));
+                    self.send_to_session(session, SessionMessage::Unsubscribed(channel));
                 }
             }
             HubItem::SubscribeRefused {
@@ -160,7 +160,9 @@ impl Hub {
                 }
                 self.note_last_item(session, topic, to.as_ref());
             }
-            HubItem::Displaced { session } => self.tell(session, SessionMessage::Displaced),
+            HubItem::Displaced { session } => {
+                self.send_to_session(session, SessionMessage::Displaced)
+            }
             HubItem::Violated { session } => self.end_violating(session),
             HubItem::Flush { session } => self.flushed(session),
             HubItem::Direct {

@@ -126,12 +126,12 @@ impl Hub {
                 self.flusher
                     .to_hub(&hub, HubMessage::TakeOver { resume_request, to });
             }
-            None => self.deny(&resume_request, self.absence(&resume_request)),
+            None => self.deny(&resume_request, self.denial_of_missing(&resume_request)),
         }
     }
 
     /// The answer to a token without a session.
-    pub(crate) fn absence(&self, resume_request: &ResumeRequest) -> Denied {
+    pub(crate) fn denial_of_missing(&self, resume_request: &ResumeRequest) -> Denied {
         match resume_request.intent {
             Intent::End => Denied::Ended,
             _ if resume_request.token.run == self.shared.run => {
