@@ -130,6 +130,8 @@ pub struct Limits {
     ///
     /// It does not cover states, timers and other data of rooms, the histories of channels, and for each connection its sockets and
     /// the message that it is receiving.
+    /// The process takes more memory than this, because an allocator rounds sizes up and keeps freed memory for a while: a quarter
+    /// more, measured with jemalloc while 400 clients filled it.
     /// Less than `outbox.bytes`, the bound for one session, is refused.
     pub bytes_in_all: usize,
     /// The number of channels of the server that exist only because a pattern such as `match/*` allows them.
