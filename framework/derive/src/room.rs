@@ -3,14 +3,18 @@
 //! The methods stay as they are. What is written beside them passes on only what a method asks for, so that a method can leave
 //! out the parameters that it does not need.
 
+mod hooks;
+mod parameters;
+
 use heck::ToSnakeCase;
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{
-    Attribute, Error, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, ReturnType, Token, Type,
-};
+use syn::{Attribute, Error, ImplItem, ImplItemFn, ItemImpl, LitStr, ReturnType, Token, Type};
+
+use self::hooks::{Hook, Returns, hooks};
+use self::parameters::Parameters;
 
 /// What stands in `#[room(…)]`.
 #[derive(Default)]
@@ -45,184 +49,6 @@ impl Parse for Attributes {
             }
         }
         Ok(attributes)
-    }
-}
-
-/// What a hook returns in the trait, and so what a method may return instead.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Returns {
-    /// Nothing, or what the method returns.
-    AsIs,
-    /// `Result<_, Refusal>`: a method that returns no `Result` never refuses.
-    Result,
-    /// `State`: a method may return the value that is shown.
-    State,
-}
-
-/// A hook of the trait: its signature, and how its return value comes about.
-struct Hook {
-    name: &'static str,
-    /// The parameters that it may take, as [`Parameters::names`] calls them.
-    takes: &'static [&'static str],
-    /// Behind `fn name`.
-    signature: TokenStream,
-    returns: Returns,
-}
-
-/// The hooks of `Room`, and `create`. Their parameters are called `member`, `value` and `ctx`.
-fn hooks() -> [Hook; 10] {
-    let hook = |name, takes: &'static [&'static str], signature, returns| Hook {
-        name,
-        takes,
-        signature,
-        returns,
-    };
-    [
-        hook(
-            "config",
-            &[],
-            quote!(() -> ::courtside::RoomConfig),
-            Returns::AsIs,
-        ),
-        hook(
-            "create",
-            &["value", "ctx"],
-            quote!((value: Self::Options, ctx: &mut ::courtside::RoomContext<Self>)
-                -> ::core::result::Result<Self, ::courtside::Refusal>),
-            Returns::Result,
-        ),
-        hook(
-            "state",
-            &[],
-            quote!((&self) -> ::courtside::State<'_>),
-            Returns::State,
-        ),
-        hook(
-            "view",
-            &["member"],
-            quote!((&self, member: &::courtside::Member) -> ::courtside::View<'_>),
-            Returns::AsIs,
-        ),
-        hook(
-            "joined",
-            &["member", "value", "ctx"],
-            quote!((&mut self, member: &::courtside::Member, value: Self::Options, ctx: &mut ::courtside::RoomContext<Self>)
-                -> ::core::result::Result<(), ::courtside::Refusal>),
-            Returns::Result,
-        ),
-        hook(
-            "dropped",
-            &["member", "ctx"],
-            quote!((&mut self, member: &::courtside::Member, ctx: &mut ::courtside::RoomContext<Self>)),
-            Returns::AsIs,
-        ),
-        hook(
-            "resumed",
-            &["member", "ctx"],
-            quote!((&mut self, member: &::courtside::Member, ctx: &mut ::courtside::RoomContext<Self>)),
-            Returns::AsIs,
-        ),
-        hook(
-            "left",
-            &["member", "value", "ctx"],
-            quote!((&mut self, member: &::courtside::Member, value: ::courtside::LeaveReason, ctx: &mut ::courtside::RoomContext<Self>)),
-            Returns::AsIs,
-        ),
-        hook(
-            "tick",
-            &["value", "ctx"],
-            quote!((&mut self, value: ::courtside::Tick, ctx: &mut ::courtside::RoomContext<Self>)),
-            Returns::AsIs,
-        ),
-        hook(
-            "disposed",
-            &["value", "ctx"],
-            quote!((&mut self, value: ::courtside::DisposeReason, ctx: &mut ::courtside::RoomContext<Self>)),
-            Returns::AsIs,
-        ),
-    ]
-}
-
-/// What a method takes, beside itself.
-#[derive(Default)]
-struct Parameters {
-    has_receiver: bool,
-    /// In the method's own order: `member`, `value` or `ctx`.
-    names: Vec<&'static str>,
-    value: Option<Type>,
-}
-
-impl Parameters {
-    /// The form of a parameter tells what it is: `&Member`, a value such as a message, `&mut RoomContext<Self>`.
-    fn of(method: &ImplItemFn) -> syn::Result<Self> {
-        let mut found = Self::default();
-        for argument in &method.sig.inputs {
-            let FnArg::Typed(typed) = argument else {
-                found.has_receiver = true;
-                continue;
-            };
-            let name = match &*typed.ty {
-                Type::Reference(reference) if reference.mutability.is_some() => "ctx",
-                Type::Reference(_) => "member",
-                value => {
-                    found.value.get_or_insert_with(|| value.clone());
-                    "value"
-                }
-            };
-            if found.names.contains(&name) {
-                return Err(Error::new(
-                    typed.span(),
-                    format!(
-                        "`{}` has two parameters of one form: it may take the member (`&Member`), one value such as a message, and a context (`&mut RoomContext<Self>`), each once",
-                        method.sig.ident
-                    ),
-                ));
-            }
-            found.names.push(name);
-        }
-        Ok(found)
-    }
-
-    /// Refuses a parameter that the hook does not receive.
-    fn check(&self, hook: &Hook, method: &ImplItemFn) -> syn::Result<()> {
-        let Some(unknown) = self.names.iter().find(|name| !hook.takes.contains(name)) else {
-            return Ok(());
-        };
-        let form = |name: &str| match name {
-            "member" => "the member (`&Member`)",
-            "ctx" => "a context (`&mut RoomContext<Self>`)",
-            _ => match hook.name {
-                "tick" => "the tick (`Tick`)",
-                "left" | "disposed" => "the reason",
-                _ => "the options",
-            },
-        };
-        let takes: Vec<_> = hook.takes.iter().map(|name| form(name)).collect();
-        let takes = match &takes[..] {
-            [] if hook.name == "config" => "nothing".to_owned(),
-            [] => "nothing but `&self`".to_owned(),
-            forms => forms.join(" and "),
-        };
-        Err(Error::new(
-            method.sig.inputs.span(),
-            format!(
-                "the hook `{}` does not receive {}: it may take {takes}; rename the method if it is no hook",
-                hook.name,
-                form(unknown)
-            ),
-        ))
-    }
-
-    /// Calls the method with what it takes.
-    fn call(&self, method: &ImplItemFn) -> TokenStream {
-        let (span, name) = (method.sig.ident.span(), &method.sig.ident);
-        let this = self.has_receiver.then(|| quote_spanned!(span=> self));
-        let arguments = self.names.iter().map(|name| {
-            let name = Ident::new(name, Span::call_site());
-            quote!(#name)
-        });
-        let arguments = this.into_iter().chain(arguments);
-        quote_spanned!(span=> Self::#name(#(#arguments),*))
     }
 }
 
@@ -280,16 +106,27 @@ pub(crate) fn expand(attributes: Attributes, item: ItemImpl) -> TokenStream {
     write(attributes, item).unwrap_or_else(|error| stand_in(&error, methods, options))
 }
 
-/// What is written where one method is wrong: the error, and a room that has no hooks and no handlers. Without it, each mention of
-/// the type would be an error of its own, which hides the one that matters.
-fn stand_in(error: &Error, mut item: ItemImpl, options: Option<Type>) -> TokenStream {
+/// What is written where one method is wrong: the error, and a room that has no hooks and no handlers but can be registered.
+/// Without it, each mention of the type would be an error of its own, which hides the one that matters.
+fn stand_in(error: &Error, mut item: ItemImpl, mut options: Option<Type>) -> TokenStream {
     let error = error.to_compile_error();
     if item.trait_.is_some() {
         return error;
     }
+    let known = hooks();
     for entry in &mut item.items {
         if let ImplItem::Fn(method) = entry {
+            let is_handler = method.attrs.iter().any(is_on);
             method.attrs.retain(|attribute| !is_on(attribute));
+            let hook = known.iter().find(|hook| method.sig.ident == hook.name);
+            if is_handler || hook.is_some() {
+                parameters::make_context_mutable(method);
+            }
+            if let Some(hook) = hook.filter(|hook| gives_options(hook))
+                && let Ok(Parameters { value, .. }) = Parameters::of(method, Some(hook))
+            {
+                options = options.or(value);
+            }
         }
     }
     let options = options.map_or_else(|| quote!(()), |options| quote!(#options));
@@ -303,6 +140,53 @@ fn stand_in(error: &Error, mut item: ItemImpl, options: Option<Type>) -> TokenSt
             const KIND: &'static str = "";
             type Options = #options;
         }
+        #[automatically_derived]
+        impl #generics ::courtside::Create for #room #clause {
+            fn create(_: Self::Options, _: &mut ::courtside::RoomContext<Self>) -> ::core::result::Result<Self, ::courtside::Refusal> {
+                ::core::unreachable!()
+            }
+        }
+    }
+}
+
+/// Whether the value that the hook takes is the room's options.
+fn gives_options(hook: &Hook) -> bool {
+    matches!(hook.name, "create" | "joined")
+}
+
+/// Refuses `async`.
+fn must_be_synchronous(method: &ImplItemFn, what: &str) -> syn::Result<()> {
+    let Some(asyncness) = &method.sig.asyncness else {
+        return Ok(());
+    };
+    Err(Error::new_spanned(
+        asyncness,
+        format!("{what} are synchronous: begin a job with `ctx.spawn`"),
+    ))
+}
+
+/// The handlers of a room so far, each with the tokens of its message's type.
+#[derive(Default)]
+struct Handled(Vec<(String, Ident)>);
+
+impl Handled {
+    /// Refuses a second handler of one type of message. With `cfg`, only the compiler knows whether there are two.
+    fn add(&mut self, method: &ImplItemFn, message: &Type) -> syn::Result<()> {
+        if conditions(method).next().is_some() {
+            return Ok(());
+        }
+        let (tokens, name) = (message.to_token_stream().to_string(), &method.sig.ident);
+        if let Some((_, first)) = self.0.iter().find(|(known, _)| *known == tokens) {
+            return Err(Error::new_spanned(
+                message,
+                format!(
+                    "`{first}` and `{name}` both handle `{}`: a room has one handler for each type of message",
+                    tokens.replace(' ', "")
+                ),
+            ));
+        }
+        self.0.push((tokens, name.clone()));
+        Ok(())
     }
 }
 
@@ -331,6 +215,7 @@ fn write(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream>
     let mut written = Vec::new();
     let mut registered = Vec::new();
     let mut handlers = Vec::new();
+    let mut handled = Handled::default();
     let (generics, _, clause) = item.generics.split_for_impl();
     let room = &item.self_ty;
     for entry in &mut item.items {
@@ -342,7 +227,8 @@ fn write(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream>
         let method = &*method;
         let name = method.sig.ident.to_string();
         if is_handler {
-            let parameters = Parameters::of(method)?;
+            must_be_synchronous(method, "handlers")?;
+            let parameters = Parameters::of(method, None)?;
             let Some(message) = &parameters.value else {
                 return Err(Error::new(
                     method.sig.ident.span(),
@@ -351,6 +237,7 @@ fn write(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream>
                     ),
                 ));
             };
+            handled.add(method, message)?;
             let body = body(method, &parameters.call(method), Returns::Result);
             let conditions: Vec<_> = conditions(method).collect();
             registered
@@ -371,10 +258,10 @@ fn write(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream>
                 }
             });
         } else if let Some(hook) = known.iter().find(|hook| hook.name == name) {
-            let parameters = Parameters::of(method)?;
-            parameters.check(hook, method)?;
-            if let ("create" | "joined", Some(value)) = (hook.name, &parameters.value) {
-                options.get_or_insert_with(|| value.clone());
+            must_be_synchronous(method, "hooks")?;
+            let parameters = Parameters::of(method, Some(hook))?;
+            if gives_options(hook) {
+                options = options.or_else(|| parameters.value.clone());
             }
             let body = body(method, &parameters.call(method), hook.returns);
             let (name, signature) = (&method.sig.ident, &hook.signature);
