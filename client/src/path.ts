@@ -1,3 +1,4 @@
+import { badOption } from './options.js';
 import { entry, isNode } from './tree.js';
 
 /** The path to a value in a state: the keys from the outermost inwards. The empty path is the whole state. */
@@ -34,6 +35,20 @@ export type At<S, P extends Path> = IsAny<S> extends true ? any
 /** The type of the entities in the map at the path `P`. */
 export type EntityAt<S, P extends Path> = IsAny<At<S, P>> extends true ? any : EntityOf<At<S, P>>;
 type EntityOf<M> = M extends readonly unknown[] ? never : M extends object ? NonNullable<M[keyof M]> : never;
+
+/**
+ * Throws `bad_option` for a path that leads nowhere in any state, so that its listener would never be called. Only TypeScript refuses
+ * these before they run.
+ */
+export function checkPath(call: string, path: unknown): void {
+  if (!Array.isArray(path)) {
+    const keys = typeof path === 'string' && path !== '' ? path.split('.').map((key) => `'${key}'`).join(', ') : "'players'";
+    throw badOption(`${call}() expects a path to be an array of keys, such as [${keys}]`, path);
+  }
+  for (const key of path) {
+    if (typeof key !== 'string' && typeof key !== 'number') throw badOption(`${call}() expects the keys of a path to be strings and numbers`, key);
+  }
+}
 
 /** The value at the path, or undefined if there is none; null counts as none, as everywhere in a state. */
 export function valueAt(state: unknown, path: Path): unknown {

@@ -1,7 +1,7 @@
 import { Entities, type EntityListener } from './entities.js';
 import { CourtsideError } from './errors.js';
 import { Emitter, guarded, type Off } from './events.js';
-import { valueAt, type At, type EntityAt, type Path, type PathIn } from './path.js';
+import { checkPath, valueAt, type At, type EntityAt, type Path, type PathIn } from './path.js';
 import type { Action, SessionEvent } from './protocol.js';
 import type { Patience } from './sender.js';
 import { StateMirror } from './state.js';
@@ -170,11 +170,13 @@ export class Room<T extends RoomTypes = AnyRoom> {
    * Calls the listener with the new and the previous value at a path in the state after each event that changed something at
    * the path or below: `room.onChange(['ships', key, 'hp'], (now, before) => …)`. Undefined means that there is, or was, no value.
    * The listener is not called with the present value; read that from `state`.
+   * Throws `bad_option` if the path is not an array of strings and numbers.
    */
   onChange<const P extends Path>(
     path: P & PathIn<Part<T, 'state'>, P>,
     listener: (now: At<Part<T, 'state'>, P> | undefined, before: At<Part<T, 'state'>, P> | undefined) => void,
   ): Off {
+    checkPath('onChange', path);
     this.listened();
     let seen = valueAt(this.mirror.data, path);
     return this.events.on('state', () => {
@@ -189,8 +191,10 @@ export class Room<T extends RoomTypes = AnyRoom> {
    * `room.onEntities(['ships'], { added: (key, ship) => …, changed: (key, ship, before) => …, removed: (key, ship) => … })`.
    * Existing entities are reported as added in the next microtask. The whole event is applied before the calls; removed
    * entities are reported first. A map that does not exist has no entities.
+   * Throws `bad_option` if the path is not an array of strings and numbers.
    */
   onEntities<const P extends Path>(path: P & PathIn<Part<T, 'state'>, P>, listener: EntityListener<EntityAt<Part<T, 'state'>, P>>): Off {
+    checkPath('onEntities', path);
     this.listened();
     const entities = new Entities(listener);
     const look = (): void => entities.look(valueAt(this.mirror.data, path));

@@ -240,6 +240,20 @@ test('changes are reported in arrays, and for numeric keys', async () => {
   assert.deepEqual(told, [6, 'c']);
 });
 
+test('a path that is not an array of keys is refused, and the error shows the array to write', async () => {
+  const on = stage();
+  const room: any = await joined(on);
+  const refused = (path: unknown, message: RegExp): void => {
+    assert.throws(() => room.onChange(path, () => {}), { code: 'bad_option', message });
+    assert.throws(() => room.onEntities(path, {}), { code: 'bad_option', message });
+  };
+  refused('players', /expects a path to be an array of keys, such as \['players'\], but got "players"\.$/);
+  refused('ships.a.x', /such as \['ships', 'a', 'x'\], but got "ships\.a\.x"/);
+  refused('', /such as \['players'\], but got ""/);
+  refused(undefined, /such as \['players'\], but got undefined/);
+  refused(['ships', undefined], /expects the keys of a path to be strings and numbers, but got undefined\.$/);
+});
+
 test('entities are added, changed and removed', async () => {
   const on = stage();
   const room = await joined(on);
