@@ -28,6 +28,8 @@ const MODULES = {
   bundler: { module: 'esnext', files: ['use.ts'] },
 };
 
+const LONGEST_LINE = 400;
+
 // Every declaration is checked but the compiler's own of the language and the DOM, which take most of the time.
 const STRICT = { target: 'es2022', strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noImplicitOverride: true, skipLibCheck: false, skipDefaultLibCheck: true, noEmit: true, esModuleInterop: true };
 
@@ -75,6 +77,8 @@ function checkFiles(installed) {
     if (!existsSync(join(installed, 'dist', name))) throw new Error(`dist/${name} is not in the package`);
   }
   for (const name of ['courtside.js', 'cjs/courtside.js']) {
+    const longest = Math.max(...readFileSync(join(installed, 'dist', name), 'utf8').split('\n').map((line) => line.length));
+    if (longest > LONGEST_LINE) throw new Error(`dist/${name} has a line of ${longest} characters, which Node prints for an error that is thrown there`);
     const map = `${name}.map`.split('/').at(-1);
     if (!readFileSync(join(installed, 'dist', name), 'utf8').includes(`//# sourceMappingURL=${map}`)) throw new Error(`dist/${name} does not name its map`);
     const { sourcesContent } = JSON.parse(readFileSync(join(installed, 'dist', `${name}.map`), 'utf8'));
@@ -124,7 +128,20 @@ async function checkRuns(project) {
   copyFileSync(join(consumer, 'talk.cjs'), join(project, 'talk.cjs'));
   writeFileSync(join(project, 'run.mjs'), `import { connect, CourtsideError } from 'courtside-client';\nimport WebSocket from 'ws';\nimport talk from './talk.cjs';\nimport { createRequire } from 'node:module';\nif (createRequire(import.meta.url)('courtside-client').connect !== connect) throw new Error('Node has two copies of the package');\nif (new CourtsideError('a', 'b').code !== 'a') throw new Error();\nawait talk(connect, WebSocket);\nif (globalThis.WebSocket) await talk(connect, globalThis.WebSocket);\n`);
   writeFileSync(join(project, 'run.cjs'), `const { connect } = require('courtside-client');\nrequire('./talk.cjs')(connect, require('ws')).catch((error) => { console.error(error); process.exit(1); });\n`);
-  for (const file of ['run.mjs', 'run.cjs']) await run(process.execPath, [file], { cwd: project, timeout: 60_000 });
+  writeFileSync(join(project, 'names.cjs'), "for (const [name, value] of Object.entries(require('courtside-client'))) if (typeof value === 'function' && value.name !== name) throw new Error(`${name} is called ${value.name}`);\n");
+  for (const file of ['run.mjs', 'run.cjs', 'names.cjs']) await run(process.execPath, [file], { cwd: project, timeout: 60_000 });
+  await checkUncaught(project);
+}
+
+/** What Node prints for an uncaught error of the client fits on a screen, with and without the source map. */
+async function checkUncaught(project) {
+  writeFileSync(join(project, 'uncaught.mjs'), "import { connect } from 'courtside-client';\nconnect('nowhere');\n");
+  writeFileSync(join(project, 'uncaught.cjs'), "require('courtside-client').connect('nowhere');\n");
+  for (const args of [['uncaught.mjs'], ['uncaught.cjs'], ['--enable-source-maps', 'uncaught.cjs']]) {
+    const printed = await run(process.execPath, args, { cwd: project }).then(() => '', (failed) => failed.stderr);
+    if (!printed.includes('bad_url')) throw new Error(`node ${args.join(' ')} does not print the error: ${printed.slice(0, 1500)}`);
+    if (printed.length > 4000) throw new Error(`node ${args.join(' ')} prints ${printed.length} characters for an uncaught error`);
+  }
 }
 
 /** Installed by its path, the folder is only linked, so it must have been built; packing it has done so. */

@@ -10,8 +10,8 @@ const cjs = join(dist, 'cjs');
 export async function writeDist() {
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(cjs, { recursive: true });
-  await bundle(join(dist, 'courtside.js'), { sourcemap: true });
-  await bundle(join(cjs, 'courtside.js'), { format: 'cjs', sourcemap: true });
+  await bundle(join(dist, 'courtside.js'), { forPackage: true });
+  await bundle(join(cjs, 'courtside.js'), { format: 'cjs', forPackage: true });
   execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });
   // For TypeScript, a declaration describes an ES module or not by the package.json above it.
   for (const name of readdirSync(dist).filter((name) => name.endsWith('.d.ts'))) cpSync(join(dist, name), join(cjs, name));
