@@ -11,7 +11,7 @@ use courtside_tests::wire_tools::{Wire, both, calm, quiet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// What the server may hold, and how much more it may be for a moment.
 const BOUND: usize = 4 << 20;
@@ -383,5 +383,32 @@ fn histories_wait_while_the_server_is_full() {
             assert!(holds(&server) < (2 << 20) + SLACK);
             is_alive(wire).await;
         }
+    });
+}
+
+/// A client that fills the server up to a history's length below the bound keeps nobody else waiting for the next sweep.
+#[test]
+fn a_subscription_does_not_wait_for_a_sweep_because_others_hold_too_much() {
+    both(|format| async move {
+        let (server, _) = server(|_| {}).await;
+        server.server().publish("news/1", "hello").await.unwrap();
+        let mut good = good_client(&server, format).await;
+        let mut others = Vec::new();
+        while holds(&server) < BOUND - (BOUND >> 6) {
+            let mut wire = Wire::open(&server, 0, format).await;
+            for _ in 0..10 {
+                if holds(&server) < BOUND - (BOUND >> 6) {
+                    assert_eq!(wire.ask(echoed(LONG)).await["event"], "reply");
+                }
+            }
+            others.push(wire);
+        }
+        let begun = Instant::now();
+        let subscribe = json!({"action": "subscribe", "channel": "news/1"});
+        let subscribed = good.ask(subscribe).await;
+        assert_eq!(subscribed["publications"].as_array().unwrap().len(), 1);
+        // The clock stands still, except while everybody waits.
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_millis(20), "{waited:?}");
     });
 }

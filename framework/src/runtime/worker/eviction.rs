@@ -81,9 +81,18 @@ impl Hub {
     }
 
     /// Queues a session until the server may hold another history.
+    ///
+    /// Outboxes are dropped for it at once, as far as that helps: a client must not wait for the next sweep because another
+    /// one has filled the server up to a history's length below the bound.
     pub(crate) fn await_grant(&self, session: SessionId) {
         self.waiting_for_grant.borrow_mut().push_back(session);
-        self.shared.ledger.wait(1);
+        let ledger = &self.shared.ledger;
+        ledger.wait(1);
+        let history = self.shared.config.outbox.history();
+        if ledger.is_pressed(ledger.target(history)) && ledger.total() > self.checked_at.get() {
+            self.drop_fullest();
+            self.offer_grants(ledger.free() / history.max(1));
+        }
     }
 
     /// Lets as many of the waiting sessions ask again as there may be memory for.
