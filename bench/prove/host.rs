@@ -113,7 +113,9 @@ impl Players {
         match players.lines.recv_timeout(PATIENCE) {
             Ok(line) if line == "ready" => Ok(players),
             other => Err(io::Error::other(format!(
-                "the players are not ready: {other:?}"
+                "the clients ended or fell silent before they were connected ({other:?}). \
+                 The TypeScript ones need Node 22, or an older Node and `npm --prefix bench/peers ci`; \
+                 `node bench/prove/players.mjs --url=ws://{server}/ws --clients=1 --channels=0` shows their errors"
             ))),
         }
     }
