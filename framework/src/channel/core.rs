@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{ChannelPatterns, Offer};
-use super::input::{ChannelInput, Publisher, Requester, Subscribe};
+use super::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
 use super::log::{ChannelLog, ChannelLogs};
 use super::quota::ChannelQuota;
 use super::registry::{Channel, ChannelRegistry};
@@ -19,7 +19,7 @@ use crate::ids::{ChannelName, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::{Accounts, Charge, Thing};
 use crate::wire::codec::{CodecError, Format, RawData};
-use crate::wire::event::{self, Publication, Subscribed};
+use crate::wire::event::{self, HistoryPage, Publication, Subscribed};
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
 
 /// How many channels are looked at when time has passed. The rest waits for the next time, so that publications need not wait.
@@ -54,6 +54,12 @@ pub(crate) enum ChannelEffect<H> {
         session: SessionId,
         channel: ChannelName,
         attempt: u64,
+        frame: Option<Encoded>,
+    },
+    /// Answers a `history`: `frame` is the page, or an `error`.
+    History {
+        home: H,
+        session: SessionId,
         frame: Option<Encoded>,
     },
     /// The session is no subscriber any more: `frame` is its `unsubscribed`, if it is still there to receive it.
@@ -133,6 +139,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
     ) {
         match input {
             ChannelInput::Subscribe(subscribe) => self.subscribe(now, subscribe, effects),
+            ChannelInput::ReadHistory(read) => self.read_history(now, read, effects),
             ChannelInput::Unsubscribe {
                 from,
                 channel,
@@ -245,6 +252,35 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             }
         }
         self.channels.used(&name, now);
+    }
+
+    /// Answers with a page of the history, by the way that the subscriber's publications take. Who may not subscribe may not
+    /// read either, so only subscribers may.
+    fn read_history(&mut self, now: Duration, read: ReadHistory<H>, effects: &mut Effects<H>) {
+        let ReadHistory { from, channel, .. } = &read;
+        let session = from.origin.session;
+        let known = self.channels.get_mut(channel).and_then(|known| {
+            let home = known.subscribers.home(session)?.clone();
+            Some((home, &mut known.log))
+        });
+        let (home, frame) = match known {
+            Some((home, log)) => (home, history_page(log, &read, now)),
+            None => {
+                let frame = only(from.format, |w| {
+                    event::error(w, from.id, None, &not_subscribed())
+                });
+                (from.home.clone(), frame)
+            }
+        };
+        let frame = or_log(frame, from.origin, channel, effects).or_else(|| {
+            let failed = Refusal::failed();
+            only(from.format, |w| event::error(w, from.id, None, &failed)).ok()
+        });
+        effects.push(ChannelEffect::History {
+            home,
+            session,
+            frame,
+        });
     }
 
     fn unsubscribe(
@@ -383,7 +419,7 @@ fn subscribed<H>(
     } = subscribe;
     let mut left = *budget;
     loop {
-        let recovery = log.since(subscribe.since.as_ref(), now, left);
+        let recovery = log.recover(&subscribe.start, now, left);
         let (epoch, offset) = log.newest();
         let subscribed = Subscribed {
             channel,
@@ -397,6 +433,41 @@ fn subscribed<H>(
             return Ok(frame);
         }
         // The publications are longer in the subscriber's format than in the one in which they are kept.
+        left /= 2;
+    }
+}
+
+/// The refusal for a session that is no subscriber.
+pub(crate) fn not_subscribed() -> Refusal {
+    Refusal::new(
+        "not_subscribed",
+        "this session is not subscribed to this channel",
+    )
+}
+
+/// The answer to `history`, with so many publications that the event is not longer than it may be, but at least one.
+fn history_page<H>(
+    log: &mut impl ChannelLog,
+    read: &ReadHistory<H>,
+    now: Duration,
+) -> Result<Encoded, CodecError> {
+    let ReadHistory {
+        from, page, budget, ..
+    } = read;
+    let mut left = *budget;
+    loop {
+        let turned = log.page(page, now, left);
+        let (epoch, offset) = log.newest();
+        let page = HistoryPage {
+            epoch,
+            offset,
+            publications: &turned.publications,
+            more: turned.more,
+        };
+        let frame = only(from.format, |w| page.write(w, from.id))?;
+        if frame.websocket(from.format).len() <= *budget || turned.publications.len() <= 1 {
+            return Ok(frame);
+        }
         left /= 2;
     }
 }

@@ -3,10 +3,10 @@
 //! `H` is a subscriber's home: the place to which its frames are sent.
 
 use super::config::Offer;
+use super::log::{Page, Start};
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::Accounts;
-use crate::wire::action::Since;
 use crate::wire::codec::{Format, RawData};
 
 /// A client that wants something of a channel, and where to answer it.
@@ -43,8 +43,7 @@ pub(crate) struct Subscribe<H> {
     pub(crate) from: Requester<H>,
     pub(crate) channel: ChannelName,
     pub(crate) offer: Offer,
-    /// Where the client stopped, if it received publications of this channel before.
-    pub(crate) since: Option<Since>,
+    pub(crate) start: Start,
     /// How many bytes the answer may have.
     pub(crate) budget: usize,
     /// Counts the session's attempts to subscribe.
@@ -53,10 +52,21 @@ pub(crate) struct Subscribe<H> {
     pub(crate) accounts: Option<Accounts>,
 }
 
+/// A subscriber's wish to see a part of the channel's history.
+#[derive(Debug)]
+pub(crate) struct ReadHistory<H> {
+    pub(crate) from: Requester<H>,
+    pub(crate) channel: ChannelName,
+    pub(crate) page: Page,
+    /// How many bytes the answer may have, unless it has a single publication.
+    pub(crate) budget: usize,
+}
+
 /// What can happen to a shard's channels.
 #[derive(Debug)]
 pub(crate) enum ChannelInput<H> {
     Subscribe(Subscribe<H>),
+    ReadHistory(ReadHistory<H>),
     Unsubscribe {
         from: Requester<H>,
         channel: ChannelName,

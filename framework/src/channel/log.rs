@@ -26,9 +26,11 @@ pub(crate) trait ChannelLog {
     /// Appends a publication and returns its offset.
     fn publish(&mut self, data: RawData, now: Duration) -> u64;
 
-    /// The publications after the position at which a subscriber stopped. Without a position, or if some of those are gone, the
-    /// newest that there are. At most about `budget` bytes.
-    fn since(&mut self, position: Option<&Since>, now: Duration, budget: usize) -> Recovery;
+    /// The publications with which a subscription starts. At most about `budget` bytes of the newest.
+    fn recover(&mut self, start: &Start, now: Duration, budget: usize) -> Recovery;
+
+    /// A page of the publications that are kept: about `budget` bytes at most, but at least one publication if there is one.
+    fn page(&mut self, page: &Page, now: Duration, budget: usize) -> Turned;
 
     /// The epoch, and the offset of the newest publication; 0 if the epoch has none.
     fn newest(&self) -> (&str, u64);
@@ -54,10 +56,48 @@ pub(crate) struct LogBounds {
     pub(crate) age: Duration,
 }
 
+/// Where a subscription starts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Start {
+    /// Where the subscriber stopped, if it received publications of this channel before. If some of those after that are gone, it
+    /// receives what a newcomer receives.
+    pub(crate) since: Option<Since>,
+    /// A newcomer receives so many of the newest publications. `None`: all.
+    pub(crate) last: Option<u64>,
+    /// A newcomer receives the publications from this time on. `None`: from the beginning.
+    pub(crate) from: Option<Duration>,
+}
+
+/// Which publications a client asks for when it turns the pages of a history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Page {
+    pub(crate) at: PageAt,
+    /// How many publications the page has at most.
+    pub(crate) limit: usize,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum PageAt {
+    /// The newest publications.
+    End,
+    /// The newest publications before this offset.
+    Before(u64),
+    /// The oldest publications after this position; in another epoch, the oldest that there are.
+    Since(Since),
+}
+
+/// A page of a log, the oldest publication first.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Turned {
+    pub(crate) publications: Vec<Publication>,
+    /// Whether the log has more of them: newer ones where the page is after a position, and older ones otherwise.
+    pub(crate) more: bool,
+}
+
 /// What a subscriber receives of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Recovery {
-    /// Whether `publications` are exactly those after the subscriber's position.
+    /// Whether `publications` are exactly those after the subscriber's position. If not, they are a newcomer's.
     pub(crate) recovered: bool,
     pub(crate) publications: Vec<Publication>,
 }

@@ -35,6 +35,11 @@ impl<H: Clone + PartialEq> Subscribers<H> {
         self.sessions.is_empty()
     }
 
+    /// The home of a session, if it is subscribed.
+    pub(crate) fn home(&self, session: SessionId) -> Option<&H> {
+        self.sessions.get(&session).map(|(home, _)| home)
+    }
+
     /// The formats that at least one subscriber has.
     pub(crate) fn formats(&self) -> Formats {
         Formats {

@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Han
 use tokio::sync::oneshot;
 
 use crate::channel::core::{ChannelCore, ChannelEffect};
-use crate::channel::input::{ChannelInput, Publisher, Requester, Subscribe};
+use crate::channel::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
 use crate::channel::memory_log::MemoryLogs;
 use crate::origin::SessionOrigin;
 use crate::runtime::hub_address::HubAddress;
@@ -131,6 +131,11 @@ fn apply(
             };
             outgoing.push(&home, item);
         }
+        ChannelEffect::History {
+            home,
+            session,
+            frame,
+        } => outgoing.push(&home, HubItem::History { session, frame }),
         ChannelEffect::Unsubscribed {
             home,
             session,
@@ -241,7 +246,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                     receiver,
                     channel,
                     offer,
-                    since,
+                    start,
                     budget,
                     id,
                     attempt,
@@ -252,12 +257,28 @@ impl Handler<ChannelMessage> for ChannelShard {
                     from: requester(receiver, id, Some(&permit)),
                     channel,
                     offer,
-                    since,
+                    start,
                     budget,
                     attempt,
                     accounts,
                 };
                 (ChannelInput::Subscribe(subscribe), Some(permit))
+            }
+            ChannelMessage::ReadHistory {
+                receiver,
+                channel,
+                page,
+                budget,
+                id,
+                permit,
+            } => {
+                let read = ReadHistory {
+                    from: requester(receiver, Some(id), Some(&permit)),
+                    channel,
+                    page,
+                    budget,
+                };
+                (ChannelInput::ReadHistory(read), Some(permit))
             }
             ChannelMessage::Unsubscribe {
                 session,

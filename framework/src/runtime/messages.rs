@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::channel::config::Offer;
+use crate::channel::log::{Page, Start};
 use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -30,7 +31,7 @@ use crate::session::outbox::{Delivery, Outbox};
 use crate::session::rate_limiter::RateLimiter;
 use crate::session::resume::{Attempts, ResumeToken, Tokens};
 use crate::session::subscriptions::Subscriptions;
-use crate::wire::action::{Inbound, JoinTarget, Since};
+use crate::wire::action::{Inbound, JoinTarget};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure};
 use crate::wire::frame::Encoded;
@@ -224,6 +225,11 @@ pub(crate) enum HubItem {
         attempt: u64,
         frame: Option<Encoded>,
     },
+    /// The answer to a `history`.
+    History {
+        session: SessionId,
+        frame: Option<Encoded>,
+    },
     /// The session is no longer a receiver of the topic. `frame` is the event that tells its client.
     Exit {
         session: SessionId,
@@ -275,6 +281,7 @@ impl HubItem {
             | Self::JoinRefused { session, .. }
             | Self::Subscribed { session, .. }
             | Self::SubscribeRefused { session, .. }
+            | Self::History { session, .. }
             | Self::Exit { session, .. }
             | Self::Displaced { session }
             | Self::Violated { session }
@@ -294,7 +301,9 @@ impl HubItem {
             | Self::JoinedRoom { frame, .. }
             | Self::JoinRefused { frame, .. }
             | Self::Subscribed { frame, .. } => Some(frame),
-            Self::SubscribeRefused { frame, .. } | Self::Exit { frame, .. } => frame.as_ref(),
+            Self::SubscribeRefused { frame, .. }
+            | Self::History { frame, .. }
+            | Self::Exit { frame, .. } => frame.as_ref(),
             Self::Forwarded(item) => item.frame(),
             Self::Displaced { .. }
             | Self::Violated { .. }
@@ -433,7 +442,7 @@ pub(crate) struct Subscription {
     pub(crate) receiver: Receiver,
     pub(crate) channel: ChannelName,
     pub(crate) offer: Offer,
-    pub(crate) since: Option<Since>,
+    pub(crate) start: Start,
     /// How many bytes the answer may have.
     pub(crate) budget: usize,
     pub(crate) id: Option<u64>,
@@ -455,8 +464,13 @@ pub(crate) struct ChannelAction {
 pub(crate) enum Asks {
     Subscribe {
         offer: Offer,
-        since: Option<Since>,
+        start: Start,
         attempt: u64,
+    },
+    History {
+        page: Page,
+        /// The action's. Without an `id` there is no answer, so nothing is asked.
+        id: u64,
     },
     Unsubscribe {
         /// The last attempt to subscribe that came before it.
@@ -473,6 +487,15 @@ pub(crate) enum Asks {
 #[rtype(result = "()")]
 pub(crate) enum ChannelMessage {
     Subscribe(Subscription),
+    ReadHistory {
+        receiver: Receiver,
+        channel: ChannelName,
+        page: Page,
+        /// How many bytes the answer may have, unless it has a single publication.
+        budget: usize,
+        id: u64,
+        permit: Permit,
+    },
     Unsubscribe {
         session: SessionId,
         channel: ChannelName,

@@ -165,6 +165,11 @@ impl ServerInner {
         self.began_at + u64::try_from(self.now().as_millis()).unwrap_or_default()
     }
 
+    /// The moment of a time in Unix milliseconds; the beginning for an earlier one.
+    pub(crate) fn moment_of(&self, time: u64) -> Duration {
+        Duration::from_millis(time.saturating_sub(self.began_at))
+    }
+
     /// The accounts to which the rooms and channels that a session creates are charged.
     pub(crate) fn open_accounts(
         &self,

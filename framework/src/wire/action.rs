@@ -71,6 +71,17 @@ pub(crate) enum Action {
     Subscribe {
         channel: ChannelName,
         since: Option<Since>,
+        /// The newest publications that a newcomer asks for, by their number.
+        last: Option<u64>,
+        /// The publications that a newcomer asks for, by their time in Unix milliseconds.
+        from: Option<u64>,
+    },
+    /// Asks for a page of a channel's history: before an offset, or after a position.
+    History {
+        channel: ChannelName,
+        before: Option<u64>,
+        since: Option<Since>,
+        limit: Option<u64>,
     },
     Unsubscribe {
         channel: ChannelName,
@@ -129,6 +140,10 @@ pub(super) struct Fields<'a> {
     pub(super) data: Option<&'a [u8]>,
     pub(super) channel: Option<&'a [u8]>,
     pub(super) since: Option<&'a [u8]>,
+    pub(super) last: Option<&'a [u8]>,
+    pub(super) from: Option<&'a [u8]>,
+    pub(super) before: Option<&'a [u8]>,
+    pub(super) limit: Option<&'a [u8]>,
     pub(super) presence: Option<&'a [u8]>,
     pub(super) received: Option<&'a [u8]>,
 }
@@ -147,6 +162,10 @@ impl<'a> Fields<'a> {
             "data" => &mut self.data,
             "channel" => &mut self.channel,
             "since" => &mut self.since,
+            "last" => &mut self.last,
+            "from" => &mut self.from,
+            "before" => &mut self.before,
+            "limit" => &mut self.limit,
             "presence" => &mut self.presence,
             "received" => &mut self.received,
             _ => return None,
@@ -221,7 +240,7 @@ fn not_an_action(flaw: &str) -> Malformed {
             format!(
                 "{flaw}. This server expects actions: objects in JSON (text) or MessagePack (binary), \
                  for example {{\"action\":\"subscribe\",\"channel\":\"updates\"}}. \
-                 The actions are join, leave, send, sync, call, subscribe, unsubscribe, publish and ping"
+                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish and ping"
             ),
         ),
         is_violation: true,
@@ -276,11 +295,22 @@ impl FieldReader<'_> {
                 self.optional::<bool>("presence", fields.presence, "true or false")?;
                 Action::Subscribe {
                     channel: self.channel()?,
-                    since: self.optional(
-                        "since",
-                        fields.since,
-                        "an object with `epoch` and `offset`",
-                    )?,
+                    since: self.since()?,
+                    last: self.optional("last", fields.last, "a count")?,
+                    from: self.optional("from", fields.from, "a Unix time in milliseconds")?,
+                }
+            }
+            "history" => {
+                let before = self.optional("before", fields.before, "an offset")?;
+                let since = self.since()?;
+                if before.is_some() && since.is_some() {
+                    return Err(bad_field("before", "absent where there is `since`"));
+                }
+                Action::History {
+                    channel: self.channel()?,
+                    before,
+                    since,
+                    limit: self.optional("limit", fields.limit, "a count")?,
                 }
             }
             "unsubscribe" => Action::Unsubscribe {
@@ -300,7 +330,7 @@ impl FieldReader<'_> {
                         "unknown_action",
                         format!(
                             "there is no action `{name}`: the actions are join, leave, send, sync, call, subscribe, \
-                             unsubscribe, publish and ping"
+                             history, unsubscribe, publish and ping"
                         ),
                     ),
                     is_violation: true,
@@ -333,6 +363,11 @@ impl FieldReader<'_> {
     fn room(&self) -> Result<RoomId, Malformed> {
         let room = self.text("room", self.fields.room)?;
         Ok(RoomId::from(&*room))
+    }
+
+    fn since(&self) -> Result<Option<Since>, Malformed> {
+        let expected = "an object with `epoch` and `offset`";
+        self.optional("since", self.fields.since, expected)
     }
 
     fn channel(&self) -> Result<ChannelName, Malformed> {
@@ -426,7 +461,9 @@ mod tests {
                 counts: true,
                 action: Ok(Action::Subscribe {
                     channel: "updates".into(),
-                    since: None
+                    since: None,
+                    last: None,
+                    from: None,
                 })
             }
         );
@@ -475,6 +512,22 @@ mod tests {
             ),
             (
                 json!({"action": "subscribe", "channel": "c", "since": 4}),
+                true,
+                "bad_field",
+            ),
+            (
+                json!({"action": "subscribe", "channel": "c", "last": -1}),
+                true,
+                "bad_field",
+            ),
+            (
+                json!({"action": "subscribe", "channel": "c", "from": "noon"}),
+                true,
+                "bad_field",
+            ),
+            (json!({"action": "history"}), true, "bad_field"),
+            (
+                json!({"action": "history", "channel": "c", "before": 4, "since": {"epoch": "e", "offset": 1}}),
                 true,
                 "bad_field",
             ),

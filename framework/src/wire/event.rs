@@ -301,6 +301,33 @@ impl Subscribed<'_> {
     }
 }
 
+/// A page of a channel's history.
+#[derive(Debug)]
+pub(crate) struct HistoryPage<'a> {
+    pub(crate) epoch: &'a str,
+    /// Of the channel's newest publication.
+    pub(crate) offset: u64,
+    pub(crate) publications: &'a [Publication],
+    /// Whether there are more publications in the direction in which the client turns the pages.
+    pub(crate) more: bool,
+}
+
+impl HistoryPage<'_> {
+    /// The `reply` to `history`.
+    pub(crate) fn write(&self, w: &mut FrameWriter, id: Option<u64>) -> Written {
+        w.text("event", "reply")?;
+        id_field(w, id)?;
+        w.object("data", |w| {
+            w.text("epoch", self.epoch)?
+                .field("offset", &self.offset)?
+                .list("publications", self.publications, write_publication)?
+                .field("more", &self.more)?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
+
 fn write_publication(item: &Publication, format: Format, out: &mut Vec<u8>) -> Written {
     match format {
         Format::Json => {

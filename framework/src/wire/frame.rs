@@ -275,6 +275,27 @@ impl FrameWriter {
         Ok(self)
     }
 
+    /// A field that is an object of at most 15 fields, which `write` appends.
+    pub(crate) fn object(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut Self) -> Result<(), CodecError>,
+    ) -> Result<&mut Self, CodecError> {
+        self.key(name);
+        let (start, outer) = (self.buffer.len(), std::mem::take(&mut self.fields));
+        self.buffer.push(0);
+        write(self)?;
+        match self.format {
+            Format::Json => {
+                self.buffer[start] = b'{';
+                self.buffer.push(b'}');
+            }
+            Format::MsgPack => self.buffer[start] = 0x80 | self.fields,
+        }
+        self.fields = outer;
+        Ok(self)
+    }
+
     /// A field that is a list. `write` appends one item to the buffer.
     pub(crate) fn list<T>(
         &mut self,

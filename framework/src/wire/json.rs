@@ -29,6 +29,14 @@ struct RawFields<'a> {
     #[serde(borrow)]
     since: Option<&'a RawValue>,
     #[serde(borrow)]
+    last: Option<&'a RawValue>,
+    #[serde(borrow)]
+    from: Option<&'a RawValue>,
+    #[serde(borrow)]
+    before: Option<&'a RawValue>,
+    #[serde(borrow)]
+    limit: Option<&'a RawValue>,
+    #[serde(borrow)]
     presence: Option<&'a RawValue>,
     #[serde(borrow)]
     received: Option<&'a RawValue>,
@@ -57,6 +65,10 @@ pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, FrameError> {
         data: bytes(fields.data),
         channel: bytes(fields.channel),
         since: bytes(fields.since),
+        last: bytes(fields.last),
+        from: bytes(fields.from),
+        before: bytes(fields.before),
+        limit: bytes(fields.limit),
         presence: bytes(fields.presence),
         received: bytes(fields.received),
     })

@@ -7,12 +7,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::config::ChannelConfig;
+use super::super::log::{Page, Start};
 use super::super::memory_log::MemoryLogs;
 use super::*;
 use crate::config::Config;
 use crate::session::accounts::Book;
 use crate::wire::action::Since;
 use crate::wire::codec::decode;
+
+mod recovery;
 
 /// How many channels by patterns these servers may have.
 const MOST: usize = 3;
@@ -82,15 +85,41 @@ impl Shard {
             epoch: epoch.to_owned(),
             offset,
         });
+        let start = Start {
+            since,
+            ..Start::default()
+        };
+        self.subscribe_from(from, channel, start, budget)
+    }
+
+    fn subscribe_from(
+        &mut self,
+        from: &Requester<u8>,
+        channel: &str,
+        start: Start,
+        budget: usize,
+    ) -> Vec<Seen> {
         self.step(ChannelInput::Subscribe(Subscribe {
             from: from.clone(),
             channel: channel.into(),
             offer: self.core.patterns.find(channel).unwrap(),
-            since,
+            start,
             budget,
             attempt: 7,
             accounts: None,
         }))
+    }
+
+    /// Asks for a page; returns where the answer goes, its event, and how long it is.
+    fn page(&mut self, from: &Requester<u8>, channel: &str, page: Page, budget: usize) -> Seen {
+        let mut effects = self.step(ChannelInput::ReadHistory(ReadHistory {
+            from: from.clone(),
+            channel: channel.into(),
+            page,
+            budget,
+        }));
+        assert_eq!(effects.len(), 1);
+        effects.remove(0)
     }
 
     fn unsubscribe(&mut self, from: &Requester<u8>, channel: &str) -> Vec<Seen> {
@@ -162,6 +191,7 @@ fn seen(effect: ChannelEffect<u8>) -> Seen {
             ("subscribed", home, event_of(&frame))
         }
         ChannelEffect::SubscribeRefused { home, frame, .. } => ("refused", home, of(frame)),
+        ChannelEffect::History { home, frame, .. } => ("history", home, of(frame)),
         ChannelEffect::Unsubscribed { home, frame, .. } => ("unsubscribed", home, of(frame)),
         ChannelEffect::Adopt { home, .. } => ("adopt", home, Value::Null),
         ChannelEffect::Rehomed { home, to, .. } => ("rehomed", home, json!(to)),

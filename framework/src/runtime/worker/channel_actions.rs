@@ -3,6 +3,7 @@
 //! Each subscription is granted a part of the outbox, so that no number of histories can fill it. The hub ends the grant
 //! when the answer is in the outbox, and the connection reports when enough of that was written.
 
+use crate::channel::log::PageAt;
 use crate::ids::ChannelName;
 use crate::runtime::messages::{
     Asks, ChannelAction, ChannelMessage, PublishSource, Receiver, Subscription,
@@ -18,8 +19,22 @@ impl ChannelAction {
     fn may_begin_it(&self) -> bool {
         match &self.asks {
             Asks::Subscribe { offer, .. } | Asks::Publish { offer, .. } => !offer.is_exact,
-            Asks::Unsubscribe { .. } => false,
+            Asks::History { .. } | Asks::Unsubscribe { .. } => false,
         }
+    }
+
+    /// How much memory it takes while it waits.
+    fn kept_bytes(&self, channel: &ChannelName) -> usize {
+        let since = match &self.asks {
+            Asks::Subscribe { start, .. } => start.since.as_ref(),
+            Asks::History { page, .. } => match &page.at {
+                PageAt::Since(since) => Some(since),
+                PageAt::End | PageAt::Before(_) => None,
+            },
+            Asks::Unsubscribe { .. } | Asks::Publish { .. } => None,
+        };
+        let epoch = since.map_or(0, |since| since.epoch.len());
+        size_of::<Self>() + channel.as_str().len() + epoch
     }
 
     /// The message to the channel's shard. The answer to a subscription may have `budget` bytes.
@@ -34,19 +49,27 @@ impl ChannelAction {
         match self.asks {
             Asks::Subscribe {
                 offer,
-                since,
+                start,
                 attempt,
             } => ChannelMessage::Subscribe(Subscription {
                 receiver,
                 channel,
                 offer,
-                since,
+                start,
                 budget,
                 id,
                 attempt,
                 accounts,
                 permit,
             }),
+            Asks::History { page, id } => ChannelMessage::ReadHistory {
+                receiver,
+                channel,
+                page,
+                budget,
+                id,
+                permit,
+            },
             Asks::Unsubscribe { attempt } => ChannelMessage::Unsubscribe {
                 session: receiver.session,
                 channel,
@@ -69,10 +92,9 @@ impl SessionActor {
     /// Sends an action to its channel: at once, unless an earlier action waits or it has to wait itself.
     pub(crate) fn enqueue_for_channel(&mut self, channel: &ChannelName, mut action: ChannelAction) {
         let needs = match &action.asks {
-            Asks::Subscribe { since, .. } => {
+            Asks::Subscribe { .. } | Asks::History { .. } => {
                 // It may wait for long, and the other fields of its message are not kept.
-                let epoch = since.as_ref().map_or(0, |since| since.epoch.len());
-                let kept = size_of::<ChannelAction>() + channel.as_str().len() + epoch;
+                let kept = action.kept_bytes(channel);
                 action.permit.shrink(kept);
                 Needs::History
             }
@@ -122,12 +144,12 @@ impl SessionActor {
     }
 
     /// The session ends with actions waiting, which the client cannot send again. Publications are sent without an answer,
-    /// and unsubscribes, too; subscriptions are dropped.
+    /// and unsubscribes, too; what would be answered with a history is dropped.
     pub(crate) fn drop_waiting(&mut self) {
         let waiting = self.admission.take();
         for (channel, mut action) in waiting {
             match action.asks {
-                Asks::Subscribe { .. } => continue,
+                Asks::Subscribe { .. } | Asks::History { .. } => continue,
                 Asks::Unsubscribe { .. } => self.unsubscribe_unanswered(&channel),
                 Asks::Publish { .. } => {
                     action.id = None;

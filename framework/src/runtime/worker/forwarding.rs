@@ -292,9 +292,12 @@ impl Hub {
                 let gone = RoomMessage::Gone(session, LeaveReason::Left);
                 self.flusher.to_room(&membership.room, gone);
             }
-            (None, HubItem::Subscribed { .. } | HubItem::SubscribeRefused { .. }) => {
-                self.use_grant(session);
-            }
+            (
+                None,
+                HubItem::Subscribed { .. }
+                | HubItem::SubscribeRefused { .. }
+                | HubItem::History { .. },
+            ) => self.use_grant(session),
             (None, _) => {}
         }
     }

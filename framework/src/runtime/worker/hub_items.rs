@@ -154,6 +154,12 @@ impl Hub {
                 }
                 self.use_grant(session);
             }
+            HubItem::History { session, frame } => {
+                if let Some(frame) = frame {
+                    self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
+                }
+                self.use_grant(session);
+            }
             HubItem::Rehomed { session, topic, to } => {
                 if !is_forwarded && !self.is_at(to.as_ref()) {
                     self.topics.borrow_mut().leave(&topic, session);

@@ -7,6 +7,8 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use crate::caller::Caller;
+use crate::channel::core::not_subscribed;
+use crate::channel::log::{Page, PageAt, Start};
 use crate::error::Refusal;
 use crate::handler::unknown_type;
 use crate::ids::ChannelName;
@@ -78,7 +80,12 @@ impl SessionActor {
                 self.send_to_room(room.as_str(), message)
             }
             Action::Call { name, data } => self.call(id, &name, data),
-            Action::Subscribe { channel, since } => {
+            Action::Subscribe {
+                channel,
+                since,
+                last,
+                from,
+            } => {
                 let offer = self.offer(&channel)?;
                 let most = self.hub.shared.config.limits.subscriptions;
                 // A client that has the subscription already only gets the answer again.
@@ -96,11 +103,44 @@ impl SessionActor {
                 subscriptions.insert(channel.clone(), self.subscribes);
                 drop(subscriptions);
                 let attempt = self.subscribes;
+                let start = Start {
+                    since,
+                    last,
+                    from: from.map(|time| self.hub.shared.moment_of(time)),
+                };
                 let asks = Asks::Subscribe {
                     offer,
-                    since,
+                    start,
                     attempt,
                 };
+                self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
+                Ok(())
+            }
+            Action::History {
+                channel,
+                before,
+                since,
+                limit,
+            } => {
+                self.offer(&channel)?;
+                let subscriptions = self.handle.router.subscriptions.borrow();
+                if !subscriptions.contains(&channel) {
+                    return Err(not_subscribed());
+                }
+                drop(subscriptions);
+                // Nobody waits for an answer without a number.
+                let Some(number) = id else {
+                    return Ok(());
+                };
+                let page = Page {
+                    at: match (since, before) {
+                        (Some(since), _) => PageAt::Since(since),
+                        (None, Some(offset)) => PageAt::Before(offset),
+                        (None, None) => PageAt::End,
+                    },
+                    limit: page_size(limit),
+                };
+                let asks = Asks::History { page, id: number };
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
@@ -112,10 +152,7 @@ impl SessionActor {
                     .borrow_mut()
                     .remove(&channel)
                 {
-                    return Err(Refusal::new(
-                        "not_subscribed",
-                        "this session is not subscribed to this channel",
-                    ));
+                    return Err(not_subscribed());
                 }
                 let asks = Asks::Unsubscribe {
                     attempt: self.subscribes,
@@ -270,6 +307,15 @@ impl SessionActor {
         });
         Ok(())
     }
+}
+
+/// How many publications a page of a history has at most.
+fn page_size(limit: Option<u64>) -> usize {
+    const DEFAULT: usize = 100;
+    const MOST: usize = 1000;
+    limit.map_or(DEFAULT, |limit| {
+        usize::try_from(limit).unwrap_or(MOST).clamp(1, MOST)
+    })
 }
 
 /// A client's publication in JSON's model, because clients of the other format receive it, too.
