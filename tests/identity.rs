@@ -1,7 +1,6 @@
 //! A session is its subject's: another's credential does not bring it back.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
-use courtside::Claims;
 use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside_tests::wire_tools::{Desk, Wire, calm, dial, on_each_worker, quiet};
@@ -12,11 +11,11 @@ async fn server() -> TestServer {
     let builder = Server::builder()
         .config(calm())
         .room::<Desk>()
-        .authenticate(async |_, credential| {
-            let name = credential.unwrap_or("guest").to_owned();
+        .authenticate(async |sign_in| {
+            let name = sign_in.token().unwrap_or("guest").to_owned();
             Ok(match name.as_str() {
-                "guest" => Claims::new(name),
-                _ => Claims::new(name.clone()).subject(name),
+                "guest" => Identity::new(name),
+                _ => Identity::new(name.clone()).subject(name),
             })
         });
     TestServer::start(builder, 2).await.unwrap()

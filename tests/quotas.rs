@@ -23,10 +23,10 @@ async fn server(change: impl Fn(&mut Config)) -> TestServer {
         .config(config)
         .room::<Desk>()
         .channel("match/*", ChannelConfig::default().client_publish(true))
-        .authenticate(async |_request, credential| {
-            Ok(match credential {
-                Some(user) => Claims::new(()).subject(user),
-                None => Claims::default(),
+        .authenticate(async |sign_in| {
+            Ok(match sign_in.token() {
+                Some(user) => Identity::new(()).subject(user),
+                None => Identity::new(()),
             })
         });
     TestServer::start(builder, 2).await.unwrap()

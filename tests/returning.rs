@@ -251,8 +251,8 @@ fn a_client_goes_on_where_another_one_stopped() {
 #[test]
 fn a_refused_credential_is_asked_for_once_more() {
     both(async |format| {
-        let builder = Server::builder().authenticate(async |_, credential| match credential {
-            Some("new") => Ok(Claims::new("ada")),
+        let builder = Server::builder().authenticate(async |sign_in| match sign_in.token() {
+            Some("new") => Ok(Identity::new("ada".to_owned())),
             _ => Err(Refusal::new("no_ticket", "buy one")),
         });
         let server = TestServer::start(builder, 1).await.unwrap();

@@ -120,7 +120,7 @@ fn what_is_never_to_end_does_not_end() {
             .config(config)
             .room::<Desk>()
             .channel("news", news)
-            .authenticate(async |_, _| Ok(Claims::default()));
+            .authenticate(async |_| Ok(Identity::new(())));
         let server = TestServer::start(builder, 2).await.unwrap();
         let (wire, mut other, room) = two_in_a_room(&server, format).await;
         // 2^53 - 1, the greatest number that each client can read.

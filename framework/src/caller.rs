@@ -22,10 +22,22 @@ impl Caller {
         self.session
     }
 
-    /// The claims that [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) returned for the caller, if they are a `T`.
+    /// The claims that [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) returned for the caller. Without
+    /// `authenticate`, they are `()`.
+    ///
+    /// # Panics
+    ///
+    /// If the claims are of another type. The log names both types.
     #[must_use]
-    pub fn claims<T: Any>(&self) -> Option<&T> {
-        self.claims.get()
+    #[track_caller]
+    pub fn claims<T: Any>(&self) -> &T {
+        self.claims.require()
+    }
+
+    /// Who the client is, as [`Identity::subject`](crate::Identity::subject) says. `None`: nobody known.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.claims.subject()
     }
 
     /// The address from which the caller's session began: see [`ServerBuilder::trust_proxy`](crate::ServerBuilder::trust_proxy).

@@ -110,7 +110,7 @@ pub use address::ClientAddress;
 pub use call::Call;
 pub use caller::Caller;
 pub use channel::config::ChannelConfig;
-pub use claims::Claims;
+pub use claims::Identity;
 pub use close::CloseCode;
 pub use config::{
     BadSetting, Config, Creations, Drain, Heartbeat, Limits, OutboxBounds, Quota, Rate,
@@ -133,6 +133,7 @@ pub use room::create::Create;
 pub use room::member::Member;
 pub use room::state::{State, View};
 pub use room::timers::TimerId;
+pub use runtime::sign_in::SignIn;
 pub use server::{
     ListenOptions, Routes, Server, ServerBuilder, Site, SiteApp, listen, listen_with,
 };
@@ -163,8 +164,8 @@ mod pages {
 /// Everything that a file needs to implement a room.
 pub mod prelude {
     pub use crate::{
-        Call, Caller, ChannelConfig, Claims, Config, Create, DisposeReason, Handle, Handlers,
+        Call, Caller, ChannelConfig, Config, Create, DisposeReason, Handle, Handlers, Identity,
         LeaveReason, Member, MemberId, Message, Refusal, Room, RoomConfig, RoomContext, RoomId,
-        Server, ServerBuilder, State, Tick, TimerId, View,
+        Server, ServerBuilder, SignIn, State, Tick, TimerId, View,
     };
 }

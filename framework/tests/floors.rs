@@ -28,10 +28,12 @@ const INNER_FLOORS: &[(&str, &[&[&str]])] = &[(
     "runtime",
     &[
         &[
+            "authentication",
             "claim_once",
             "contain",
             "ended_rooms",
             "permit",
+            "sign_in",
             "visitor",
             "writes",
         ],

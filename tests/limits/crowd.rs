@@ -2,7 +2,7 @@
 
 use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
-use courtside::{Claims, Config, Format, ServerBuilder};
+use courtside::{Config, Format, ServerBuilder};
 use courtside_tests::logged::Logged;
 use courtside_tests::raw_tools::{Peer, Request};
 use courtside_tests::wire_tools::quiet;
@@ -17,9 +17,12 @@ fn crowded(change: impl Fn(&mut Config)) -> ServerBuilder {
     super::builder(config)
         .channel("open", open)
         .trust_proxy("127.0.0.1")
-        .authenticate(async |_, credential| {
-            let claims = Claims::default();
-            Ok(credential.map_or(claims.clone(), |who| claims.subject(who)))
+        .authenticate(async |sign_in| {
+            let guest = Identity::new(());
+            Ok(match sign_in.token() {
+                Some(who) => guest.subject(who),
+                None => guest,
+            })
         })
 }
 

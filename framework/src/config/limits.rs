@@ -41,7 +41,7 @@ pub struct Limits {
     /// When it is reached, the server ends a session of that address, or closes the connection, as with `sessions`.
     /// Zero: no session can begin from an address that the server counts.
     pub sessions_per_address: usize,
-    /// The number of sessions of one subject, which [`Claims::subject`](crate::Claims::subject) names.
+    /// The number of sessions of one subject, which [`Identity::subject`](crate::Identity::subject) names.
     ///
     /// Default: 100.
     /// When it is reached, the server ends a session of that subject, or closes the connection, as with `sessions`.
@@ -145,7 +145,7 @@ pub struct Limits {
     ///
     /// Default: 64 rooms at the same time, 1 new one each second, 32 at once; 1,024 channels, 16 each second, 256 at once.
     pub session_creations: Creations,
-    /// Rooms and channels that all sessions of one [subject](crate::Claims::subject) create together.
+    /// Rooms and channels that all sessions of one [subject](crate::Identity::subject) create together.
     ///
     /// Default: 128 rooms at the same time, 2 new ones each second, 64 at once; 2,048 channels, 32 each second, 512 at once.
     pub subject_creations: Creations,

@@ -5,7 +5,6 @@
 //! of a session. Refusals are logged with a remedy; the number of log lines that strangers can cause is limited.
 
 use std::fmt;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,43 +12,34 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::timeout;
 
 use super::lean::LeanSocket;
 use super::origin::{Origins, Stranger};
 use super::socket::{cut_of, is_local};
 use crate::address::{ClientAddress, TrustedProxies};
-use crate::claims::Claims;
 use crate::close::CloseCode;
 use crate::error::Refusal;
+use crate::runtime::authentication::{Accepted, Unaccepted};
 use crate::runtime::connection::guard::{ByteStream, unless_ended};
 use crate::runtime::connection::websocket::{self, Handshake};
 use crate::runtime::connection::writer::Body;
 use crate::runtime::messages::Intent;
 use crate::runtime::server_inner::ServerInner;
+use crate::runtime::sign_in::SignIn;
 use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::opening::{Opening, Resume, TurnedAway};
 use crate::session::quota::LogQuota;
 use crate::wire::codec::Format;
 
-/// Checks a request and its credential, and returns the client's claims.
-pub(crate) type Authenticate =
-    Box<dyn for<'a> Fn(&'a HttpRequest, Option<&'a str>) -> Verdict<'a> + Send + Sync>;
-
-/// The future of the client's claims. Runs on the request's own thread.
-type Verdict<'a> = Pin<Box<dyn Future<Output = Result<Claims, Refusal>> + 'a>>;
-
 /// The rules of admission.
 #[derive(Default)]
 pub(crate) struct Admission {
     pub(crate) origins: Origins,
     pub(crate) proxies: TrustedProxies,
-    pub(crate) authenticate: Option<Authenticate>,
-    /// Limits for log lines: about pages of other hosts, bad credentials, addresses with too many connections, and connections
-    /// over the server's limit.
+    /// Limits for log lines: about pages of other hosts, addresses with too many connections, and connections over the server's
+    /// limit.
     of_origins: LogQuota,
-    of_credentials: LogQuota,
     of_addresses: LogQuota,
     of_full: LogQuota,
     /// Whether the log line about a trusted proxy without client addresses was written.
@@ -211,9 +201,7 @@ impl Admission {
         let handshake = match Handshake::read(request) {
             Ok(handshake) => handshake,
             Err(refused) => {
-                let token = query
-                    .as_ref()
-                    .and_then(|query| query.access_token.as_deref());
+                let token = query.and_then(|query| query.access_token);
                 return Err(self
                     .credential_fault(hub, request, token)
                     .await
@@ -242,53 +230,46 @@ impl Admission {
                 return Ok((handshake, Err(turned_away), place));
             }
         };
-        let credential = bearer(request).or(query.access_token.as_deref());
-        let claims = match self.ask(hub, request, credential).await? {
-            Ok(claims) => claims,
+        let sign_in = SignIn::of_request(
+            request,
+            query.access_token,
+            address,
+            hub.shared.data.clone(),
+        );
+        let accepted = match self.ask(hub, &sign_in).await? {
+            Ok(accepted) => accepted,
             Err(refusal) => {
                 let turned_away = turn_away(Some(format), CloseCode::UNAUTHORIZED, refusal);
                 return Ok((handshake, Err(turned_away), place));
             }
         };
+        let Accepted { claims, expires } = accepted;
         let opening = Opening {
             format: handshake.format.unwrap_or(format),
-            visitor: Visitor { claims, address },
+            visitor: Visitor {
+                claims,
+                expires,
+                address,
+            },
             resume,
         };
         Ok((handshake, Ok(opening), place))
     }
 
     /// Authenticates a client. The inner result says whether the application accepts it.
-    async fn ask(
-        &self,
-        hub: &Hub,
-        request: &HttpRequest,
-        credential: Option<&str>,
-    ) -> Result<Result<Claims, Refusal>, Refused> {
-        let Some(authenticate) = &self.authenticate else {
-            return Ok(Ok(Claims::default()));
-        };
-        let verdict = authenticate(request, credential);
-        let Ok(verdict) = timeout(hub.shared.config.authentication, verdict).await else {
-            if let Some(left_out) = self.of_credentials.take(hub.now()) {
-                tracing::warn!(
-                    left_out,
-                    "an authentication took longer than `Config::authentication` allows"
-                );
+    async fn ask(&self, hub: &Hub, sign_in: &SignIn) -> Result<Result<Accepted, Refusal>, Refused> {
+        let shared = &hub.shared;
+        let patience = shared.config.authentication;
+        let verdict = shared.authentication.ask(sign_in, patience, || hub.now());
+        let verdict = match verdict.await {
+            Ok(accepted) => Ok(accepted),
+            Err(Unaccepted::Refused(refusal)) => Err(refusal),
+            Err(Unaccepted::Late(refusal)) => {
+                return Err((StatusCode::SERVICE_UNAVAILABLE, refusal));
             }
-            return unavailable(
-                "authentication_timeout",
-                "checking the credential took too long",
-            );
         };
         // The server may have started to shut down meanwhile.
-        refuse_if_draining(&hub.shared)?;
-        if let Err(refusal) = &verdict
-            && let Some(left_out) = self.of_credentials.take(hub.now())
-        {
-            let address = self.address_of(request).map(tracing::field::display);
-            tracing::warn!(%refusal, address, left_out, "`authenticate` refused a client");
-        }
+        refuse_if_draining(shared)?;
         Ok(verdict)
     }
 
@@ -297,14 +278,16 @@ impl Admission {
         &self,
         hub: &Hub,
         request: &HttpRequest,
-        token: Option<&str>,
+        token: Option<String>,
     ) -> Option<Refused> {
-        let credential = bearer(request).or(token)?;
-        let _place = match self.place(hub, request, self.address_of(request)) {
+        let address = self.address_of(request);
+        let sign_in = SignIn::of_request(request, token, address, hub.shared.data.clone());
+        sign_in.token()?;
+        let _place = match self.place(hub, request, address) {
             Ok(place) => place,
             Err(refused) => return Some(refused),
         };
-        match self.ask(hub, request, Some(credential)).await {
+        match self.ask(hub, &sign_in).await {
             Ok(Ok(_)) => None,
             Ok(Err(refusal)) => Some((StatusCode::UNAUTHORIZED, refusal)),
             Err(refused) => Some(refused),
@@ -410,18 +393,6 @@ impl Admission {
 fn forwarded_for(request: &HttpRequest) -> impl Iterator<Item = &[u8]> {
     let values = request.headers().get_all(FORWARDED_FOR);
     values.map(|value| value.as_bytes())
-}
-
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let value = request
-        .headers()
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?;
-    let (scheme, credential) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| credential.trim())
 }
 
 fn unavailable<T>(code: &'static str, message: &'static str) -> Result<T, Refused> {

@@ -301,7 +301,7 @@ impl<R: Room> RoomContext<R> {
     /// # fn hint<R: Room>(ctx: &mut RoomContext<R>) {
     /// let guests: Vec<MemberId> = ctx
     ///     .members()
-    ///     .filter(|client| client.claims::<String>().is_none())
+    ///     .filter(|client| client.subject().is_none())
     ///     .map(Member::id)
     ///     .collect();
     /// ctx.among(guests).send(&Hint);

@@ -36,11 +36,24 @@ impl Member {
         self.connected
     }
 
-    /// The value that [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) returned for this client. `None`: it
-    /// returned none, or one of another type.
+    /// The claims that [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) returned for this client. Without
+    /// `authenticate`, they are `()`.
+    ///
+    /// They are those with which the client joined: fresher claims, from a refresh or a resume, hold for what begins later.
+    ///
+    /// # Panics
+    ///
+    /// If the claims are of another type. The log names both types.
     #[must_use]
-    pub fn claims<T: Any>(&self) -> Option<&T> {
-        self.claims.get()
+    #[track_caller]
+    pub fn claims<T: Any>(&self) -> &T {
+        self.claims.require()
+    }
+
+    /// Who the client is, as [`Identity::subject`](crate::Identity::subject) says. `None`: nobody known.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.claims.subject()
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::core::{RoomCore, options_of};
 use super::input::{Declined, Entrant, JoinOptions, RoomInput};
+use crate::claims::Claims;
 use crate::handler::AppData;
 use crate::ids::{RoomId, SessionId};
 use crate::origin::SessionOrigin;

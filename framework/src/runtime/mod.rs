@@ -4,6 +4,7 @@
 //! `docs/architecture.md` says which actor lives on which thread, and which modules of the runtime may use which others.
 
 pub(crate) mod actor_address;
+pub(crate) mod authentication;
 pub(crate) mod channel_shard;
 pub(crate) mod claim_once;
 pub(crate) mod connection;
@@ -20,6 +21,7 @@ mod receiver_hubs;
 pub(crate) mod room;
 mod room_effects;
 pub(crate) mod server_inner;
+pub(crate) mod sign_in;
 pub(crate) mod visitor;
 pub(crate) mod worker;
 pub(crate) mod writes;

@@ -22,6 +22,7 @@ use crate::ids::{ChannelName, SessionId};
 use crate::memory::Ledger;
 use crate::observer::Observers;
 use crate::runtime::actor_address::{LobbyAddress, ShardAddress};
+use crate::runtime::authentication::Authentication;
 use crate::runtime::ended_rooms::EndedRooms;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{ChannelMessage, LobbyMessage};
@@ -54,6 +55,7 @@ pub(crate) struct ServerInner {
     /// The fields that each kind of room is matched on.
     pub(crate) match_on: HashMap<String, Vec<String>>,
     pub(crate) calls: HashMap<String, ServerHandler>,
+    pub(crate) authentication: Authentication,
     /// Set once, when the server is built.
     pub(crate) lobby: OnceLock<LobbyAddress>,
     /// Starts a shard for a publication that comes before the first worker has started one.
@@ -115,6 +117,7 @@ impl ServerInner {
         channels: ChannelPatterns,
         match_on: HashMap<String, Vec<String>>,
         calls: HashMap<String, ServerHandler>,
+        authentication: Authentication,
         observers: Observers,
     ) -> Self {
         let ledger = Arc::new(Ledger::new(config.limits.bytes_in_all));
@@ -129,6 +132,7 @@ impl ServerInner {
             channels: Arc::new(channels),
             match_on,
             calls,
+            authentication,
             lobby: OnceLock::new(),
             first_shard: OnceLock::new(),
             shards: OnceLock::new(),

@@ -3,11 +3,15 @@
 use crate::address::ClientAddress;
 use crate::claims::Claims;
 use crate::session::directory::Owners;
+use crate::time::Moment;
 
 /// A client that opens a connection.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Visitor {
     pub(crate) claims: Claims,
+    /// When its credential expires, on the server's clock. `None`: never.
+    #[expect(dead_code, reason = "sessions do not end with their credential yet")]
+    pub(crate) expires: Option<Moment>,
     /// `None` if it is not known, or may be the address of a proxy that all clients share.
     pub(crate) address: Option<ClientAddress>,
 }

@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix::{Actor, System};
-use actix_web::HttpRequest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ use super::Server;
 use super::threads::Threads;
 use crate::call::{self, Call};
 use crate::channel::config::{ChannelConfig, ChannelPatterns};
-use crate::claims::Claims;
+use crate::claims::Identity;
 use crate::config::{BadSetting, Config};
 use crate::error::{BuildError, Refusal};
 use crate::handler::{AnyShared, AppData, Handlers, Message};
@@ -24,10 +23,12 @@ use crate::observer::{Observer, Observers};
 use crate::room::Room;
 use crate::room::context::RoomContext;
 use crate::room::create::Create;
+use crate::runtime::authentication::Authentication;
 use crate::runtime::channel_shard::ChannelShard;
 use crate::runtime::lobby::{self, Lobby};
 use crate::runtime::room::{KindOf, RoomKind};
 use crate::runtime::server_inner::{ServerHandler, ServerInner};
+use crate::runtime::sign_in::SignIn;
 use crate::server_handle::ServerHandle;
 
 /// Builds a [`Server`].
@@ -39,6 +40,7 @@ pub struct ServerBuilder {
     channels: ChannelPatterns,
     data: HashMap<TypeId, AnyShared>,
     admission: Admission,
+    authentication: Authentication,
     observers: Observers,
     /// The first mistake; reported by `build`, so that the builder's methods chain.
     mistake: Option<BuildError>,
@@ -63,6 +65,7 @@ impl ServerBuilder {
             channels: ChannelPatterns::default(),
             data: HashMap::new(),
             admission: Admission::default(),
+            authentication: Authentication::default(),
             observers: Observers::default(),
             mistake: None,
             single_threaded: false,
@@ -212,10 +215,15 @@ impl ServerBuilder {
         self
     }
 
-    /// Checks each request before it becomes a connection, with the credential that came with it (`Authorization: Bearer`
-    /// or `access_token` in the query). A client that is refused receives `goodbye` with code 4501 and the refusal's code and
-    /// message, and its connection is closed. A request that is not a handshake gets 401. Default: every client is accepted,
-    /// without claims.
+    /// Checks each client before it gets a connection: the function receives what the client shows of itself, and returns who it
+    /// is, or refuses it.
+    ///
+    /// The claims in the [`Identity`] are of a type of the application, the same for all clients. Rooms get them by
+    /// [`Member::claims`](crate::Member::claims), calls by [`Caller::claims`](crate::Caller::claims). Default: every client is
+    /// accepted, and the claims are `()`.
+    ///
+    /// A client that is refused receives `goodbye` with code 4501 and the refusal's code and message, and its connection is
+    /// closed. A request that is not a handshake gets 401.
     ///
     /// The function may wait for a database or another service, up to
     /// [`Config::authentication`](crate::Config::authentication). It must not block its thread, which would delay the
@@ -223,29 +231,32 @@ impl ServerBuilder {
     /// has disconnected.
     ///
     /// ```
-    /// use courtside::{Claims, Refusal, Server};
+    /// use courtside::{Identity, Refusal, Server};
+    /// use serde::{Deserialize, Serialize};
     ///
-    /// # async fn user_of(_: &str) -> Option<String> { None }
-    /// let builder = Server::builder().authenticate(async |_request, credential| {
-    ///     let user = match credential {
-    ///         Some(credential) => user_of(credential).await,
-    ///         None => None,
-    ///     };
-    ///     user.map(Claims::new).ok_or_else(|| Refusal::new("bad_credential", "sign in again"))
+    /// #[derive(Serialize, Deserialize)]
+    /// struct User { id: String, name: String }
+    ///
+    /// # struct Users;
+    /// # impl Users { async fn by_token(&self, _: &str) -> Option<User> { None } }
+    /// # let users = Users;
+    /// let builder = Server::builder().data(users).authenticate(async |sign_in| {
+    ///     let refused = || Refusal::new("bad_credential", "sign in again");
+    ///     let token = sign_in.token().ok_or_else(refused)?;
+    ///     let users = sign_in.data::<Users>();
+    ///     let user = users.by_token(token).await.ok_or_else(refused)?;
+    ///     let id = user.id.clone();
+    ///     Ok(Identity::new(user).subject(id))
     /// });
     /// ```
-    pub fn authenticate(
+    pub fn authenticate<C>(
         mut self,
-        authenticate: impl AsyncFn(&HttpRequest, Option<&str>) -> Result<Claims, Refusal>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Self {
-        let authenticate = Arc::new(authenticate);
-        self.admission.authenticate = Some(Box::new(move |request, credential| {
-            let authenticate = authenticate.clone();
-            Box::pin(async move { authenticate(request, credential).await })
-        }));
+        authenticate: impl AsyncFn(&SignIn) -> Result<Identity<C>, Refusal> + Send + Sync + 'static,
+    ) -> Self
+    where
+        C: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        self.authentication = Authentication::by(authenticate);
         self
     }
 
@@ -289,6 +300,7 @@ impl ServerBuilder {
             self.channels,
             match_on.collect(),
             self.calls,
+            self.authentication,
             self.observers,
         ));
         let (kinds, of_lobby) = (self.kinds, shared.clone());

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::claims::Claims;
+use crate::claims::{Claims, Identity};
 use crate::error::Refusal;
 use crate::handler::{AnyShared, AppData, Handle, Handlers, Message};
 use crate::ids::{MemberId, RoomId, SessionId};
@@ -177,21 +178,32 @@ impl<R: Room> RoomHarness<R> {
         Ok(harness)
     }
 
-    /// A client joins.
+    /// A client joins. Its claims are `()`.
     ///
     /// # Errors
     ///
     /// If the room refuses it, is full or locked.
     pub fn join(&mut self, options: R::Options) -> Result<MemberId, Refusal> {
-        self.join_as(Claims::default(), options)
+        self.enter(Claims::default(), options)
     }
 
-    /// A client with claims joins.
+    /// A client with an identity joins, as [`ServerBuilder::authenticate`](crate::ServerBuilder::authenticate) returns it.
     ///
     /// # Errors
     ///
     /// If the room refuses it, is full or locked.
-    pub fn join_as(&mut self, claims: Claims, options: R::Options) -> Result<MemberId, Refusal> {
+    pub fn join_as<C>(
+        &mut self,
+        identity: Identity<C>,
+        options: R::Options,
+    ) -> Result<MemberId, Refusal>
+    where
+        C: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        self.enter(identity.into_parts().0, options)
+    }
+
+    fn enter(&mut self, claims: Claims, options: R::Options) -> Result<MemberId, Refusal> {
         let session = SessionId::random();
         let entrant = Entrant {
             origin: SessionOrigin::event(session),

@@ -229,8 +229,7 @@ impl SessionActor {
         resume_request: &ResumeRequest,
     ) -> Result<(), Denied> {
         let is_its_own = self.tokens.accepts(&resume_request.token);
-        let subject = |visitor: &Visitor| visitor.claims.get_subject().map(str::to_owned);
-        let is_the_same = subject(&self.visitor) == subject(&resume_request.visitor);
+        let is_the_same = self.visitor.claims.subject() == resume_request.visitor.claims.subject();
         let received = match resume_request.intent {
             Intent::End => {
                 if is_its_own && is_the_same {
