@@ -43,6 +43,13 @@ pub struct ChannelConfig {
     /// A channel that exists because of a pattern, and has no subscribers, ends when its history has.
     /// Zero: the channel keeps none. `Duration::MAX`: until newer ones replace them.
     pub history_age: Duration,
+    /// Whether a subscriber receives only the newest publication, and not each one: for a running clock, a price, a position.
+    ///
+    /// Default: false; each subscriber receives each publication, once and in order.
+    /// True: a publication replaces an older one that still waits for a slow client, and is not sent again after a lost connection;
+    /// the newest is. The offsets show how many were skipped. A newcomer receives the newest publication, which is kept whatever
+    /// the length of the history.
+    pub latest: bool,
     /// Whether clients may publish, subscribed or not.
     ///
     /// Default: false; only the server and its rooms publish, and a client's `publish` is answered with the error `publish_denied`.
@@ -53,6 +60,7 @@ setters!(ChannelConfig {
     history: usize,
     history_bytes: usize,
     history_age: Duration,
+    latest: bool,
     client_publish: bool,
 });
 
@@ -62,6 +70,7 @@ impl Default for ChannelConfig {
             history: 100,
             history_bytes: 256 << 10,
             history_age: Duration::from_secs(600),
+            latest: false,
             client_publish: false,
         }
     }
@@ -73,6 +82,7 @@ impl ChannelConfig {
             size: self.history,
             bytes: self.history_bytes,
             age: self.history_age,
+            least: usize::from(self.latest),
         }
     }
 }

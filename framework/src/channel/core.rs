@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::config::{ChannelPatterns, Offer};
 use super::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
-use super::log::{ChannelLog, ChannelLogs};
+use super::log::{ChannelLog, ChannelLogs, Recovery, Start};
 use super::quota::ChannelQuota;
 use super::registry::{Channel, ChannelRegistry};
 use crate::config::Limits;
@@ -18,6 +18,7 @@ use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::{Accounts, Charge, Thing};
+use crate::wire::action::Since;
 use crate::wire::codec::{CodecError, Format, RawData};
 use crate::wire::event::{self, HistoryPage, Publication, Subscribed};
 use crate::wire::frame::{Encoded, Formats, FrameWriter};
@@ -33,6 +34,8 @@ pub(crate) enum ChannelEffect<H> {
         home: H,
         channel: ChannelName,
         frame: Encoded,
+        /// Whether it replaces an older one that was not delivered yet.
+        is_latest: bool,
     },
     /// Answers a client, with an event that is about no subscription.
     Reply {
@@ -76,6 +79,13 @@ pub(crate) enum ChannelEffect<H> {
         session: SessionId,
         format: Format,
         channel: ChannelName,
+    },
+    /// Behind `Adopt`: the newest publication, if subscribers receive only that. The subscriber may have missed it.
+    Newest {
+        home: H,
+        session: SessionId,
+        channel: ChannelName,
+        frame: Encoded,
     },
     /// The last message to the old home of a subscriber that now lives at `to`. `None`: the session is no subscriber.
     Rehomed {
@@ -164,7 +174,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                 channel,
                 from,
                 to,
-            } => self.rehome(session, channel, from, to, effects),
+            } => self.rehome(now, session, channel, from, to, effects),
             ChannelInput::Clock => {
                 let forgotten = self.channels.sweep(now, SWEPT);
                 self.quota.give_back(forgotten);
@@ -189,7 +199,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                 self.make_place(effects)?;
             }
             let log = self.logs.open(name, offer.config.bounds());
-            self.channels.begin(name, offer.is_exact, log, charge);
+            self.channels.begin(name, offer, log, charge);
         }
         self.channels.get_mut(name).ok_or_else(Refusal::failed)
     }
@@ -220,7 +230,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         let answer = self
             .channel(now, &name, subscribe.offer, accounts, effects)
             .and_then(|channel| {
-                let frame = subscribed(&mut channel.log, &subscribe, now);
+                let frame = subscribed(channel, &subscribe, now);
                 let frame = or_log(frame, from.origin, &name, effects);
                 Ok((channel, frame.ok_or_else(Refusal::failed)?))
             });
@@ -340,8 +350,10 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         };
         let offset = channel.log.publish(data.clone(), now);
         let publication = Publication { offset, data };
-        let frame = Encoded::new(channel.subscribers.formats(), |w| {
-            event::publication(w, &name, &publication)
+        let is_latest = channel.is_latest;
+        let frame = Encoded::new(channel.subscribers.formats(), |w| match is_latest {
+            true => event::latest(w, &name, &publication),
+            false => event::publication(w, &name, &publication),
         });
         match frame {
             Ok(frame) => {
@@ -350,6 +362,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                     home: home.clone(),
                     channel: name.clone(),
                     frame: frame.clone(),
+                    is_latest,
                 }));
             }
             Err(error) => effects.push(ChannelEffect::NotEncoded {
@@ -373,18 +386,19 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
 
     fn rehome(
         &mut self,
+        now: Duration,
         session: SessionId,
         name: ChannelName,
         from: H,
         to: H,
         effects: &mut Effects<H>,
     ) {
-        let subscriber = self
-            .channels
-            .get_mut(&name)
-            .and_then(|channel| channel.subscribers.rehome(session, to.clone()));
+        let subscriber = self.channels.get_mut(&name).and_then(|channel| {
+            let (home, format) = channel.subscribers.rehome(session, to.clone())?;
+            Some((home, format, newest(channel, &name, format, now)))
+        });
         let (home, to) = match subscriber {
-            Some((home, format)) => {
+            Some((home, format, newest)) => {
                 // The new home must know the subscriber before the old one is told that it may let the session go.
                 effects.push(ChannelEffect::Adopt {
                     home: to.clone(),
@@ -392,6 +406,12 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                     format,
                     channel: name.clone(),
                 });
+                effects.extend(newest.map(|frame| ChannelEffect::Newest {
+                    home: to.clone(),
+                    session,
+                    channel: name.clone(),
+                    frame,
+                }));
                 (home, Some(to))
             }
             None => (from, None),
@@ -405,12 +425,58 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
     }
 }
 
-/// A new subscriber's answer, with so much of the history that the event is not longer than it may be.
-fn subscribed<H>(
+/// The newest publication of a channel, if subscribers receive only that.
+fn newest<H, L: ChannelLog, C>(
+    channel: &mut Channel<H, L, C>,
+    name: &ChannelName,
+    format: Format,
+    now: Duration,
+) -> Option<Encoded> {
+    if !channel.is_latest {
+        return None;
+    }
+    let newest = channel.log.recover(&Start::newest(), now, usize::MAX);
+    let publication = newest.publications.first()?;
+    // It was encoded before, so this does not fail.
+    only(format, |w| event::latest(w, name, publication)).ok()
+}
+
+/// With what a subscription starts where subscribers receive only the newest publication: with that, if the subscriber does not
+/// have it. A newcomer may ask for more of the history.
+fn recover_newest(
     log: &mut impl ChannelLog,
+    start: &Start,
+    now: Duration,
+    budget: usize,
+) -> Recovery {
+    let (epoch, newest) = log.newest();
+    let is_known = |since: &&Since| since.epoch == epoch && since.offset <= newest;
+    let known = start.since.as_ref().filter(is_known);
+    let is_asked = start.last.is_some() || start.from.is_some();
+    let Some(known) = known.map(|since| since.offset) else {
+        let newcomer = Start {
+            since: None,
+            ..if is_asked {
+                start.clone()
+            } else {
+                Start::newest()
+            }
+        };
+        return log.recover(&newcomer, now, budget);
+    };
+    let mut recovery = log.recover(&Start::newest(), now, budget);
+    recovery.publications.retain(|newest| newest.offset > known);
+    recovery.recovered = known == newest || !recovery.publications.is_empty();
+    recovery
+}
+
+/// A new subscriber's answer, with so much of the history that the event is not longer than it may be.
+fn subscribed<H, L: ChannelLog, C>(
+    known: &mut Channel<H, L, C>,
     subscribe: &Subscribe<H>,
     now: Duration,
 ) -> Result<Encoded, CodecError> {
+    let log = &mut known.log;
     let Subscribe {
         from,
         channel,
@@ -419,7 +485,10 @@ fn subscribed<H>(
     } = subscribe;
     let mut left = *budget;
     loop {
-        let recovery = log.recover(&subscribe.start, now, left);
+        let recovery = match known.is_latest {
+            true => recover_newest(log, &subscribe.start, now, left),
+            false => log.recover(&subscribe.start, now, left),
+        };
         let (epoch, offset) = log.newest();
         let subscribed = Subscribed {
             channel,

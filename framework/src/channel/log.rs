@@ -54,6 +54,8 @@ pub(crate) struct LogBounds {
     pub(crate) bytes: usize,
     /// `Duration::MAX`: publications do not age.
     pub(crate) age: Duration,
+    /// So many of the newest publications are kept, whatever the other bounds, until they are too old.
+    pub(crate) least: usize,
 }
 
 /// Where a subscription starts.
@@ -66,6 +68,16 @@ pub(crate) struct Start {
     pub(crate) last: Option<u64>,
     /// A newcomer receives the publications from this time on. `None`: from the beginning.
     pub(crate) from: Option<Duration>,
+}
+
+impl Start {
+    /// With the newest publication only.
+    pub(crate) fn newest() -> Self {
+        Self {
+            last: Some(1),
+            ..Self::default()
+        }
+    }
 }
 
 /// Which publications a client asks for when it turns the pages of a history.

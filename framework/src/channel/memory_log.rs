@@ -77,7 +77,9 @@ impl ChannelLog for MemoryLog {
         let offset = self.offset;
         self.bytes += data.bytes.len();
         self.items.push_back((now, Publication { offset, data }));
-        while self.items.len() > self.bounds.size || self.bytes > self.bounds.bytes {
+        while self.items.len() > self.bounds.least
+            && (self.items.len() > self.bounds.size || self.bytes > self.bounds.bytes)
+        {
             self.forget_oldest();
         }
         self.expire(now);
@@ -177,6 +179,7 @@ mod tests {
                 size,
                 bytes: 1000,
                 age: Duration::from_secs(60),
+                least: 0,
             },
         )
     }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::config::Offer;
 use super::log::ChannelLog;
 use super::subscribers::Subscribers;
 use crate::ids::ChannelName;
@@ -21,6 +22,8 @@ const LINGERS: Duration = Duration::from_secs(30);
 pub(crate) struct Channel<H, L, C> {
     pub(crate) log: L,
     pub(crate) subscribers: Subscribers<H>,
+    /// Whether subscribers receive only the newest publication.
+    pub(crate) is_latest: bool,
     /// Whether the channel is offered by its own name, and not only by a pattern. Then it always counts as needed.
     is_exact: bool,
     /// Tells channels apart that are due at the same time.
@@ -68,12 +71,13 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
         self.channels.get_mut(name)
     }
 
-    pub(crate) fn begin(&mut self, name: &ChannelName, is_exact: bool, log: L, charge: Option<C>) {
+    pub(crate) fn begin(&mut self, name: &ChannelName, offer: Offer, log: L, charge: Option<C>) {
         self.moment += 1;
         let channel = Channel {
             log,
             subscribers: Subscribers::default(),
-            is_exact,
+            is_latest: offer.config.latest,
+            is_exact: offer.is_exact,
             number: self.moment,
             idle: None,
             due: None,
@@ -164,6 +168,7 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::config::ChannelConfig;
     use crate::channel::log::LogBounds;
     use crate::channel::memory_log::MemoryLog;
     use crate::ids::SessionId;
@@ -183,9 +188,11 @@ mod tests {
                 size,
                 bytes: 1000,
                 age: second(60),
+                least: 0,
             };
             let log = MemoryLog::new("e".to_owned(), bounds);
-            names.begin(&name, is_exact, log, None);
+            let config = ChannelConfig::default();
+            names.begin(&name, Offer { config, is_exact }, log, None);
         }
         let data = RawData::of(Format::Json, &1).unwrap();
         names.get_mut(&name).unwrap().log.publish(data, now);

@@ -100,10 +100,7 @@ impl<'a, R: Room> Audience<'a, R> {
     /// A key names one thing in this room, for all audiences: a signal to one member also replaces an older one to all, for that
     /// member.
     pub fn latest<M: Message + Serialize>(&mut self, key: impl Into<String>, message: &M) {
-        let replaces = ReplaceKey {
-            room: self.ctx.id().clone(),
-            key: Some(key.into()),
-        };
+        let replaces = ReplaceKey::Signal(self.ctx.id().clone(), key.into());
         self.deliver(message, Delivery::Latest(Arc::new(replaces)));
     }
 
@@ -274,10 +271,8 @@ mod tests {
     }
 
     fn latest(key: &str) -> Delivery {
-        Delivery::Latest(Arc::new(ReplaceKey {
-            room: RoomId::from("test"),
-            key: Some(key.to_owned()),
-        }))
+        let replaces = ReplaceKey::Signal(RoomId::from("test"), key.to_owned());
+        Delivery::Latest(Arc::new(replaces))
     }
 
     /// Checks that messages to `audience` reach `targets` by each delivery.

@@ -196,8 +196,7 @@ impl Syncing {
 
 /// The key of the room's states and steps in outboxes.
 fn state_of(room: &RoomId) -> Arc<ReplaceKey> {
-    let room = room.clone();
-    Arc::new(ReplaceKey { room, key: None })
+    Arc::new(ReplaceKey::State(room.clone()))
 }
 
 impl<R: Room> RoomCore<R> {

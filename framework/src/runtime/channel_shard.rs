@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::channel::core::{ChannelCore, ChannelEffect};
 use crate::channel::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
 use crate::channel::memory_log::MemoryLogs;
+use crate::ids::ChannelName;
 use crate::origin::SessionOrigin;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::hub_batches::HubBatches;
@@ -20,7 +21,7 @@ use crate::runtime::messages::{
 };
 use crate::runtime::permit::Permit;
 use crate::runtime::server_inner::ServerInner;
-use crate::session::outbox::Delivery;
+use crate::session::outbox::{Delivery, ReplaceKey};
 
 /// How often the core is told that time has passed.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -81,10 +82,15 @@ fn apply(
             home,
             channel,
             frame,
+            is_latest,
         } => {
+            let delivery = match is_latest {
+                true => newest_of(&channel),
+                false => Delivery::Sequenced,
+            };
             let broadcast = Broadcast {
                 frame,
-                delivery: Delivery::Sequenced,
+                delivery,
                 except: None,
             };
             outgoing.push(&home, HubItem::Publish(Topic::Channel(channel), broadcast));
@@ -165,6 +171,19 @@ fn apply(
             };
             outgoing.push(&home, item);
         }
+        ChannelEffect::Newest {
+            home,
+            session,
+            channel,
+            frame,
+        } => {
+            let item = HubItem::Newest {
+                session,
+                channel,
+                frame,
+            };
+            outgoing.push(&home, item);
+        }
         ChannelEffect::Rehomed {
             home,
             session,
@@ -198,6 +217,11 @@ fn apply(
             tracing::debug!(%channel, "given up, because the server has as many channels as it may");
         }
     }
+}
+
+/// How a publication is delivered of which only the newest matters.
+pub(crate) fn newest_of(channel: &ChannelName) -> Delivery {
+    Delivery::Latest(Arc::new(ReplaceKey::Publication(channel.clone())))
 }
 
 /// A client's action, as the core knows it.

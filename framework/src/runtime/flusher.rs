@@ -323,10 +323,7 @@ mod tests {
                 delivery: Delivery::Sequenced,
                 except: None,
             };
-            let replaces = ReplaceKey {
-                room: room.clone(),
-                key: None,
-            };
+            let replaces = ReplaceKey::State(room.clone());
             let view = HubItem::Direct {
                 session: SessionId::random(),
                 frame,

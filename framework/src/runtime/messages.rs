@@ -255,6 +255,12 @@ pub(crate) enum HubItem {
         format: Format,
         topic: Topic,
     },
+    /// Behind `Adopt`: the newest publication of a channel whose subscribers receive only that.
+    Newest {
+        session: SessionId,
+        channel: ChannelName,
+        frame: Encoded,
+    },
     /// From now on the topic sends the frames for this receiver to `to`. This is the last item that it sends by the path
     /// that it used before. `None`: the session is not a receiver of the topic.
     Rehomed {
@@ -286,6 +292,7 @@ impl HubItem {
             | Self::Displaced { session }
             | Self::Violated { session }
             | Self::Adopt { session, .. }
+            | Self::Newest { session, .. }
             | Self::Rehomed { session, .. }
             | Self::Flush { session } => Some(*session),
         }
@@ -300,6 +307,7 @@ impl HubItem {
             Self::Direct { frame, .. }
             | Self::JoinedRoom { frame, .. }
             | Self::JoinRefused { frame, .. }
+            | Self::Newest { frame, .. }
             | Self::Subscribed { frame, .. } => Some(frame),
             Self::SubscribeRefused { frame, .. }
             | Self::History { frame, .. }

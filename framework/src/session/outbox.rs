@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::config::OutboxBounds;
-use crate::ids::RoomId;
+use crate::ids::{ChannelName, RoomId};
 use crate::time::Moment;
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
@@ -37,23 +37,41 @@ pub(crate) enum Delivery {
 }
 
 impl Delivery {
-    /// The key of a room's state, or of a step of it.
-    pub(crate) fn state(&self) -> Option<&ReplaceKey> {
+    /// The room of which the frame is the state, or a step of it.
+    pub(crate) fn state(&self) -> Option<&RoomId> {
         match self {
-            Self::Latest(replaces) | Self::Step(replaces, _) if replaces.key.is_none() => {
-                Some(replaces)
-            }
+            Self::Latest(replaces) | Self::Step(replaces, _) => match &**replaces {
+                ReplaceKey::State(room) => Some(room),
+                _ => None,
+            },
             _ => None,
         }
+    }
+
+    /// Whether the frame is the newest publication of a channel that delivers only that.
+    pub(crate) fn is_newest_publication(&self) -> bool {
+        matches!(self, Self::Latest(replaces) if matches!(**replaces, ReplaceKey::Publication(_)))
     }
 }
 
 /// A frame replaces a pending frame with an equal key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ReplaceKey {
-    pub(crate) room: RoomId,
-    /// `None`: the room's state. Otherwise the key of a `latest` signal.
-    pub(crate) key: Option<String>,
+pub(crate) enum ReplaceKey {
+    /// A room's state.
+    State(RoomId),
+    /// A signal of a room, of which only the newest with this key matters.
+    Signal(RoomId, String),
+    /// A publication of a channel of which only the newest matters.
+    Publication(ChannelName),
+}
+
+impl ReplaceKey {
+    fn room(&self) -> Option<&RoomId> {
+        match self {
+            Self::State(room) | Self::Signal(room, _) => Some(room),
+            Self::Publication(_) => None,
+        }
+    }
 }
 
 /// The result of `push`.
@@ -204,8 +222,8 @@ impl Outbox {
                 return Pushed::Unchanged;
             }
             Delivery::Latest(replaces) => {
-                if replaces.key.is_none() {
-                    self.begin_following(&replaces.room);
+                if let Some(room) = delivery.state() {
+                    self.begin_following(room);
                 }
                 let older = self
                     .pending
@@ -218,13 +236,14 @@ impl Outbox {
                     return Pushed::Unchanged;
                 }
             }
-            Delivery::Step(replaces, _) => {
-                if !self.following.contains(&replaces.room) {
+            Delivery::Step(..) => {
+                let following = |room: &&RoomId| self.following.contains(room);
+                let Some(room) = delivery.state().filter(following) else {
                     return Pushed::Unchanged;
-                }
-                if self.steps_waiting(&replaces.room) >= Self::STEPS {
-                    self.following.retain(|room| *room != replaces.room);
-                    self.seldom().behind.push(replaces.room.clone());
+                };
+                if self.steps_waiting(room) >= Self::STEPS {
+                    self.following.retain(|following| following != room);
+                    self.seldom().behind.push(room.clone());
                     return Pushed::Behind;
                 }
             }
@@ -242,7 +261,7 @@ impl Outbox {
     fn begin_following(&mut self, room: &RoomId) {
         if self.steps_waiting(room) > 0 {
             self.retain_pending(
-                |delivery| !matches!(delivery, Delivery::Step(replaces, _) if replaces.room == *room),
+                |delivery| !matches!(delivery, Delivery::Step(..) if delivery.state() == Some(room)),
             );
         }
         self.forget_behind(room);
@@ -254,7 +273,7 @@ impl Outbox {
     fn steps_waiting(&self, room: &RoomId) -> usize {
         self.pending
             .iter()
-            .filter(|entry| entry.delivery.state().is_some_and(|s| s.room == *room))
+            .filter(|entry| entry.delivery.state() == Some(room))
             .count()
     }
 
@@ -505,6 +524,21 @@ impl Outbox {
         self.overflowed
     }
 
+    /// A session subscribes to a channel, perhaps again: a publication that waits belongs to what was before the answer, so a later
+    /// one does not replace it, but waits behind the answer.
+    pub(crate) fn seal_publication(&mut self, channel: &ChannelName) {
+        let of_channel = |delivery: &Delivery| match delivery {
+            Delivery::Latest(replaces) => {
+                matches!(&**replaces, ReplaceKey::Publication(known) if known == channel)
+            }
+            _ => false,
+        };
+        let waiting = self.pending.iter_mut();
+        for entry in waiting.filter(|entry| of_channel(&entry.delivery)) {
+            entry.delivery = Delivery::Plain;
+        }
+    }
+
     /// Removes the pending state and signals of a room that the session has left. If the room has ended, they are its last and stay.
     /// But a client that does not read must not collect those of ever more rooms, so beyond the bound only one room's stay.
     pub(crate) fn leave_room(&mut self, room: &RoomId, is_over: bool) {
@@ -517,7 +551,9 @@ impl Outbox {
             }
         }
         self.retain_pending(|delivery| match delivery {
-            Delivery::Latest(replaces) | Delivery::Step(replaces, _) => replaces.room != *room,
+            Delivery::Latest(replaces) | Delivery::Step(replaces, _) => {
+                replaces.room() != Some(room)
+            }
             _ => true,
         });
     }
@@ -526,13 +562,13 @@ impl Outbox {
     fn last_states(&self, room: &RoomId) -> (usize, usize) {
         let (mut of_it, mut of_others) = (0, 0);
         for entry in &self.pending {
-            let Some(replaces) = entry.delivery.state() else {
+            let Some(of) = entry.delivery.state() else {
                 continue;
             };
             let length = entry.frame.websocket(self.format).len();
-            if replaces.room == *room {
+            if of == room {
                 of_it += length;
-            } else if !self.following.contains(&replaces.room) && !self.is_behind(&replaces.room) {
+            } else if !self.following.contains(of) && !self.is_behind(of) {
                 of_others += length;
             }
         }

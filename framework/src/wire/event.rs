@@ -27,7 +27,7 @@ pub(crate) const PROTOCOL: u32 = 1;
 pub(crate) fn is_sequenced(event: &str) -> bool {
     !matches!(
         event,
-        "welcome" | "pong" | "signal" | "state" | "patch" | "goodbye"
+        "welcome" | "pong" | "signal" | "state" | "patch" | "latest" | "goodbye"
     )
 }
 
@@ -271,7 +271,25 @@ pub(crate) fn publication(
     channel: &ChannelName,
     publication: &Publication,
 ) -> Written {
-    w.text("event", "publication")?
+    publication_as(w, "publication", channel, publication)
+}
+
+/// A publication that replaces older ones, and is not sequenced.
+pub(crate) fn latest(
+    w: &mut FrameWriter,
+    channel: &ChannelName,
+    publication: &Publication,
+) -> Written {
+    publication_as(w, "latest", channel, publication)
+}
+
+fn publication_as(
+    w: &mut FrameWriter,
+    event: &str,
+    channel: &ChannelName,
+    publication: &Publication,
+) -> Written {
+    w.text("event", event)?
         .field("channel", channel)?
         .field("offset", &publication.offset)?
         .raw("data", publication.data.format, &publication.data.bytes)?;
@@ -527,7 +545,9 @@ mod tests {
 
     #[test]
     fn the_table_of_sequenced_events_is_the_protocols() {
-        for event in ["welcome", "pong", "signal", "state", "patch", "goodbye"] {
+        for event in [
+            "welcome", "pong", "signal", "state", "patch", "latest", "goodbye",
+        ] {
             assert!(!is_sequenced(event));
         }
         for event in [

@@ -194,6 +194,7 @@ fn seen(effect: ChannelEffect<u8>) -> Seen {
         ChannelEffect::History { home, frame, .. } => ("history", home, of(frame)),
         ChannelEffect::Unsubscribed { home, frame, .. } => ("unsubscribed", home, of(frame)),
         ChannelEffect::Adopt { home, .. } => ("adopt", home, Value::Null),
+        ChannelEffect::Newest { home, frame, .. } => ("newest", home, event_of(&frame)),
         ChannelEffect::Rehomed { home, to, .. } => ("rehomed", home, json!(to)),
         ChannelEffect::Published { offset } => ("offset", 0, json!(offset)),
         ChannelEffect::Dropped {

@@ -2,14 +2,15 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::ids::{RoomId, SessionId};
+use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::room::config::LeaveReason;
+use crate::runtime::channel_shard::newest_of;
 use crate::runtime::messages::{
     Broadcast, HubItem, Membership, RoomMessage, SessionMessage, Topic,
 };
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session_handle::SessionHandle;
-use crate::session::outbox::{Delivery, Pushed};
+use crate::session::outbox::{Delivery, Outbox, Pushed};
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
 
@@ -46,6 +47,11 @@ impl Hub {
                 format,
                 topic,
             } => return self.adopt(session, format, topic),
+            HubItem::Newest {
+                session,
+                channel,
+                frame,
+            } => return self.take_newest(session, channel, &frame),
             HubItem::Forwarded(item) => {
                 let Some(session) = item.session() else {
                     return;
@@ -77,6 +83,25 @@ impl Hub {
         self.enter_topic(topic.clone(), session);
         if is_here {
             self.adopt_here(session, topic);
+        }
+    }
+
+    fn take_newest(&self, session: SessionId, channel: ChannelName, frame: &Encoded) {
+        frame.count(&self.shared.ledger);
+        let topic = Topic::Channel(channel);
+        self.topics.borrow_mut().note_newest(&topic, frame);
+        // A session that is still on its way here is sent it when it arrives.
+        self.resend_newest(session, topic);
+    }
+
+    /// Sends a session the newest publication of a channel whose subscribers receive only that: what was sent before may be
+    /// lost, and nobody counts it.
+    pub(crate) fn resend_newest(&self, session: SessionId, topic: Topic) {
+        let newest = self.topics.borrow().newest_for(&topic, session);
+        if let (Some(frame), Topic::Channel(channel)) = (newest, topic)
+            && self.sessions.borrow().contains_key(&session)
+        {
+            self.direct(session, frame, newest_of(&channel));
         }
     }
 
@@ -114,6 +139,8 @@ impl Hub {
                 if let Some(local) = self.sessions.borrow().get(&session) {
                     let mut subscriptions = local.router.subscriptions.borrow_mut();
                     subscriptions.note_done(&channel, attempt);
+                    let seal = |outbox: &mut Outbox| outbox.seal_publication(&channel);
+                    local.send_queue.with_outbox(seal);
                 }
                 enter(Topic::Channel(channel), session);
                 self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
@@ -177,7 +204,10 @@ impl Hub {
                 delivery,
             } => self.deliver(session, frame, delivery, is_forwarded),
             // Handled before: these have no session, or only contain another item.
-            HubItem::Publish(..) | HubItem::Adopt { .. } | HubItem::Forwarded(_) => {}
+            HubItem::Publish(..)
+            | HubItem::Adopt { .. }
+            | HubItem::Newest { .. }
+            | HubItem::Forwarded(_) => {}
         }
     }
 
@@ -240,6 +270,11 @@ impl Hub {
 
     fn publish(&self, topic: &Topic, broadcasts: &[Broadcast]) {
         self.flusher.note_broadcast();
+        if let Some(newest) = broadcasts.last()
+            && newest.delivery.is_newest_publication()
+        {
+            self.topics.borrow_mut().note_newest(topic, &newest.frame);
+        }
         for (session, send_queue) in self.topics.borrow().members(topic) {
             let wanted = |broadcast: &&Broadcast| broadcast.except != Some(session);
             for broadcast in broadcasts.iter().filter(wanted) {
@@ -324,10 +359,12 @@ impl Hub {
 pub(crate) fn report(local: &SessionHandle, pushed: Pushed, delivery: &Delivery) {
     match (pushed, delivery) {
         (Pushed::Overflow, _) => local.address.do_send(SessionMessage::Overflowed),
-        (Pushed::Behind, Delivery::Step(replaces, base)) => {
+        (Pushed::Behind, Delivery::Step(_, base)) => {
             let behind = |session| RoomMessage::Behind(session, *base);
             let flusher = local.send_queue.flusher();
-            local.router.tell_room(flusher, &replaces.room, behind);
+            if let Some(room) = delivery.state() {
+                local.router.tell_room(flusher, room, behind);
+            }
         }
         _ => {}
     }

@@ -217,7 +217,16 @@ impl SessionActor {
         }
         self.tokens.rotate();
         self.welcome(&connection, Welcomed::Back(resume_request.intent));
+        self.returned();
+    }
+
+    /// The client is back: what is sent only to a connected client is sent whole again.
+    pub(crate) fn returned(&self) {
         self.notify_rooms(RoomMessage::Resumed);
+        for channel in self.handle.router.subscriptions.borrow().channels() {
+            let topic = Topic::Channel(channel.clone());
+            self.hub.resend_newest(self.id, topic);
+        }
         self.note(&ServerEvent::SessionResumed { session: self.id });
     }
 

@@ -160,8 +160,7 @@ impl SessionActor {
             Some(connection) => {
                 actor.tokens.rotate();
                 actor.welcome(&connection, Welcomed::Back(transfer.resume_request.intent));
-                actor.notify_rooms(RoomMessage::Resumed);
-                actor.note(&ServerEvent::SessionResumed { session: actor.id });
+                actor.returned();
             }
             None => {
                 actor.notify_rooms(RoomMessage::Dropped);

@@ -1,4 +1,6 @@
 //! The receivers of one worker: for each room and channel, its members that live there.
+//!
+//! Of a channel whose subscribers receive only the newest publication, that one is kept here, for members that return.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -8,21 +10,29 @@ use indexmap::IndexMap;
 use crate::ids::{IdHasher, SessionId};
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::messages::Topic;
+use crate::wire::frame::Encoded;
 
 /// In one piece of memory, because a fan-out walks over all of them; with an index, because all of them may leave and return
 /// in a reconnect storm.
 type Members = IndexMap<SessionId, Rc<SendQueue>, IdHasher>;
 
 #[derive(Debug, Default)]
-pub(crate) struct Topics(HashMap<Topic, Members>);
+struct Receivers {
+    members: Members,
+    newest: Option<Encoded>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Topics(HashMap<Topic, Receivers>);
 
 impl Topics {
     pub(crate) fn enter(&mut self, topic: Topic, session: SessionId, send_queue: Rc<SendQueue>) {
-        self.0.entry(topic).or_default().insert(session, send_queue);
+        let receivers = self.0.entry(topic).or_default();
+        receivers.members.insert(session, send_queue);
     }
 
     pub(crate) fn leave(&mut self, topic: &Topic, session: SessionId) {
-        if let Some(members) = self.0.get_mut(topic) {
+        if let Some(Receivers { members, .. }) = self.0.get_mut(topic) {
             members.swap_remove(&session);
             if members.is_empty() {
                 self.0.remove(topic);
@@ -30,11 +40,28 @@ impl Topics {
         }
     }
 
+    /// The newest publication of a channel whose subscribers receive only that.
+    pub(crate) fn note_newest(&mut self, topic: &Topic, frame: &Encoded) {
+        if let Some(receivers) = self.0.get_mut(topic) {
+            receivers.newest = Some(frame.clone());
+        }
+    }
+
+    /// The newest publication, for one of the members. `None` if subscribers receive each one, or there was none since the first of
+    /// them came.
+    pub(crate) fn newest_for(&self, topic: &Topic, session: SessionId) -> Option<Encoded> {
+        let receivers = self.0.get(topic)?;
+        let newest = receivers.newest.as_ref()?;
+        let is_member = receivers.members.contains_key(&session);
+        is_member.then(|| newest.clone())
+    }
+
     pub(crate) fn members(
         &self,
         topic: &Topic,
     ) -> impl Iterator<Item = (SessionId, &Rc<SendQueue>)> {
-        let members = self.0.get(topic).into_iter().flatten();
+        let members = self.0.get(topic).map(|receivers| &receivers.members);
+        let members = members.into_iter().flatten();
         members.map(|(session, send_queue)| (*session, send_queue))
     }
 }

@@ -27,10 +27,7 @@ fn push(outbox: &mut Outbox, n: u64) -> Pushed {
 }
 
 fn latest(key: &str) -> Delivery {
-    Delivery::Latest(Arc::new(ReplaceKey {
-        room: "r".into(),
-        key: Some(key.to_owned()),
-    }))
+    Delivery::Latest(Arc::new(ReplaceKey::Signal("r".into(), key.to_owned())))
 }
 
 /// The next frame.
@@ -207,10 +204,7 @@ fn a_resume_with_a_full_replay_leaves_room_for_what_comes() {
 }
 
 fn state() -> Delivery {
-    Delivery::Latest(Arc::new(ReplaceKey {
-        room: "r".into(),
-        key: None,
-    }))
+    Delivery::Latest(Arc::new(ReplaceKey::State("r".into())))
 }
 
 fn step(base: u32) -> Delivery {
@@ -272,13 +266,35 @@ fn leaving_a_room_takes_its_pending_state_with_it() {
 }
 
 #[test]
+fn the_newest_publication_replaces_an_older_one_unless_a_subscription_came_between() {
+    let newest = |channel: &str| {
+        let replaces = ReplaceKey::Publication(channel.into());
+        Delivery::Latest(Arc::new(replaces))
+    };
+    let mut outbox = new(bounds(1000, 10));
+    assert_eq!(outbox.push(&frame(1), &newest("clock")), Pushed::Queued);
+    assert_eq!(push(&mut outbox, 2), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(3), &newest("clock")), Pushed::Unchanged);
+    assert_eq!(outbox.push(&frame(4), &newest("score")), Pushed::Queued);
+    // The answer to another subscription: what follows it must not overtake it.
+    outbox.seal_publication(&"clock".into());
+    assert_eq!(push(&mut outbox, 5), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(6), &newest("clock")), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(7), &newest("clock")), Pushed::Unchanged);
+    assert_eq!(outbox.push(&frame(8), &newest("score")), Pushed::Unchanged);
+    assert_eq!(outbox.produced(), 2, "they are not counted");
+    outbox.leave_room(&"clock".into(), false);
+    assert_eq!(drain(&mut outbox), [3, 2, 8, 5, 7].map(bytes));
+    assert_eq!(outbox.push(&frame(9), &newest("clock")), Pushed::Queued);
+    outbox.disconnect();
+    assert!(drain(&mut outbox).is_empty(), "the hub sends it again");
+}
+
+#[test]
 fn the_last_states_of_rooms_that_have_ended_are_bounded_too() {
     let last_of = |name: String| {
         let room = RoomId::from(&*name);
-        let replaces = ReplaceKey {
-            room: room.clone(),
-            key: None,
-        };
+        let replaces = ReplaceKey::State(room.clone());
         (room, Delivery::Latest(Arc::new(replaces)))
     };
     // How many of a hundred are left, one after another, with what each leaves behind.
