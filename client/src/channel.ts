@@ -1,6 +1,7 @@
 import { CourtsideError } from './errors.js';
-import { Emitter, type Off } from './events.js';
-import type { Position, Publication, SessionEvent } from './protocol.js';
+import { Emitter, guarded, type Off } from './events.js';
+import { mergePatch } from './merge.js';
+import type { Position, Publication, PublicationEvent, SessionEvent, Wish } from './protocol.js';
 
 /** A publication's position in its channel, and whether it comes from the history. */
 export interface PublicationInfo extends Position {
@@ -17,10 +18,48 @@ export interface Gap {
   readonly missed: number | undefined;
 }
 
+/** How to subscribe to a channel. All listeners of a channel share one subscription, for which the first listener's settings count, except `keep`. */
+export interface SubscribeSettings {
+  /** Continue after this position, for example that of an earlier page. If the server no longer has what came after it, the subscription starts as a new one and `onGap` reports it. */
+  since?: Position | undefined;
+  /** Start with this many of the newest publications at most; 0: with none. Default: all that the channel keeps. */
+  last?: number | undefined;
+  /** Start with the publications from this time on, in Unix milliseconds of the server's clock. Default: all that the channel keeps. */
+  from?: number | Date | undefined;
+  /**
+   * Receive publications as patches, if the channel offers that; the listener always receives whole ones. They share unchanged
+   * parts, so do not change them. Default: false.
+   */
+  delta?: boolean | undefined;
+  /**
+   * Hold this many of the newest publications for later listeners of the channel, and start with those that an earlier listener
+   * has the client hold. Default: 0, so that a later listener starts with what is published next.
+   */
+  keep?: number | undefined;
+}
+
+/** Which part of a channel's history to read. */
+export interface HistorySettings {
+  /** The newest publications before this offset. Default: the newest. */
+  before?: number | undefined;
+  /** The oldest publications after this position, in place of `before`. */
+  since?: Position | undefined;
+  /** How many at most, up to 1,000. Default: 100. */
+  limit?: number | undefined;
+}
+
+/** A page of a channel's history, the oldest publication first. */
+export interface HistoryPage<D = unknown> extends Position {
+  readonly publications: readonly { readonly offset: number; readonly data: D }[];
+  /** Whether the channel has older ones, or newer ones after `since`. */
+  readonly more: boolean;
+}
+
 /** What a channel needs of its client. */
 export interface ChannelPort {
   /** Sends a subscription; the answer is passed to `subscribed` or `ended`. */
-  subscribe(channel: Channel, since: Position | undefined): void;
+  subscribe(channel: Channel, since: Position | undefined, wish: Wish): void;
+  history(channel: string, settings: HistorySettings): Promise<HistoryPage>;
   /** The channel has no listeners any more. */
   release(channel: Channel): void;
 }
@@ -40,11 +79,17 @@ export class Channel {
   /** The last publication that was delivered, or that the server reported as older than this subscription. */
   private position: Position | undefined;
   private settleReady!: { resolve: () => void; reject: (error: CourtsideError) => void };
+  /** With patches: the newest publication, which the next patch changes. */
+  private base: Publication | undefined;
+  private hasPatches = false;
+  /** The newest publications, for later listeners; at most `keeps`. */
+  private held: [data: unknown, info: PublicationInfo][] = [];
+  private keeps = 0;
   private readonly settled = new Promise<void>((resolve, reject) => (this.settleReady = { resolve, reject }));
   /** Whether the application has read `ready`, which then reports a failed subscription. */
   private isAwaited = false;
 
-  constructor(private readonly port: ChannelPort, readonly name: string, since: Position | undefined) {
+  constructor(private readonly port: ChannelPort, readonly name: string, since: Position | undefined, private readonly wish: Wish) {
     this.position = since;
     // If the application does not read `ready`, the client's error event reports a failure.
     this.settled.catch(() => {});
@@ -62,13 +107,31 @@ export class Channel {
   /** Sends the subscription: the first time, and again in each new session, from the last position. */
   begin(): void {
     this.active = false;
-    this.port.subscribe(this, this.position);
+    this.base = undefined;
+    this.port.subscribe(this, this.position, this.wish);
   }
 
-  attach<D>(listener: (data: D, info: PublicationInfo) => void): Subscription {
-    const off = this.events.on('publication', listener as (data: never, info: PublicationInfo) => void);
+  attach<D>(listener: (data: D, info: PublicationInfo) => void, keep: number): Subscription<D> {
+    this.keeps = Math.max(this.keeps, keep);
+    const hear = listener as (data: unknown, info: PublicationInfo) => void;
+    // The listener is not called before it has its subscription.
+    let waiting: [unknown, PublicationInfo][] | undefined = keep > 0 ? this.held.slice(-keep).map(([data, info]) => [data, { ...info, past: true }]) : [];
+    const off = this.events.on('publication', (data, info) => {
+      if (waiting) waiting.push([data, info]);
+      else hear(data, info);
+    });
     this.listeners += 1;
     let attached = true;
+    if (waiting.length === 0) waiting = undefined;
+    else {
+      queueMicrotask(() => {
+        for (let next = waiting?.shift(); next; next = waiting?.shift()) {
+          const [data, info] = next;
+          if (attached) guarded(() => hear(data, info));
+        }
+        waiting = undefined;
+      });
+    }
     const release = (): void => {
       if (!attached) return;
       attached = false;
@@ -76,28 +139,50 @@ export class Channel {
       this.listeners -= 1;
       if (this.listeners === 0 && !this.hasEnded) this.port.release(this);
     };
-    return new Subscription(this, this.events, release);
+    return new Subscription<D>(this, this.events, release);
   }
 
   /** The answer to `begin`. */
   subscribed(event: Extract<SessionEvent, { event: 'subscribed' }>): void {
-    const { epoch, offset, publications = [] } = event;
+    const { epoch, offset, publications = [], delta = false } = event;
     const seen = this.position;
     this.active = true;
     const sameStream = seen?.epoch === epoch;
     if (seen && !event.recovered) {
       const next = publications[0]?.offset ?? offset + 1;
       const missed = sameStream ? next - seen.offset - 1 : undefined;
-      if (missed === undefined || missed > 0) this.events.emit('gap', { from: seen, missed });
+      if (missed === undefined || missed > 0) {
+        this.held = [];
+        this.events.emit('gap', { from: seen, missed });
+      }
     }
+    const newest = event.base ?? publications.at(-1);
+    this.hasPatches = delta;
+    this.base = delta && newest?.offset === offset ? newest : undefined;
     for (const publication of publications) this.handOn(epoch, publication, true);
     this.position = { epoch, offset: Math.max(offset, this.seenIn(epoch)) };
     this.settleReady.resolve();
   }
 
-  publication(event: Extract<SessionEvent, { event: 'publication' }>): void {
+  publication(event: PublicationEvent): void {
     // A publication before the answer belongs to an earlier subscription to this channel.
-    if (this.active && this.position) this.handOn(this.position.epoch, event, false);
+    if (!this.active || !this.position) return;
+    const { offset } = event;
+    const isPatch = 'patch' in event;
+    // Without what it changes, a patch is useless: the subscription starts again from the last position, with whole publications.
+    if (isPatch && this.base?.offset !== offset - 1) return this.begin();
+    const publication = { offset, data: isPatch ? mergePatch(this.base?.data, event.patch) : event.data };
+    if (this.hasPatches) this.base = publication;
+    this.handOn(this.position.epoch, publication, false);
+  }
+
+  /** The newest publication of a channel that delivers only that. It may arrive again after a lost connection. */
+  latest(publication: Publication): void {
+    if (this.active && this.position) this.handOn(this.position.epoch, publication, false);
+  }
+
+  history(settings: HistorySettings): Promise<HistoryPage> {
+    return this.port.history(this.name, settings);
   }
 
   /** The server ended the subscription by itself. */
@@ -123,12 +208,17 @@ export class Channel {
   private handOn(epoch: string, { offset, data }: Publication, past: boolean): void {
     if (offset <= this.seenIn(epoch)) return;
     this.position = { epoch, offset };
-    this.events.emit('publication', data as never, { channel: this.name, epoch, offset, past });
+    const info = { channel: this.name, epoch, offset, past };
+    if (this.keeps > 0) {
+      if (this.held.length >= this.keeps) this.held.shift();
+      this.held.push([data, info]);
+    }
+    this.events.emit('publication', data as never, info);
   }
 }
 
 /** One listener's subscription to a channel. */
-export class Subscription {
+export class Subscription<D = unknown> {
   /** @internal Subscriptions are made by `client.subscribe`. */
   constructor(private readonly of: Channel, private readonly events: Emitter<ChannelEvents>, private readonly release: () => void) {}
 
@@ -144,6 +234,14 @@ export class Subscription {
   /** The last position that was delivered. Store it and pass it as `since` to continue from there later. */
   get position(): Position | undefined {
     return this.of.lastSeen;
+  }
+
+  /**
+   * Reads a page of the channel's history: the newest publications, those before an offset, or those after a position.
+   * Rejects with `not_subscribed` if the subscription has ended or was refused.
+   */
+  history(settings: HistorySettings = {}): Promise<HistoryPage<D>> {
+    return this.of.history(settings) as Promise<HistoryPage<D>>;
   }
 
   /** Calls the listener when publications were missed for good, after a lost session or with an old `since`. */

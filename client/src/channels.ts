@@ -1,8 +1,8 @@
-import { Channel, type ChannelPort, type PublicationInfo, type Subscription } from './channel.js';
+import { Channel, type ChannelPort, type HistoryPage, type HistorySettings, type PublicationInfo, type SubscribeSettings, type Subscription } from './channel.js';
 import { Timer } from './clock.js';
 import { CourtsideError } from './errors.js';
-import type { Settings } from './options.js';
-import type { Position, SessionEvent } from './protocol.js';
+import { badOption, type Settings } from './options.js';
+import type { Position, Publication, PublicationEvent, SessionEvent, Wish } from './protocol.js';
 import type { Sender } from './sender.js';
 
 type Subscribed = Extract<SessionEvent, { event: 'subscribed' }>;
@@ -26,23 +26,39 @@ export class Channels {
   ) {
     this.calm = new Timer(settings.clock);
     this.port = {
-      subscribe: (channel, since) => this.subscribeOnWire(channel, since),
+      subscribe: (channel, since, wish) => this.subscribeOnWire(channel, since, wish),
+      history: (channel, settings) => this.history(channel, settings),
       release: (channel) => this.release(channel),
     };
   }
 
-  subscribe<D>(name: string, listener: (data: D, info: PublicationInfo) => void, since: Position | undefined): Subscription {
+  subscribe<D>(name: string, listener: (data: D, info: PublicationInfo) => void, settings: SubscribeSettings): Subscription<D> {
+    const { since, last, delta, keep = 0 } = settings;
+    const from = settings.from instanceof Date ? settings.from.getTime() : settings.from;
+    mustBeCount('last', last);
+    mustBeCount('from', from);
+    mustBeCount('keep', keep);
     let channel = this.channels.get(name);
-    if (channel) return channel.attach(listener);
-    channel = new Channel(this.port, name, since);
-    const subscription = channel.attach(listener);
+    if (channel) return channel.attach(listener, keep);
+    const wish: Wish = { ...(last !== undefined && { last }), ...(from !== undefined && { from }), ...(delta && { delta }) };
+    channel = new Channel(this.port, name, since, wish);
+    const subscription = channel.attach(listener, keep);
     channel.begin();
     this.channels.set(name, channel);
     return subscription;
   }
 
-  publication(event: Extract<SessionEvent, { event: 'publication' }>): void {
+  publication(event: PublicationEvent): void {
     this.channels.get(event.channel)?.publication(event);
+  }
+
+  latest({ channel, offset, data }: Publication & { channel: string }): void {
+    this.channels.get(channel)?.latest({ offset, data });
+  }
+
+  history(channel: string, { before, since, limit }: HistorySettings): Promise<HistoryPage> {
+    const part = { ...(before !== undefined && { before }), ...(since && { since }), ...(limit !== undefined && { limit }) };
+    return this.sender.request({ action: 'history', channel, ...part });
   }
 
   /** The server ended a subscription by itself. */
@@ -69,9 +85,9 @@ export class Channels {
     for (const channel of all) channel.ended(error);
   }
 
-  private subscribeOnWire(channel: Channel, since: Position | undefined): void {
+  private subscribeOnWire(channel: Channel, since: Position | undefined, wish: Wish): void {
     const isMine = (): boolean => this.channels.get(channel.name) === channel;
-    const action = { action: 'subscribe' as const, channel: channel.name, ...(since && { since }) };
+    const action = { action: 'subscribe' as const, channel: channel.name, ...(since && { since }), ...wish };
     const answered = (event: Subscribed): void => {
       if (isMine()) channel.subscribed(event);
     };
@@ -113,4 +129,8 @@ export class Channels {
   private unsubscribe(channel: string): void {
     this.sender.ask({ action: 'unsubscribe', channel }, () => {}, () => {});
   }
+}
+
+function mustBeCount(name: string, value: unknown): void {
+  if (value !== undefined && !(Number.isSafeInteger(value) && (value as number) >= 0)) throw badOption(`${name} must be a whole number from 0`, value);
 }

@@ -1,4 +1,4 @@
-import type { PublicationInfo, Subscription } from './channel.js';
+import type { HistoryPage, HistorySettings, PublicationInfo, SubscribeSettings, Subscription } from './channel.js';
 import { Channels } from './channels.js';
 import type { ClientEvents } from './client-events.js';
 import { ServerClock } from './clock.js';
@@ -7,7 +7,7 @@ import { Emitter, type Off } from './events.js';
 import { Keep } from './keep.js';
 import { Link, protocolError, type ClientState, type LinkOwner } from './link.js';
 import { settle, type Address, type ConnectOptions, type Settings } from './options.js';
-import type { Limits, Pong, Position, SessionEvent, Welcome } from './protocol.js';
+import type { Limits, Pong, SessionEvent, Welcome } from './protocol.js';
 import { Pulse } from './pulse.js';
 import { Requests } from './requests.js';
 import type { AnyRoom, Room, RoomTypes } from './room.js';
@@ -15,11 +15,22 @@ import { Rooms, type JoinSettings } from './rooms.js';
 import { Sender, type Patience } from './sender.js';
 import { Session } from './session.js';
 
+/** The types of an application's channels are not declared: any name, with data of an unknown type. */
+export interface AnyChannels {
+  [channel: string]: unknown;
+}
+
+/** The names of declared channels: those of an interface such as `{ news: News; [match: `match/${string}`]: Match }`. */
+export type ChannelName<C extends object> = keyof C & string;
+
 /** The reason for giving up a session that another page has continued. */
 const MOVED = 'moved';
 
-/** A session with a server, across any number of connections. Created by {@link connect}. */
-export class Client {
+/**
+ * A session with a server, across any number of connections. Created by {@link connect}.
+ * `C` declares the type of each channel's publications; names may be templates: `{ news: News; [match: `match/${string}`]: Match }`.
+ */
+export class Client<C extends object = AnyChannels> {
   private readonly settings: Settings;
   private readonly events = new Emitter<ClientEvents>();
   private readonly link: Link;
@@ -146,12 +157,21 @@ export class Client {
   }
 
   /**
-   * Subscribes to a channel. The listener receives its history (after `since`, if given) and then everything new, each
-   * publication once. Continues by itself in a new session. A second listener of the same channel receives only what is published from then on.
+   * Subscribes to a channel. The listener receives its history (see {@link SubscribeSettings}) and then everything new, each
+   * publication once. Continues by itself in a new session. A second listener of the same channel receives what is published
+   * from then on and, with `keep`, first what the client holds.
    */
-  subscribe<D = unknown>(name: string, listener: (data: D, info: PublicationInfo) => void, { since }: { since?: Position } = {}): Subscription {
+  subscribe<D = unknown>(name: AnyChannels extends C ? string : never, listener: (data: D, info: PublicationInfo) => void, settings?: SubscribeSettings): Subscription<D>;
+  /** The same where channels are declared: the channel's name determines the type of its publications. */
+  subscribe<N extends ChannelName<C>>(name: N, listener: (data: C[N], info: PublicationInfo) => void, settings?: SubscribeSettings): Subscription<C[N]>;
+  subscribe(name: string, listener: (data: never, info: PublicationInfo) => void, settings: SubscribeSettings = {}): Subscription<never> {
     this.mustNotBeClosed();
-    return this.channels.subscribe(name, listener, since);
+    return this.channels.subscribe(name, listener, settings);
+  }
+
+  /** Reads a page of the history of a channel that the client is subscribed to. Rejects with `not_subscribed` if it is not. */
+  history<N extends ChannelName<C>>(channel: N, settings: HistorySettings = {}): Promise<HistoryPage<C[N]>> {
+    return this.channels.history(channel, settings) as Promise<HistoryPage<C[N]>>;
   }
 
   /** Measures the round-trip time in milliseconds. Rejects with `not_connected` if there is no connection or it is lost first. */
@@ -320,6 +340,8 @@ export class Client {
         return this.channels.unsubscribed(event);
       case 'publication':
         return this.channels.publication(event);
+      case 'latest':
+        return this.channels.latest(event);
       case 'error':
         return this.serverError(event);
       default:
@@ -379,6 +401,6 @@ export class Client {
  * Returns at once: calls made before the server has answered are queued and sent afterwards.
  * `url` may be a path of the page's own host, such as `'/ws'`. Throws `bad_url` or `no_websocket` if it can never work.
  */
-export function connect(url: Address, options: ConnectOptions = {}): Client {
-  return new Client(url, options);
+export function connect<C extends object = AnyChannels>(url: Address, options: ConnectOptions = {}): Client<C> {
+  return new Client<C>(url, options);
 }

@@ -7,9 +7,9 @@
 // A room's state is in state.ts, which merges patches (merge.ts) and checks hashes (hash.ts). Interpolation (interpolation.ts
 // with ticks.ts) and prediction (prediction.ts) are separate and do not depend on rooms.
 
-export { connect, type Client } from './client.js';
+export { connect, type AnyChannels, type ChannelName, type Client } from './client.js';
 export type { ClientEvents, Loss } from './client-events.js';
-export type { Gap, PublicationInfo, Subscription } from './channel.js';
+export type { Gap, HistoryPage, HistorySettings, PublicationInfo, SubscribeSettings, Subscription } from './channel.js';
 export type { Clock } from './clock.js';
 export type { EntityListener } from './entities.js';
 export { CourtsideError, type OwnErrorCode } from './errors.js';

@@ -21,7 +21,8 @@ export type Action = (
   | { action: 'send'; room: string; type: string; data?: unknown }
   | { action: 'sync'; room: string }
   | { action: 'call'; type: string; data?: unknown }
-  | { action: 'subscribe'; channel: string; since?: Position }
+  | ({ action: 'subscribe'; channel: string; since?: Position | undefined } & Wish)
+  | { action: 'history'; channel: string; before?: number; since?: Position; limit?: number }
   | { action: 'unsubscribe'; channel: string }
   | { action: 'publish'; channel: string; data: unknown }
 ) & { id?: number };
@@ -87,10 +88,23 @@ export interface Goodbye {
   reconnect?: { after_ms: number; jitter_ms: number };
 }
 
+/** What a newcomer to a channel asks for. */
+export interface Wish {
+  /** So many of the newest publications. */
+  last?: number | undefined;
+  /** The publications from this time on, in Unix milliseconds. */
+  from?: number | undefined;
+  /** Publications as patches. */
+  delta?: boolean | undefined;
+}
+
 export interface Publication {
   offset: number;
   data: unknown;
 }
+
+/** A publication, whole or as a merge patch of the one before. */
+export type PublicationEvent = { event: 'publication'; channel: string; offset: number; data?: unknown; patch?: unknown };
 
 /** A room's whole state. */
 export interface StateEvent {
@@ -123,16 +137,17 @@ export type SessionEvent =
   | { event: 'message' | 'signal'; room: string; type: string; data?: unknown }
   | StateEvent
   | PatchEvent
-  | { event: 'subscribed'; id?: number; channel: string; epoch: string; offset: number; recovered: boolean; publications?: Publication[] }
+  | { event: 'subscribed'; id?: number; channel: string; epoch: string; offset: number; recovered: boolean; publications?: Publication[]; delta?: boolean; base?: Publication }
   | { event: 'unsubscribed'; id?: number; channel: string; reason: string }
-  | { event: 'publication'; channel: string; offset: number; data: unknown }
+  | PublicationEvent
+  | { event: 'latest'; channel: string; offset: number; data: unknown }
   | { event: 'published'; id?: number; channel: string; offset: number }
   | { event: 'reply'; id?: number; data?: unknown }
   | { event: 'error'; id?: number; code: string; message: string; room?: string };
 
 export type ServerEvent = Welcome | Pong | Goodbye | SessionEvent;
 
-const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch']);
+const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch', 'latest']);
 
 /** Whether an event is counted. Events that this client does not know are counted. */
 export function isSequenced(event: string): boolean {

@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import type { Client, Room } from '../src/index.js';
+import { connect, type Client, type Room } from '../src/index.js';
 
 // Held by the type checker: what a room declares is what can be said to it.
 
@@ -73,6 +73,25 @@ export async function undeclared(client: Client): Promise<void> {
   const top = await client.call<{ name: string }[]>('leaderboard.top', { limit: 10 });
   top[0]?.name.trim();
   client.subscribe<{ goal: number }>('updates', ({ goal }, { offset }) => goal + offset);
+}
+
+interface Published {
+  updates: { goal: number };
+  [match: `match/${string}`]: { minute: number };
+}
+
+export async function channels(client: Client<Published>): Promise<void> {
+  client.subscribe('updates', ({ goal }, { offset }) => goal + offset, { last: 5, keep: 10 });
+  const subscription = client.subscribe('match/7', ({ minute }) => minute.toFixed(), { delta: true, from: new Date() });
+  (await subscription.history({ before: 7 })).publications[0]?.data.minute.toFixed();
+  (await client.history('updates', { limit: 3 })).publications[0]?.data.goal.toFixed();
+  connect<Published>('/ws').subscribe('updates', ({ goal }) => goal);
+  // @ts-expect-error There is no such channel.
+  client.subscribe('update', () => {});
+  // @ts-expect-error Its publications have no such field.
+  client.subscribe('updates', ({ minute }) => minute);
+  // @ts-expect-error Nor has a page of them.
+  (await client.history('updates')).publications[0]?.data.minute;
 }
 
 interface Watcher {

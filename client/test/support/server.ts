@@ -30,7 +30,7 @@ interface ModelSession {
   channels: Set<string>;
 }
 
-const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'goodbye'];
+const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'latest', 'goodbye'];
 const KINDS_REFUSED = 'closed_kind';
 
 export class ServerModel implements ServerSide {
@@ -251,8 +251,17 @@ export class ServerModel implements ServerSide {
         const since = act.since as { epoch: string; offset: number } | undefined;
         const oldest = history[0]?.offset ?? offset + 1;
         const recovered = since !== undefined && since.epoch === this.epoch && since.offset + 1 >= oldest;
-        const publications = recovered ? history.filter((each) => each.offset > since.offset) : history;
-        return answer('subscribed', { channel: act.channel, epoch: this.epoch, offset, recovered, publications });
+        const publications = recovered ? history.filter((each) => each.offset > since.offset) : history.slice(-(act.last ?? Infinity) || history.length);
+        const newest = history.at(-1);
+        const base = act.delta && newest && publications.at(-1) !== newest && { base: newest };
+        return answer('subscribed', { channel: act.channel, epoch: this.epoch, offset, recovered, publications, ...(act.delta && { delta: true }), ...base });
+      }
+      case 'history': {
+        if (!session.channels.has(act.channel)) return answer('error', { code: 'not_subscribed', message: 'Subscribe first.' });
+        const all = this.histories.get(act.channel) ?? [];
+        const before = all.filter(({ offset }) => offset < (act.before ?? Infinity));
+        const publications = before.slice(-act.limit);
+        return answer('reply', { data: { epoch: this.epoch, offset: all.at(-1)?.offset ?? 0, publications, more: publications.length < before.length } });
       }
       case 'unsubscribe':
         session.channels.delete(act.channel);

@@ -50,6 +50,13 @@ pub struct ChannelConfig {
     /// the newest is. The offsets show how many were skipped. A newcomer receives the newest publication, which is kept whatever
     /// the length of the history.
     pub latest: bool,
+    /// Whether a subscriber that asks for it receives a publication as a patch of the one before, where both are objects and the
+    /// patch is shorter: for a state of which little changes at a time. The clients apply the patches.
+    ///
+    /// Default: false; each publication is sent whole.
+    /// True: while there is such a subscriber, the server compares each publication with the one before, once for all of them.
+    /// Has no effect together with `latest`.
+    pub delta: bool,
     /// Whether clients may publish, subscribed or not.
     ///
     /// Default: false; only the server and its rooms publish, and a client's `publish` is answered with the error `publish_denied`.
@@ -61,6 +68,7 @@ setters!(ChannelConfig {
     history_bytes: usize,
     history_age: Duration,
     latest: bool,
+    delta: bool,
     client_publish: bool,
 });
 
@@ -71,6 +79,7 @@ impl Default for ChannelConfig {
             history_bytes: 256 << 10,
             history_age: Duration::from_secs(600),
             latest: false,
+            delta: false,
             client_publish: false,
         }
     }

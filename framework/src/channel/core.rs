@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{ChannelPatterns, Offer};
+use super::frames::{Readers, frames, history_page, newest, only, subscribed};
 use super::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
-use super::log::{ChannelLog, ChannelLogs, Recovery, Start};
+use super::log::ChannelLog;
+use super::log::ChannelLogs;
 use super::quota::ChannelQuota;
 use super::registry::{Channel, ChannelRegistry};
 use crate::config::Limits;
@@ -18,10 +20,9 @@ use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::{Accounts, Charge, Thing};
-use crate::wire::action::Since;
 use crate::wire::codec::{CodecError, Format, RawData};
-use crate::wire::event::{self, HistoryPage, Publication, Subscribed};
-use crate::wire::frame::{Encoded, Formats, FrameWriter};
+use crate::wire::event::{self, Publication};
+use crate::wire::frame::Encoded;
 
 /// How many channels are looked at when time has passed. The rest waits for the next time, so that publications need not wait.
 const SWEPT: usize = 2000;
@@ -34,8 +35,7 @@ pub(crate) enum ChannelEffect<H> {
         home: H,
         channel: ChannelName,
         frame: Encoded,
-        /// Whether it replaces an older one that was not delivered yet.
-        is_latest: bool,
+        readers: Readers,
     },
     /// Answers a client, with an event that is about no subscription.
     Reply {
@@ -49,6 +49,8 @@ pub(crate) enum ChannelEffect<H> {
         session: SessionId,
         channel: ChannelName,
         attempt: u64,
+        /// Whether it receives patches.
+        is_delta: bool,
         frame: Encoded,
     },
     /// The session is no subscriber: `frame` is the `error`.
@@ -79,6 +81,7 @@ pub(crate) enum ChannelEffect<H> {
         session: SessionId,
         format: Format,
         channel: ChannelName,
+        is_delta: bool,
     },
     /// Behind `Adopt`: the newest publication, if subscribers receive only that. The subscriber may have missed it.
     Newest {
@@ -238,14 +241,16 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             Ok((channel, frame)) => {
                 // A session that subscribes again is answered by the way that its publications take, which may still be that to
                 // an earlier home.
-                let home = channel
-                    .subscribers
-                    .enter(session, from.home.clone(), from.format);
+                let is_delta = channel.offers_delta && subscribe.delta;
+                let home = from.home.clone();
+                let subscribers = &mut channel.subscribers;
+                let home = subscribers.enter(session, home, from.format, is_delta);
                 effects.push(ChannelEffect::Subscribed {
                     home,
                     session,
                     channel: name.clone(),
                     attempt,
+                    is_delta,
                     frame,
                 });
             }
@@ -302,10 +307,13 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         from: Option<Requester<H>>,
         effects: &mut Effects<H>,
     ) {
-        let home = self
-            .channels
-            .get_mut(&channel)
-            .and_then(|channel| channel.subscribers.remove(session));
+        let home = self.channels.get_mut(&channel).and_then(|channel| {
+            let subscriber = channel.subscribers.remove(session)?;
+            if channel.subscribers.delta().is_empty() {
+                channel.base = None;
+            }
+            Some(subscriber.home)
+        });
         let frame = from.as_ref().and_then(|from| {
             let frame = only(from.format, |w| {
                 event::unsubscribed(w, from.id, &channel, "left")
@@ -350,20 +358,20 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         };
         let offset = channel.log.publish(data.clone(), now);
         let publication = Publication { offset, data };
-        let is_latest = channel.is_latest;
-        let frame = Encoded::new(channel.subscribers.formats(), |w| match is_latest {
-            true => event::latest(w, &name, &publication),
-            false => event::publication(w, &name, &publication),
-        });
-        match frame {
-            Ok(frame) => {
-                let homes = channel.subscribers.homes();
-                effects.extend(homes.map(|home| ChannelEffect::Publish {
-                    home: home.clone(),
-                    channel: name.clone(),
-                    frame: frame.clone(),
-                    is_latest,
-                }));
+        match frames(channel, &name, &publication) {
+            Ok(frames) => {
+                for (readers, frame) in frames.into_iter().flatten() {
+                    let homes = match readers {
+                        Readers::Delta => channel.subscribers.delta().homes(),
+                        Readers::Whole | Readers::Newest => channel.subscribers.whole().homes(),
+                    };
+                    effects.extend(homes.map(|home| ChannelEffect::Publish {
+                        home: home.clone(),
+                        channel: name.clone(),
+                        frame: frame.clone(),
+                        readers,
+                    }));
+                }
             }
             Err(error) => effects.push(ChannelEffect::NotEncoded {
                 origin: from.origin(),
@@ -394,17 +402,19 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         effects: &mut Effects<H>,
     ) {
         let subscriber = self.channels.get_mut(&name).and_then(|channel| {
-            let (home, format) = channel.subscribers.rehome(session, to.clone())?;
-            Some((home, format, newest(channel, &name, format, now)))
+            let before = channel.subscribers.rehome(session, to.clone())?;
+            let newest = newest(channel, &name, before.format, now);
+            Some((before, newest))
         });
         let (home, to) = match subscriber {
-            Some((home, format, newest)) => {
+            Some((before, newest)) => {
                 // The new home must know the subscriber before the old one is told that it may let the session go.
                 effects.push(ChannelEffect::Adopt {
                     home: to.clone(),
                     session,
-                    format,
+                    format: before.format,
                     channel: name.clone(),
+                    is_delta: before.is_delta,
                 });
                 effects.extend(newest.map(|frame| ChannelEffect::Newest {
                     home: to.clone(),
@@ -412,7 +422,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                     channel: name.clone(),
                     frame,
                 }));
-                (home, Some(to))
+                (before.home, Some(to))
             }
             None => (from, None),
         };
@@ -425,120 +435,12 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
     }
 }
 
-/// The newest publication of a channel, if subscribers receive only that.
-fn newest<H, L: ChannelLog, C>(
-    channel: &mut Channel<H, L, C>,
-    name: &ChannelName,
-    format: Format,
-    now: Duration,
-) -> Option<Encoded> {
-    if !channel.is_latest {
-        return None;
-    }
-    let newest = channel.log.recover(&Start::newest(), now, usize::MAX);
-    let publication = newest.publications.first()?;
-    // It was encoded before, so this does not fail.
-    only(format, |w| event::latest(w, name, publication)).ok()
-}
-
-/// With what a subscription starts where subscribers receive only the newest publication: with that, if the subscriber does not
-/// have it. A newcomer may ask for more of the history.
-fn recover_newest(
-    log: &mut impl ChannelLog,
-    start: &Start,
-    now: Duration,
-    budget: usize,
-) -> Recovery {
-    let (epoch, newest) = log.newest();
-    let is_known = |since: &&Since| since.epoch == epoch && since.offset <= newest;
-    let known = start.since.as_ref().filter(is_known);
-    let is_asked = start.last.is_some() || start.from.is_some();
-    let Some(known) = known.map(|since| since.offset) else {
-        let newcomer = Start {
-            since: None,
-            ..if is_asked {
-                start.clone()
-            } else {
-                Start::newest()
-            }
-        };
-        return log.recover(&newcomer, now, budget);
-    };
-    let mut recovery = log.recover(&Start::newest(), now, budget);
-    recovery.publications.retain(|newest| newest.offset > known);
-    recovery.recovered = known == newest || !recovery.publications.is_empty();
-    recovery
-}
-
-/// A new subscriber's answer, with so much of the history that the event is not longer than it may be.
-fn subscribed<H, L: ChannelLog, C>(
-    known: &mut Channel<H, L, C>,
-    subscribe: &Subscribe<H>,
-    now: Duration,
-) -> Result<Encoded, CodecError> {
-    let log = &mut known.log;
-    let Subscribe {
-        from,
-        channel,
-        budget,
-        ..
-    } = subscribe;
-    let mut left = *budget;
-    loop {
-        let recovery = match known.is_latest {
-            true => recover_newest(log, &subscribe.start, now, left),
-            false => log.recover(&subscribe.start, now, left),
-        };
-        let (epoch, offset) = log.newest();
-        let subscribed = Subscribed {
-            channel,
-            epoch,
-            offset,
-            recovered: recovery.recovered,
-            publications: &recovery.publications,
-        };
-        let frame = only(from.format, |w| subscribed.write(w, from.id))?;
-        if frame.websocket(from.format).len() <= *budget || recovery.publications.is_empty() {
-            return Ok(frame);
-        }
-        // The publications are longer in the subscriber's format than in the one in which they are kept.
-        left /= 2;
-    }
-}
-
 /// The refusal for a session that is no subscriber.
 pub(crate) fn not_subscribed() -> Refusal {
     Refusal::new(
         "not_subscribed",
         "this session is not subscribed to this channel",
     )
-}
-
-/// The answer to `history`, with so many publications that the event is not longer than it may be, but at least one.
-fn history_page<H>(
-    log: &mut impl ChannelLog,
-    read: &ReadHistory<H>,
-    now: Duration,
-) -> Result<Encoded, CodecError> {
-    let ReadHistory {
-        from, page, budget, ..
-    } = read;
-    let mut left = *budget;
-    loop {
-        let turned = log.page(page, now, left);
-        let (epoch, offset) = log.newest();
-        let page = HistoryPage {
-            epoch,
-            offset,
-            publications: &turned.publications,
-            more: turned.more,
-        };
-        let frame = only(from.format, |w| page.write(w, from.id))?;
-        if frame.websocket(from.format).len() <= *budget || turned.publications.len() <= 1 {
-            return Ok(frame);
-        }
-        left /= 2;
-    }
 }
 
 /// Tells a publisher that its publication is refused.
@@ -571,14 +473,6 @@ fn reply<H>(
             frame,
         });
     }
-}
-
-/// Encodes an event for one client.
-fn only(
-    format: Format,
-    write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
-) -> Result<Encoded, CodecError> {
-    Encoded::new(Formats::only(format), write)
 }
 
 /// The frame, or `None` and an effect for the log.

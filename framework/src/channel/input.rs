@@ -44,6 +44,8 @@ pub(crate) struct Subscribe<H> {
     pub(crate) channel: ChannelName,
     pub(crate) offer: Offer,
     pub(crate) start: Start,
+    /// Whether the client wants patches.
+    pub(crate) delta: bool,
     /// How many bytes the answer may have.
     pub(crate) budget: usize,
     /// Counts the session's attempts to subscribe.

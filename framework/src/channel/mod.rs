@@ -4,6 +4,8 @@
 
 pub(crate) mod config;
 pub(crate) mod core;
+pub(crate) mod delta;
+pub(crate) mod frames;
 pub(crate) mod input;
 pub(crate) mod log;
 pub(crate) mod memory_log;

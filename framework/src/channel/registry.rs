@@ -10,6 +10,7 @@ use super::config::Offer;
 use super::log::ChannelLog;
 use super::subscribers::Subscribers;
 use crate::ids::ChannelName;
+use crate::wire::event::Publication;
 
 /// How long a channel stays that has neither subscribers nor publications. A subscriber that comes back within this time finds
 /// the same epoch.
@@ -24,6 +25,11 @@ pub(crate) struct Channel<H, L, C> {
     pub(crate) subscribers: Subscribers<H>,
     /// Whether subscribers receive only the newest publication.
     pub(crate) is_latest: bool,
+    /// Whether subscribers can have patches.
+    pub(crate) offers_delta: bool,
+    /// What the next patch changes: the newest publication, which all subscribers with patches have. `None`: the next publication
+    /// goes whole.
+    pub(crate) base: Option<Publication>,
     /// Whether the channel is offered by its own name, and not only by a pattern. Then it always counts as needed.
     is_exact: bool,
     /// Tells channels apart that are due at the same time.
@@ -77,6 +83,8 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
             log,
             subscribers: Subscribers::default(),
             is_latest: offer.config.latest,
+            offers_delta: offer.config.delta && !offer.config.latest,
+            base: None,
             is_exact: offer.is_exact,
             number: self.moment,
             idle: None,
@@ -208,7 +216,7 @@ mod tests {
     fn subscribe(names: &mut Names, name: &str, session: SessionId) {
         let name = name.into();
         let channel = names.get_mut(&name).unwrap();
-        channel.subscribers.enter(session, 0, Format::Json);
+        channel.subscribers.enter(session, 0, Format::Json, false);
         names.used(&name, Duration::ZERO);
     }
 

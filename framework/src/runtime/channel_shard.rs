@@ -10,6 +10,7 @@ use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Han
 use tokio::sync::oneshot;
 
 use crate::channel::core::{ChannelCore, ChannelEffect};
+use crate::channel::frames::Readers;
 use crate::channel::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
 use crate::channel::memory_log::MemoryLogs;
 use crate::ids::ChannelName;
@@ -82,18 +83,19 @@ fn apply(
             home,
             channel,
             frame,
-            is_latest,
+            readers,
         } => {
-            let delivery = match is_latest {
-                true => newest_of(&channel),
-                false => Delivery::Sequenced,
+            let delivery = match readers {
+                Readers::Newest => newest_of(&channel),
+                Readers::Whole | Readers::Delta => Delivery::Sequenced,
             };
+            let topic = Topic::of_channel(channel, readers == Readers::Delta);
             let broadcast = Broadcast {
                 frame,
                 delivery,
                 except: None,
             };
-            outgoing.push(&home, HubItem::Publish(Topic::Channel(channel), broadcast));
+            outgoing.push(&home, HubItem::Publish(topic, broadcast));
         }
         ChannelEffect::Reply {
             home,
@@ -112,12 +114,14 @@ fn apply(
             session,
             channel,
             attempt,
+            is_delta,
             frame,
         } => {
             let item = HubItem::Subscribed {
                 session,
                 channel,
                 attempt,
+                is_delta,
                 frame,
             };
             outgoing.push(&home, item);
@@ -163,11 +167,12 @@ fn apply(
             session,
             format,
             channel,
+            is_delta,
         } => {
             let item = HubItem::Adopt {
                 session,
                 format,
-                topic: Topic::Channel(channel),
+                topic: Topic::of_channel(channel, is_delta),
             };
             outgoing.push(&home, item);
         }
@@ -271,6 +276,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                     channel,
                     offer,
                     start,
+                    delta,
                     budget,
                     id,
                     attempt,
@@ -282,6 +288,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                     channel,
                     offer,
                     start,
+                    delta,
                     budget,
                     attempt,
                     accounts,

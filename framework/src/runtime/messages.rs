@@ -63,6 +63,35 @@ pub(crate) struct Receiver {
 pub(crate) enum Topic {
     Room(RoomId),
     Channel(ChannelName),
+    /// The subscribers of a channel that receive patches. Only for what is sent to them: whatever is said of the channel itself is
+    /// said of `Channel`.
+    Delta(ChannelName),
+}
+
+impl Topic {
+    pub(crate) fn of_channel(channel: ChannelName, is_delta: bool) -> Self {
+        match is_delta {
+            true => Self::Delta(channel),
+            false => Self::Channel(channel),
+        }
+    }
+
+    /// The room or channel itself.
+    pub(crate) fn owner(&self) -> Self {
+        match self {
+            Self::Delta(channel) => Self::Channel(channel.clone()),
+            other => other.clone(),
+        }
+    }
+
+    /// The other topic of a channel's two, of which a subscriber is in one.
+    pub(crate) fn other(&self) -> Option<Self> {
+        match self {
+            Self::Room(_) => None,
+            Self::Channel(channel) => Some(Self::Delta(channel.clone())),
+            Self::Delta(channel) => Some(Self::Channel(channel.clone())),
+        }
+    }
 }
 
 /// The server has ended. Its lobby, its shards and its hubs end with everything that they have. Its own threads end anyway.
@@ -217,6 +246,8 @@ pub(crate) enum HubItem {
         session: SessionId,
         channel: ChannelName,
         attempt: u64,
+        /// Whether it receives patches.
+        is_delta: bool,
         frame: Encoded,
     },
     SubscribeRefused {
@@ -451,6 +482,7 @@ pub(crate) struct Subscription {
     pub(crate) channel: ChannelName,
     pub(crate) offer: Offer,
     pub(crate) start: Start,
+    pub(crate) delta: bool,
     /// How many bytes the answer may have.
     pub(crate) budget: usize,
     pub(crate) id: Option<u64>,
@@ -473,6 +505,7 @@ pub(crate) enum Asks {
     Subscribe {
         offer: Offer,
         start: Start,
+        delta: bool,
         attempt: u64,
     },
     History {

@@ -75,6 +75,8 @@ pub(crate) enum Action {
         last: Option<u64>,
         /// The publications that a newcomer asks for, by their time in Unix milliseconds.
         from: Option<u64>,
+        /// Whether the client can apply patches.
+        delta: bool,
     },
     /// Asks for a page of a channel's history: before an offset, or after a position.
     History {
@@ -142,6 +144,7 @@ pub(super) struct Fields<'a> {
     pub(super) since: Option<&'a [u8]>,
     pub(super) last: Option<&'a [u8]>,
     pub(super) from: Option<&'a [u8]>,
+    pub(super) delta: Option<&'a [u8]>,
     pub(super) before: Option<&'a [u8]>,
     pub(super) limit: Option<&'a [u8]>,
     pub(super) presence: Option<&'a [u8]>,
@@ -164,6 +167,7 @@ impl<'a> Fields<'a> {
             "since" => &mut self.since,
             "last" => &mut self.last,
             "from" => &mut self.from,
+            "delta" => &mut self.delta,
             "before" => &mut self.before,
             "limit" => &mut self.limit,
             "presence" => &mut self.presence,
@@ -298,6 +302,9 @@ impl FieldReader<'_> {
                     since: self.since()?,
                     last: self.optional("last", fields.last, "a count")?,
                     from: self.optional("from", fields.from, "a Unix time in milliseconds")?,
+                    delta: self
+                        .optional("delta", fields.delta, "true or false")?
+                        .unwrap_or_default(),
                 }
             }
             "history" => {
@@ -464,6 +471,7 @@ mod tests {
                     since: None,
                     last: None,
                     from: None,
+                    delta: false,
                 })
             }
         );
@@ -512,6 +520,11 @@ mod tests {
             ),
             (
                 json!({"action": "subscribe", "channel": "c", "since": 4}),
+                true,
+                "bad_field",
+            ),
+            (
+                json!({"action": "subscribe", "channel": "c", "delta": 1}),
                 true,
                 "bad_field",
             ),

@@ -283,6 +283,20 @@ pub(crate) fn latest(
     publication_as(w, "latest", channel, publication)
 }
 
+/// A publication as a patch of the one before.
+pub(crate) fn publication_patch(
+    w: &mut FrameWriter,
+    channel: &ChannelName,
+    offset: u64,
+    patch: &RawData,
+) -> Written {
+    w.text("event", "publication")?
+        .field("channel", channel)?
+        .field("offset", &offset)?
+        .raw("patch", patch.format, &patch.bytes)?;
+    Ok(())
+}
+
 fn publication_as(
     w: &mut FrameWriter,
     event: &str,
@@ -304,6 +318,10 @@ pub(crate) struct Subscribed<'a> {
     pub(crate) offset: u64,
     pub(crate) recovered: bool,
     pub(crate) publications: &'a [Publication],
+    /// Whether the subscriber receives patches.
+    pub(crate) is_delta: bool,
+    /// What the next patch changes, if it is not the last of the list.
+    pub(crate) base: Option<&'a Publication>,
 }
 
 impl Subscribed<'_> {
@@ -315,6 +333,16 @@ impl Subscribed<'_> {
             .field("offset", &self.offset)?
             .field("recovered", &self.recovered)?
             .list("publications", self.publications, write_publication)?;
+        if self.is_delta {
+            w.field("delta", &true)?;
+        }
+        if let Some(Publication { offset, data }) = self.base {
+            w.object("base", |w| {
+                w.field("offset", offset)?
+                    .raw("data", data.format, &data.bytes)?;
+                Ok(())
+            })?;
+        }
         Ok(())
     }
 }
@@ -509,6 +537,8 @@ mod tests {
                 offset: 5,
                 recovered: true,
                 publications: &[item.clone(), item.clone()],
+                is_delta: false,
+                base: None,
             };
             let event = both(|w| subscribed.write(w, None));
             assert_eq!(

@@ -28,6 +28,14 @@ impl Formats {
         }
     }
 
+    /// The formats of both.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            json: self.json || other.json,
+            msgpack: self.msgpack || other.msgpack,
+        }
+    }
+
     pub(crate) fn add(&mut self, format: Format) {
         match format {
             Format::Json => self.json = true,

@@ -33,6 +33,8 @@ struct RawFields<'a> {
     #[serde(borrow)]
     from: Option<&'a RawValue>,
     #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow)]
     before: Option<&'a RawValue>,
     #[serde(borrow)]
     limit: Option<&'a RawValue>,
@@ -67,6 +69,7 @@ pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, FrameError> {
         since: bytes(fields.since),
         last: bytes(fields.last),
         from: bytes(fields.from),
+        delta: bytes(fields.delta),
         before: bytes(fields.before),
         limit: bytes(fields.limit),
         presence: bytes(fields.presence),

@@ -15,6 +15,8 @@ use crate::session::accounts::Book;
 use crate::wire::action::Since;
 use crate::wire::codec::decode;
 
+mod delta;
+mod latest;
 mod recovery;
 
 /// How many channels by patterns these servers may have.
@@ -31,7 +33,8 @@ struct Shard {
 type Seen = (&'static str, u8, Value);
 
 impl Shard {
-    /// Offers `news`, which lives always, and channels by the patterns `by/*`, and `bare/*` without history.
+    /// Offers `news`, which lives always, and channels by the patterns `by/*`, and `bare/*` without history; `clock`, of which
+    /// subscribers receive the newest, and `delta`, of which they receive patches.
     fn new() -> Self {
         let kept = ChannelConfig::default()
             .history(5)
@@ -40,6 +43,10 @@ impl Shard {
         patterns.add("news", kept).unwrap();
         patterns.add("by/*", kept).unwrap();
         patterns.add("bare/*", kept.history(0)).unwrap();
+        patterns.add("clock", kept.history(0).latest(true)).unwrap();
+        patterns.add("delta", kept.delta(true)).unwrap();
+        let bare = kept.history(0).delta(true);
+        patterns.add("delta/bare", bare).unwrap();
         let quota = Arc::new(ChannelQuota::new(MOST));
         let limits = Config::default().limits;
         Self {
@@ -57,10 +64,14 @@ impl Shard {
     }
 
     fn publish_as(&mut self, from: Publisher<u8>, channel: &str) -> Vec<Seen> {
+        self.publish_value(from, channel, &json!("line"))
+    }
+
+    fn publish_value(&mut self, from: Publisher<u8>, channel: &str, data: &Value) -> Vec<Seen> {
         self.step(ChannelInput::Publish {
             from,
             channel: channel.into(),
-            data: RawData::of(Format::Json, "line").unwrap(),
+            data: RawData::of(Format::Json, data).unwrap(),
             accounts: None,
         })
     }
@@ -104,6 +115,7 @@ impl Shard {
             channel: channel.into(),
             offer: self.core.patterns.find(channel).unwrap(),
             start,
+            delta: channel.starts_with("delta"),
             budget,
             attempt: 7,
             accounts: None,
@@ -179,7 +191,19 @@ fn event_of(frame: &Encoded) -> Value {
 fn seen(effect: ChannelEffect<u8>) -> Seen {
     let of = |frame: Option<Encoded>| frame.as_ref().map_or(Value::Null, event_of);
     match effect {
-        ChannelEffect::Publish { home, frame, .. } => ("publish", home, event_of(&frame)),
+        ChannelEffect::Publish {
+            home,
+            frame,
+            readers,
+            ..
+        } => {
+            let name = match readers {
+                Readers::Whole => "publish",
+                Readers::Delta => "publish delta",
+                Readers::Newest => "publish newest",
+            };
+            (name, home, event_of(&frame))
+        }
         ChannelEffect::Reply { home, frame, .. } => ("reply", home, event_of(&frame)),
         ChannelEffect::Subscribed {
             home,

@@ -207,6 +207,8 @@ impl World {
                         offset,
                         recovered: true,
                         publications: &publications,
+                        is_delta: false,
+                        base: None,
                     };
                     subscribed.write(w, inbound.id)
                 });

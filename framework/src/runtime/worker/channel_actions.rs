@@ -50,12 +50,14 @@ impl ChannelAction {
             Asks::Subscribe {
                 offer,
                 start,
+                delta,
                 attempt,
             } => ChannelMessage::Subscribe(Subscription {
                 receiver,
                 channel,
                 offer,
                 start,
+                delta,
                 budget,
                 id,
                 attempt,

@@ -247,12 +247,11 @@ impl Hub {
                 HubItem::JoinedRoom { room, .. } => {
                     topics.enter(Topic::Room(room.clone()), session, away.send_queue.clone());
                 }
-                HubItem::Subscribed { channel, .. } => {
-                    topics.enter(
-                        Topic::Channel(channel.clone()),
-                        session,
-                        away.send_queue.clone(),
-                    );
+                HubItem::Subscribed {
+                    channel, is_delta, ..
+                } => {
+                    let topic = Topic::of_channel(channel.clone(), *is_delta);
+                    topics.enter(topic, session, away.send_queue.clone());
                 }
                 HubItem::SubscribeRefused { channel, .. } => {
                     topics.leave(&Topic::Channel(channel.clone()), session);
@@ -452,6 +451,7 @@ mod tests {
                 session,
                 channel,
                 attempt: 2,
+                is_delta: false,
                 frame: Encoded::of_bytes(Format::Json, "second, ".into()),
             };
             let exit = HubItem::Exit {

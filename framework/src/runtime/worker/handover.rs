@@ -134,7 +134,7 @@ impl Hub {
             transfer.late.retain(|late| *late != topic);
             match topic {
                 Topic::Room(room) => transfer.rooms.retain(|(known, _)| *known != room),
-                Topic::Channel(channel) => {
+                Topic::Channel(channel) | Topic::Delta(channel) => {
                     forget_one(&mut transfer.unsubscribing, &channel);
                     transfer.subscriptions.remove(&channel);
                 }
@@ -296,7 +296,7 @@ impl SessionActor {
                 drop(rooms);
                 self.forget_request(&Topic::Room(room));
             }
-            Topic::Channel(channel) => {
+            Topic::Channel(channel) | Topic::Delta(channel) => {
                 let message = ChannelMessage::Rehome {
                     session,
                     channel: channel.clone(),

@@ -82,7 +82,7 @@ impl Hub {
         }
         self.enter_topic(topic.clone(), session);
         if is_here {
-            self.adopt_here(session, topic);
+            self.adopt_here(session, topic.owner());
         }
     }
 
@@ -108,9 +108,9 @@ impl Hub {
     /// Applies an item for a session that lives here, is on its way here, or lived here last. `is_forwarded`: a hub that the
     /// session has left has forwarded the item.
     fn apply_here(&self, item: HubItem, is_forwarded: bool) {
-        let enter = |topic, session| {
+        let enter = |topic: Topic, session| {
             if !is_forwarded {
-                self.await_last_item(session, &topic);
+                self.await_last_item(session, &topic.owner());
                 self.enter_topic(topic, session);
             }
         };
@@ -134,6 +134,7 @@ impl Hub {
                 session,
                 channel,
                 attempt,
+                is_delta,
                 frame,
             } => {
                 if let Some(local) = self.sessions.borrow().get(&session) {
@@ -142,7 +143,7 @@ impl Hub {
                     let seal = |outbox: &mut Outbox| outbox.seal_publication(&channel);
                     local.send_queue.with_outbox(seal);
                 }
-                enter(Topic::Channel(channel), session);
+                enter(Topic::of_channel(channel, is_delta), session);
                 self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
                 self.use_grant(session);
             }
@@ -223,7 +224,7 @@ impl Hub {
                         .send_queue
                         .with_outbox(|outbox| outbox.leave_room(room, is_over));
                 }
-                Topic::Channel(channel) => {
+                Topic::Channel(channel) | Topic::Delta(channel) => {
                     let subscriptions = local.router.subscriptions.borrow();
                     if subscriptions.is_done_since(channel, stay) {
                         return;

@@ -85,6 +85,7 @@ impl SessionActor {
                 since,
                 last,
                 from,
+                delta,
             } => {
                 let offer = self.offer(&channel)?;
                 let most = self.hub.shared.config.limits.subscriptions;
@@ -111,6 +112,7 @@ impl SessionActor {
                 let asks = Asks::Subscribe {
                     offer,
                     start,
+                    delta,
                     attempt,
                 };
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });

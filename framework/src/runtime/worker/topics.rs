@@ -27,11 +27,22 @@ pub(crate) struct Topics(HashMap<Topic, Receivers>);
 
 impl Topics {
     pub(crate) fn enter(&mut self, topic: Topic, session: SessionId, send_queue: Rc<SendQueue>) {
+        if let Some(other) = topic.other() {
+            self.leave_one(&other, session);
+        }
         let receivers = self.0.entry(topic).or_default();
         receivers.members.insert(session, send_queue);
     }
 
+    /// The session leaves a room, or a channel with both of its topics.
     pub(crate) fn leave(&mut self, topic: &Topic, session: SessionId) {
+        self.leave_one(topic, session);
+        if let Some(other) = topic.other() {
+            self.leave_one(&other, session);
+        }
+    }
+
+    fn leave_one(&mut self, topic: &Topic, session: SessionId) {
         if let Some(Receivers { members, .. }) = self.0.get_mut(topic) {
             members.swap_remove(&session);
             if members.is_empty() {

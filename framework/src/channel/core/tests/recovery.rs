@@ -3,7 +3,7 @@
 use super::super::super::log::PageAt;
 use super::*;
 
-fn start(since: Option<(&str, u64)>, last: Option<u64>, from: Option<u64>) -> Start {
+pub(super) fn start(since: Option<(&str, u64)>, last: Option<u64>, from: Option<u64>) -> Start {
     Start {
         since: since.map(|(epoch, offset)| Since {
             epoch: epoch.to_owned(),
