@@ -1,6 +1,6 @@
 // A session and its page: a reload keeps the session, and leaving the page ends it.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 
 import { startAll, startBrowser, startExample } from './support.mjs';
 
@@ -13,6 +13,8 @@ before(async () => {
   [game, browser] = started.parts;
   stop = started.stop;
 });
+
+afterEach(() => browser?.closePages());
 
 after(() => stop?.());
 
@@ -27,6 +29,11 @@ async function play(name) {
 const say = async (page, text) => {
   await page.evaluate((line) => window.arena.room.call('chat', { text: line }), text);
 };
+
+// Chat lines stay, so nothing is missed between two looks at them.
+const hasLine = (page, text) => page.waitForFunction((wanted) => window.arena.chatLines().some((line) => line.text === wanted), text);
+
+const linesAbout = (page, name) => page.evaluate((about) => window.arena.chatLines().map(({ text }) => text).filter((text) => text.startsWith(about)), `${name} `);
 
 test('a reloaded page has the same ship and the chat', async () => {
   const page = await play('Gus');
@@ -48,40 +55,52 @@ test('a page that is left ends its session, and one whose network fails does not
   const watcher = await play('Ida');
   const room = await watcher.evaluate(() => window.arena.room.id);
   const page = await browser.open(`${game.url}/favicon.svg`);
-  const names = () => watcher.evaluate(() => Object.values(window.arena.state().pilots).map(({ name, ghost }) => (ghost ? `${name} as a ghost` : name)));
-  const comes = (name) => page.evaluate(async ([name, room]) => {
+  await page.evaluate(async (room) => {
     const { connect } = await import('/courtside.js');
     window.client = connect('/ws');
-    window.room = await window.client.joinRoom(room, { name });
+    window.room = await window.client.joinRoom(room, { name: 'Jon' });
     window.room.onMessage(() => {});
-  }, [name, room]);
-  await comes('Jon');
+  }, room);
   await watcher.waitForFunction(() => Object.values(window.arena.state().pilots).some(({ name }) => name === 'Jon'));
-  await page.evaluate(() => window.client.cut(1000));
+  // Not for a fixed time: Jon comes back when the watcher has seen the ghost, however long that takes.
+  await page.evaluate(() => window.client.cut(60_000));
+  await hasLine(watcher, 'Jon has lost the connection; the ship waits.');
   await watcher.waitForFunction(() => Object.values(window.arena.state().pilots).some(({ name, ghost }) => name === 'Jon' && ghost));
+  await page.evaluate(() => window.client.reconnectNow());
+  await hasLine(watcher, 'Jon is back.');
   await watcher.waitForFunction(() => Object.values(window.arena.state().pilots).some(({ name, ghost }) => name === 'Jon' && !ghost));
   await page.goto('about:blank');
+  await hasLine(watcher, 'Jon has left the field.');
   await watcher.waitForFunction(() => !Object.values(window.arena.state().pilots).some(({ name }) => name === 'Jon'));
-  const lines = await watcher.evaluate(() => window.arena.chatLines().map(({ text }) => text));
-  assert.deepEqual(lines.filter((text) => text.startsWith('Jon')).slice(-3), ['Jon has lost the connection; the ship waits.', 'Jon is back.', 'Jon has left the field.']);
-  assert.ok((await names()).includes('Ida'));
+  assert.deepEqual((await linesAbout(watcher, 'Jon')).slice(-3), ['Jon has lost the connection; the ship waits.', 'Jon is back.', 'Jon has left the field.']);
+  assert.ok(await watcher.evaluate(() => Object.values(window.arena.state().pilots).some(({ name }) => name === 'Ida')));
 });
 
 test('close() leaves no ghost, whatever is in progress', async () => {
   const watcher = await play('Kim');
   const room = await watcher.evaluate(() => window.arena.room.id);
   const page = await browser.open(`${game.url}/favicon.svg`);
-  const says = (name) => watcher.waitForFunction((line) => window.arena.chatLines().some(({ text }) => text === line), `${name} has left the field.`);
-  // A join without waiting for it.
-  await page.evaluate(async (room) => {
+  // While a join is in progress. If the session ends before the lobby gets to the join, the room never sees Lea; otherwise it
+  // sees Lea join and leave. So no chat line of Lea is certain to come.
+  const answer = await page.evaluate(async (room) => {
     const { connect } = await import('/courtside.js');
     const client = connect('/ws');
     await client.whenOpen();
-    client.joinRoom(room, { name: 'Lea' }).catch(() => {});
+    const joining = client.joinRoom(room, { name: 'Lea' });
+    client.close();
+    return joining.then(() => 'joined', ({ code }) => code);
+  }, room);
+  assert.equal(answer, 'closed');
+  // As a member.
+  await page.evaluate(async (room) => {
+    const { connect } = await import('/courtside.js');
+    const client = connect('/ws');
+    const joined = await client.joinRoom(room, { name: 'Nia' });
+    joined.onMessage(() => {});
     client.close();
   }, room);
-  await says('Lea');
-  // A close while offline, which reaches the server through another connection.
+  await hasLine(watcher, 'Nia has left the field.');
+  // While offline, so the close reaches the server through another connection.
   await page.evaluate(async (room) => {
     const { connect } = await import('/courtside.js');
     const client = connect('/ws');
@@ -90,7 +109,8 @@ test('close() leaves no ghost, whatever is in progress', async () => {
     client.cut(60_000);
     client.close();
   }, room);
-  await says('Max');
-  const lines = await watcher.evaluate(() => window.arena.chatLines().map(({ text }) => text));
-  assert.ok(!lines.includes('Lea has lost the connection; the ship waits.'));
+  await hasLine(watcher, 'Max has left the field.');
+  await watcher.waitForFunction(() => !Object.values(window.arena.state().pilots).some(({ name }) => ['Lea', 'Nia', 'Max'].includes(name)));
+  assert.deepEqual(await linesAbout(watcher, 'Nia'), ['Nia has taken a ship.', 'Nia has left the field.']);
+  assert.ok(!(await linesAbout(watcher, 'Lea')).includes('Lea has lost the connection; the ship waits.'));
 });

@@ -70,7 +70,10 @@ export async function startExample(name, ...options) {
   }
 }
 
-/** Starts a browser with an empty profile. `open` returns a page whose script errors fail the test. */
+/**
+ * Starts a browser with an empty profile. `open` returns a page whose script errors fail the test. `closePages` closes the
+ * pages of a test, because each page that plays draws all the time, and a slow machine has nothing left for the next test.
+ */
 export async function startBrowser() {
   if (!existsSync(CHROMIUM)) throw new Error(`${CHROMIUM} is missing: apt-get install chromium`);
   const profile = await mkdtemp(join(tmpdir(), 'courtside-browser-'));
@@ -91,17 +94,22 @@ export async function startBrowser() {
   });
   context.setDefaultTimeout(PATIENCE);
   const errors = [];
+  const pages = [];
   const open = async (url, { width, height } = {}) => {
     const page = await context.newPage();
+    pages.push(page);
     if (width) await page.setViewportSize({ width, height });
     page.on('pageerror', (error) => errors.push(error));
     if (url) await page.goto(url);
     return page;
+  };
+  const closePages = async () => {
+    await Promise.all(pages.splice(0).map((page) => page.close()));
   };
   const stop = async () => {
     await context.close();
     await rm(profile, { recursive: true, force: true });
     if (errors.length > 0) throw errors[0];
   };
-  return { open, stop };
+  return { open, closePages, stop };
 }
