@@ -1,6 +1,6 @@
 // The game: of two players, one is disconnected and gets back the same ship and every chat line.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 
 import { startAll, startBrowser, startExample } from './support.mjs';
 
@@ -13,6 +13,8 @@ before(async () => {
   [game, browser] = started.parts;
   stop = started.stop;
 });
+
+afterEach(() => browser?.closePages());
 
 after(() => stop?.());
 
@@ -28,7 +30,7 @@ const say = async (page, text) => {
   await page.evaluate((line) => window.arena.room.call('chat', { text: line }), text);
 };
 
-const lines = (page) => page.evaluate(() => window.arena.chatLines().map((line) => line.text ?? line));
+const lines = (page) => page.evaluate(() => window.arena.chatLines().map(({ text }) => text));
 
 test('a player that was disconnected for five seconds has the same ship and each line once', async () => {
   const ann = await play('Ann');
@@ -48,9 +50,9 @@ test('a player that was disconnected for five seconds has the same ship and each
   await bob.waitForFunction(() => window.arena.client.state === 'open');
   await bob.waitForFunction(() => JSON.stringify(window.arena.chatLines()).includes('gone'));
   await say(bob, 'I am back');
-  await ann.waitForFunction(() => JSON.stringify(window.arena.chatLines()).includes('back'));
 
   for (const page of [ann, bob]) {
+    await page.waitForFunction(() => window.arena.chatLines().some(({ text }) => text === 'I am back'));
     const said = (await lines(page)).filter((line) => ['before', 'while you were gone', 'I am back'].includes(line));
     assert.deepEqual(said, ['before', 'while you were gone', 'I am back']);
   }
@@ -65,7 +67,7 @@ test('the page shows round trip, tick and state, and the ship follows the keys',
   await page.waitForFunction((before) => window.arena.tick() > before, tick);
   await page.keyboard.down('w');
   await page.keyboard.up('w');
-  assert.ok(await page.evaluate(() => document.querySelectorAll('#scoreboard li').length > 0));
+  await page.waitForFunction(() => document.querySelectorAll('#scoreboard li').length > 0);
 });
 
 test('the leaderboard answers, and wrong input is refused with a message', async () => {

@@ -1,6 +1,6 @@
 // A page with nothing but the browser's WebSocket is a client.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 
 import { startAll, startBrowser, startExample } from './support.mjs';
 
@@ -13,6 +13,8 @@ before(async () => {
   [scores, browser] = started.parts;
   stop = started.stop;
 });
+
+afterEach(() => browser?.closePages());
 
 after(() => stop?.());
 
