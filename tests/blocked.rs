@@ -107,7 +107,7 @@ fn start(gate: Arc<Gate>, window: Duration) -> (SocketAddr, Server) {
             config.window = window;
             let server = Server::builder()
                 .room::<Slow>()
-                .channel("news", ChannelConfig::default())
+                .channel("news", Channel::open())
                 .handle(place)
                 .config(config)
                 .data(gate)

@@ -184,7 +184,7 @@ async fn minute(seed: u64) {
     let faults = Arc::new(Faults::default());
     let builder = Server::builder()
         .room::<Relay>()
-        .channel("updates", ChannelConfig::default())
+        .channel("updates", Channel::open())
         .data(faults.clone());
     let server = Rc::new(TestServer::start(builder, 2).await.unwrap());
     let cables: Cables = Rc::new(RefCell::new(vec![None; SESSIONS]));

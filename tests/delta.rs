@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 async fn server() -> TestServer {
     let builder = Server::builder()
         .config(calm())
-        .channel("match/*", ChannelConfig::default().delta(true))
-        .channel("news", ChannelConfig::default());
+        .channel("match/{*rest}", Channel::open().delta(true))
+        .channel("news", Channel::open());
     TestServer::start(builder, 2).await.unwrap()
 }
 

@@ -42,7 +42,7 @@ fn builder() -> ServerBuilder {
     Server::builder()
         .config(calm())
         .room::<Desk>()
-        .channel("news", ChannelConfig::default())
+        .channel("news", Channel::open())
         .handle(wait)
 }
 

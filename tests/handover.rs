@@ -16,7 +16,7 @@ fn builder() -> ServerBuilder {
     Server::builder()
         .config(config)
         .room::<Desk>()
-        .channel("news", ChannelConfig::default().history(10_000))
+        .channel("news", Channel::open().history(10_000))
 }
 
 /// A member of a room on worker 0, and somebody else in the same room on worker 1.

@@ -133,7 +133,7 @@ async fn long_histories(channels: usize) -> TestServer {
     config.outbox.bytes = 64 << 10;
     let builder = Server::builder()
         .config(config)
-        .channel("news/*", ChannelConfig::default());
+        .channel("news/{*rest}", Channel::open());
     let server = TestServer::start(builder, 2).await.unwrap();
     for n in 0..channels {
         for _ in 0..20 {

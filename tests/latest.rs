@@ -19,14 +19,14 @@ fn numbers(events: &[Value], name: &str) -> Vec<u64> {
 }
 
 async fn server() -> TestServer {
-    let clock = ChannelConfig::default().latest(true).client_publish(true);
+    let clock = Channel::open().latest(true).publish_open();
     let mut config = calm();
     config.outbox.bytes = 64 << 10;
     let builder = Server::builder()
         .config(config)
-        .channel("clock", clock)
-        .channel("clock/*", clock)
-        .channel("news", ChannelConfig::default());
+        .channel("clock", clock.clone())
+        .channel("clock/{*rest}", clock)
+        .channel("news", Channel::open());
     TestServer::start(builder, 2).await.unwrap()
 }
 

@@ -50,7 +50,7 @@ fn builder(config: Config) -> ServerBuilder {
     Server::builder()
         .config(config)
         .room::<Relay>()
-        .channel("news/*", ChannelConfig::default().history(0))
+        .channel("news/{*rest}", Channel::open().history(0))
         .data(Arc::new(Semaphore::new(0)))
         .handle(wait)
         .handle(nothing)

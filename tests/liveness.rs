@@ -48,7 +48,7 @@ fn builder(diary: Arc<Diary>, outbox: usize) -> ServerBuilder {
     Server::builder()
         .config(config)
         .room::<Tower>()
-        .channel("news", ChannelConfig::default())
+        .channel("news", Channel::open())
         .data(diary)
 }
 

@@ -60,7 +60,7 @@ async fn server(config: impl Fn(&mut Config)) -> (TestServer, Arc<Semaphore>) {
     config(&mut calmed);
     let builder = Server::builder()
         .config(calmed)
-        .channel("news/*", ChannelConfig::default().client_publish(true))
+        .channel("news/{*rest}", Channel::open().publish_open())
         .data(gate.clone())
         .handle(echo)
         .handle(later)

@@ -22,7 +22,7 @@ async fn server(change: impl Fn(&mut Config)) -> TestServer {
     let builder = Server::builder()
         .config(config)
         .room::<Desk>()
-        .channel("match/*", ChannelConfig::default().client_publish(true))
+        .channel("match/{*rest}", Channel::open().publish_open())
         .authenticate(async |sign_in| {
             Ok(match sign_in.token() {
                 Some(user) => Identity::new(()).subject(user),

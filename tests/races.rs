@@ -32,7 +32,7 @@ fn builder() -> ServerBuilder {
     Server::builder()
         .config(calm())
         .room::<Desk>()
-        .channel("news", ChannelConfig::default().history(10_000))
+        .channel("news", Channel::open().history(10_000))
         .handle(echo)
 }
 

@@ -22,7 +22,7 @@ const FULL: usize = 2_600;
 async fn server(channels: usize, bytes: usize, config: Config) -> TestServer {
     let builder = Server::builder()
         .config(config)
-        .channel("news/*", ChannelConfig::default().client_publish(true));
+        .channel("news/{*rest}", Channel::open().publish_open());
     let server = TestServer::start(builder, 2).await.unwrap();
     let text = "x".repeat(bytes);
     for n in 0..channels {
@@ -129,7 +129,7 @@ fn a_history_of_many_short_publications_is_no_longer_than_it_may_be() {
     both(|format| async move {
         let mut config = calm();
         config.outbox.bytes = 30_000;
-        let history = ChannelConfig::default().history(5_000);
+        let history = Channel::open().history(5_000);
         let builder = Server::builder().config(config).channel("numbers", history);
         let server = TestServer::start(builder, 1).await.unwrap();
         for _ in 0..2_500 {

@@ -19,8 +19,8 @@ fn builder() -> ServerBuilder {
     Server::builder()
         .config(calm())
         .room::<Desk>()
-        .channel("news", ChannelConfig::default())
-        .channel("other", ChannelConfig::default())
+        .channel("news", Channel::open())
+        .channel("other", Channel::open())
 }
 
 async fn scene(format: Format) -> Scene {

@@ -29,8 +29,8 @@ fn start(room_threads: usize, faults: Arc<Faults>) -> (SocketAddr, Server) {
             config.room_threads = room_threads;
             let server = Server::builder()
                 .room::<Relay>()
-                .channel("updates", ChannelConfig::default())
-                .channel("done", ChannelConfig::default().client_publish(true))
+                .channel("updates", Channel::open())
+                .channel("done", Channel::open().publish_open())
                 .config(config)
                 .data(faults)
                 .build()

@@ -29,7 +29,7 @@ mod size;
 
 /// A server with a channel to which clients may publish, so that what was processed can be seen by others.
 fn builder() -> ServerBuilder {
-    let config = ChannelConfig::default().client_publish(true);
+    let config = Channel::open().publish_open();
     Server::builder().channel("updates", config)
 }
 

@@ -115,7 +115,7 @@ fn what_is_never_to_end_does_not_end() {
         config.drain.reconnect_jitter = Duration::MAX;
         let rate = courtside::Rate::new(1).burst(u32::MAX);
         config.limits.rate = Some(rate.patience(Duration::MAX));
-        let news = ChannelConfig::default().history_age(Duration::MAX);
+        let news = Channel::open().history_age(Duration::MAX);
         let builder = Server::builder()
             .config(config)
             .room::<Desk>()

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::App;
-use courtside::{ChannelConfig, Config, Server};
+use courtside::{Channel, Config, Server};
 
 use talking::Bench;
 
@@ -229,7 +229,7 @@ fn server() -> Server {
     Server::builder()
         .config(config)
         .room::<Bench>()
-        .channel("bench", ChannelConfig::default().client_publish(true))
+        .channel("bench", Channel::open().publish_open())
         .handle(talking::echo)
         .build()
         .unwrap()

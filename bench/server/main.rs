@@ -102,12 +102,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .room::<Plain>()
         .room_with::<Ticking>(move |(), _| Ok(Ticking::new(of_rooms.clone())))
         .room::<Counting>()
-        .channel(
-            "bench",
-            ChannelConfig::default().history(16).client_publish(true),
-        )
-        .channel("history/*", ChannelConfig::default())
-        .channel("bench/*", ChannelConfig::default().client_publish(true))
+        .channel("bench", Channel::open().history(16).publish_open())
+        .channel("history/{*rest}", Channel::open())
+        .channel("bench/{*rest}", Channel::open().publish_open())
         .handle(echo)
         .handle(ticks)
         .data(lateness)

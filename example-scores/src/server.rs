@@ -29,14 +29,10 @@ const HISTORY_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Builds the server. It must be called within an actix `System`.
 pub(crate) fn build(scoreboard: Scoreboard) -> Result<Server, Problem> {
-    let history = |size| {
-        ChannelConfig::default()
-            .history(size)
-            .history_age(HISTORY_AGE)
-    };
+    let history = |size| Channel::open().history(size).history_age(HISTORY_AGE);
     Server::builder()
         .channel(UPDATES, history(HISTORY_OF_UPDATES))
-        .channel(&format!("{MATCH}*"), history(HISTORY_OF_A_MATCH))
+        .channel(&format!("{MATCH}{{id}}"), history(HISTORY_OF_A_MATCH))
         .handle(board)
         .data(scoreboard)
         .build()

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = courtside::listen("127.0.0.1:4200")?;
     let server = Server::builder()
         .room::<Chat>()
-        .channel("updates", ChannelConfig::default())
+        .channel("updates", Channel::open())
         .build()?;
     println!("ws://127.0.0.1:4200/ws");
     server.at("/ws").serve(listener).await?;

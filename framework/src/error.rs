@@ -86,9 +86,22 @@ pub enum BuildError {
     /// Two channels were registered under one pattern.
     #[error("the channel pattern `{0}` is registered twice: remove one")]
     ChannelTaken(String),
-    /// A channel's pattern has a `*` elsewhere than at its end, or is empty.
-    #[error("`{0}` is not a channel pattern: write a name, or a prefix that ends in `*`")]
-    BadPattern(String),
+    /// A channel's pattern cannot be read; `remedy` says what to write.
+    #[error("`{pattern}` is not a channel pattern: {remedy}")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// What to write.
+        remedy: String,
+    },
+    /// Two patterns of channels fit the same names, and neither is more particular.
+    #[error("the channel patterns `{pattern}` and `{with}` fit the same names: change one of them")]
+    PatternsConflict {
+        /// The pattern that was registered second.
+        pattern: String,
+        /// The pattern that was registered before.
+        with: String,
+    },
     /// A trusted proxy is neither an address nor a network.
     #[error(
         "`{0}` is not a proxy's address: write an IP address such as `10.0.0.1`, or a network such as `10.0.0.0/8`"

@@ -109,7 +109,7 @@ mod wire;
 pub use address::ClientAddress;
 pub use call::Call;
 pub use caller::Caller;
-pub use channel::config::ChannelConfig;
+pub use channel::config::{Channel, Untyped};
 pub use claims::Identity;
 pub use close::CloseCode;
 pub use config::{
@@ -164,7 +164,7 @@ mod pages {
 /// Everything that a file needs to implement a room.
 pub mod prelude {
     pub use crate::{
-        Call, Caller, ChannelConfig, Config, Create, DisposeReason, Handle, Handlers, Identity,
+        Call, Caller, Channel, Config, Create, DisposeReason, Handle, Handlers, Identity,
         LeaveReason, Member, MemberId, Message, Refusal, Room, RoomConfig, RoomContext, RoomId,
         Server, ServerBuilder, SignIn, State, Tick, TimerId, View,
     };

@@ -35,7 +35,7 @@ use crate::server_handle::ServerHandle;
 ///     let listener = courtside::listen("127.0.0.1:4000")?;
 ///     let server = Server::builder()
 ///         .room::<Arena>()
-///         .channel("updates", ChannelConfig::default())
+///         .channel("updates", Channel::open())
 ///         .build()?;
 ///     server.at("/ws").serve(listener).await?;
 ///     Ok(())

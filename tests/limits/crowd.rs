@@ -13,7 +13,7 @@ fn crowded(change: impl Fn(&mut Config)) -> ServerBuilder {
     config.limits.sessions_per_address = 4;
     config.limits.sessions_per_subject = 2;
     change(&mut config);
-    let open = ChannelConfig::default().client_publish(true);
+    let open = Channel::open().publish_open();
     super::builder(config)
         .channel("open", open)
         .trust_proxy("127.0.0.1")

@@ -185,7 +185,7 @@ fn serve() {
         let server = Server::builder()
             .config(config)
             .room::<Fragile>()
-            .channel("updates", ChannelConfig::default().history(0))
+            .channel("updates", Channel::open().history(0))
             .handle(census)
             .handle(stream)
             .authenticate(async |sign_in| match sign_in.token() {

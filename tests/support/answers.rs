@@ -30,8 +30,8 @@ pub fn builder() -> ServerBuilder {
     Server::builder()
         .config(calm())
         .room::<Desk>()
-        .channel("open", ChannelConfig::default().client_publish(true))
-        .channel("news", ChannelConfig::default())
+        .channel("open", Channel::open().publish_open())
+        .channel("news", Channel::open())
         .handle(add)
         .handle(nothing)
 }

@@ -14,16 +14,16 @@ pub fn builder() -> ServerBuilder {
     Server::builder()
         .config(calm())
         .room::<Desk>()
-        .channel("news", ChannelConfig::default().history(5))
-        .channel("open", ChannelConfig::default().client_publish(true))
+        .channel("news", Channel::open().history(5))
+        .channel("open", Channel::open().publish_open())
         .channel(
-            "match/*",
-            ChannelConfig::default()
+            "match/{*rest}",
+            Channel::open()
                 .history(2)
-                .client_publish(true)
+                .publish_open()
                 .history_age(Duration::from_secs(60)),
         )
-        .channel("match/final", ChannelConfig::default().history(0))
+        .channel("match/final", Channel::open().history(0))
 }
 
 /// That on two workers.

@@ -44,7 +44,7 @@ impl Scene {
         let builder = Server::builder()
             .config(calm())
             .room::<Desk<4, HZ>>()
-            .channel("news", ChannelConfig::default());
+            .channel("news", Channel::open());
         Self::of(builder, 2, format).await
     }
 }

@@ -1,29 +1,52 @@
-//! Which channels a server offers, and what each of them keeps.
+//! What the application declares of a channel.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::log::LogBounds;
-use crate::config::setters;
-use crate::error::BuildError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// What a channel keeps and allows.
+use super::kind::{ChannelKind, PublishRule};
+use super::log::LogBounds;
+use super::payload::{self, Read};
+use crate::config::setters;
+
+/// The payload of a channel that has not named a type: any JSON value. See [`Channel::payload`].
+#[derive(Debug)]
+pub struct Untyped(());
+
+/// A channel, or the channels of a pattern: who may subscribe, who may publish, and what is kept.
 ///
-/// As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it in a chain.
+/// It begins with who may subscribe, for which there is no default: [`open`](Channel::open) admits every client.
+/// The rest has defaults. As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it
+/// in a chain.
 ///
 /// ```
+/// use courtside::{Channel, Server};
+/// use serde::{Deserialize, Serialize};
 /// use std::time::Duration;
-/// use courtside::ChannelConfig;
 ///
-/// let config = ChannelConfig::default()
-///     .history(500)
-///     .history_age(Duration::from_secs(3600));
-/// assert_eq!(config.history, 500);
+/// #[derive(Serialize, Deserialize)]
+/// struct Line { text: String }
+///
+/// let builder = Server::builder()
+///     .channel("updates", Channel::open())
+///     .channel(
+///         "chat/{topic}",
+///         Channel::open()
+///             .payload::<Line>()
+///             .publish_open()
+///             .history(500)
+///             .history_age(Duration::from_secs(3600)),
+///     );
+/// # let _ = builder;
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+///
+/// `T` is the type of its publications, once [`payload`](Channel::payload) has named one.
 #[non_exhaustive]
-pub struct ChannelConfig {
+pub struct Channel<T = Untyped> {
     /// The number of publications that are kept for late and returning subscribers.
     ///
     /// Default: 100.
@@ -57,96 +80,105 @@ pub struct ChannelConfig {
     /// True: while there is such a subscriber, the server compares each publication with the one before, once for all of them.
     /// Has no effect together with `latest`.
     pub delta: bool,
-    /// Whether clients may publish, subscribed or not.
-    ///
-    /// Default: false; only the server and its rooms publish, and a client's `publish` is answered with the error `publish_denied`.
-    pub client_publish: bool,
+    publish: PublishRule,
+    read: Read,
+    payload: PhantomData<fn() -> T>,
 }
 
-setters!(ChannelConfig {
-    history: usize,
-    history_bytes: usize,
-    history_age: Duration,
-    latest: bool,
-    delta: bool,
-    client_publish: bool,
-});
+impl<T> Clone for Channel<T> {
+    fn clone(&self) -> Self {
+        Self {
+            publish: self.publish.clone(),
+            payload: PhantomData,
+            ..*self
+        }
+    }
+}
 
-impl Default for ChannelConfig {
-    fn default() -> Self {
+impl<T> fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("history", &self.history)
+            .field("history_bytes", &self.history_bytes)
+            .field("history_age", &self.history_age)
+            .field("latest", &self.latest)
+            .field("delta", &self.delta)
+            .field("publish", &self.publish)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Channel {
+    /// A channel that every client may subscribe to.
+    #[must_use]
+    pub fn open() -> Self {
         Self {
             history: 100,
             history_bytes: 256 << 10,
             history_age: Duration::from_secs(600),
             latest: false,
             delta: false,
-            client_publish: false,
+            publish: PublishRule::Nobody,
+            read: payload::any,
+            payload: PhantomData,
+        }
+    }
+
+    /// Names the type of the channel's publications.
+    ///
+    /// A client's publication that is not a `T` is refused with `bad_payload`, and the message says why. Subscribers receive what
+    /// serde makes of the `T`, so a field that `T` does not have is not passed on.
+    ///
+    /// Default: any JSON value, passed on as it is. What rooms and the application publish is not checked.
+    #[must_use]
+    pub fn payload<T: Serialize + DeserializeOwned>(self) -> Channel<T> {
+        Channel {
+            history: self.history,
+            history_bytes: self.history_bytes,
+            history_age: self.history_age,
+            latest: self.latest,
+            delta: self.delta,
+            publish: self.publish,
+            read: payload::typed::<T>,
+            payload: PhantomData,
         }
     }
 }
 
-impl ChannelConfig {
-    pub(crate) fn bounds(&self) -> LogBounds {
-        LogBounds {
-            size: self.history,
-            bytes: self.history_bytes,
-            age: self.history_age,
-            least: usize::from(self.latest),
-        }
-    }
-}
+setters!(Channel<T> {
+    history: usize,
+    history_bytes: usize,
+    history_age: Duration,
+    latest: bool,
+    delta: bool,
+});
 
-/// The channels that a server offers: by name, or by a prefix, which is written with a `*` at the end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ChannelPatterns {
-    exact: HashMap<String, ChannelConfig>,
-    prefixes: HashMap<String, ChannelConfig>,
-    /// The lengths of the prefixes, the longest first: the longest prefix that fits decides.
-    lengths: BTreeSet<Reverse<usize>>,
-}
-
-/// What a server offers under a name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Offer {
-    pub(crate) config: ChannelConfig,
-    /// Whether the name itself is registered, and not only a prefix of it. The application decides how many such channels there
-    /// are; clients cannot bring about more.
-    pub(crate) is_exact: bool,
-}
-
-impl ChannelPatterns {
-    pub(crate) fn add(&mut self, pattern: &str, config: ChannelConfig) -> Result<(), BuildError> {
-        let prefix = pattern.strip_suffix('*');
-        let key = prefix.unwrap_or(pattern);
-        if key.contains('*') || pattern.is_empty() {
-            return Err(BuildError::BadPattern(pattern.to_owned()));
-        }
-        let known = if prefix.is_some() {
-            self.lengths.insert(Reverse(key.len()));
-            &mut self.prefixes
-        } else {
-            &mut self.exact
-        };
-        if known.insert(key.to_owned(), config).is_some() {
-            return Err(BuildError::ChannelTaken(pattern.to_owned()));
-        }
-        Ok(())
+impl<T> Channel<T> {
+    /// Lets every client publish, subscribed or not.
+    ///
+    /// Default: only rooms and the application publish, and a client's `publish` is refused with `publish_denied`.
+    #[must_use]
+    pub fn publish_open(mut self) -> Self {
+        self.publish = PublishRule::Everybody;
+        self
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<Offer> {
-        let offer = |config: &ChannelConfig, is_exact| Offer {
-            config: *config,
+    /// The channels of this pattern, without the type of their payload.
+    pub(crate) fn into_kind(self, pattern: &str, is_exact: bool) -> Arc<ChannelKind> {
+        Arc::new(ChannelKind {
+            pattern: pattern.to_owned(),
             is_exact,
-        };
-        if let Some(config) = self.exact.get(name) {
-            return Some(offer(config, true));
-        }
-        let mut prefixes = self
-            .lengths
-            .iter()
-            .filter_map(|length| name.get(..length.0));
-        let config = prefixes.find_map(|prefix| self.prefixes.get(prefix))?;
-        Some(offer(config, false))
+            bounds: LogBounds {
+                size: self.history,
+                bytes: self.history_bytes,
+                age: self.history_age,
+                least: usize::from(self.latest),
+            },
+            latest: self.latest,
+            delta: self.delta && !self.latest,
+            publish: self.publish,
+            read: self.read,
+        })
     }
 }
 
@@ -155,29 +187,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_particular_pattern_wins() {
-        let mut patterns = ChannelPatterns::default();
-        for (pattern, history) in [("*", 1), ("match/*", 2), ("match/final", 3)] {
-            patterns
-                .add(pattern, ChannelConfig::default().history(history))
-                .unwrap();
-        }
-        let size = |name| patterns.find(name).unwrap().config.history;
-        assert_eq!(
-            (size("news"), size("match/7"), size("match/final")),
-            (1, 2, 3)
-        );
-        assert!(patterns.find("match/final").unwrap().is_exact);
-        assert_eq!(size("abcdeä"), 1, "a prefix may end within a letter");
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let mut patterns = ChannelPatterns::default();
-        patterns.add("a", ChannelConfig::default()).unwrap();
-        for wrong in ["a", "", "a*b"] {
-            assert!(patterns.add(wrong, ChannelConfig::default()).is_err());
-        }
-        assert!(patterns.find("b").is_none());
+    fn a_payload_changes_only_what_clients_may_publish() {
+        let channel = Channel::open().history(7).publish_open();
+        let typed = channel.clone().payload::<u8>();
+        assert_eq!(typed.history, 7);
+        let kind = typed.into_kind("a", true);
+        assert!(matches!(kind.publish, PublishRule::Everybody));
+        assert_eq!(kind.bounds.size, 7);
+        assert!(matches!(Channel::open().publish, PublishRule::Nobody));
     }
 }

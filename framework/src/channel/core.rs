@@ -8,13 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::{ChannelPatterns, Offer};
 use super::frames::{Readers, frames, history_page, newest, only, subscribed};
 use super::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
-use super::log::ChannelLog;
-use super::log::ChannelLogs;
+use super::kind::ChannelKind;
+use super::log::{ChannelLog, ChannelLogs};
+use super::patterns::ChannelPatterns;
 use super::quota::ChannelQuota;
-use super::registry::{Channel, ChannelRegistry};
+use super::registry::{ActiveChannel, ChannelRegistry};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
@@ -185,24 +185,30 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         }
     }
 
-    /// The channel of this name, which begins now if there is none.
+    /// The channel of this name. If there is none, it begins now, as one of the kind that `kind` finds.
     fn channel(
         &mut self,
         now: Duration,
         name: &ChannelName,
-        offer: Offer,
+        kind: impl FnOnce(&ChannelPatterns) -> Option<Arc<ChannelKind>>,
         accounts: Option<&Accounts>,
         effects: &mut Effects<H>,
-    ) -> Result<&mut Channel<H, L::Log, Charge>, Refusal> {
+    ) -> Result<&mut ActiveChannel<H, L::Log, Charge>, Refusal> {
         if !self.channels.contains(name) {
+            let kind = kind(&self.patterns).ok_or_else(|| {
+                Refusal::new(
+                    "unknown_channel",
+                    "the channel is not offered: register it with `ServerBuilder::channel`",
+                )
+            })?;
             let charge =
                 accounts.map(|accounts| accounts.charge(Thing::Channel, now, &self.limits));
             let charge = charge.transpose()?;
-            if !offer.is_exact {
+            if !kind.is_exact {
                 self.make_place(effects)?;
             }
-            let log = self.logs.open(name, offer.config.bounds());
-            self.channels.begin(name, offer, log, charge);
+            let log = self.logs.open(name, kind.bounds);
+            self.channels.begin(name, kind, log, charge);
         }
         self.channels.get_mut(name).ok_or_else(Refusal::failed)
     }
@@ -231,7 +237,13 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         let session = from.origin.session;
         let accounts = subscribe.accounts.as_ref();
         let answer = self
-            .channel(now, &name, subscribe.offer, accounts, effects)
+            .channel(
+                now,
+                &name,
+                |_| Some(subscribe.kind.clone()),
+                accounts,
+                effects,
+            )
             .and_then(|channel| {
                 let frame = subscribed(channel, &subscribe, now);
                 let frame = or_log(frame, from.origin, &name, effects);
@@ -241,7 +253,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             Ok((channel, frame)) => {
                 // A session that subscribes again is answered by the way that its publications take, which may still be that to
                 // an earlier home.
-                let is_delta = channel.offers_delta && subscribe.delta;
+                let is_delta = channel.kind.delta && subscribe.delta;
                 let home = from.home.clone();
                 let subscribers = &mut channel.subscribers;
                 let home = subscribers.enter(session, home, from.format, is_delta);
@@ -344,15 +356,9 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         accounts: Option<&Accounts>,
         effects: &mut Effects<H>,
     ) {
-        // The session checks what clients ask for.
-        let offer = self.patterns.find(name.as_str()).ok_or_else(|| {
-            Refusal::new(
-                "unknown_channel",
-                "the channel is not offered: register it with `ServerBuilder::channel`",
-            )
-        });
-        let channel = offer.and_then(|offer| self.channel(now, &name, offer, accounts, effects));
-        let channel = match channel {
+        // The session checks what clients ask for, and a channel that exists has its kind: only a new one is searched for.
+        let find = |patterns: &ChannelPatterns| patterns.find(name.as_str()).cloned();
+        let channel = match self.channel(now, &name, find, accounts, effects) {
             Ok(channel) => channel,
             Err(refusal) => return refuse(from, name, refusal, effects),
         };

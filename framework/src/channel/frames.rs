@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::delta::patch_between;
 use super::input::{ReadHistory, Subscribe};
 use super::log::{ChannelLog, Recovery, Start};
-use super::registry::Channel;
+use super::registry::ActiveChannel;
 use crate::ids::ChannelName;
 use crate::wire::action::Since;
 use crate::wire::codec::{CodecError, Format};
@@ -25,12 +25,12 @@ pub(crate) enum Readers {
 
 /// The event of a publication, for each kind of readers that the channel may have.
 pub(super) fn frames<H: Clone + PartialEq, L, C>(
-    channel: &mut Channel<H, L, C>,
+    channel: &mut ActiveChannel<H, L, C>,
     name: &ChannelName,
     publication: &Publication,
 ) -> Result<[Option<(Readers, Encoded)>; 2], CodecError> {
     let (whole, delta) = (channel.subscribers.whole(), channel.subscribers.delta());
-    if channel.is_latest {
+    if channel.kind.latest {
         let frame = Encoded::new(whole.formats(), |w| event::latest(w, name, publication))?;
         return Ok([Some((Readers::Newest, frame)), None]);
     }
@@ -66,12 +66,12 @@ pub(super) fn frames<H: Clone + PartialEq, L, C>(
 
 /// The newest publication of a channel, if subscribers receive only that.
 pub(super) fn newest<H, L: ChannelLog, C>(
-    channel: &mut Channel<H, L, C>,
+    channel: &mut ActiveChannel<H, L, C>,
     name: &ChannelName,
     format: Format,
     now: Duration,
 ) -> Option<Encoded> {
-    if !channel.is_latest {
+    if !channel.kind.latest {
         return None;
     }
     let newest = channel.log.recover(&Start::newest(), now, usize::MAX);
@@ -111,12 +111,12 @@ fn recover_newest(
 
 /// A new subscriber's answer, with so much of the history that the event is not longer than it may be.
 pub(super) fn subscribed<H: Clone + PartialEq, L: ChannelLog, C>(
-    known: &mut Channel<H, L, C>,
+    known: &mut ActiveChannel<H, L, C>,
     subscribe: &Subscribe<H>,
     now: Duration,
 ) -> Result<Encoded, CodecError> {
     let log = &mut known.log;
-    let is_delta = known.offers_delta && subscribe.delta;
+    let is_delta = known.kind.delta && subscribe.delta;
     let base = match &known.base {
         Some(base) if is_delta => Some(base.clone()),
         None if is_delta && known.subscribers.delta().is_empty() => {
@@ -135,7 +135,7 @@ pub(super) fn subscribed<H: Clone + PartialEq, L: ChannelLog, C>(
     } = subscribe;
     let mut left = *budget;
     loop {
-        let recovery = match known.is_latest {
+        let recovery = match known.kind.latest {
             true => recover_newest(log, &subscribe.start, now, left),
             false => log.recover(&subscribe.start, now, left),
         };

@@ -2,7 +2,9 @@
 //!
 //! `H` is a subscriber's home: the place to which its frames are sent.
 
-use super::config::Offer;
+use std::sync::Arc;
+
+use super::kind::ChannelKind;
 use super::log::{Page, Start};
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
@@ -42,7 +44,7 @@ impl<H> Publisher<H> {
 pub(crate) struct Subscribe<H> {
     pub(crate) from: Requester<H>,
     pub(crate) channel: ChannelName,
-    pub(crate) offer: Offer,
+    pub(crate) kind: Arc<ChannelKind>,
     pub(crate) start: Start,
     /// Whether the client wants patches.
     pub(crate) delta: bool,

@@ -4,9 +4,10 @@
 //! their last use, and the channels that have something to forget, in the order of that time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::Offer;
+use super::kind::ChannelKind;
 use super::log::ChannelLog;
 use super::subscribers::Subscribers;
 use crate::ids::ChannelName;
@@ -20,18 +21,14 @@ const LINGERS: Duration = Duration::from_secs(30);
 ///
 /// `H` is the type of subscribers' homes, `L` that of the log, and `C` that of the charge to whoever caused the channel.
 #[derive(Debug)]
-pub(crate) struct Channel<H, L, C> {
+pub(crate) struct ActiveChannel<H, L, C> {
     pub(crate) log: L,
     pub(crate) subscribers: Subscribers<H>,
-    /// Whether subscribers receive only the newest publication.
-    pub(crate) is_latest: bool,
-    /// Whether subscribers can have patches.
-    pub(crate) offers_delta: bool,
+    /// A channel that is offered by its own name, and not only by a pattern, always counts as needed.
+    pub(crate) kind: Arc<ChannelKind>,
     /// What the next patch changes: the newest publication, which all subscribers with patches have. `None`: the next publication
     /// goes whole.
     pub(crate) base: Option<Publication>,
-    /// Whether the channel is offered by its own name, and not only by a pattern. Then it always counts as needed.
-    is_exact: bool,
     /// Tells channels apart that are due at the same time.
     number: u64,
     /// Its key in `idle`, if it is there.
@@ -42,15 +39,15 @@ pub(crate) struct Channel<H, L, C> {
     _charge: Option<C>,
 }
 
-impl<H: Clone + PartialEq, L: ChannelLog, C> Channel<H, L, C> {
+impl<H: Clone + PartialEq, L: ChannelLog, C> ActiveChannel<H, L, C> {
     fn is_needed(&self) -> bool {
-        self.is_exact || !self.subscribers.is_empty() || !self.log.is_empty()
+        self.kind.is_exact || !self.subscribers.is_empty() || !self.log.is_empty()
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct ChannelRegistry<H, L, C> {
-    channels: HashMap<ChannelName, Channel<H, L, C>>,
+    channels: HashMap<ChannelName, ActiveChannel<H, L, C>>,
     /// The channels that exist by a pattern only and have no subscribers, by their last use, the oldest first.
     idle: BTreeMap<u64, ChannelName>,
     /// When to look at channels that have something to forget.
@@ -73,19 +70,23 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
         self.channels.contains_key(name)
     }
 
-    pub(crate) fn get_mut(&mut self, name: &ChannelName) -> Option<&mut Channel<H, L, C>> {
+    pub(crate) fn get_mut(&mut self, name: &ChannelName) -> Option<&mut ActiveChannel<H, L, C>> {
         self.channels.get_mut(name)
     }
 
-    pub(crate) fn begin(&mut self, name: &ChannelName, offer: Offer, log: L, charge: Option<C>) {
+    pub(crate) fn begin(
+        &mut self,
+        name: &ChannelName,
+        kind: Arc<ChannelKind>,
+        log: L,
+        charge: Option<C>,
+    ) {
         self.moment += 1;
-        let channel = Channel {
+        let channel = ActiveChannel {
             log,
             subscribers: Subscribers::default(),
-            is_latest: offer.config.latest,
-            offers_delta: offer.config.delta && !offer.config.latest,
+            kind,
             base: None,
-            is_exact: offer.is_exact,
             number: self.moment,
             idle: None,
             due: None,
@@ -103,7 +104,7 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
         if let Some(place) = channel.idle.take() {
             self.idle.remove(&place);
         }
-        if !channel.is_exact && channel.subscribers.is_empty() {
+        if !channel.kind.is_exact && channel.subscribers.is_empty() {
             channel.idle = Some(self.moment);
             self.idle.insert(self.moment, name.clone());
         }
@@ -133,7 +134,7 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
         if let Some(due) = channel.due {
             self.agenda.remove(&(due, channel.number));
         }
-        !channel.is_exact
+        !channel.kind.is_exact
     }
 
     /// Forgets the channel whose last use is longest ago, among those by a pattern that have no subscribers, with its history.
@@ -176,8 +177,7 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::config::ChannelConfig;
-    use crate::channel::log::LogBounds;
+    use crate::channel::config::Channel;
     use crate::channel::memory_log::MemoryLog;
     use crate::ids::SessionId;
     use crate::wire::codec::{Format, RawData};
@@ -192,15 +192,13 @@ mod tests {
     fn publish(names: &mut Names, name: &str, (size, is_exact): (usize, bool), now: Duration) {
         let name = name.into();
         if !names.contains(&name) {
-            let bounds = LogBounds {
-                size,
-                bytes: 1000,
-                age: second(60),
-                least: 0,
-            };
-            let log = MemoryLog::new("e".to_owned(), bounds);
-            let config = ChannelConfig::default();
-            names.begin(&name, Offer { config, is_exact }, log, None);
+            let channel = Channel::open()
+                .history(size)
+                .history_bytes(1000)
+                .history_age(second(60));
+            let kind = channel.into_kind(name.as_str(), is_exact);
+            let log = MemoryLog::new("e".to_owned(), kind.bounds);
+            names.begin(&name, kind, log, None);
         }
         let data = RawData::of(Format::Json, &1).unwrap();
         names.get_mut(&name).unwrap().log.publish(data, now);

@@ -3,8 +3,8 @@
 
 /// Writes the methods that set a type's fields in a chain.
 macro_rules! setters {
-    ($owner:ident { $($field:ident: $kind:ty),+ $(,)? }) => {
-        impl $owner {
+    ($owner:ident $(<$param:ident>)? { $($field:ident: $kind:ty),+ $(,)? }) => {
+        impl $(<$param>)? $owner $(<$param>)? {
             $(
                 #[doc = concat!("Sets the field [`", stringify!($field), "`](#structfield.", stringify!($field), ").")]
                 #[must_use]

@@ -274,7 +274,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                 let Subscription {
                     receiver,
                     channel,
-                    offer,
+                    kind,
                     start,
                     delta,
                     budget,
@@ -286,7 +286,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                 let subscribe = Subscribe {
                     from: requester(receiver, id, Some(&permit)),
                     channel,
-                    offer,
+                    kind,
                     start,
                     delta,
                     budget,
@@ -394,7 +394,7 @@ impl Handler<ChannelMessage> for ChannelShard {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::channel::config::ChannelConfig;
+    use crate::channel::config::Channel;
     use crate::ids::SessionId;
     use crate::runtime::claim_once::ClaimOnce;
     use crate::runtime::worker::hub::Hub;
@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn a_moving_session_is_answered_at_once() {
         actix::System::new().block_on(async {
-            let builder = crate::Server::builder().channel("news", ChannelConfig::default());
+            let builder = crate::Server::builder().channel("news", Channel::open());
             let server = builder.build().unwrap();
             let hub = Hub::start(server.shared.clone());
             let mut shard = ChannelShard::new(server.shared.clone());

@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::channel::config::Offer;
+use crate::channel::kind::ChannelKind;
 use crate::channel::log::{Page, Start};
 use crate::claims::Claims;
 use crate::error::Refusal;
@@ -480,7 +480,7 @@ pub(crate) enum LobbyMessage {
 pub(crate) struct Subscription {
     pub(crate) receiver: Receiver,
     pub(crate) channel: ChannelName,
-    pub(crate) offer: Offer,
+    pub(crate) kind: Arc<ChannelKind>,
     pub(crate) start: Start,
     pub(crate) delta: bool,
     /// How many bytes the answer may have.
@@ -503,7 +503,7 @@ pub(crate) struct ChannelAction {
 #[derive(Debug)]
 pub(crate) enum Asks {
     Subscribe {
-        offer: Offer,
+        kind: Arc<ChannelKind>,
         start: Start,
         delta: bool,
         attempt: u64,
@@ -518,7 +518,8 @@ pub(crate) enum Asks {
         attempt: u64,
     },
     Publish {
-        offer: Offer,
+        /// Whether the channel exists by a pattern only, so that the publication may bring it about on the client's account.
+        by_pattern: bool,
         data: RawData,
     },
 }

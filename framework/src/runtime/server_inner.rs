@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::address::ClientAddress;
 use crate::caller::Caller;
-use crate::channel::config::ChannelPatterns;
+use crate::channel::patterns::ChannelPatterns;
 use crate::channel::quota::ChannelQuota;
 use crate::config::Config;
 use crate::error::Refusal;

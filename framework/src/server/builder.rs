@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::Server;
 use super::threads::Threads;
 use crate::call::{self, Call};
-use crate::channel::config::{ChannelConfig, ChannelPatterns};
+use crate::channel::config::Channel;
+use crate::channel::patterns::ChannelPatterns;
 use crate::claims::Identity;
 use crate::config::{BadSetting, Config};
 use crate::error::{BuildError, Refusal};
@@ -139,10 +140,16 @@ impl ServerBuilder {
         self
     }
 
-    /// Offers a channel or, with a `*` at the end, all channels whose names begin with the pattern.
-    /// Subscriptions to other names are refused.
-    pub fn channel(mut self, pattern: &str, config: ChannelConfig) -> Self {
-        if let Err(mistake) = self.channels.add(pattern, config) {
+    /// Offers a channel, or all channels whose names fit a pattern: see [`Channel`]. Other names are refused with
+    /// `unknown_channel`.
+    ///
+    /// A pattern may have parameters. `match/{id}` fits `match/7`, and not `match/7/log`: a parameter stands for one segment, or for a
+    /// part of one, as in `log-{day}`. `match/{*rest}` fits both. A parameter is never empty. If several patterns fit a name, the
+    /// one with the longer text before its parameter decides. Write `{{` and `}}` for braces of a name.
+    ///
+    /// A mistake in a pattern is returned by [`build`](Self::build).
+    pub fn channel<T>(mut self, pattern: &str, channel: Channel<T>) -> Self {
+        if let Err(mistake) = self.channels.add(pattern, channel) {
             self.note(mistake);
         }
         self

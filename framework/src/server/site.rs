@@ -43,7 +43,7 @@ type Configure = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 /// }
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let server = Server::builder().channel("updates", ChannelConfig::default()).build()?;
+/// let server = Server::builder().channel("updates", Channel::open()).build()?;
 /// server
 ///     .at("/ws")
 ///     .client_at("/courtside.js")

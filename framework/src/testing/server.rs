@@ -46,10 +46,10 @@ type Serve = Rc<dyn Fn(CableEnd) -> LocalBoxFuture<'static, ()>>;
 /// ```
 /// use courtside::client::{Event, Options};
 /// use courtside::testing::{TestServer, run};
-/// use courtside::{ChannelConfig, Server};
+/// use courtside::{Channel, Server};
 ///
 /// run(async {
-///     let builder = Server::builder().channel("updates", ChannelConfig::default());
+///     let builder = Server::builder().channel("updates", Channel::open());
 ///     let server = TestServer::start(builder, 2).await.unwrap();
 ///     let client = server.client(Options::default()).await.unwrap();
 ///     client.subscribe("updates").await.unwrap();

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::config::ChannelConfig;
+use super::super::config::Channel;
 use super::super::log::{Page, Start};
 use super::super::memory_log::MemoryLogs;
 use super::*;
@@ -33,19 +33,23 @@ struct Shard {
 type Seen = (&'static str, u8, Value);
 
 impl Shard {
-    /// Offers `news`, which lives always, and channels by the patterns `by/*`, and `bare/*` without history; `clock`, of which
+    /// Offers `news`, which lives always, and channels by the patterns `by/{name}`, and `bare/{name}` without history; `clock`, of which
     /// subscribers receive the newest, and `delta`, of which they receive patches.
     fn new() -> Self {
-        let kept = ChannelConfig::default()
+        let kept = Channel::open()
             .history(5)
             .history_age(Duration::from_secs(60));
         let mut patterns = ChannelPatterns::default();
-        patterns.add("news", kept).unwrap();
-        patterns.add("by/*", kept).unwrap();
-        patterns.add("bare/*", kept.history(0)).unwrap();
-        patterns.add("clock", kept.history(0).latest(true)).unwrap();
-        patterns.add("delta", kept.delta(true)).unwrap();
-        let bare = kept.history(0).delta(true);
+        patterns.add("news", kept.clone()).unwrap();
+        patterns.add("by/{name}", kept.clone()).unwrap();
+        patterns
+            .add("bare/{name}", kept.clone().history(0))
+            .unwrap();
+        patterns
+            .add("clock", kept.clone().history(0).latest(true))
+            .unwrap();
+        patterns.add("delta", kept.clone().delta(true)).unwrap();
+        let bare = kept.clone().history(0).delta(true);
         patterns.add("delta/bare", bare).unwrap();
         let quota = Arc::new(ChannelQuota::new(MOST));
         let limits = Config::default().limits;
@@ -113,7 +117,7 @@ impl Shard {
         self.step(ChannelInput::Subscribe(Subscribe {
             from: from.clone(),
             channel: channel.into(),
-            offer: self.core.patterns.find(channel).unwrap(),
+            kind: self.core.patterns.find(channel).unwrap().clone(),
             start,
             delta: channel.starts_with("delta"),
             budget,

@@ -18,7 +18,8 @@ impl ChannelAction {
     /// belong to the application.
     fn may_begin_it(&self) -> bool {
         match &self.asks {
-            Asks::Subscribe { offer, .. } | Asks::Publish { offer, .. } => !offer.is_exact,
+            Asks::Subscribe { kind, .. } => !kind.is_exact,
+            Asks::Publish { by_pattern, .. } => *by_pattern,
             Asks::History { .. } | Asks::Unsubscribe { .. } => false,
         }
     }
@@ -48,14 +49,14 @@ impl ChannelAction {
         let (id, permit) = (self.id, self.permit);
         match self.asks {
             Asks::Subscribe {
-                offer,
+                kind,
                 start,
                 delta,
                 attempt,
             } => ChannelMessage::Subscribe(Subscription {
                 receiver,
                 channel,
-                offer,
+                kind,
                 start,
                 delta,
                 budget,

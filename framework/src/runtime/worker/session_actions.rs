@@ -1,13 +1,13 @@
 //! Routes a session's actions to rooms, channels, the lobby and the server's own handlers.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
-use serde_json::Value;
 
 use crate::caller::Caller;
 use crate::channel::core::not_subscribed;
+use crate::channel::kind::{ChannelKind, PublishRule};
 use crate::channel::log::{Page, PageAt, Start};
 use crate::error::Refusal;
 use crate::handler::unknown_type;
@@ -18,7 +18,7 @@ use crate::runtime::messages::{Asks, ChannelAction, JoinRequest, LobbyMessage, R
 use crate::runtime::permit::Permit;
 use crate::runtime::worker::session::SessionActor;
 use crate::wire::action::{Action, JoinTarget};
-use crate::wire::codec::{CodecError, Format, RawData};
+use crate::wire::codec::RawData;
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
@@ -87,7 +87,7 @@ impl SessionActor {
                 from,
                 delta,
             } => {
-                let offer = self.offer(&channel)?;
+                let kind = self.kind_of(&channel)?.clone();
                 let most = self.hub.shared.config.limits.subscriptions;
                 // A client that has the subscription already only gets the answer again.
                 let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
@@ -110,7 +110,7 @@ impl SessionActor {
                     from: from.map(|time| self.hub.shared.moment_of(time)),
                 };
                 let asks = Asks::Subscribe {
-                    offer,
+                    kind,
                     start,
                     delta,
                     attempt,
@@ -124,7 +124,7 @@ impl SessionActor {
                 since,
                 limit,
             } => {
-                self.offer(&channel)?;
+                self.kind_of(&channel)?;
                 let subscriptions = self.handle.router.subscriptions.borrow();
                 if !subscriptions.contains(&channel) {
                     return Err(not_subscribed());
@@ -163,16 +163,19 @@ impl SessionActor {
                 Ok(())
             }
             Action::Publish { channel, data } => {
-                let offer = self.offer(&channel)?;
-                if !offer.config.client_publish {
-                    return Err(Refusal::new(
-                        "publish_denied",
-                        "clients may not publish to this channel",
-                    ));
+                let kind = self.kind_of(&channel)?;
+                match kind.publish {
+                    PublishRule::Nobody => {
+                        return Err(Refusal::new(
+                            "publish_denied",
+                            "clients may not publish to this channel",
+                        ));
+                    }
+                    PublishRule::Everybody => {}
                 }
                 let asks = Asks::Publish {
-                    offer,
-                    data: in_the_model(&data)?,
+                    by_pattern: !kind.is_exact,
+                    data: (kind.read)(&data)?,
                 };
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
@@ -236,7 +239,7 @@ impl SessionActor {
         Ok(())
     }
 
-    fn offer(&self, channel: &ChannelName) -> Result<crate::channel::config::Offer, Refusal> {
+    fn kind_of(&self, channel: &ChannelName) -> Result<&Arc<ChannelKind>, Refusal> {
         self.hub
             .shared
             .channels
@@ -318,25 +321,4 @@ fn page_size(limit: Option<u64>) -> usize {
     limit.map_or(DEFAULT, |limit| {
         usize::try_from(limit).unwrap_or(MOST).clamp(1, MOST)
     })
-}
-
-/// A client's publication in JSON's model, because clients of the other format receive it, too.
-fn in_the_model(data: &RawData) -> Result<RawData, Refusal> {
-    let bad = |error: CodecError| {
-        Refusal::new(
-            "bad_payload",
-            format!("the publication is not in JSON's model: {error}"),
-        )
-    };
-    match data.format {
-        // A copy: the bytes are part of a buffer, which a channel's history must not keep in memory.
-        Format::Json => data.decode::<Value>().map(|_| RawData {
-            format: Format::Json,
-            bytes: Bytes::copy_from_slice(&data.bytes),
-        }),
-        Format::MsgPack => data
-            .decode::<Value>()
-            .and_then(|value| RawData::of(Format::Json, &value)),
-    }
-    .map_err(bad)
 }

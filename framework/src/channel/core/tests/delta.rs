@@ -48,7 +48,7 @@ impl Follower {
         let subscribe = Subscribe {
             from: self.client.clone(),
             channel: channel.into(),
-            offer: shard.core.patterns.find(channel).unwrap(),
+            kind: shard.core.patterns.find(channel).unwrap().clone(),
             start,
             delta: self.is_delta,
             budget,
@@ -258,11 +258,11 @@ fn patches_follow_a_subscriber_to_its_new_home() {
 #[test]
 fn where_a_channel_offers_no_patches_there_are_none() {
     let mut shard = Shard::new();
-    let offer = shard.core.patterns.find("news").unwrap();
+    let kind = shard.core.patterns.find("news").unwrap().clone();
     let effects = shard.step(ChannelInput::Subscribe(Subscribe {
         from: client(1),
         channel: "news".into(),
-        offer,
+        kind,
         start: Start::default(),
         delta: true,
         budget: 10_000,
