@@ -147,7 +147,7 @@ export type SessionEvent =
 
 export type ServerEvent = Welcome | Pong | Goodbye | SessionEvent;
 
-const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch', 'latest']);
+const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch', 'latest', 'expiring']);
 
 /** Whether an event is counted. Events that this client does not know are counted. */
 export function isSequenced(event: string): boolean {

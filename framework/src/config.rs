@@ -60,6 +60,14 @@ pub struct Config {
     /// The server refuses a request that takes longer with 503 and `Retry-After`. The request counts as a connection until then.
     /// Zero: the server refuses each request whose check has to wait for something. `Duration::MAX`: no bound.
     pub authentication: Duration,
+    /// How long before a credential expires the server warns its client, which can then show a fresh one:
+    /// see [`Identity::expires_in`](crate::Identity::expires_in).
+    ///
+    /// Default: 30 s.
+    /// If less than twice this time is left when the client signs in, it is warned at half of the time that is left.
+    /// A shorter time leaves less of it for getting a token, or for another attempt.
+    /// Zero: clients are not warned. `Duration::MAX`: always at half of the time.
+    pub expiry_warning: Duration,
     /// When a connection counts as dead.
     pub heartbeat: Heartbeat,
     /// What is kept for a client that has not read or acknowledged it.
@@ -110,6 +118,7 @@ pub struct Config {
 setters!(Config {
     window: Duration,
     authentication: Duration,
+    expiry_warning: Duration,
     heartbeat: Heartbeat,
     outbox: OutboxBounds,
     limits: Limits,
@@ -126,6 +135,7 @@ impl Default for Config {
         Self {
             window: Duration::from_secs(30),
             authentication: Duration::from_secs(10),
+            expiry_warning: Duration::from_secs(30),
             handover: Duration::from_secs(1),
             heartbeat: Heartbeat::default(),
             outbox: OutboxBounds::default(),
@@ -251,6 +261,7 @@ mod tests {
         let config = Config::default()
             .window(never)
             .authentication(never)
+            .expiry_warning(never)
             .handover(never)
             .heartbeat(heartbeat)
             .drain(drain);

@@ -86,7 +86,7 @@ pub fn calm() -> Config {
 pub fn is_sequenced(event: &Value) -> bool {
     !matches!(
         event["event"].as_str(),
-        Some("welcome" | "pong" | "signal" | "state" | "patch" | "latest" | "goodbye")
+        Some("welcome" | "pong" | "signal" | "state" | "patch" | "latest" | "expiring" | "goodbye")
     )
 }
 

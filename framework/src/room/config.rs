@@ -148,7 +148,7 @@ pub enum LeaveReason {
     Left,
     /// The room kicked it.
     Kicked,
-    /// The session ended, because the client did not come back in time.
+    /// The session ended, because the client did not come back in time, or its credential expired.
     Expired,
     /// The client did not read fast enough, and its outbox overflowed.
     Overflow,

@@ -20,6 +20,7 @@ use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, Listed};
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
+use crate::runtime::authentication::{Accepted, Unaccepted};
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::permit::{Permit, Permits};
@@ -142,11 +143,21 @@ pub(crate) enum SessionMessage {
     Rehomed(Topic),
     /// Everything for the session arrives by the direct path again.
     Settled,
+    /// The application has answered about a fresh credential of the client.
+    Refreshed(Box<Refreshed>),
     /// Another session has displaced this one.
     Displaced,
     /// The last message of a session that has ended on this worker. It is sent behind the requests in its mailbox, which are
     /// answered or forwarded first.
     Stop,
+}
+
+/// What the application says of a credential that a client has shown during its session.
+#[derive(Debug)]
+pub(crate) struct Refreshed {
+    /// The `id` of the client's action.
+    pub(crate) id: Option<u64>,
+    pub(crate) outcome: Result<Accepted, Unaccepted>,
 }
 
 /// The request of a connection with a resume token.
@@ -272,6 +283,11 @@ pub(crate) enum HubItem {
         /// The topic itself has ended, so its frames that wait are its last.
         is_over: bool,
     },
+    /// The application has answered about a fresh credential of the session's client. Boxed, because it is rare.
+    Refreshed {
+        session: SessionId,
+        refreshed: Box<Refreshed>,
+    },
     /// Another session displaces this one, which is disconnected and holds nothing.
     Displaced {
         session: SessionId,
@@ -320,6 +336,7 @@ impl HubItem {
             | Self::SubscribeRefused { session, .. }
             | Self::History { session, .. }
             | Self::Exit { session, .. }
+            | Self::Refreshed { session, .. }
             | Self::Displaced { session }
             | Self::Violated { session }
             | Self::Adopt { session, .. }
@@ -344,7 +361,8 @@ impl HubItem {
             | Self::History { frame, .. }
             | Self::Exit { frame, .. } => frame.as_ref(),
             Self::Forwarded(item) => item.frame(),
-            Self::Displaced { .. }
+            Self::Refreshed { .. }
+            | Self::Displaced { .. }
             | Self::Violated { .. }
             | Self::Adopt { .. }
             | Self::Rehomed { .. }

@@ -38,6 +38,16 @@ impl SignIn {
         }
     }
 
+    /// A client shows a fresh token during its session.
+    pub(crate) fn of_refresh(token: String, address: Option<ClientAddress>, data: AppData) -> Self {
+        Self {
+            token: Some(token),
+            request: None,
+            address,
+            data,
+        }
+    }
+
     /// The client's token: from the header `Authorization: Bearer …`, else from `access_token` in the query, which is where the
     /// clients of this crate send it; on a refresh, from the action.
     #[must_use]

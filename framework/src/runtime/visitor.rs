@@ -10,7 +10,6 @@ use crate::time::Moment;
 pub(crate) struct Visitor {
     pub(crate) claims: Claims,
     /// When its credential expires, on the server's clock. `None`: never.
-    #[expect(dead_code, reason = "sessions do not end with their credential yet")]
     pub(crate) expires: Option<Moment>,
     /// `None` if it is not known, or may be the address of a proxy that all clients share.
     pub(crate) address: Option<ClientAddress>,

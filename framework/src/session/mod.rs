@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod directory;
+pub(crate) mod expiry;
 pub(crate) mod history_queue;
 pub(crate) mod limits;
 pub(crate) mod liveness;

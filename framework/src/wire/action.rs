@@ -3,6 +3,7 @@
 //! [`read`] finds which action it is, its room and its id, and leaves the application's data encoded.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -92,9 +93,23 @@ pub(crate) enum Action {
         channel: ChannelName,
         data: RawData,
     },
+    /// Shows a fresh credential.
+    Refresh {
+        token: Token,
+    },
     Ping {
         received: Option<u64>,
     },
+}
+
+/// A credential of a client, which is a secret: no log shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token(pub(crate) String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
 }
 
 /// A frame of a client, after reading.
@@ -149,6 +164,7 @@ pub(super) struct Fields<'a> {
     pub(super) limit: Option<&'a [u8]>,
     pub(super) presence: Option<&'a [u8]>,
     pub(super) received: Option<&'a [u8]>,
+    pub(super) token: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -172,6 +188,7 @@ impl<'a> Fields<'a> {
             "limit" => &mut self.limit,
             "presence" => &mut self.presence,
             "received" => &mut self.received,
+            "token" => &mut self.token,
             _ => return None,
         })
     }
@@ -244,7 +261,7 @@ fn not_an_action(flaw: &str) -> Malformed {
             format!(
                 "{flaw}. This server expects actions: objects in JSON (text) or MessagePack (binary), \
                  for example {{\"action\":\"subscribe\",\"channel\":\"updates\"}}. \
-                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish and ping"
+                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish, refresh and ping"
             ),
         ),
         is_violation: true,
@@ -327,6 +344,14 @@ impl FieldReader<'_> {
                 channel: self.channel()?,
                 data: self.raw(fields.data),
             },
+            "refresh" => {
+                let token = self.fields.token.and_then(|raw| text_of(self.format, raw));
+                let token = token.filter(|token| !token.is_empty());
+                let token = token.ok_or_else(|| bad_field("token", "a string, not empty"))?;
+                Action::Refresh {
+                    token: Token(token.into_owned()),
+                }
+            }
             "ping" => Action::Ping {
                 received: self.optional("received", fields.received, "a count")?,
             },
@@ -337,7 +362,7 @@ impl FieldReader<'_> {
                         "unknown_action",
                         format!(
                             "there is no action `{name}`: the actions are join, leave, send, sync, call, subscribe, \
-                             history, unsubscribe, publish and ping"
+                             history, unsubscribe, publish, refresh and ping"
                         ),
                     ),
                     is_violation: true,

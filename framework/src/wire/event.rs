@@ -27,7 +27,7 @@ pub(crate) const PROTOCOL: u32 = 1;
 pub(crate) fn is_sequenced(event: &str) -> bool {
     !matches!(
         event,
-        "welcome" | "pong" | "signal" | "state" | "patch" | "latest" | "goodbye"
+        "welcome" | "pong" | "signal" | "state" | "patch" | "latest" | "expiring" | "goodbye"
     )
 }
 
@@ -172,6 +172,12 @@ pub(crate) fn pong(w: &mut FrameWriter, id: Option<u64>, received: u64, time: u6
     w.text("event", "pong")?;
     id_field(w, id)?;
     w.field("received", &received)?.field("time", &time)?;
+    Ok(())
+}
+
+/// The client's credential ends soon.
+pub(crate) fn expiring(w: &mut FrameWriter, left: Duration) -> Written {
+    w.text("event", "expiring")?.field("in_ms", &millis(left))?;
     Ok(())
 }
 
@@ -436,6 +442,17 @@ pub(crate) fn raw_reply(w: &mut FrameWriter, id: u64, data: &RawData) -> Written
     Ok(())
 }
 
+/// The reply to a `refresh` that was accepted. Without `left`, the credential does not expire.
+pub(crate) fn refreshed(w: &mut FrameWriter, id: u64, left: Option<Duration>) -> Written {
+    #[derive(Serialize)]
+    struct Refreshed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_ms: Option<u64>,
+    }
+    let expires_ms = left.map(millis);
+    reply(w, id, &Refreshed { expires_ms })
+}
+
 pub(crate) fn error(
     w: &mut FrameWriter,
     id: Option<u64>,
@@ -576,7 +593,7 @@ mod tests {
     #[test]
     fn the_table_of_sequenced_events_is_the_protocols() {
         for event in [
-            "welcome", "pong", "signal", "state", "patch", "latest", "goodbye",
+            "welcome", "pong", "signal", "state", "patch", "latest", "expiring", "goodbye",
         ] {
             assert!(!is_sequenced(event));
         }

@@ -42,6 +42,8 @@ struct RawFields<'a> {
     presence: Option<&'a RawValue>,
     #[serde(borrow)]
     received: Option<&'a RawValue>,
+    #[serde(borrow)]
+    token: Option<&'a RawValue>,
 }
 
 /// Finds the fields of the object that `text` is.
@@ -74,6 +76,7 @@ pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, FrameError> {
         limit: bytes(fields.limit),
         presence: bytes(fields.presence),
         received: bytes(fields.received),
+        token: bytes(fields.token),
     })
 }
 

@@ -209,6 +209,8 @@ impl SessionActor {
         if let Some(window) = self.window.take() {
             ctx.cancel_future(window);
         }
+        // The worker to which it moves watches its credential's time.
+        self.forget_expiry(ctx);
         // Rooms and channels that were late for an earlier move are asked again. If one has answered meanwhile, its answer
         // is on its way, and the session waits for it.
         let late = self.trail.as_deref_mut();

@@ -194,6 +194,13 @@ impl Hub {
                 }
                 self.note_last_item(session, topic, to.as_ref());
             }
+            HubItem::Refreshed { session, refreshed } => {
+                if self.sessions.borrow().contains_key(&session) {
+                    self.send_to_session(session, SessionMessage::Refreshed(refreshed));
+                } else {
+                    self.forward(session, HubItem::Refreshed { session, refreshed });
+                }
+            }
             HubItem::Displaced { session } => {
                 self.send_to_session(session, SessionMessage::Displaced)
             }

@@ -10,6 +10,7 @@ mod hub_items;
 pub(crate) mod opening;
 pub(crate) mod session;
 mod session_actions;
+pub(crate) mod session_expiry;
 pub(crate) mod session_handle;
 pub(crate) mod session_seed;
 pub(crate) mod topics;

@@ -20,6 +20,7 @@ use crate::runtime::permit::Permit;
 use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::handover::{Moving, Trail, forget_one};
 use crate::runtime::worker::hub::Hub;
+use crate::runtime::worker::session_expiry::ExpiryWatch;
 use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::accounts::Accounts;
 use crate::session::history_queue::HistoryQueue;
@@ -41,7 +42,8 @@ pub(crate) enum Welcomed {
 
 pub(crate) struct SessionActor {
     pub(crate) id: SessionId,
-    /// The client that began the session. A resume from elsewhere does not change it.
+    /// The client that began the session. A resume from elsewhere changes only what its credential says: see
+    /// [`identify`](Self::identify).
     pub(crate) visitor: Visitor,
     pub(crate) hub: Rc<Hub>,
     /// The part of the session that its hub and its connection share.
@@ -63,6 +65,8 @@ pub(crate) struct SessionActor {
     /// The accounts that the rooms and channels it creates are charged to. Opened when it may create the first one.
     pub(crate) accounts: Option<Accounts>,
     pub(crate) window: Option<SpawnHandle>,
+    /// Boxed, because only credentials that expire have it.
+    pub(crate) expiry: Option<Box<ExpiryWatch>>,
     /// What still arrives by a longer path after a move. Boxed, because it is rare.
     pub(crate) trail: Option<Box<Trail>>,
     /// Boxed, because it is rare.
@@ -218,6 +222,7 @@ impl SessionActor {
         self.tokens.rotate();
         self.welcome(&connection, Welcomed::Back(resume_request.intent));
         self.returned();
+        self.watch_expiry(ctx);
     }
 
     /// The client is back: what is sent only to a connected client is sent whole again.
@@ -287,6 +292,7 @@ impl SessionActor {
             return Err(Denied::Anew(ResumeFailure::Overflow));
         }
         self.attempts.accept(resume_request.attempt);
+        self.identify(&resume_request.visitor);
         self.handle.send_queue.disconnect();
         Ok(())
     }
@@ -392,6 +398,10 @@ impl SessionActor {
             session: self.id,
             reason,
         });
+        self.forget_expiry(ctx);
+        if let Some(window) = self.window.take() {
+            ctx.cancel_future(window);
+        }
         self.stop_after_mailbox(ctx);
     }
 
@@ -479,6 +489,7 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Overflowed => self.overflow(ctx),
             SessionMessage::Rehomed(topic) => self.rehomed(ctx, &topic),
             SessionMessage::Settled => self.transfer_if_ready(ctx),
+            SessionMessage::Refreshed(refreshed) => self.refreshed(ctx, refreshed),
             SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
             SessionMessage::Stop => ctx.stop(),
         }

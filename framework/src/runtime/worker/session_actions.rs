@@ -180,6 +180,7 @@ impl SessionActor {
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
+            Action::Refresh { token } => self.refresh(id, token),
             Action::Ping { received } => {
                 let count = received.unwrap_or(0);
                 if !self
@@ -252,6 +253,17 @@ impl SessionActor {
             })
     }
 
+    /// One of the calls that may wait for their reply, with so many bytes.
+    pub(crate) fn take_call(&self, bytes: usize) -> Result<Permit, Refusal> {
+        let permit = self.handle.permits.try_take_call(bytes);
+        permit.ok_or_else(|| {
+            Refusal::new(
+                "too_many_calls",
+                "too many calls of this session wait for their reply: wait for some",
+            )
+        })
+    }
+
     /// Runs a handler of a call, beside the session.
     fn call(&mut self, id: Option<u64>, name: &str, data: RawData) -> Result<(), Refusal> {
         let shared = self.hub.shared.clone();
@@ -259,16 +271,7 @@ impl SessionActor {
             let known = shared.calls.keys().map(String::as_str);
             return Err(unknown_type(name, shared.config.hints.then_some(known)));
         };
-        let permit = self
-            .handle
-            .permits
-            .try_take_call(data.bytes.len())
-            .ok_or_else(|| {
-                Refusal::new(
-                    "too_many_calls",
-                    "too many calls of this session wait for their reply: wait for some",
-                )
-            })?;
+        let permit = self.take_call(data.bytes.len())?;
         let caller = Caller {
             session: self.id,
             claims: self.visitor.claims.clone(),

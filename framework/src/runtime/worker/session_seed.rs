@@ -72,7 +72,7 @@ impl SessionActor {
             Rooms::default(),
             Subscriptions::default(),
         );
-        let context = Context::new();
+        let mut context = Context::new();
         let mut actor = Self {
             id: seed.id,
             visitor: seed.visitor,
@@ -89,6 +89,7 @@ impl SessionActor {
             violations: Violations::default(),
             accounts: None,
             window: None,
+            expiry: None,
             trail: None,
             moving: None,
         };
@@ -96,6 +97,7 @@ impl SessionActor {
             .observers
             .tell(&ServerEvent::SessionBegan { session: actor.id });
         actor.welcome(connection, Welcomed::Anew(reason));
+        actor.watch_expiry(&mut context);
         context.run(actor);
     }
 
@@ -143,6 +145,7 @@ impl SessionActor {
             violations: transfer.violations,
             accounts: transfer.accounts,
             window: None,
+            expiry: None,
             trail: transfer.first_forwarder.map(Trail::forwarded_from),
             moving: None,
         };
@@ -167,6 +170,7 @@ impl SessionActor {
                 actor.wait_for_return(&mut context);
             }
         }
+        actor.watch_expiry(&mut context);
         for topic in transfer.late {
             actor.request_rehome(topic);
         }
