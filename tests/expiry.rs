@@ -2,8 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use courtside::client::{Client, Event, Options};
 use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside::{CloseCode, Format, ServerBuilder};
@@ -375,5 +377,70 @@ fn a_blocked_reader_is_cut_off_at_the_end_of_its_credential_too() {
         wire.control.stall(courtside::testing::Direction::ToClient);
         tokio::time::sleep(Duration::from_secs(11)).await;
         assert_eq!(server.server().sessions(), before - 1);
+    });
+}
+
+/// A client whose function returns these tokens in turn, and the last one from then on.
+async fn client(stage: &Stage, tokens: &'static [&'static str]) -> (Client, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let options = Options::default()
+        .format(stage.format)
+        .access_token_with(move || {
+            let n = count.fetch_add(1, Ordering::Relaxed);
+            let token = tokens.get(n).or(tokens.last()).copied();
+            std::future::ready(token.map(str::to_owned))
+        });
+    let client = stage.server.client(options).await.unwrap();
+    assert!(matches!(client.next().await, Some(Event::Connected { .. })));
+    (client, asked)
+}
+
+#[test]
+fn the_rust_client_refreshes_its_credential_by_itself() {
+    both(async |format| {
+        let stage = Stage::new(format).await;
+        let (client, asked) = client(&stage, &["ann:100", "ann:200"]).await;
+        let session = client.session();
+        for (secs, most) in [(99, 2), (250, 3), (420, 4)] {
+            stage.until(secs).await;
+            assert_eq!(asked.load(Ordering::Relaxed), most);
+            let name: String = client.call_raw("who_am_i", &()).await.unwrap();
+            assert_eq!(name, "ann:200");
+        }
+        assert_eq!(client.session(), session);
+        // A warning is not counted: the session is resumed without a gap.
+        client.cut();
+        let Some(Event::Disconnected { .. }) = client.next().await else {
+            panic!()
+        };
+        let next = client.next().await;
+        assert!(
+            matches!(next, Some(Event::Connected { resumed: true, .. })),
+            "{next:?}"
+        );
+    });
+}
+
+#[test]
+fn the_rust_client_reports_a_refused_refresh_and_begins_anew_after_the_end() {
+    both(async |format| {
+        let stage = Stage::new(format).await;
+        let (client, asked) = client(&stage, &["ann:100", "wrong", "ann:200"]).await;
+        let session = client.session();
+        for (at, code) in [(70, "no_ticket"), (100, "expired")] {
+            let next = client.next().await;
+            let Some(Event::Unauthorized { refusal }) = next else {
+                panic!("{next:?}")
+            };
+            assert_eq!((refusal.code(), stage.secs()), (code, at));
+            assert_eq!(client.session(), session);
+        }
+        let next = client.next().await;
+        assert!(
+            matches!(next, Some(Event::Connected { resumed: false, .. })),
+            "{next:?}"
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
     });
 }

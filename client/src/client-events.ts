@@ -30,7 +30,11 @@ export interface ClientEvents {
   caughtup: [caught: { missed: number }];
   /** The page was reloaded and its session continues. `join` returns these rooms as well; subscribe to channels as always. */
   restored: [restored: { rooms: readonly Room[]; channels: readonly string[] }];
-  /** The server refused the credential, with a reason. If `accessToken` is a function, it is called for another one, once. */
+  /**
+   * The server refused the credential, with a reason. If `accessToken` is a function, it is called for another one, once.
+   * With the code `expired`, the session has ended with its credential. If a fresh credential was refused during a session, the
+   * session continues until the one before it expires.
+   */
   unauthorized: [refusal: CourtsideError];
   /** The server no longer has the session. */
   lost: [loss: Loss];

@@ -9,6 +9,7 @@ import { Link, protocolError, type ClientState, type LinkOwner } from './link.js
 import { settle, type Address, type ConnectOptions, type Settings } from './options.js';
 import type { Limits, Pong, SessionEvent, Welcome } from './protocol.js';
 import { Pulse } from './pulse.js';
+import { Renewal } from './renewal.js';
 import { Requests } from './requests.js';
 import type { AnyRoom, Room, RoomTypes } from './room.js';
 import { Rooms, type JoinSettings } from './rooms.js';
@@ -38,6 +39,7 @@ export class Client<C extends object = AnyChannels> {
   private readonly requests = new Requests();
   private readonly pulse: Pulse;
   private readonly serverClock = new ServerClock();
+  private readonly renewal: Renewal;
   private readonly sender: Sender;
   private readonly rooms: Rooms;
   private readonly channels: Channels;
@@ -75,6 +77,12 @@ export class Client<C extends object = AnyChannels> {
       sync: (room) => void this.sender.ask({ action: 'sync', room }, () => {}, () => {}),
       complain,
       unheard: (room, type) => this.notHeard(room, type),
+    });
+    this.renewal = new Renewal(clock, {
+      credential: () => link.renewed(),
+      refresh: (token) => this.sender.request({ action: 'refresh', token }),
+      refused: (error) => void this.events.emit('unauthorized', error),
+      failed: complain,
     });
     this.channels = new Channels(this.settings, this.sender, () => this.state === 'closed', complain);
     this.keep = storage && new Keep(storage, link.place);
@@ -219,7 +227,10 @@ export class Client<C extends object = AnyChannels> {
       },
       garbage: () => this.giveUp('protocol'),
       beat: () => this.sender.beat(),
-      dropped: () => this.pulse.dropped(),
+      dropped: () => {
+        this.pulse.dropped();
+        this.renewal.forget();
+      },
       stateChanged: (state, previous) => {
         this.events.emit('state', state, previous);
         if (state !== 'open' || !this.link.isOpen || !this.opening) return;
@@ -330,6 +341,8 @@ export class Client<C extends object = AnyChannels> {
         return void this.requests.resolve(event.id, undefined);
       case 'reply':
         return void this.requests.resolve(event.id, event.data);
+      case 'expiring':
+        return this.renewal.warned(event.in_ms);
       case 'published':
         return void this.requests.resolve(event.id, event.offset);
       case 'subscribed':

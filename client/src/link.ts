@@ -182,7 +182,7 @@ export class Link {
       this.breakOff(new CourtsideError('connect_failed', `${this.place} did not send a welcome within ${Math.round(patience)} ms: is it a Courtside server, and is it reachable?`));
     });
     const refused = (thrown: unknown): void => {
-      if (serial === this.serial) this.failed(new CourtsideError('token_failed', `The accessToken function failed (${reasonOf(thrown)}).`, { cause: thrown }));
+      if (serial === this.serial) this.failed(tokenFailed(thrown));
     };
     try {
       const token = this.credential();
@@ -190,6 +190,16 @@ export class Link {
       token.then((late) => { if (serial === this.serial) this.open(late); }, refused);
     } catch (thrown) {
       refused(thrown);
+    }
+  }
+
+  /** A fresh credential for the session; undefined if there is none, or if it does not come from a function. Rejects with `token_failed`. */
+  async renewed(): Promise<string | undefined> {
+    if (typeof this.settings.accessToken !== 'function') return undefined;
+    try {
+      return await this.credential();
+    } catch (thrown) {
+      throw tokenFailed(thrown);
     }
   }
 
@@ -368,6 +378,10 @@ export class Link {
   get place(): string {
     return `${this.address.host}${this.address.pathname}`;
   }
+}
+
+function tokenFailed(thrown: unknown): CourtsideError {
+  return new CourtsideError('token_failed', `The accessToken function failed (${reasonOf(thrown)}).`, { cause: thrown });
 }
 
 export function protocolError(what: string): CourtsideError {

@@ -40,7 +40,8 @@ export interface ConnectOptions {
   /**
    * A credential, sent as the query parameter `access_token` of each attempt to connect.
    * A function is called before each attempt, so that it can return a fresh one; it may return a promise, and undefined
-   * for a guest. If the server refuses the credential, the function is called once more. Default: none.
+   * for a guest. If the server refuses the credential, the function is called once more. It is also called when the server warns
+   * that the credential expires soon; the session then continues with the fresh one. Default: none.
    */
   accessToken?: Credential | (() => Credential | Promise<Credential>);
   /**

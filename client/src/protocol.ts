@@ -25,6 +25,7 @@ export type Action = (
   | { action: 'history'; channel: string; before?: number; since?: Position; limit?: number }
   | { action: 'unsubscribe'; channel: string }
   | { action: 'publish'; channel: string; data: unknown }
+  | { action: 'refresh'; token: string }
 ) & { id?: number };
 
 /** The only action that is not counted: it acknowledges events, measures the round trip and checks that the server is alive. */
@@ -143,6 +144,7 @@ export type SessionEvent =
   | { event: 'latest'; channel: string; offset: number; data: unknown }
   | { event: 'published'; id?: number; channel: string; offset: number }
   | { event: 'reply'; id?: number; data?: unknown }
+  | { event: 'expiring'; in_ms: number }
   | { event: 'error'; id?: number; code: string; message: string; room?: string };
 
 export type ServerEvent = Welcome | Pong | Goodbye | SessionEvent;

@@ -30,7 +30,7 @@ interface ModelSession {
   channels: Set<string>;
 }
 
-const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'latest', 'goodbye'];
+const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'latest', 'expiring', 'goodbye'];
 const KINDS_REFUSED = 'closed_kind';
 
 export class ServerModel implements ServerSide {
@@ -146,6 +146,11 @@ export class ServerModel implements ServerSide {
     session.channels.clear();
   }
 
+  /** The credential of this connection's session has expired. */
+  expire(socket: FakeSocket): void {
+    this.turnAway(socket, { event: 'goodbye', code: 4501, reason: 'The credential has expired.', error: 'expired' });
+  }
+
   /** A goodbye in place of a welcome, and the end. */
   private turnAway(socket: FakeSocket, goodbye: { code: number; [field: string]: unknown }): void {
     socket.down.push(JSON.stringify(goodbye), { close: goodbye.code });
@@ -227,6 +232,9 @@ export class ServerModel implements ServerSide {
         answer('joined', { room, ...seat });
         return this.tellsJoiners ? this.state(room, { joined: true }, session) : undefined;
       }
+      case 'refresh':
+        if (this.refused.has(act.token)) return answer('error', { code: 'ticket_expired', message: 'Your ticket has expired.' });
+        return answer('reply', { data: { expires_ms: 60_000 } });
       case 'leave':
         session.rooms.delete(act.room);
         return answer('left', { room: act.room, reason: 'left' });

@@ -25,6 +25,8 @@ pub(crate) struct OutboundAction<'a, T: ?Sized> {
     pub(crate) since: Option<SinceField<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) received: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<&'a str>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(crate) type_: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +47,7 @@ pub(crate) enum ActionName {
     Subscribe,
     Unsubscribe,
     Publish,
+    Refresh,
     Ping,
 }
 
@@ -54,7 +57,7 @@ impl ActionName {
     pub(crate) fn is_session_bound(self) -> bool {
         matches!(
             self,
-            Self::Leave | Self::Send | Self::Sync | Self::Unsubscribe
+            Self::Leave | Self::Send | Self::Sync | Self::Unsubscribe | Self::Refresh
         )
     }
 }
@@ -78,6 +81,7 @@ impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
             channel: None,
             since: None,
             received: None,
+            token: None,
             type_: None,
             options: None,
             data: None,

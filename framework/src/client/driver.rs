@@ -1,11 +1,13 @@
 //! The driver: a task that opens connections and moves frames between a connection and the rules.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::client::connect::{Connect, Path};
+use crate::client::credential::AccessToken;
 use crate::client::ending;
 use crate::client::error::ConnectError;
 use crate::client::handshake::{Request, upgrade};
@@ -175,6 +177,9 @@ async fn serve(inner: &ClientInner, socket: &mut ClientSocket) -> Option<Disconn
         rules.attempt_time(begun, inner.options.connect_timeout)
     });
     let welcome_by = begun.saturating_add(welcome_time);
+    // The next connection begins with a credential of its own.
+    let _earlier = inner.take_wish_for_credential();
+    let mut renewal = Renewal::default();
     loop {
         match inner.take_instruction() {
             Instruction::Nothing => {}
@@ -182,6 +187,9 @@ async fn serve(inner: &ClientInner, socket: &mut ClientSocket) -> Option<Disconn
                 return Some(lost("the application dropped the connection"));
             }
             Instruction::Close => return None,
+        }
+        if inner.take_wish_for_credential() {
+            renewal.begin(inner);
         }
         let reads = inner.wants_more();
         let now = inner.now();
@@ -204,6 +212,11 @@ async fn serve(inner: &ClientInner, socket: &mut ClientSocket) -> Option<Disconn
         tokio::select! {
             biased;
             () = inner.driver_wakeup.notified() => {}
+            token = renewal.token() => {
+                if let Some(token) = token {
+                    inner.rules_mut(|rules| rules.refresh(&token));
+                }
+            }
             event = socket.next(reads) => match event {
                 SocketEvent::Flushed => {}
                 SocketEvent::Activity => inner.rules_mut(Rules::server_is_alive),
@@ -212,6 +225,30 @@ async fn serve(inner: &ClientInner, socket: &mut ClientSocket) -> Option<Disconn
             },
             () = sleep_until(inner.moment(deadline)) => {}
         }
+    }
+}
+
+/// Gets a fresh credential while a connection goes on.
+#[derive(Default)]
+struct Renewal(Option<Pin<Box<dyn Future<Output = Option<String>>>>>);
+
+impl Renewal {
+    /// Asks for another credential, if the application has given a function for it. A question that is open is dropped.
+    fn begin(&mut self, inner: &ClientInner) {
+        let token = inner.options.access_token.clone();
+        if let Some(token) = token.filter(AccessToken::can_change) {
+            self.0 = Some(Box::pin(async move { token.get().await }));
+        }
+    }
+
+    /// Resolves with the credential, if one was asked for; `None` for a guest.
+    async fn token(&mut self) -> Option<String> {
+        let Some(asked) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        let token = asked.await;
+        self.0 = None;
+        token
     }
 }
 

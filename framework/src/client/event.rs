@@ -139,6 +139,9 @@ pub enum Event {
     ///
     /// If [`Options::access_token`](crate::client::Options::access_token) is a function, the client calls it once more and tries
     /// again. Otherwise, and if the server refuses the second credential, too, [`Event::Closed`] follows.
+    ///
+    /// With the code `expired`, the session has ended with its credential. If the server refuses a fresh credential during a
+    /// session, the session continues until the one before it expires.
     Unauthorized {
         /// The server's refusal.
         refusal: Refusal,

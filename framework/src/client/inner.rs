@@ -54,6 +54,8 @@ pub(crate) struct ClientInner {
     reads: Cell<bool>,
     was_welcomed: Cell<bool>,
     has_ended: Cell<bool>,
+    /// The server has warned that the credential expires soon.
+    wants_credential: Cell<bool>,
     /// Wakes the driver: there is something to write, room to read, or an instruction.
     pub(crate) driver_wakeup: Notify,
     /// Wakes the handles: there is an event, or the client has ended.
@@ -91,6 +93,7 @@ impl ClientInner {
             reads: Cell::new(true),
             was_welcomed: Cell::new(false),
             has_ended: Cell::new(false),
+            wants_credential: Cell::new(false),
             driver_wakeup: Notify::new(),
             handle_wakeup: Notify::new(),
             retry_now: Notify::new(),
@@ -249,6 +252,11 @@ impl ClientInner {
         instruction
     }
 
+    /// Whether the server has warned, since the last call, that the credential expires soon.
+    pub(crate) fn take_wish_for_credential(&self) -> bool {
+        self.wants_credential.take()
+    }
+
     /// Waits until an instruction ends the client.
     pub(crate) async fn until_closing(&self) {
         while !self.instruction.get().is_last() {
@@ -281,6 +289,7 @@ impl ClientInner {
                     // The request's future may have been dropped.
                     let _sent = waiting.map(|waiting| waiting.send(answer));
                 }
+                Output::Renew => self.wants_credential.set(true),
                 Output::Disconnect(..) => disconnect = Some(output),
             }
         }

@@ -37,6 +37,9 @@ pub struct Options {
     ///
     /// If the server refuses the credential, the application gets [`Event::Unauthorized`](crate::client::Event::Unauthorized).
     /// A function is then called once more for another credential.
+    ///
+    /// A function is also called when the server warns that the credential expires soon. The session then continues with the fresh
+    /// one.
     pub access_token: Option<AccessToken>,
     /// How long an attempt to connect may take, from opening the stream to the server's welcome.
     ///

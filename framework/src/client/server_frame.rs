@@ -109,6 +109,8 @@ pub(crate) enum ReceivedEvent {
         code: String,
         message: String,
     },
+    /// The credential expires soon.
+    Expiring {},
     Goodbye {
         code: u16,
         reason: String,

@@ -50,6 +50,8 @@ pub(crate) enum Output {
     Emit(Event),
     /// Complete the request with this id.
     Complete(u64, Result<Answer, CallError>),
+    /// The server warns that the credential expires soon: get a fresh one, for [`Rules::refresh`].
+    Renew,
     /// The server has broken the protocol: close the connection with this code and reason.
     Disconnect(CloseCode, String),
 }
@@ -82,6 +84,8 @@ enum Waiter {
     Resubscribe(ChannelName),
     /// The rules, which need the whole state of a room. The state is the answer.
     Sync,
+    /// The rules, which have shown the server a fresh credential.
+    Refresh,
     /// Nothing: the request's future was dropped. A room that it joins is left again.
     Abandoned,
 }
@@ -333,6 +337,22 @@ impl Rules {
         if let Ok(Some(id)) = self.act(sync, true) {
             self.waiters.insert(id, Waiter::Sync);
             self.rooms.requested(room);
+        }
+    }
+
+    /// Shows the server a fresh credential for the session.
+    pub(crate) fn refresh(&mut self, token: &str) {
+        self.last_id += 1;
+        let refresh: OutboundAction<'_, ()> = OutboundAction {
+            id: Some(self.last_id),
+            token: Some(token),
+            ..OutboundAction::new(ActionName::Refresh)
+        };
+        // A token that is too long for the server is refused at the next handshake, too.
+        if let Ok(queued) = self.queued(&refresh) {
+            // There is one for each warning of the server.
+            self.queue.push_unbounded(queued);
+            self.waiters.insert(self.last_id, Waiter::Refresh);
         }
     }
 

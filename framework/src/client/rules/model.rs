@@ -251,6 +251,7 @@ impl World {
                 }
                 Output::Emit(_) => {}
                 Output::Complete(id, answer) => self.answers.entry(id).or_default().push(answer),
+                Output::Renew => {}
                 Output::Disconnect(_, why) => panic!("{why}"),
             }
         }

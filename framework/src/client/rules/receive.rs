@@ -355,6 +355,7 @@ impl Rules {
                 error,
                 reconnect,
             } => self.goodbye(code, reason, error, reconnect),
+            ReceivedEvent::Expiring {} => vec![Output::Renew],
             ReceivedEvent::Unknown => Vec::new(),
         }
     }
@@ -437,6 +438,7 @@ impl Rules {
                 let reason = refusal.code().to_owned();
                 Output::Emit(Event::Unsubscribed { channel, reason })
             }
+            Some((_, Waiter::Refresh)) => Output::Emit(Event::Unauthorized { refusal }),
             // The room is gone, or the client is about to leave it.
             Some((_, Waiter::Sync | Waiter::Abandoned)) => return Vec::new(),
             None => Output::Emit(Event::Error { refusal, room }),
