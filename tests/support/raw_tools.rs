@@ -264,7 +264,14 @@ impl Peer {
                 let name = event["event"].as_str().expect("an event's name");
                 let is_plain = matches!(
                     name,
-                    "welcome" | "pong" | "signal" | "state" | "patch" | "latest" | "expiring" | "goodbye"
+                    "welcome"
+                        | "pong"
+                        | "signal"
+                        | "state"
+                        | "patch"
+                        | "latest"
+                        | "expiring"
+                        | "goodbye"
                 );
                 self.counted += u64::from(!is_plain);
                 Heard::Event(event)
