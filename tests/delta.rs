@@ -1,14 +1,20 @@
 //! Publications as patches: fewer bytes, and the same values.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use courtside::Format;
+use courtside::client::{Event, HistoryQuery, Options, SubscribeOptions};
 use courtside::prelude::*;
-use courtside::testing::TestServer;
+use courtside::testing::{CableControl, Direction, TestServer};
 use courtside_tests::channel_tools::offsets;
 use courtside_tests::wire_tools::{
     Wire, both, calm, names, on_each_worker, quiet, whoever_is_late,
 };
 use serde_json::{Map, Value, json};
+use tokio::time::sleep;
 
 async fn server() -> TestServer {
     let builder = Server::builder()
@@ -213,4 +219,70 @@ fn a_channel_that_offers_no_patches_sends_whole_publications() {
         assert_eq!(names(&events), ["publication"; 2]);
         assert!(events.iter().all(|event| event["data"].is_object()));
     });
+}
+
+/// The Rust client hides the patches, over resumes and lost sessions.
+#[test]
+fn the_rust_client_hands_on_whole_publications() {
+    for is_lost in [false, true] {
+        both(move |format| async move {
+            let server = server().await;
+            let states = match_states();
+            let publish = async |range: std::ops::Range<usize>| {
+                for state in &states[range] {
+                    server.server().publish(FINAL, state).await.unwrap();
+                }
+            };
+            publish(0..5).await;
+            let options = Options::default().format(format).seed(1);
+            let is_down = Rc::new(Cell::new(false));
+            let network = is_down.clone();
+            let plug = move |cable: CableControl| {
+                if network.get() {
+                    cable.stall(Direction::ToServer);
+                }
+            };
+            let client = server.client_with(options, plug).await.unwrap();
+            let wish = SubscribeOptions::default().last(2).delta();
+            client.subscribe_with(FINAL, wish).await.unwrap();
+            let mut expected = 4;
+            let mut lost = 0;
+            for at in [5, 12, 19, 26] {
+                publish(at..at + 3).await;
+                quiet().await;
+                is_down.set(is_lost);
+                client.cut();
+                publish(at + 3..(at + 7).min(30)).await;
+                if is_lost {
+                    // Longer than the session's window.
+                    sleep(Duration::from_secs(60)).await;
+                }
+                is_down.set(false);
+                while expected <= (at as u64 + 7).min(30) {
+                    match client.next().await.unwrap() {
+                        Event::Publication { offset, data, .. } => {
+                            assert_eq!(offset, expected);
+                            assert_eq!(data, states[usize::try_from(offset).unwrap() - 1]);
+                            expected += 1;
+                        }
+                        Event::Lost { .. } => lost += 1,
+                        Event::Resubscribed { recovered, .. } => assert!(recovered),
+                        Event::Error { refusal, .. } => panic!("{refusal}"),
+                        _ => {}
+                    }
+                }
+            }
+            assert_eq!(lost, if is_lost { 4 } else { 0 });
+            let query = HistoryQuery::default().before(4).limit(2);
+            let page = client.history(FINAL, query).await.unwrap();
+            let read: Vec<_> = page.publications.iter().map(|past| past.offset).collect();
+            assert_eq!((read, page.more, page.offset), (vec![2, 3], true, 30));
+            assert_eq!(page.publications[0].data, states[1]);
+            let position = client.position(FINAL).unwrap();
+            assert_eq!((position.offset, &position.epoch), (30, &page.epoch));
+            let newer = HistoryQuery::default().since(position);
+            let page = client.history(FINAL, newer).await.unwrap();
+            assert!(page.publications.is_empty() && !page.more);
+        });
+    }
 }

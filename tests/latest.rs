@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use courtside::Format;
+use courtside::client::{Event, Options};
 use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside_tests::channel_tools::{offsets, publish, subscribe};
@@ -170,5 +171,31 @@ fn what_follows_a_new_subscription_comes_behind_its_answer() {
             Some(&3),
             "{events:?}"
         );
+    });
+}
+
+#[test]
+fn the_rust_client_hands_on_each_offset_once() {
+    both(async |format| {
+        let server = server().await;
+        let options = Options::default().format(format).seed(1);
+        let client = server.client(options).await.unwrap();
+        client.subscribe("clock").await.unwrap();
+        let mut seen = Vec::new();
+        for n in 1..=3 {
+            publish(&server, "clock", [n]).await;
+            quiet().await;
+            client.cut();
+            publish(&server, "clock", [n]).await;
+            quiet().await;
+            while seen.last() != Some(&(n * 2)) {
+                match client.next().await.unwrap() {
+                    Event::Publication { offset, .. } => seen.push(offset),
+                    Event::Error { refusal, .. } => panic!("{refusal}"),
+                    _ => {}
+                }
+            }
+        }
+        assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
     });
 }

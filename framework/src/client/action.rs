@@ -24,6 +24,16 @@ pub(crate) struct OutboundAction<'a, T: ?Sized> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) since: Option<SinceField<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) delta: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) received: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<&'a str>,
@@ -45,6 +55,7 @@ pub(crate) enum ActionName {
     Sync,
     Call,
     Subscribe,
+    History,
     Unsubscribe,
     Publish,
     Refresh,
@@ -80,6 +91,11 @@ impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
             mode: None,
             channel: None,
             since: None,
+            last: None,
+            from: None,
+            delta: None,
+            before: None,
+            limit: None,
             received: None,
             token: None,
             type_: None,

@@ -58,6 +58,8 @@ pub enum Event {
         data: Arc<Value>,
     },
     /// Something was published to a channel.
+    ///
+    /// Of a channel that delivers only the newest publication, offsets may be missing.
     Publication {
         /// The channel.
         channel: ChannelName,
@@ -76,6 +78,8 @@ pub enum Event {
         left: Value,
     },
     /// The session was lost, and the client has subscribed to a channel again by itself.
+    ///
+    /// A client that has taken over a session does so, too, when a patch arrives of a publication that it does not have.
     Resubscribed {
         /// The channel.
         channel: ChannelName,

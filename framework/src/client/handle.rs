@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::client::action::{ActionName, OutboundAction, SinceField, mode_name};
+use crate::client::action::{ActionName, OutboundAction, mode_name};
 use crate::client::connect::{Connect, Path, ServerUrl};
 use crate::client::driver::{Dialer, run};
 use crate::client::error::{CallError, ConnectError, SendError};
@@ -16,6 +16,7 @@ use crate::client::inner::{ClientInner, Instruction};
 use crate::client::limits::Limits;
 use crate::client::options::Options;
 use crate::client::room::JoinedRoom;
+use crate::client::subscribing::SubscribeOptions;
 use crate::client::ticket::Ticket;
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::wire::action::JoinMode;
@@ -292,18 +293,12 @@ impl Client {
         channel: impl Into<ChannelName>,
         position: Option<&Position>,
     ) -> Result<Subscribed, CallError> {
-        let subscribe: OutboundAction<'_, ()> = OutboundAction {
-            channel: Some(&channel.into()),
-            since: position.map(|position| SinceField {
-                epoch: &position.epoch,
-                offset: position.offset,
-            }),
-            ..OutboundAction::new(ActionName::Subscribe)
+        let since = position.cloned();
+        let options = SubscribeOptions {
+            since,
+            ..SubscribeOptions::default()
         };
-        match self.inner().ask(subscribe).await? {
-            Answer::Subscribed(subscribed) => Ok(subscribed),
-            answer => Err(unexpected(&answer)),
-        }
+        self.subscribe_with(channel, options).await
     }
 
     /// Ends a subscription. Publications may still arrive until this returns.
@@ -445,7 +440,7 @@ pub(crate) fn ended(answer: Result<Answer, CallError>) -> Result<(), CallError> 
     }
 }
 
-fn unexpected(answer: &Answer) -> CallError {
+pub(crate) fn unexpected(answer: &Answer) -> CallError {
     CallError::Decode(format!(
         "the answer belongs to another kind of request: {answer:?}"
     ))

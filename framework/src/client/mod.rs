@@ -25,6 +25,7 @@
 //! | type | what it is |
 //! | --- | --- |
 //! | [`Client`] | connects, joins rooms, calls handlers, subscribes and publishes to channels, and yields events |
+//! | [`SubscribeOptions`], [`HistoryQuery`] | where a subscription starts, and which page of a channel's history to read |
 //! | [`JoinedRoom`] | sends messages to one room, and leaves it |
 //! | [`Event`] | everything that happens: messages, states, publications, lost connections |
 //! | [`Options`] | format, credential, timeouts, bounds; each has a default |
@@ -93,6 +94,7 @@ mod room;
 mod rules;
 mod server_frame;
 mod socket;
+mod subscribing;
 mod ticket;
 mod typed;
 pub(crate) mod value;
@@ -109,4 +111,5 @@ pub use handle::Client;
 pub use limits::{Limits, Rate};
 pub use options::Options;
 pub use room::JoinedRoom;
+pub use subscribing::{HistoryPage, HistoryQuery, PastPublication, SubscribeOptions};
 pub use ticket::Ticket;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::client::limits::Limits;
 use crate::client::value::value;
@@ -75,6 +75,11 @@ pub(crate) enum ReceivedEvent {
         offset: u64,
         recovered: bool,
         publications: Vec<Published>,
+        /// Whether publications may arrive as patches.
+        #[serde(default)]
+        delta: bool,
+        /// What the next patch changes, if it is not the last publication.
+        base: Option<Published>,
     },
     Unsubscribed {
         id: Option<u64>,
@@ -82,6 +87,14 @@ pub(crate) enum ReceivedEvent {
         reason: String,
     },
     Publication {
+        channel: ChannelName,
+        offset: u64,
+        #[serde(default)]
+        data: Value,
+        /// In place of `data`: the merge patch of the publication before.
+        patch: Option<Map<String, Value>>,
+    },
+    Latest {
         channel: ChannelName,
         offset: u64,
         #[serde(default)]

@@ -29,6 +29,7 @@ use crate::client::limits::Limits;
 use crate::client::options::Options;
 use crate::client::random::Random;
 use crate::client::server_frame::Disconnection;
+use crate::client::subscribing::Wish;
 use crate::client::ticket::Ticket;
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -120,6 +121,8 @@ pub(crate) struct Rules {
     last_id: u64,
     rooms: Rooms,
     subscriptions: Subscriptions,
+    /// What subscriptions that were not answered yet ask for, by the ids of their actions.
+    wishes: BTreeMap<u64, Wish>,
     backoff: Backoff,
     /// The goodbye that the server sent on this connection.
     goodbye: Option<Goodbye>,
@@ -164,6 +167,7 @@ impl Rules {
             last_id: 0,
             rooms: Rooms::default(),
             subscriptions: Subscriptions::default(),
+            wishes: BTreeMap::new(),
             backoff: Backoff::new(options.backoff_base, options.backoff_cap),
             goodbye: None,
             limits: None,
@@ -297,6 +301,9 @@ impl Rules {
         if let Some(id) = action.id {
             self.last_id = id;
             self.waiters.insert(id, Waiter::Application);
+            if action.action == ActionName::Subscribe {
+                self.wishes.insert(id, action.wish());
+            }
         }
         if let (ActionName::Unsubscribe, Some(channel)) = (action.action, action.channel) {
             self.subscriptions.leave(channel);
@@ -308,6 +315,7 @@ impl Rules {
     pub(crate) fn abandon(&mut self, id: u64) {
         if self.queue.cancel(id) {
             self.waiters.remove(&id);
+            self.wishes.remove(&id);
         } else if let Some(waiter) = self.waiters.get_mut(&id) {
             *waiter = Waiter::Abandoned;
         }

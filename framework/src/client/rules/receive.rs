@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use crate::client::action::{ActionName, OutboundAction, SinceField};
+use crate::client::action::OutboundAction;
 use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
 use crate::client::rules::attempts::AttemptCounter;
 use crate::client::rules::queue::Queued;
 use crate::client::rules::rooms::Patched;
+use crate::client::rules::subscriptions::Patches;
 use crate::client::rules::{Goodbye, Missed, Output, Phase, Rules, Session, Waiter, violation};
 use crate::client::server_frame::{
     Disconnection, Patch, Published, ReceivedEvent, RestoredRoom, ServerFrame, Welcome,
 };
+use crate::client::subscribing::{Wish, subscribe};
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId};
@@ -123,8 +125,9 @@ impl Rules {
         let rooms = rooms.collect();
         for channel in &subscriptions {
             // It is unknown what the other client has received. The server sends only newer publications.
+            let position = Position::default();
             self.subscriptions
-                .confirm(channel.clone(), String::new(), 0);
+                .confirm(channel.clone(), position, None, Patches::None);
         }
         Output::Emit(Event::Restored {
             rooms,
@@ -157,9 +160,10 @@ impl Rules {
                 outputs.push(Output::Complete(id, Err(CallError::SessionLost(reason))));
             }
         }
+        self.wishes.retain(|id, _| self.waiters.contains_key(id));
         // In front of the waiting actions, so that an `unsubscribe` or `publish` among them finds the subscription.
-        for (channel, position) in self.subscriptions.renew().into_iter().rev() {
-            if let Some(queued) = self.resubscribe(channel, &position) {
+        for (channel, position, wish) in self.subscriptions.renew().into_iter().rev() {
+            if let Some(queued) = self.resubscribe(channel, &position, wish) {
                 self.queue.push_front(queued);
             }
         }
@@ -167,23 +171,23 @@ impl Rules {
 
     /// Asks again for the subscriptions that the server refused as too fast, when they are due.
     pub(crate) fn resubscribe_due(&mut self, now: Duration) {
-        for (channel, position) in self.subscriptions.take_due(now) {
-            if let Some(queued) = self.resubscribe(channel, &position) {
+        for (channel, position, wish) in self.subscriptions.take_due(now) {
+            if let Some(queued) = self.resubscribe(channel, &position, wish) {
                 self.queue.push_unbounded(queued);
             }
         }
     }
 
-    fn resubscribe(&mut self, channel: ChannelName, position: &Position) -> Option<Queued> {
+    fn resubscribe(
+        &mut self,
+        channel: ChannelName,
+        position: &Position,
+        wish: Wish,
+    ) -> Option<Queued> {
         self.last_id += 1;
-        let subscribe: OutboundAction<'_, ()> = OutboundAction {
+        let subscribe = OutboundAction {
             id: Some(self.last_id),
-            channel: Some(&channel),
-            since: Some(SinceField {
-                epoch: &position.epoch,
-                offset: position.offset,
-            }),
-            ..OutboundAction::new(ActionName::Subscribe)
+            ..subscribe(&channel, Some(position), wish)
         };
         let queued = self.queued(&subscribe).ok()?;
         self.waiters
@@ -303,9 +307,17 @@ impl Rules {
                 offset,
                 recovered,
                 publications,
+                delta,
+                base,
             } => {
                 let position = Position { epoch, offset };
-                self.subscribed(id, channel, position, recovered, publications)
+                let base = base.as_ref().or(publications.last());
+                let base = base.filter(|base| base.offset == offset);
+                let patches = match delta {
+                    true => Patches::Of(base.map(|base| (offset, base.data.clone()))),
+                    false => Patches::None,
+                };
+                self.subscribed(id, channel, position, recovered, publications, patches)
             }
             ReceivedEvent::Unsubscribed {
                 id,
@@ -322,14 +334,37 @@ impl Rules {
                 channel,
                 offset,
                 data,
-            } => match self.subscriptions.publication(&channel, offset) {
-                true => emit(Event::Publication {
-                    channel,
-                    offset,
-                    data,
-                }),
-                false => Vec::new(),
-            },
+                patch,
+            } => {
+                let Some(data) = self.subscriptions.whole(&channel, offset, data, patch) else {
+                    self.subscribe_again(&channel);
+                    return Vec::new();
+                };
+                match self.subscriptions.publication(&channel, offset) {
+                    true => emit(Event::Publication {
+                        channel,
+                        offset,
+                        data,
+                    }),
+                    false => Vec::new(),
+                }
+            }
+            ReceivedEvent::Latest {
+                channel,
+                offset,
+                data,
+            } => {
+                // It is not ordered relative to the answers, so it may belong to a subscription that has ended.
+                let is_subscribed = self.position(&channel).is_some();
+                match is_subscribed && self.subscriptions.publication(&channel, offset) {
+                    true => emit(Event::Publication {
+                        channel,
+                        offset,
+                        data,
+                    }),
+                    false => Vec::new(),
+                }
+            }
             ReceivedEvent::Published { id, offset } => {
                 self.answer(Some(id), Answer::Published(offset))
             }
@@ -360,6 +395,20 @@ impl Rules {
         }
     }
 
+    /// Subscribes again, because the client lacks what a patch changes. The answer has whole publications.
+    fn subscribe_again(&mut self, channel: &ChannelName) {
+        let is_asked =
+            |waiter: &Waiter| matches!(waiter, Waiter::Resubscribe(asked) if asked == channel);
+        if self.waiters.values().any(is_asked) {
+            return;
+        }
+        if let Some((position, wish)) = self.subscriptions.begin_again(channel)
+            && let Some(queued) = self.resubscribe(channel.clone(), &position, wish)
+        {
+            self.queue.push_unbounded(queued);
+        }
+    }
+
     /// Whether an event answers a request.
     fn is_awaited(&self, id: Option<u64>) -> bool {
         id.is_some_and(|id| self.waiters.contains_key(&id))
@@ -383,8 +432,10 @@ impl Rules {
         position: Position,
         recovered: bool,
         publications: Vec<Published>,
+        patches: Patches,
     ) -> Vec<Output> {
         let mut outputs = Vec::new();
+        let wish = id.and_then(|id| self.wishes.remove(&id));
         let again = id.and_then(|id| self.waiters.get(&id));
         if let Some(Waiter::Resubscribe(_)) = again {
             let channel = channel.clone();
@@ -408,7 +459,8 @@ impl Rules {
             }
         }
         let offset = seen.unwrap_or(0).max(position.offset);
-        self.subscriptions.confirm(channel, position.epoch, offset);
+        let position = Position { offset, ..position };
+        self.subscriptions.confirm(channel, position, wish, patches);
         outputs
     }
 
@@ -419,6 +471,9 @@ impl Rules {
         room: Option<RoomId>,
         refusal: Refusal,
     ) -> Vec<Output> {
+        if let Some(id) = id {
+            self.wishes.remove(&id);
+        }
         let output = match id.and_then(|id| Some((id, self.waiters.remove(&id)?))) {
             Some((id, Waiter::Application)) => {
                 Output::Complete(id, Err(CallError::Refused(refusal)))

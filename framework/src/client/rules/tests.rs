@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::client::server_frame;
+use crate::client::subscribing::{SubscribeOptions, subscribe};
 use crate::wire::event::ResumeFailure;
 
 const fn at(ms: u64) -> Duration {
@@ -287,6 +288,85 @@ fn a_subscription_is_renewed_from_its_position() {
         assert_eq!(outputs[0], resubscribed);
         assert_eq!(offsets(&outputs), expected);
     }
+}
+
+/// What the outputs hand on of channel `c`: offsets and data.
+fn published(outputs: &[Output]) -> Vec<(u64, Value)> {
+    let publications = emitted(outputs)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Publication { offset, data, .. } => Some((*offset, data.clone())),
+            _ => None,
+        });
+    publications.collect()
+}
+
+#[test]
+fn patches_are_hidden_and_what_was_asked_for_is_asked_for_again() {
+    let mut rules = online();
+    let channel = "c".into();
+    let wish = SubscribeOptions::default().last(2).from(7).delta().wish;
+    rules.act(subscribe(&channel, None, wish), true).unwrap();
+    let asked = written(&mut rules).remove(0);
+    assert_eq!(
+        (&asked["last"], &asked["from"], &asked["delta"]),
+        (&json!(2), &json!(7), &json!(true))
+    );
+    let mut event = subscribed("e", 4, false, &[]);
+    event["delta"] = true.into();
+    event["base"] = json!({"offset": 4, "data": {"a": 1, "b": null}});
+    assert_eq!(published(&receive(&mut rules, event)), []);
+    let publication = |offset: u64, part: Value| {
+        let mut event = json!({"event": "publication", "channel": "c", "offset": offset});
+        event
+            .as_object_mut()
+            .unwrap()
+            .extend(part.as_object().unwrap().clone());
+        event
+    };
+    for (offset, part, whole) in [
+        (5, json!({"patch": {"a": 2}}), json!({"a": 2, "b": null})),
+        (6, json!({"data": [1]}), json!([1])),
+        (7, json!({"data": {"a": 3}}), json!({"a": 3})),
+        (8, json!({"patch": {"a": null}}), json!({})),
+    ] {
+        let outputs = receive(&mut rules, publication(offset, part));
+        assert_eq!(published(&outputs), [(offset, whole)]);
+    }
+    // A patch of something else: the client starts again from where it is, once.
+    for _ in 0..2 {
+        assert_eq!(
+            receive(&mut rules, publication(10, json!({"patch": {}}))),
+            []
+        );
+    }
+    let again = written(&mut rules);
+    assert_eq!(again.len(), 1);
+    let since = json!({"epoch": "e", "offset": 8});
+    let is_the_same = |again: &Value| {
+        assert_eq!(again["since"], since);
+        assert_eq!(
+            (&again["last"], &again["from"], &again["delta"]),
+            (&json!(2), &json!(7), &json!(true))
+        );
+    };
+    is_the_same(&again[0]);
+    come_back(&mut rules, json!({"reason": "expired"}));
+    is_the_same(&written(&mut rules)[0]);
+}
+
+#[test]
+fn the_newest_publication_is_handed_on_once_and_only_to_subscribers() {
+    let latest =
+        |offset: u64| json!({"event": "latest", "channel": "c", "offset": offset, "data": offset});
+    let mut rules = online();
+    assert_eq!(receive(&mut rules, latest(3)), []);
+    let mut rules = reader();
+    let handed_on: Vec<u64> = [5, 7, 7, 6, 9]
+        .into_iter()
+        .flat_map(|offset| offsets(&receive(&mut rules, latest(offset))))
+        .collect();
+    assert_eq!(handed_on, [7, 9]);
 }
 
 #[test]
