@@ -2,7 +2,7 @@
 // of TypeScript, and does not run it.
 import WebSocketOfWs from 'ws';
 import { CLOSE_CODES, connect, CourtsideError, Interpolation, lerp, lerpEach, Prediction, TickClock } from 'courtside-client';
-import type { Client, ConnectOptions, Content, Room, Subscription } from 'courtside-client';
+import type { Client, ConnectOptions, Content, HistoryPage, Room, Subscription } from 'courtside-client';
 
 interface Arena {
   incoming: { chat_line: { from: number; text: string } };
@@ -46,6 +46,17 @@ export async function use(): Promise<void> {
   (await room.call('respawn', undefined, { timeoutMs: 100 })).x.toFixed();
   const subscription: Subscription = client.subscribe<{ goal: number }>('updates', ({ goal }, { offset }) => goal + offset);
   await subscription.ready;
+  interface Channels {
+    updates: { goal: number };
+    [match: `match/${string}`]: { minute: number };
+  }
+  const declared: Client<Channels> = connect<Channels>('/ws');
+  const match = declared.subscribe('match/7', ({ minute }) => minute.toFixed(), { last: 5, from: new Date(), delta: true, keep: 10 });
+  const page: HistoryPage<{ minute: number }> = await match.history({ before: 7, limit: 5 });
+  page.publications[0]?.data.minute.toFixed();
+  (await declared.history('updates', { since: page })).publications[0]?.data.goal.toFixed();
+  // @ts-expect-error There is no such channel.
+  declared.subscribe('update', () => {});
   client.on('restored', ({ rooms, channels }) => rooms.length + channels.length);
   client.on('caughtup', ({ missed }) => missed.toFixed());
   client.on('unauthorized', ({ code }) => code.trim());
