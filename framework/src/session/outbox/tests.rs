@@ -417,3 +417,85 @@ fn a_grant_that_is_not_used_up_makes_room_for_the_next() {
     }
     assert_eq!(most.grant(), None);
 }
+
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Latest,
+    Counted,
+    Subscribe,
+    Read(usize),
+    /// The connection is lost with so many frames on the way, and the client resumes.
+    Cut(usize),
+}
+
+proptest! {
+    /// A channel that delivers the newest, among counted events and over lost connections: whatever is skipped, the client of
+    /// the present subscription ends with the newest, no offset goes back, and each counted event arrives once.
+    #[test]
+    fn a_subscriber_ends_with_the_newest_publication(said in prop::collection::vec(
+        prop_oneof![
+            4 => Just(Said::Latest),
+            2 => Just(Said::Counted),
+            1 => Just(Said::Subscribe),
+            3 => (1..5_usize).prop_map(Said::Read),
+            1 => (0..4_usize).prop_map(Said::Cut),
+        ],
+        0..80,
+    )) {
+        let newest = Delivery::Latest(Arc::new(ReplaceKey::Publication("clock".into())));
+        let mut outbox = new(bounds(100_000, 1_000));
+        // Frames are `kind number`: `l` of a publication, `c` of another event, `s` of an answer with the newest publication.
+        let frame = |kind: char, n: u64| Encoded::of_bytes(Format::Json, format!("{kind} {n}").into());
+        let (mut published, mut counted, mut answers) = (0_u64, 0_u64, Vec::new());
+        let (mut received, mut has, mut seen) = (0_u64, None, Vec::new());
+        let mut read = |frames: Vec<Bytes>, received: &mut u64, has: &mut Option<u64>| {
+            for bytes in frames {
+                let text = std::str::from_utf8(&bytes).unwrap();
+                let n: u64 = text[2..].parse().unwrap();
+                match &text[..1] {
+                    "l" => *has = has.map(|known| known.max(n)),
+                    "s" => {
+                        *has = Some(n);
+                        *received += 1;
+                    }
+                    _ => {
+                        seen.push(n);
+                        *received += 1;
+                    }
+                }
+            }
+        };
+        for each in said.into_iter().chain([Said::Read(10_000)]) {
+            match each {
+                Said::Latest => {
+                    published += 1;
+                    let _replaced = outbox.push(&frame('l', published), &newest);
+                }
+                Said::Counted => {
+                    counted += 1;
+                    prop_assert_eq!(outbox.push(&frame('c', counted), &Delivery::Sequenced), Pushed::Queued);
+                }
+                Said::Subscribe => {
+                    outbox.seal_publication(&"clock".into());
+                    answers.push(published);
+                    prop_assert_eq!(outbox.push(&frame('s', published), &Delivery::Sequenced), Pushed::Queued);
+                }
+                Said::Read(count) => {
+                    let frames = std::iter::from_fn(|| pull(&mut outbox)).take(count).collect();
+                    read(frames, &mut received, &mut has);
+                }
+                Said::Cut(lost) => {
+                    for _ in 0..lost {
+                        let _swallowed = pull(&mut outbox);
+                    }
+                    outbox.disconnect();
+                    prop_assert_eq!(outbox.resume(received), Resumed::Yes);
+                    // As the hub does for a session that returns.
+                    let _queued = outbox.push(&frame('l', published), &newest);
+                }
+            }
+        }
+        prop_assert!(seen.into_iter().eq(1..=counted));
+        prop_assert_eq!(has, (!answers.is_empty()).then_some(published));
+    }
+}
