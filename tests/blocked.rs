@@ -82,7 +82,7 @@ impl Slow {
     #[on]
     fn say(&mut self, Say { n }: Say, ctx: &mut RoomContext<Self>) -> u64 {
         ctx.broadcast(&Said { n });
-        ctx.publish("news", &json!({"n": n}));
+        ctx.publish("news", &json!({"n": n})).unwrap();
         n
     }
 }

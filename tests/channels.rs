@@ -288,7 +288,7 @@ fn when_there_are_too_many_channels_everybody_is_told() {
             );
         }
         let refused = server.server().publish("match/3", &1).await;
-        assert_eq!(refused, Err(PublishError::Unavailable));
+        assert_eq!(refused, Err(PublishError::TooManyChannels));
         // Also whoever does not wait for the answer.
         let begun = wire
             .begin(json!({"action": "subscribe", "channel": "match/3"}))

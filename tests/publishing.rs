@@ -1,9 +1,12 @@
 //! What may be published, by whom, and that it is the same for readers of both formats.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
+use courtside::prelude::*;
+use courtside::testing::TestServer;
 use courtside::{Format, PublishError};
-use courtside_tests::channel_tools::{offsets, publish, server, subscribe};
-use courtside_tests::wire_tools::{Wire, both, numbers, quiet};
+use courtside_tests::channel_tools::{builder, offsets, publish, server, subscribe};
+use courtside_tests::wire_tools::{Wire, both, calm, numbers, quiet};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// A publication in MessagePack, with bytes as its data that the test chooses.
@@ -272,10 +275,108 @@ fn a_channel_that_is_not_offered_is_an_error_for_whoever_publishes() {
                 json!({"what": "publish", "key": "weather", "data": 1}),
             )
             .await;
-        assert_eq!(reply["event"], "reply", "the room cannot know, and lives");
+        assert_eq!(reply["code"], "internal", "the room is told, and lives");
         assert_eq!(
             wire.order(&room, json!({"what": "echo", "data": 1})).await["data"],
             1
         );
+    });
+}
+
+/// Publishes as many numbers in one hook as it is told to.
+#[derive(Debug, Default)]
+struct Press;
+
+#[derive(Debug, Deserialize, Message)]
+struct Print {
+    key: Option<String>,
+    numbers: Vec<u64>,
+}
+
+#[courtside::room]
+impl Press {
+    #[on]
+    fn print(&mut self, print: Print, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        for n in print.numbers {
+            match &print.key {
+                Some(key) => ctx.publish_once(key, "open", &n)?,
+                None => ctx.publish("open", &n)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A server with that room, on which two publications may be on their way at once.
+async fn narrow() -> TestServer {
+    let config = calm().publish_backlog(2);
+    let builder = builder().config(config).room::<Press>();
+    TestServer::start(builder, 2).await.unwrap()
+}
+
+/// Joins the press, and returns a function that makes the action of a number of publications.
+async fn press(wire: &mut Wire) -> impl Fn(Option<&str>, &[u64]) -> Value + use<> {
+    let joined = wire.ask(json!({"action": "join", "kind": "press"})).await;
+    let room = joined["room"].clone();
+    move |key, numbers| {
+        let data = json!({"key": key, "numbers": numbers});
+        json!({"action": "send", "room": room, "type": "print", "data": data})
+    }
+}
+
+#[test]
+fn whoever_publishes_too_much_at_once_is_told_so_at_once_and_loses_nothing_else() {
+    both(async |format| {
+        let server = narrow().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "open", Value::Null).await;
+        let publish = |n: u64| server.server().publish("open", &n);
+        let (first, second) = (publish(1), publish(2));
+        assert_eq!(publish(3).sent(), Err(PublishError::Busy));
+        assert_eq!(publish(4).await, Err(PublishError::Busy));
+        assert_eq!((first.await, second.await), (Ok(1), Ok(2)));
+        assert_eq!(publish(5).await, Ok(3), "there is room again");
+        assert_eq!(numbers(&wire.all().await, "publication"), [1, 2, 5]);
+
+        let print = press(&mut wire).await;
+        let answer = wire.ask(print(None, &[6, 7, 8])).await;
+        assert_eq!(answer["code"], "busy");
+        assert_eq!(wire.ask(print(None, &[9])).await["event"], "reply");
+        assert_eq!(numbers(&wire.all().await, "publication"), [6, 7, 9]);
+    });
+}
+
+#[test]
+fn what_is_not_awaited_is_published_in_its_order() {
+    both(async |format| {
+        let server = server().await;
+        let mut wire = Wire::open(&server, 1, format).await;
+        subscribe(&mut wire, "open", Value::Null).await;
+        for n in 0..100_u64 {
+            server.server().publish("open", &n).sent().unwrap();
+        }
+        let heard = wire.all().await;
+        assert_eq!(numbers(&heard, "publication"), (0..100).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_publication_with_a_key_takes_effect_once_whoever_repeats_it() {
+    both(async |format| {
+        let server = narrow().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        subscribe(&mut wire, "open", Value::Null).await;
+        let once = |key, n: u64| server.server().publish_once(key, "open", &n);
+        // Also while the first is on its way.
+        let (first, repeat) = (once("goal", 1), once("goal", 2));
+        assert_eq!((first.await, repeat.await), (Ok(1), Ok(1)));
+        let print = press(&mut wire).await;
+        let answer = wire.ask(print(Some("goal"), &[3])).await;
+        assert_eq!(answer["event"], "reply");
+        assert_eq!(once("another", 4).await, Ok(2));
+        assert_eq!(numbers(&wire.all().await, "publication"), [1, 4]);
+        for key in ["", &"k".repeat(257)] {
+            assert_eq!(once(key, 5).await, Err(PublishError::BadKey));
+        }
     });
 }

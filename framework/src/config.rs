@@ -103,10 +103,45 @@ pub struct Config {
     /// How many publications may wait for their channels at once.
     ///
     /// Default: 4,096.
-    /// When it is reached, [`ServerHandle::publish`](crate::ServerHandle::publish) waits, and a room that publishes pauses after its
-    /// hook.
-    /// Zero is refused. Values above `u32::MAX` work as that.
+    /// When it is reached, [`ServerHandle::publish`](crate::ServerHandle::publish) and
+    /// [`RoomContext::publish`](crate::RoomContext::publish) publish nothing and return
+    /// [`PublishError::Busy`](crate::PublishError::Busy). Clients' publications do not count: the limits of their sessions bound
+    /// those.
+    /// Zero is refused. `usize::MAX`: no bound.
     pub publish_backlog: usize,
+    /// Bytes of those publications' data.
+    ///
+    /// Default: 64 MiB.
+    /// It works as `publish_backlog` does. A publication that is longer than this is admitted if no other one is on its way.
+    /// Zero is refused. `usize::MAX`: no bound.
+    pub publish_backlog_bytes: usize,
+    /// How many idempotency keys each channel remembers:
+    /// [`ServerHandle::publish_once`](crate::ServerHandle::publish_once).
+    ///
+    /// Default: 1,024.
+    /// The channel forgets the oldest first. A repeat with a key that was forgotten is published again.
+    /// Each takes about 100 bytes, and the key itself up to 256.
+    /// Zero: no key is remembered, and each repeat is published.
+    pub publish_keys: usize,
+    /// How long a channel remembers an idempotency key.
+    ///
+    /// Default: 10 minutes.
+    /// Set it to longer than whoever publishes tries again. A channel that remembers keys stays, also without subscribers and
+    /// history, unless [`Limits::channels_in_all`] is reached.
+    /// Zero: a key is forgotten at once. `Duration::MAX`: until newer keys replace it.
+    pub publish_keys_age: Duration,
+    /// How many publications may wait for a [`Follower`](crate::Follower).
+    ///
+    /// Default: 1,024.
+    /// When it is reached, further ones are not queued, and the follower receives a [`Gap`](crate::Gap) in their place.
+    /// Zero is refused. `usize::MAX`: no bound.
+    pub follow_backlog: usize,
+    /// Bytes of those publications' data.
+    ///
+    /// Default: 16 MiB.
+    /// It works as `follow_backlog` does. A longer publication is queued if nothing else waits.
+    /// Zero is refused. `usize::MAX`: no bound.
+    pub follow_backlog_bytes: usize,
     /// Whether errors tell clients the right values: the names that exist, if one does not exist, and the reason why a state cannot
     /// be sent.
     ///
@@ -127,6 +162,11 @@ setters!(Config {
     room_threads: usize,
     hub_backlog: usize,
     publish_backlog: usize,
+    publish_backlog_bytes: usize,
+    publish_keys: usize,
+    publish_keys_age: Duration,
+    follow_backlog: usize,
+    follow_backlog_bytes: usize,
     hints: bool,
 });
 
@@ -145,6 +185,11 @@ impl Default for Config {
                 .map_or(0, |cores| if cores.get() == 1 { 0 } else { cores.get() }),
             hub_backlog: 4096,
             publish_backlog: 4096,
+            publish_backlog_bytes: 64 << 20,
+            publish_keys: 1024,
+            publish_keys_age: Duration::from_secs(600),
+            follow_backlog: 1024,
+            follow_backlog_bytes: 16 << 20,
             hints: cfg!(debug_assertions),
         }
     }
@@ -165,6 +210,9 @@ impl Config {
         for (field, value) in [
             ("hub_backlog", self.hub_backlog),
             ("publish_backlog", self.publish_backlog),
+            ("publish_backlog_bytes", self.publish_backlog_bytes),
+            ("follow_backlog", self.follow_backlog),
+            ("follow_backlog_bytes", self.follow_backlog_bytes),
         ] {
             let remedy = "set 1 or more: zero lets no message through";
             BadSetting::unless(value > 0, field, &value, remedy)?;

@@ -87,6 +87,7 @@ pub mod client;
 mod close;
 mod config;
 mod error;
+mod follower;
 mod handler;
 mod http;
 mod ids;
@@ -110,6 +111,8 @@ pub use address::ClientAddress;
 pub use call::Call;
 pub use caller::Caller;
 pub use channel::config::{Channel, Untyped};
+pub use channel::follow::{FollowError, Followed, FollowedPublication, Gap, MissedChannel};
+pub use channel::publish::PublishError;
 pub use claims::Identity;
 pub use close::CloseCode;
 pub use config::{
@@ -117,6 +120,7 @@ pub use config::{
 };
 pub use courtside_derive::{Message, room};
 pub use error::{BuildError, Refusal};
+pub use follower::Follower;
 pub use handler::{Handle, Handlers, Message};
 pub use http::socket::watch_socket;
 pub use ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -137,7 +141,7 @@ pub use runtime::sign_in::SignIn;
 pub use server::{
     ListenOptions, Routes, Server, ServerBuilder, Site, SiteApp, listen, listen_with,
 };
-pub use server_handle::{PublishError, ServerHandle};
+pub use server_handle::{PublishAck, ServerHandle};
 pub use sync::fixed::Fixed;
 pub use sync::grid::Grid;
 pub use sync::subset::Subset;

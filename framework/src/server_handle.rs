@@ -1,18 +1,22 @@
 //! A server as seen from inside the application: publish, list rooms, read counters.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use serde::Serialize;
-use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::channel::publish::{Admitted, PublishError, PublishGate, PublishKey};
 use crate::ids::ChannelName;
 use crate::lobby::info::{ListQuery, RoomInfo};
 use crate::memory::Memory;
 use crate::observer::Stats;
 use crate::runtime::lobby;
-use crate::runtime::messages::{ChannelMessage, PublishSource};
+use crate::runtime::messages::{ChannelMessage, HubMessage, PublishSource};
+use crate::runtime::removal::{Removal, RemovalTicket};
 use crate::runtime::server_inner::ServerInner;
 use crate::wire::codec::{Format, RawData};
 
@@ -34,21 +38,37 @@ pub struct ServerHandle {
     pub(crate) shared: Arc<ServerInner>,
 }
 
-/// Why publishing failed.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// No pattern of the server offers this channel: register it with [`ServerBuilder::channel`](crate::ServerBuilder::channel).
-    #[error("no channel of this name is offered: register it with `ServerBuilder::channel`")]
-    UnknownChannel,
-    /// The data cannot be encoded; the text gives the reason.
-    #[error("the publication cannot be encoded: {0}")]
-    NotEncodable(String),
-    /// The server has ended, or has too many channels.
-    #[error(
-        "the server has ended, or it has as many channels as `Limits::channels_in_all` allows and all of them are in use"
-    )]
-    Unavailable,
+/// A publication that was sent to its channel, or the reason why it was not. [`ServerHandle::publish`] returns it.
+///
+/// The publication is on its way whether or not anything waits for this. Awaiting it returns the publication's offset, as soon as
+/// the channel has assigned it.
+#[derive(Debug)]
+#[must_use = "the publication may have been refused: check `sent()`, or await the offset"]
+pub struct PublishAck(Result<oneshot::Receiver<Result<u64, PublishError>>, PublishError>);
+
+impl PublishAck {
+    /// Whether the publication was sent, for those who do not need the offset. It does not wait.
+    ///
+    /// # Errors
+    ///
+    /// If it was not sent: [`PublishError::Busy`], say. That the server has too many channels is only known later; it is then
+    /// logged.
+    pub fn sent(self) -> Result<(), PublishError> {
+        self.0.map(drop)
+    }
+}
+
+impl Future for PublishAck {
+    type Output = Result<u64, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Ok(offset) => Pin::new(offset)
+                .poll(cx)
+                .map(|answer| answer.unwrap_or(Err(PublishError::Ended))),
+            Err(error) => Poll::Ready(Err(error.clone())),
+        }
+    }
 }
 
 impl ServerHandle {
@@ -56,36 +76,103 @@ impl ServerHandle {
         Self { shared }
     }
 
-    /// Publishes to a channel, and returns the publication's offset as soon as the channel has assigned it.
+    /// Publishes to a channel. It never waits, and can be called on any thread.
     ///
-    /// Waits while [`Config::publish_backlog`](crate::Config::publish_backlog) publications are in flight.
+    /// The publication is sent at once, or refused at once. Await the returned [`PublishAck`] for the offset, or check it with
+    /// [`sent`](PublishAck::sent). The publications of one thread to one channel keep their order, also if none is awaited.
+    ///
+    /// ```
+    /// # use courtside::{PublishError, ServerHandle};
+    /// # async fn news(server: &ServerHandle) -> Result<(), PublishError> {
+    /// let offset = server.publish("news", "goal").await?;
+    /// server.publish("news", "no goal").sent()?; // where no offset is needed, or nothing can be awaited
+    /// # let _ = offset;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// If the channel is not offered, or the data cannot be encoded.
-    pub async fn publish(
+    /// If the channel is not offered, the data cannot be encoded, the server has ended, or as many publications are on their way to
+    /// their channels as [`Config::publish_backlog`](crate::Config::publish_backlog) allows: [`PublishError::Busy`]. Also if the
+    /// channel would be one too many, which is known when the offset would be.
+    pub fn publish(
         &self,
         channel: impl Into<ChannelName>,
         data: &(impl Serialize + ?Sized),
-    ) -> Result<u64, PublishError> {
-        let channel = channel.into();
-        if self.shared.channels.find(channel.as_str()).is_none() {
-            return Err(PublishError::UnknownChannel);
-        }
+    ) -> PublishAck {
+        PublishAck(self.send_publication(channel.into(), data, None))
+    }
+
+    /// As [`publish`](Self::publish), but takes effect once: if the channel remembers a publication with this key, whoever made it,
+    /// nothing is published, and the offset is that of the earlier publication. The data of the repeat is ignored.
+    ///
+    /// So whoever does not know whether a publication was made can safely make it again. Choose a key that names the event, such as
+    /// the id of a row or of a request. A key is for one channel: the same key on another channel is another key.
+    ///
+    /// Each channel remembers the newest [`Config::publish_keys`](crate::Config::publish_keys) keys for
+    /// [`Config::publish_keys_age`](crate::Config::publish_keys_age), in memory: not across a restart of the server, and not if the
+    /// channel is evicted because of [`Limits::channels_in_all`](crate::Limits::channels_in_all).
+    ///
+    /// # Errors
+    ///
+    /// As `publish`, and if the key is empty or longer than 256 bytes.
+    pub fn publish_once(
+        &self,
+        key: &str,
+        channel: impl Into<ChannelName>,
+        data: &(impl Serialize + ?Sized),
+    ) -> PublishAck {
+        let key = PublishKey::new(key);
+        PublishAck(key.and_then(|key| self.send_publication(channel.into(), data, Some(key))))
+    }
+
+    fn send_publication(
+        &self,
+        channel: ChannelName,
+        data: &(impl Serialize + ?Sized),
+        key: Option<PublishKey>,
+    ) -> Result<oneshot::Receiver<Result<u64, PublishError>>, PublishError> {
         let data = RawData::of(Format::Json, data)
             .map_err(|error| PublishError::NotEncodable(error.to_string()))?;
-        let permit = self.shared.publishing.clone().take(data.bytes.len()).await;
-        let permit = permit.ok_or(PublishError::Unavailable)?;
+        let place = Some(self.shared.admit(&channel, data.bytes.len())?);
         let (answer, offset) = oneshot::channel();
         let message = ChannelMessage::Publish {
             channel: channel.clone(),
             data,
-            source: PublishSource::Application(answer),
+            source: PublishSource::Application(answer, Admitted { key, place }),
             accounts: None,
-            permit,
         };
         self.shared.send_to_channel(&channel, message);
-        offset.await.map_err(|_| PublishError::Unavailable)
+        Ok(offset)
+    }
+
+    /// Ends the subscription to a channel in all sessions of a subject, also in those that are within their window or move to another
+    /// worker at the moment. Their clients receive `unsubscribed` with the reason `removed`. A subscription that still waits is
+    /// refused with the error `removed`.
+    ///
+    /// Returns how many subscriptions have ended, when all have: what is published from then on, those sessions do not receive.
+    /// It does not keep a client from subscribing again: let the channel refuse that first.
+    ///
+    /// It costs as much as the subject has sessions, however many others there are. While 1,024 calls are in progress, further ones
+    /// wait.
+    pub async fn unsubscribe(&self, subject: &str, channel: impl Into<ChannelName>) -> usize {
+        let channel = channel.into();
+        // It is never closed.
+        let permit = self.shared.removals.clone().acquire_owned().await.ok();
+        let (ticket, done) = RemovalTicket::new(permit);
+        for (session, worker) in self.shared.sessions_of(subject) {
+            let removal = Removal {
+                session,
+                channel: channel.clone(),
+                ticket: ticket.clone(),
+            };
+            if let Some(hub) = self.shared.hub(worker) {
+                hub.send(HubMessage::Remove(removal));
+            }
+        }
+        drop(ticket);
+        done.wait().await
     }
 
     /// The public rooms, of one kind or of all, in the order of their ids.

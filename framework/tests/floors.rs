@@ -18,7 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["handler", "observer", "room"],
     &["runtime"],
     &["client", "server_handle"],
-    &["call", "http"],
+    &["call", "follower", "http"],
     &["server"],
     &["bench", "testing"],
 ];
@@ -33,6 +33,7 @@ const INNER_FLOORS: &[(&str, &[&[&str]])] = &[(
             "contain",
             "ended_rooms",
             "permit",
+            "removal",
             "sign_in",
             "visitor",
             "writes",

@@ -112,7 +112,7 @@ impl<const SEATS: usize, const HZ: usize> Desk<SEATS, HZ> {
                     ctx,
                     format!("saved again, with {} there", ctx.member_count()),
                 );
-                ctx.publish("news", &"saved");
+                ctx.publish("news", &"saved").unwrap();
             })
             .unwrap();
         };
@@ -221,7 +221,7 @@ impl<const SEATS: usize, const HZ: usize> Desk<SEATS, HZ> {
             "unlock" => ctx.unlock(),
             "private" => ctx.set_private(n != 0),
             "metadata" => ctx.set_metadata(&data),
-            "publish" => ctx.publish(key, &data),
+            "publish" => ctx.publish(key, &data)?,
             "panic" => panic!("the desk was told to panic"),
             "panic_in" => self.panics_in = key,
             "panic_after" => drop(ctx.after(delay, |_, _| panic!("the desk was told to panic"))),

@@ -7,6 +7,7 @@ pub mod lobby_tools;
 pub mod logged;
 pub mod raw_tools;
 pub mod scene;
+pub mod storm;
 pub mod wire_tools;
 
 use std::collections::HashMap;

@@ -8,12 +8,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::follow::{FollowSink, FollowedPublication, Follows};
 use super::frames::{Readers, frames, history_page, newest, only, subscribed};
-use super::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
+use super::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe, UnsubscribeReason};
 use super::kind::ChannelKind;
 use super::log::{ChannelLog, ChannelLogs};
 use super::patterns::ChannelPatterns;
+use super::publish::PublishKey;
 use super::quota::ChannelQuota;
+use super::recent_keys::{KeyBounds, RecentKeys};
 use super::registry::{ActiveChannel, ChannelRegistry};
 use crate::config::Limits;
 use crate::error::Refusal;
@@ -36,6 +39,11 @@ pub(crate) enum ChannelEffect<H> {
         channel: ChannelName,
         frame: Encoded,
         readers: Readers,
+    },
+    /// Queues a publication for a follower.
+    Followed {
+        to: Arc<FollowSink>,
+        publication: FollowedPublication,
     },
     /// Answers a client, with an event that is about no subscription.
     Reply {
@@ -99,7 +107,7 @@ pub(crate) enum ChannelEffect<H> {
     },
     /// The offset of a publication, for the application that made it.
     Published { offset: u64 },
-    /// A publication of a room or the application was dropped, for the log.
+    /// A publication of a room or the application was dropped, for the application that made it, or for the log.
     Dropped {
         origin: InputOrigin,
         channel: ChannelName,
@@ -123,7 +131,9 @@ pub(crate) struct ChannelCore<H, L: ChannelLogs> {
     patterns: Arc<ChannelPatterns>,
     limits: Limits,
     quota: Arc<ChannelQuota>,
+    keys: KeyBounds,
     logs: L,
+    follows: Follows,
     channels: ChannelRegistry<H, L::Log, Charge>,
 }
 
@@ -138,9 +148,20 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             patterns,
             limits,
             quota,
+            keys: KeyBounds {
+                number: 0,
+                age: Duration::ZERO,
+            },
             logs,
+            follows: Follows::default(),
             channels: ChannelRegistry::new(),
         }
+    }
+
+    /// Sets how many idempotency keys each channel remembers, and for how long. Otherwise none.
+    pub(crate) fn remembering(mut self, keys: KeyBounds) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// Takes an input, and appends what follows from it to `effects`.
@@ -157,9 +178,11 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                 from,
                 channel,
                 attempt,
+                reason,
             } => {
                 let session = from.origin.session;
-                self.unsubscribe(now, session, channel, attempt, Some(from), effects);
+                let asked = Some((from, reason));
+                self.unsubscribe(now, session, channel, attempt, asked, effects);
             }
             ChannelInput::SessionGone {
                 session,
@@ -170,14 +193,29 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                 from,
                 channel,
                 data,
+                key,
                 accounts,
-            } => self.publish(now, from, channel, data, accounts.as_ref(), effects),
+            } => self.publish(now, from, (channel, data, key), accounts.as_ref(), effects),
             ChannelInput::Rehome {
                 session,
                 channel,
                 from,
                 to,
             } => self.rehome(now, session, channel, from, to, effects),
+            ChannelInput::Follow(pattern, sink) => {
+                for (name, channel) in self.channels.each_mut() {
+                    if pattern.matches(name) {
+                        channel.followers.push(sink.clone());
+                    }
+                }
+                self.follows.add(pattern, sink);
+            }
+            ChannelInput::Unfollow(sink) => {
+                self.follows.remove(&sink);
+                for (_, channel) in self.channels.each_mut() {
+                    channel.followers.retain(|known| !known.is(&sink));
+                }
+            }
             ChannelInput::Clock => {
                 let forgotten = self.channels.sweep(now, SWEPT);
                 self.quota.give_back(forgotten);
@@ -209,6 +247,10 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             }
             let log = self.logs.open(name, kind.bounds);
             self.channels.begin(name, kind, log, charge);
+            let followers = self.follows.of(name);
+            if let Some(channel) = self.channels.get_mut(name) {
+                channel.followers = followers;
+            }
         }
         self.channels.get_mut(name).ok_or_else(Refusal::failed)
     }
@@ -316,7 +358,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         session: SessionId,
         channel: ChannelName,
         attempt: u64,
-        from: Option<Requester<H>>,
+        asked: Option<(Requester<H>, UnsubscribeReason)>,
         effects: &mut Effects<H>,
     ) {
         let home = self.channels.get_mut(&channel).and_then(|channel| {
@@ -326,14 +368,14 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             }
             Some(subscriber.home)
         });
-        let frame = from.as_ref().and_then(|from| {
+        let frame = asked.as_ref().and_then(|(from, reason)| {
             let frame = only(from.format, |w| {
-                event::unsubscribed(w, from.id, &channel, "left")
+                event::unsubscribed(w, from.id, &channel, reason.name())
             });
             or_log(frame, from.origin, &channel, effects)
         });
         // A client that asked is answered also if its subscription was refused in the meantime.
-        if let Some(home) = home.or_else(|| from.map(|from| from.home)) {
+        if let Some(home) = home.or_else(|| asked.map(|(from, _)| from.home)) {
             effects.push(ChannelEffect::Unsubscribed {
                 home,
                 session,
@@ -351,19 +393,42 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         &mut self,
         now: Duration,
         from: Publisher<H>,
-        name: ChannelName,
-        data: RawData,
+        (name, data, key): (ChannelName, RawData, Option<PublishKey>),
         accounts: Option<&Accounts>,
         effects: &mut Effects<H>,
     ) {
+        let keys = self.keys;
         // The session checks what clients ask for, and a channel that exists has its kind: only a new one is searched for.
         let find = |patterns: &ChannelPatterns| patterns.find(name.as_str()).cloned();
         let channel = match self.channel(now, &name, find, accounts, effects) {
             Ok(channel) => channel,
             Err(refusal) => return refuse(from, name, refusal, effects),
         };
+        let known = channel.keys.as_mut().zip(key.as_ref());
+        if let Some(offset) = known.and_then(|(keys, key)| keys.offset_of(key, now)) {
+            answer(from, &name, offset, effects);
+            return self.channels.used(&name, now);
+        }
         let offset = channel.log.publish(data.clone(), now);
+        if let Some(key) = key.filter(|_| keys.number > 0) {
+            let keys = || Box::new(RecentKeys::new(keys));
+            let remembered = channel.keys.get_or_insert_with(keys);
+            remembered.remember(key, offset, now);
+        }
         let publication = Publication { offset, data };
+        if !channel.followers.is_empty() {
+            let followed = FollowedPublication {
+                channel: name.clone(),
+                epoch: channel.log.newest().0.into(),
+                offset,
+                data: publication.data.clone(),
+            };
+            let followers = channel.followers.iter();
+            effects.extend(followers.map(|to| ChannelEffect::Followed {
+                to: to.clone(),
+                publication: followed.clone(),
+            }));
+        }
         match frames(channel, &name, &publication) {
             Ok(frames) => {
                 for (readers, frame) in frames.into_iter().flatten() {
@@ -385,16 +450,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                 error,
             }),
         }
-        match from {
-            Publisher::Client(client) => {
-                if let Some(id) = client.id {
-                    let frame = only(client.format, |w| event::published(w, id, &name, offset));
-                    reply(client, frame, &name, effects);
-                }
-            }
-            Publisher::Application => effects.push(ChannelEffect::Published { offset }),
-            Publisher::Room(_) => {}
-        }
+        answer(from, &name, offset, effects);
         self.channels.used(&name, now);
     }
 
@@ -449,6 +505,20 @@ pub(crate) fn not_subscribed() -> Refusal {
     )
 }
 
+/// Tells a publisher the offset of its publication, if it wants to know.
+fn answer<H>(from: Publisher<H>, channel: &ChannelName, offset: u64, effects: &mut Effects<H>) {
+    match from {
+        Publisher::Client(client) => {
+            if let Some(id) = client.id {
+                let frame = only(client.format, |w| event::published(w, id, channel, offset));
+                reply(client, frame, channel, effects);
+            }
+        }
+        Publisher::Application => effects.push(ChannelEffect::Published { offset }),
+        Publisher::Room(_) => {}
+    }
+}
+
 /// Tells a publisher that its publication is refused.
 fn refuse<H>(from: Publisher<H>, channel: ChannelName, refusal: Refusal, effects: &mut Effects<H>) {
     match from {
@@ -499,5 +569,7 @@ fn or_log<H>(
         .ok()
 }
 
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

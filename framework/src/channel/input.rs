@@ -2,14 +2,35 @@
 //!
 //! `H` is a subscriber's home: the place to which its frames are sent.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use super::follow::{FollowPattern, FollowSink};
 use super::kind::ChannelKind;
 use super::log::{Page, Start};
+use super::publish::PublishKey;
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::Accounts;
 use crate::wire::codec::{Format, RawData};
+
+/// Why a subscription ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum UnsubscribeReason {
+    /// The client has asked for it.
+    Left,
+    /// The application has.
+    Removed,
+}
+
+impl UnsubscribeReason {
+    /// Its name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Removed => "removed",
+        }
+    }
+}
 
 /// A client that wants something of a channel, and where to answer it.
 #[derive(Clone, Debug)]
@@ -76,6 +97,7 @@ pub(crate) enum ChannelInput<H> {
         channel: ChannelName,
         /// The session's last attempt to subscribe before this.
         attempt: u64,
+        reason: UnsubscribeReason,
     },
     /// A subscriber's session has ended. Nobody is left to be answered.
     SessionGone {
@@ -87,6 +109,8 @@ pub(crate) enum ChannelInput<H> {
         from: Publisher<H>,
         channel: ChannelName,
         data: RawData,
+        /// The channel answers a repeat with the same key as it answered the first, and does not publish it again.
+        key: Option<PublishKey>,
         /// The accounts to which the channel is charged if it begins with this. `None`: nobody's.
         accounts: Option<Accounts>,
     },
@@ -98,6 +122,9 @@ pub(crate) enum ChannelInput<H> {
         from: H,
         to: H,
     },
+    /// The application follows the channels of a pattern.
+    Follow(Arc<FollowPattern>, Arc<FollowSink>),
+    Unfollow(Weak<FollowSink>),
     /// Time has passed: publications age, and channels that nobody needs end.
     Clock,
 }

@@ -2,9 +2,11 @@
 //!
 //! [`core`] is where they come together: inputs in, effects out. The log of publications is a port ([`log`]).
 
+pub(crate) mod backlog;
 pub(crate) mod config;
 pub(crate) mod core;
 pub(crate) mod delta;
+pub(crate) mod follow;
 pub(crate) mod frames;
 pub(crate) mod input;
 pub(crate) mod kind;
@@ -12,6 +14,8 @@ pub(crate) mod log;
 pub(crate) mod memory_log;
 pub(crate) mod patterns;
 pub(crate) mod payload;
+pub(crate) mod publish;
 pub(crate) mod quota;
+pub(crate) mod recent_keys;
 pub(crate) mod registry;
 pub(crate) mod subscribers;

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::follow::FollowSink;
 use super::kind::ChannelKind;
 use super::log::ChannelLog;
+use super::recent_keys::RecentKeys;
 use super::subscribers::Subscribers;
 use crate::ids::ChannelName;
 use crate::wire::event::Publication;
@@ -29,6 +31,10 @@ pub(crate) struct ActiveChannel<H, L, C> {
     /// What the next patch changes: the newest publication, which all subscribers with patches have. `None`: the next publication
     /// goes whole.
     pub(crate) base: Option<Publication>,
+    /// The followers of the application. Most channels have none.
+    pub(crate) followers: Vec<Arc<FollowSink>>,
+    /// The idempotency keys of its publications. Boxed, because most channels have none.
+    pub(crate) keys: Option<Box<RecentKeys>>,
     /// Tells channels apart that are due at the same time.
     number: u64,
     /// Its key in `idle`, if it is there.
@@ -41,7 +47,24 @@ pub(crate) struct ActiveChannel<H, L, C> {
 
 impl<H: Clone + PartialEq, L: ChannelLog, C> ActiveChannel<H, L, C> {
     fn is_needed(&self) -> bool {
-        self.kind.is_exact || !self.subscribers.is_empty() || !self.log.is_empty()
+        let has_keys = self.keys.is_some();
+        self.kind.is_exact || !self.subscribers.is_empty() || !self.log.is_empty() || has_keys
+    }
+
+    /// When the oldest of what it keeps becomes too old.
+    fn expires_at(&self) -> Option<Duration> {
+        let of_keys = self.keys.as_ref().and_then(|keys| keys.expires_at());
+        let of_log = self.log.expires_at();
+        of_log.into_iter().chain(of_keys).min()
+    }
+
+    /// Forgets what is too old.
+    fn expire(&mut self, now: Duration) {
+        self.log.expire(now);
+        if let Some(keys) = &mut self.keys {
+            keys.expire(now);
+        }
+        let _emptied = self.keys.take_if(|keys| keys.is_empty());
     }
 }
 
@@ -74,6 +97,13 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
         self.channels.get_mut(name)
     }
 
+    /// All channels, in no order. It takes time: for what is done rarely.
+    pub(crate) fn each_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (&ChannelName, &mut ActiveChannel<H, L, C>)> {
+        self.channels.iter_mut()
+    }
+
     pub(crate) fn begin(
         &mut self,
         name: &ChannelName,
@@ -87,6 +117,8 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
             subscribers: Subscribers::default(),
             kind,
             base: None,
+            followers: Vec::new(),
+            keys: None,
             number: self.moment,
             idle: None,
             due: None,
@@ -110,7 +142,7 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
         }
         if channel.due.is_none() {
             let lingers = || (!channel.is_needed()).then(|| now.saturating_add(LINGERS));
-            let due = channel.log.expires_at().or_else(lingers);
+            let due = channel.expires_at().or_else(lingers);
             channel.due = due;
             if let Some(due) = due {
                 self.agenda.insert((due, channel.number), name.clone());
@@ -158,11 +190,11 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
                 continue;
             };
             channel.due = None;
-            channel.log.expire(now);
+            channel.expire(now);
             if channel.is_needed() {
                 // No sooner than that: a busy channel forgets by itself, as it publishes.
                 let soonest = now.saturating_add(LINGERS);
-                channel.due = channel.log.expires_at().map(|due| due.max(soonest));
+                channel.due = channel.expires_at().map(|due| due.max(soonest));
                 if let Some(due) = channel.due {
                     self.agenda.insert((due, channel.number), name);
                 }

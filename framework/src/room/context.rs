@@ -19,6 +19,7 @@ use super::config::RoomConfig;
 use super::member::Member;
 use super::members::Members;
 use super::timers::{TimerId, Timers};
+use crate::channel::publish::{Admitted, PublishError, PublishGate, PublishKey};
 use crate::error::Refusal;
 use crate::handler::{AppData, Message};
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -71,6 +72,7 @@ pub(crate) enum RoomEffect<R: Room> {
     Publish {
         channel: ChannelName,
         data: RawData,
+        admitted: Admitted,
     },
     Spawn(Job<R>),
     /// The listing that the lobby has of the room has changed.
@@ -119,6 +121,7 @@ pub struct RoomContext<R: Room> {
     /// Whether the room is to end after the hook.
     pub(super) wants_end: bool,
     hints: bool,
+    gate: Option<Arc<dyn PublishGate>>,
     /// The first thing that could not be encoded, for tests. It is in the log, too.
     pub(super) fault: Option<String>,
     data: AppData,
@@ -145,6 +148,8 @@ pub(crate) struct RoomSeed {
     pub(crate) data: AppData,
     /// Whether errors may tell clients which names there are.
     pub(crate) hints: bool,
+    /// Admits its publications. `None`: each is admitted.
+    pub(crate) gate: Option<Arc<dyn PublishGate>>,
 }
 
 impl<R: Room> RoomContext<R> {
@@ -164,6 +169,7 @@ impl<R: Room> RoomContext<R> {
             kicked: VecDeque::new(),
             wants_end: false,
             hints: seed.hints,
+            gate: seed.gate,
             fault: None,
             data: seed.data,
         }
@@ -437,17 +443,54 @@ impl<R: Room> RoomContext<R> {
         self.max_jobs = self.max_jobs.saturating_add(self.jobs);
     }
 
-    /// Publishes to a channel. A channel that the server does not offer is ignored, with a warning in the log.
-    pub fn publish(&mut self, channel: impl Into<ChannelName>, data: &impl Serialize) {
-        let channel = channel.into();
-        match RawData::of(Format::Json, data) {
-            Ok(data) => self.effects.push(RoomEffect::Publish { channel, data }),
-            Err(error) => {
-                tracing::error!(room = %self.id, %channel, %error, "a publication cannot be encoded and was not made");
-                self.note_fault(format_args!(
-                    "a publication to `{channel}` cannot be made: {error}"
-                ));
-            }
-        }
+    /// Publishes to a channel, after this hook. It never waits: either the publication is certain to reach its channel, or the
+    /// error says why it was not made. The publications of a room to one channel keep their order.
+    ///
+    /// In a handler, `?` refuses the action of a client with the code `busy`, which tells it to try again.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is not offered, the data cannot be encoded, or too many publications of all rooms and the application are on
+    /// their way: [`PublishError::Busy`].
+    pub fn publish(
+        &mut self,
+        channel: impl Into<ChannelName>,
+        data: &impl Serialize,
+    ) -> Result<(), PublishError> {
+        self.publish_with(None, channel.into(), data)
+    }
+
+    /// As [`publish`](Self::publish), but a repeat with the same key has no effect: see
+    /// [`ServerHandle::publish_once`](crate::ServerHandle::publish_once).
+    ///
+    /// # Errors
+    ///
+    /// As `publish`, and if the key is empty or longer than 256 bytes.
+    pub fn publish_once(
+        &mut self,
+        key: &str,
+        channel: impl Into<ChannelName>,
+        data: &impl Serialize,
+    ) -> Result<(), PublishError> {
+        self.publish_with(Some(PublishKey::new(key)?), channel.into(), data)
+    }
+
+    fn publish_with(
+        &mut self,
+        key: Option<PublishKey>,
+        channel: ChannelName,
+        data: &impl Serialize,
+    ) -> Result<(), PublishError> {
+        let data = RawData::of(Format::Json, data)
+            .map_err(|error| PublishError::NotEncodable(error.to_string()))?;
+        let gate = self.gate.as_ref();
+        let place = gate.map(|gate| gate.admit(&channel, data.bytes.len()));
+        let place = place.transpose()?;
+        self.effects.push(RoomEffect::Publish {
+            channel,
+            data,
+            admitted: Admitted { key, place },
+        });
+        Ok(())
     }
 }

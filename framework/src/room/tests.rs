@@ -46,6 +46,7 @@ where
         time: 0,
         data: AppData::default(),
         hints: true,
+        gate: None,
     };
     let handlers = Arc::new(Handlers::collect());
     let options = R::Options::default();
@@ -144,7 +145,7 @@ fn the_effects_of_a_hook_outlive_the_panic_of_the_next() {
     core.take_effects();
     core.ctx.after(SECOND, |_, ctx| {
         ctx.broadcast(&Note);
-        ctx.publish("news", &1);
+        ctx.publish("news", &1).unwrap();
     });
     core.ctx.after(SECOND, |_, ctx| {
         ctx.broadcast(&Note);
@@ -383,7 +384,7 @@ impl Picky {
         ctx.set_private(true);
         ctx.set_metadata(&"after");
         ctx.broadcast(&Note);
-        ctx.publish("news", &1);
+        ctx.publish("news", &1).unwrap();
         ctx.spawn(async {}, |room, (), _| room.runs.push("a job"))?;
         for member in ctx.member_ids() {
             ctx.kick(member, "for no reason");

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
-use tokio::sync::oneshot;
 
 use crate::channel::core::{ChannelCore, ChannelEffect};
 use crate::channel::frames::Readers;
 use crate::channel::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
 use crate::channel::memory_log::MemoryLogs;
+use crate::channel::publish::PublishError;
+use crate::channel::recent_keys::KeyBounds;
 use crate::ids::ChannelName;
 use crate::origin::SessionOrigin;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::hub_batches::HubBatches;
 use crate::runtime::messages::{
-    Broadcast, ChannelMessage, End, HubItem, PublishSource, Receiver, Subscription, Topic,
+    Broadcast, ChannelMessage, End, HubItem, PublishReply, PublishSource, Receiver, Subscription,
+    Topic,
 };
 use crate::runtime::permit::Permit;
 use crate::runtime::server_inner::ServerInner;
@@ -43,6 +45,10 @@ impl ChannelShard {
             shared.channel_quota.clone(),
             MemoryLogs,
         );
+        let core = core.remembering(KeyBounds {
+            number: shared.config.publish_keys,
+            age: shared.config.publish_keys_age,
+        });
         Self {
             shared,
             core,
@@ -59,7 +65,7 @@ impl ChannelShard {
     fn step(
         &mut self,
         input: ChannelInput<HubAddress>,
-        mut reply: Option<oneshot::Sender<u64>>,
+        mut reply: Option<PublishReply>,
     ) -> HubBatches {
         let now = self.shared.now();
         let mut effects = std::mem::take(&mut self.effects);
@@ -76,7 +82,7 @@ impl ChannelShard {
 fn apply(
     effect: ChannelEffect<HubAddress>,
     outgoing: &mut HubBatches,
-    reply: &mut Option<oneshot::Sender<u64>>,
+    reply: &mut Option<PublishReply>,
 ) {
     match effect {
         ChannelEffect::Publish {
@@ -97,6 +103,7 @@ fn apply(
             };
             outgoing.push(&home, HubItem::Publish(topic, broadcast));
         }
+        ChannelEffect::Followed { to, publication } => to.push(publication),
         ChannelEffect::Reply {
             home,
             session,
@@ -205,14 +212,20 @@ fn apply(
         ChannelEffect::Published { offset } => {
             if let Some(reply) = reply.take() {
                 // The application may have stopped waiting.
-                let _gone = reply.send(offset);
+                let _gone = reply.send(Ok(offset));
             }
         }
         ChannelEffect::Dropped {
             origin,
             channel,
             refusal,
-        } => tracing::warn!(%channel, %origin, %refusal, "a publication was dropped"),
+        } => {
+            let reply = reply.take();
+            let told = reply.map(|reply| reply.send(Err(PublishError::of_refusal(&refusal))));
+            if !matches!(told, Some(Ok(()))) {
+                tracing::warn!(%channel, %origin, %refusal, "a publication was dropped");
+            }
+        }
         ChannelEffect::NotEncoded {
             origin,
             channel,
@@ -268,7 +281,8 @@ impl Handler<ChannelMessage> for ChannelShard {
 
     fn handle(&mut self, message: ChannelMessage, ctx: &mut Self::Context) {
         let (mut is_awaited, mut reply) = (false, None);
-        // A permit is held until its action has had its effects.
+        // A permit, or a publication's place, is held until its input has had its effects.
+        let (mut _place, mut _ticket) = (None, None);
         let (input, _permit) = match message {
             ChannelMessage::Subscribe(subscription) => {
                 let Subscription {
@@ -316,13 +330,17 @@ impl Handler<ChannelMessage> for ChannelShard {
                 channel,
                 attempt,
                 answer,
+                reason,
                 permit,
+                ticket,
             } => {
+                _ticket = ticket;
                 let input = match answer {
                     Some((receiver, id)) => ChannelInput::Unsubscribe {
                         from: requester(receiver, id, permit.as_ref()),
                         channel,
                         attempt,
+                        reason,
                     },
                     None => ChannelInput::SessionGone {
                         session,
@@ -337,25 +355,32 @@ impl Handler<ChannelMessage> for ChannelShard {
                 data,
                 source,
                 accounts,
-                permit,
             } => {
-                let from = match source {
-                    PublishSource::Client(receiver, id) => {
-                        Publisher::Client(requester(receiver, id, Some(&permit)))
+                let (from, admitted, permit) = match source {
+                    PublishSource::Client(receiver, id, permit) => {
+                        let client = requester(receiver, id, Some(&permit));
+                        (Publisher::Client(client), None, Some(permit))
                     }
-                    PublishSource::Room(room) => Publisher::Room(room),
-                    PublishSource::Application(sender) => {
+                    PublishSource::Room(room, admitted) => {
+                        (Publisher::Room(room), Some(admitted), None)
+                    }
+                    PublishSource::Application(sender, admitted) => {
                         reply = Some(sender);
-                        Publisher::Application
+                        (Publisher::Application, Some(admitted), None)
                     }
                 };
+                let key = admitted.and_then(|admitted| {
+                    _place = admitted.place;
+                    admitted.key
+                });
                 let input = ChannelInput::Publish {
                     from,
                     channel,
                     data,
+                    key,
                     accounts,
                 };
-                (input, Some(permit))
+                (input, permit)
             }
             ChannelMessage::Rehome {
                 session,
@@ -376,6 +401,8 @@ impl Handler<ChannelMessage> for ChannelShard {
                 };
                 (input, None)
             }
+            ChannelMessage::Follow(pattern, sink) => (ChannelInput::Follow(pattern, sink), None),
+            ChannelMessage::Unfollow(sink) => (ChannelInput::Unfollow(sink), None),
         };
         let outgoing = self.step(input, reply);
         let behind = match is_awaited {

@@ -222,6 +222,7 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
+    use crate::channel::input::UnsubscribeReason;
     use crate::config::Config;
     use crate::ids::{RoomId, SessionId};
     use crate::runtime::messages::{Broadcast, HubItem, Topic};
@@ -259,7 +260,9 @@ mod tests {
                     channel: channel.clone(),
                     attempt: 0,
                     answer: None,
+                    reason: UnsubscribeReason::Left,
                     permit: None,
+                    ticket: None,
                 };
                 hub.to_channel(&channel, unsubscribe);
                 let direct_writer = Rc::new(Counting(Cell::new(0)));

@@ -3,7 +3,7 @@
 //! Order matters: each sender uses `do_send`, which keeps it. A message that a client can cause carries a permit of a
 //! bounded count, so that no mailbox grows without a bound.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::{Message, Recipient};
@@ -11,8 +11,11 @@ use bytestring::ByteString;
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::channel::follow::{FollowPattern, FollowSink};
+use crate::channel::input::UnsubscribeReason;
 use crate::channel::kind::ChannelKind;
 use crate::channel::log::{Page, Start};
+use crate::channel::publish::{Admitted, PublishError};
 use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -24,6 +27,7 @@ use crate::runtime::authentication::{Accepted, Unaccepted};
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::permit::{Permit, Permits};
+use crate::runtime::removal::{Removal, RemovalTicket};
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::Accounts;
 use crate::session::history_queue::HistoryQueue;
@@ -147,6 +151,8 @@ pub(crate) enum SessionMessage {
     Refreshed(Box<Refreshed>),
     /// Another session has displaced this one.
     Displaced,
+    /// The application ends a subscription.
+    Remove(Removal),
     /// The last message of a session that has ended on this worker. It is sent behind the requests in its mailbox, which are
     /// answered or forwarded first.
     Stop,
@@ -211,6 +217,8 @@ pub(crate) enum HubMessage {
         denied: Denied,
     },
     Arrive(Box<SessionTransfer>),
+    /// The application ends a subscription of a session.
+    Remove(Removal),
 }
 
 /// Ends all connections of a worker.
@@ -400,6 +408,8 @@ pub(crate) struct SessionTransfer {
     pub(crate) first_forwarder: Option<HubAddress>,
     /// Requests for the session that arrived during the move, and the hubs of their connections.
     pub(crate) waiting: Vec<(ResumeRequest, HubAddress)>,
+    /// What the application asked for during the move.
+    pub(crate) removals: Vec<Removal>,
 }
 
 /// A session that wants to join a room.
@@ -561,9 +571,12 @@ pub(crate) enum ChannelMessage {
         channel: ChannelName,
         /// The session's last attempt to subscribe before this.
         attempt: u64,
-        /// The action to answer. `None`: the session has ended.
+        /// Whom to answer, with the `id` of its action. `None`: the session has ended.
         answer: Option<(Receiver, Option<u64>)>,
+        reason: UnsubscribeReason,
         permit: Option<Permit>,
+        /// The application waits for it. It is held until the channel has processed this.
+        ticket: Option<Arc<RemovalTicket>>,
     },
     Publish {
         channel: ChannelName,
@@ -572,7 +585,6 @@ pub(crate) enum ChannelMessage {
         /// The accounts to which the channel is charged if it begins with this. `None`: nobody's, because a room or the
         /// application publishes.
         accounts: Option<Accounts>,
-        permit: Permit,
     },
     Rehome {
         session: SessionId,
@@ -581,14 +593,20 @@ pub(crate) enum ChannelMessage {
         to: HubAddress,
         question: ClaimOnce,
     },
+    /// The application follows the channels of a pattern.
+    Follow(Arc<FollowPattern>, Arc<FollowSink>),
+    Unfollow(Weak<FollowSink>),
 }
 
 /// Who publishes.
 #[derive(Debug)]
 pub(crate) enum PublishSource {
     /// A client, with the `id` of its action. Without an `id`, only a refusal is answered.
-    Client(Receiver, Option<u64>),
-    Room(RoomId),
-    /// The application, which waits for the offset.
-    Application(oneshot::Sender<u64>),
+    Client(Receiver, Option<u64>, Permit),
+    Room(RoomId, Admitted),
+    /// The application, which may wait for the answer.
+    Application(PublishReply, Admitted),
 }
+
+/// Where the application waits for the offset of its publication.
+pub(crate) type PublishReply = oneshot::Sender<Result<u64, PublishError>>;

@@ -18,6 +18,7 @@ pub(crate) mod mail;
 pub(crate) mod messages;
 pub(crate) mod permit;
 mod receiver_hubs;
+pub(crate) mod removal;
 pub(crate) mod room;
 mod room_effects;
 pub(crate) mod server_inner;

@@ -9,7 +9,7 @@ use crate::ids::SessionId;
 use crate::memory::Ledger;
 use crate::origin::{ActionNumber, SessionOrigin};
 
-/// The permits of one session, or of all publications.
+/// The permits of one session.
 ///
 /// Two bounds in one: each action takes the larger of its share of the number and its share of the bytes. So the actions in
 /// flight never exceed either bound, and one action is always allowed, however long it is.
@@ -19,10 +19,6 @@ pub(crate) struct Permits {
     most: u32,
     /// The least that one action takes.
     least: u32,
-    /// Whether long actions take more than that.
-    counts_bytes: bool,
-    /// Whether only one action is allowed at a time while the server holds more than `limits.bytes_in_all`.
-    gives_way: bool,
     /// The bytes in flight.
     bytes: AtomicUsize,
     ledger: Arc<Ledger>,
@@ -43,20 +39,6 @@ pub(crate) struct Permit {
 }
 
 impl Permits {
-    fn new(most: u32, least: u32, ledger: &Arc<Ledger>) -> Self {
-        Self {
-            free: Semaphore::new(most as usize),
-            most,
-            least,
-            counts_bytes: false,
-            gives_way: true,
-            bytes: AtomicUsize::new(0),
-            ledger: ledger.clone(),
-            calls: AtomicU32::new(0),
-            most_calls: 0,
-        }
-    }
-
     /// The permits of a session, which bound the number and bytes of its actions and the number of its calls.
     pub(crate) fn of_session(
         actions: usize,
@@ -67,34 +49,30 @@ impl Permits {
         let actions = u32::try_from(actions).unwrap_or(u32::MAX).max(1);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let least = (bytes / actions).max(1);
+        let most = least * actions;
         Arc::new(Self {
-            counts_bytes: true,
+            free: Semaphore::new(most as usize),
+            most,
+            least,
+            bytes: AtomicUsize::new(0),
+            ledger: ledger.clone(),
+            calls: AtomicU32::new(0),
             most_calls: u32::try_from(calls).unwrap_or(u32::MAX),
-            ..Self::new(least * actions, least, ledger)
         })
     }
 
-    /// The permits for the publications of rooms and of the application, bounded by number.
-    pub(crate) fn of_publications(most: usize, ledger: &Arc<Ledger>) -> Arc<Self> {
-        Arc::new(Self {
-            gives_way: false,
-            ..Self::new(u32::try_from(most).unwrap_or(u32::MAX), 1, ledger)
-        })
-    }
-
+    /// Whether only one action is allowed at a time, because the server holds more than `limits.bytes_in_all`.
     fn is_one_at_a_time(&self) -> bool {
-        self.gives_way && self.ledger.is_over()
+        self.ledger.is_over()
     }
 
     fn units(&self, bytes: usize) -> u32 {
         if self.is_one_at_a_time() {
             self.most.max(self.least)
-        } else if self.counts_bytes {
+        } else {
             u32::try_from(bytes)
                 .unwrap_or(u32::MAX)
                 .clamp(self.least, self.most)
-        } else {
-            self.least
         }
     }
 

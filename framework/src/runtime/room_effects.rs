@@ -7,7 +7,6 @@ use std::sync::Arc;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures_util::FutureExt;
 
-use crate::ids::ChannelName;
 use crate::room::Room;
 use crate::room::context::{RoomEffect, SendTarget};
 use crate::room::input::RoomInput;
@@ -17,8 +16,6 @@ use crate::runtime::messages::{
     Broadcast, ChannelMessage, HubItem, LobbyMessage, Membership, PublishSource, Topic,
 };
 use crate::runtime::room::{RoomActor, Stage};
-use crate::runtime::server_inner::ServerInner;
-use crate::wire::codec::RawData;
 
 impl<R: Room> RoomActor<R> {
     /// Carries out the effects of the last input. That runs no hooks, but it may drop values of the user's. If one of them panics,
@@ -43,13 +40,8 @@ impl<R: Room> RoomActor<R> {
         let is_over = core.is_over();
         let next_due = core.next_due();
         let mut outgoing = HubBatches::default();
-        let mut publications = Vec::new();
         let mut broken = None;
         for effect in effects.drain(..) {
-            if let RoomEffect::Publish { channel, data } = effect {
-                publications.push((channel, data));
-                continue;
-            }
             // A panic must not keep the other effects from being carried out.
             let apply = AssertUnwindSafe(|| self.apply(effect, &mut outgoing, ctx));
             if let Err(panic) = catch_unwind(apply) {
@@ -59,60 +51,19 @@ impl<R: Room> RoomActor<R> {
         if let Stage::Alive(core) = &mut self.stage {
             core.reuse(effects);
         }
-        self.publish(publications, ctx);
         let behind = outgoing.send();
         if is_over {
             self.end(ctx);
         } else {
             self.set_timer(next_due, ctx);
         }
-        // Where hubs or channels cannot keep up, the room waits for them.
+        // Where hubs cannot keep up, the room waits for them.
         for full in behind {
             let permit = async move { drop(full.acquire_owned().await) };
             ctx.wait(permit.into_actor(self));
         }
         if let Some(panic) = broken {
             resume_unwind(panic);
-        }
-    }
-
-    /// Publishes in order. If too many publications are on their way to channels, the rest waits, and the room waits with it.
-    fn publish(&self, publications: Vec<(ChannelName, RawData)>, ctx: &mut Context<Self>) {
-        if publications.is_empty() {
-            return;
-        }
-        let mut publications = publications.into_iter();
-        let room = self.id.clone();
-        let send =
-            move |shared: &Arc<ServerInner>, (channel, data): (ChannelName, RawData), permit| {
-                let message = ChannelMessage::Publish {
-                    channel: channel.clone(),
-                    data,
-                    source: PublishSource::Room(room.clone()),
-                    accounts: None,
-                    permit,
-                };
-                Flusher::of_this_thread().to_channel(shared, &channel, message);
-            };
-        while let Some((_, data)) = publications.as_slice().first() {
-            let Some(permit) = self.shared.publishing.try_take(data.bytes.len()) else {
-                break;
-            };
-            if let Some(publication) = publications.next() {
-                send(&self.shared, publication, permit);
-            }
-        }
-        if publications.len() > 0 {
-            let shared = self.shared.clone();
-            let later = async move {
-                for publication in publications {
-                    let bytes = publication.1.bytes.len();
-                    if let Some(permit) = shared.publishing.clone().take(bytes).await {
-                        send(&shared, publication, permit);
-                    }
-                }
-            };
-            ctx.wait(later.into_actor(self));
         }
     }
 
@@ -216,8 +167,19 @@ impl<R: Room> RoomActor<R> {
                 let listing = core.listing().clone();
                 self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
             }
-            // Publications were sent together, so that they keep their order.
-            RoomEffect::Publish { .. } => {}
+            RoomEffect::Publish {
+                channel,
+                data,
+                admitted,
+            } => {
+                let message = ChannelMessage::Publish {
+                    channel: channel.clone(),
+                    data,
+                    source: PublishSource::Room(self.id.clone(), admitted),
+                    accounts: None,
+                };
+                Flusher::of_this_thread().to_channel(&self.shared, &channel, message);
+            }
         }
     }
 }

@@ -5,15 +5,18 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::address::ClientAddress;
 use crate::caller::Caller;
+use crate::channel::backlog::{PublishBacklog, PublishPlace};
 use crate::channel::patterns::ChannelPatterns;
+use crate::channel::publish::{PublishError, PublishGate};
 use crate::channel::quota::ChannelQuota;
 use crate::config::Config;
 use crate::error::Refusal;
@@ -26,7 +29,7 @@ use crate::runtime::authentication::Authentication;
 use crate::runtime::ended_rooms::EndedRooms;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{ChannelMessage, LobbyMessage};
-use crate::runtime::permit::Permits;
+use crate::runtime::removal::REMOVALS;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::{Accounts, Book};
 use crate::session::directory::{Begun, SessionDirectory, WorkerIndex};
@@ -61,14 +64,17 @@ pub(crate) struct ServerInner {
     /// Starts a shard for a publication that comes before the first worker has started one.
     pub(crate) first_shard: OnceLock<FirstShard>,
     shards: OnceLock<Vec<ShardAddress>>,
-    /// Permits for publications on their way to the shards.
-    pub(crate) publishing: Arc<Permits>,
+    /// The publications of rooms and the application on their way to the shards.
+    publishing: Arc<PublishBacklog>,
+    /// Bounds how many calls are ending subscriptions.
+    pub(crate) removals: Arc<Semaphore>,
     /// Counts the memory that is held for clients.
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) connections: AtomicUsize,
     /// The channels that exist by a pattern.
     pub(crate) channel_quota: Arc<ChannelQuota>,
     pub(crate) is_draining: AtomicBool,
+    has_ended: AtomicBool,
     /// The code that serves this server drains it when the process receives SIGTERM or SIGINT.
     pub(crate) heeds_signals: AtomicBool,
     /// Held by the task that drains. True when the server was drained.
@@ -136,11 +142,17 @@ impl ServerInner {
             lobby: OnceLock::new(),
             first_shard: OnceLock::new(),
             shards: OnceLock::new(),
-            publishing: Permits::of_publications(config.publish_backlog, &ledger),
+            publishing: PublishBacklog::new(
+                config.publish_backlog,
+                config.publish_backlog_bytes,
+                ledger.clone(),
+            ),
+            removals: Arc::new(Semaphore::new(REMOVALS)),
             ledger,
             connections: AtomicUsize::new(0),
             channel_quota: Arc::new(ChannelQuota::new(config.limits.channels_in_all)),
             is_draining: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             heeds_signals: AtomicBool::new(false),
             is_drained: tokio::sync::Mutex::new(false),
             observers,
@@ -232,6 +244,11 @@ impl ServerInner {
         lock(&self.sessions).keep(session)
     }
 
+    /// The sessions of a subject, each with its worker.
+    pub(crate) fn sessions_of(&self, subject: &str) -> Vec<(SessionId, WorkerIndex)> {
+        lock(&self.sessions).of_subject(subject)
+    }
+
     pub(crate) fn sessions(&self) -> usize {
         lock(&self.sessions).len()
     }
@@ -269,6 +286,7 @@ impl ServerInner {
 
     /// Ends the actors that may live on threads that are not the server's own.
     pub(crate) fn end(&self) {
+        self.has_ended.store(true, Ordering::Relaxed);
         for hub in self.hubs() {
             hub.end();
         }
@@ -283,6 +301,16 @@ impl ServerInner {
     /// Starts the shards, unless they were started before.
     pub(crate) fn begin_shards(&self, begin: impl FnOnce() -> Vec<ShardAddress>) {
         self.shards.get_or_init(begin);
+    }
+
+    /// Sends a message to each shard.
+    pub(crate) fn send_to_all_shards(self: &Arc<Self>, message: impl Fn() -> ChannelMessage) {
+        if let Some(start) = self.first_shard.get() {
+            self.begin_shards(|| vec![start(self)]);
+        }
+        for shard in self.shards.get().into_iter().flatten() {
+            shard.send(message());
+        }
     }
 
     /// Sends a message to the shard of a channel.
@@ -304,5 +332,17 @@ impl ServerInner {
         let shards = self.shards.get()?;
         let hash = self.shard_of_name.hash_one(channel.as_str());
         shards.get((hash % shards.len().max(1) as u64) as usize)
+    }
+}
+
+impl PublishGate for ServerInner {
+    fn admit(&self, channel: &ChannelName, bytes: usize) -> Result<PublishPlace, PublishError> {
+        if self.channels.find(channel.as_str()).is_none() {
+            return Err(PublishError::UnknownChannel);
+        }
+        if self.has_ended.load(Ordering::Relaxed) {
+            return Err(PublishError::Ended);
+        }
+        self.publishing.try_take(bytes).ok_or(PublishError::Busy)
     }
 }

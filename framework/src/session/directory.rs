@@ -75,6 +75,9 @@ pub(crate) trait SessionDirectory: fmt::Debug + Send {
     /// A session moves from one worker to another. False, and nothing changes, if its home is not `from`: then it has been evicted.
     fn relocate(&mut self, id: SessionId, from: WorkerIndex, to: WorkerIndex) -> bool;
 
+    /// The sessions of a subject, each with its worker. Costs nothing for other sessions.
+    fn of_subject(&self, subject: &str) -> Vec<(SessionId, WorkerIndex)>;
+
     /// The number of sessions.
     fn len(&self) -> usize;
 }

@@ -44,6 +44,19 @@ impl<A> HistoryQueue<A> {
         None
     }
 
+    /// Takes the waiting actions for a channel that fit, in order.
+    pub(crate) fn withdraw(&mut self, channel: &ChannelName, fits: impl Fn(&A) -> bool) -> Vec<A> {
+        let mut withdrawn = Vec::new();
+        for (known, needs, action) in std::mem::take(&mut self.waiting) {
+            if known == *channel && fits(&action) {
+                withdrawn.push(action);
+            } else {
+                self.waiting.push_back((known, needs, action));
+            }
+        }
+        withdrawn
+    }
+
     /// The waiting actions, in order.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (&ChannelName, &A)> {
         self.waiting
@@ -122,6 +135,17 @@ mod tests {
         let taken: Vec<_> = admission.take().map(|(_, n)| n).collect();
         assert_eq!(taken, [1, 2]);
         assert_eq!(admission.enter(&"a".into(), Needs::Nothing, 3), Some(3));
+    }
+
+    #[test]
+    fn what_is_withdrawn_waits_no_longer_and_the_rest_keeps_its_order() {
+        let mut admission = HistoryQueue::default();
+        for (channel, n) in [("a", 1), ("b", 2), ("a", 3), ("a", 4)] {
+            admission.enter(&channel.into(), Needs::History, n);
+        }
+        assert_eq!(admission.withdraw(&"a".into(), |n| n % 2 == 1), [1, 3]);
+        let left: Vec<_> = admission.take().map(|(_, n)| n).collect();
+        assert_eq!(left, [2, 4]);
     }
 
     #[test]

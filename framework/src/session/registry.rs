@@ -4,9 +4,11 @@
 //! known. If one of the three limits is reached, the session under it that has been disconnected longest without holding anything
 //! is evicted. A client is refused only if there is none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::directory::{Begun, Owner, Owners, SessionDirectory, WorkerIndex};
+use crate::address::ClientAddress;
 use crate::config::Limits;
 use crate::ids::{IdHasher, SessionId};
 
@@ -22,8 +24,10 @@ struct Spare {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     homes: HashMap<SessionId, WorkerIndex, IdHasher>,
-    /// The number of sessions of each address and subject that has any.
-    counts: HashMap<Owner, usize>,
+    /// The number of sessions of each address that has any.
+    addresses: HashMap<ClientAddress, usize>,
+    /// The sessions of each subject that has any.
+    subjects: HashMap<Arc<str>, HashSet<SessionId, IdHasher>>,
     /// The sessions that may be evicted.
     spares: HashMap<SessionId, Spare, IdHasher>,
     /// The order in which they are evicted, for each of their owners.
@@ -52,8 +56,12 @@ impl SessionDirectory for Registry {
                 }
             }
         }
-        for owner in owners.each().filter(|owner| *owner != Owner::Server) {
-            *self.counts.entry(owner).or_default() += 1;
+        if let Some(address) = owners.address {
+            *self.addresses.entry(address).or_default() += 1;
+        }
+        if let Some(subject) = &owners.subject {
+            let sessions = self.subjects.entry(subject.clone()).or_default();
+            sessions.insert(id);
         }
         self.homes.insert(id, worker);
         begun
@@ -62,12 +70,20 @@ impl SessionDirectory for Registry {
     fn end(&mut self, id: SessionId, owners: &Owners) -> Option<WorkerIndex> {
         self.keep(id);
         let worker = self.homes.remove(&id)?;
-        for owner in owners.each() {
-            if let Some(count) = self.counts.get_mut(&owner) {
-                *count -= 1;
-                if *count == 0 {
-                    self.counts.remove(&owner);
-                }
+        if let Some(address) = owners.address
+            && let Some(count) = self.addresses.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&address);
+            }
+        }
+        if let Some(subject) = &owners.subject
+            && let Some(sessions) = self.subjects.get_mut(subject)
+        {
+            sessions.remove(&id);
+            if sessions.is_empty() {
+                self.subjects.remove(subject);
             }
         }
         Some(worker)
@@ -108,6 +124,13 @@ impl SessionDirectory for Registry {
         }
     }
 
+    fn of_subject(&self, subject: &str) -> Vec<(SessionId, WorkerIndex)> {
+        let sessions = self.subjects.get(subject).into_iter().flatten();
+        sessions
+            .filter_map(|id| Some((*id, self.home(*id)?)))
+            .collect()
+    }
+
     fn len(&self) -> usize {
         self.homes.len()
     }
@@ -117,7 +140,8 @@ impl Registry {
     fn count(&self, owner: &Owner) -> usize {
         match owner {
             Owner::Server => self.homes.len(),
-            owner => self.counts.get(owner).copied().unwrap_or(0),
+            Owner::Address(address) => self.addresses.get(address).copied().unwrap_or(0),
+            Owner::Subject(subject) => self.subjects.get(subject).map_or(0, HashSet::len),
         }
     }
 
@@ -307,13 +331,17 @@ mod tests {
                 prop_assert!(registry.len() <= limits.sessions);
                 for n in 1..4 {
                     prop_assert!(model.iter().filter(|(_, a, _)| *a == n).count() <= limits.sessions_per_address);
-                    prop_assert!(model.iter().filter(|(.., s)| *s == n).count() <= limits.sessions_per_subject);
+                    let of_subject = model.iter().filter(|(.., s)| *s == n).map(|(id, ..)| (*id, 0));
+                    let of_subject: BTreeSet<_> = of_subject.collect();
+                    prop_assert!(of_subject.len() <= limits.sessions_per_subject);
+                    let known = registry.of_subject(&subject(n).unwrap());
+                    prop_assert_eq!(known.into_iter().collect::<BTreeSet<_>>(), of_subject);
                 }
             }
             for (id, a, s) in &model {
                 registry.end(*id, &owners(*a, *s));
             }
-            prop_assert!(registry.counts.is_empty() && registry.turns.is_empty() && registry.spares.is_empty());
+            prop_assert!(registry.addresses.is_empty() && registry.subjects.is_empty() && registry.turns.is_empty() && registry.spares.is_empty());
         }
     }
 }

@@ -157,6 +157,7 @@ impl<R: Room> RoomHarness<R> {
             time: 1_700_000_000_000,
             data: AppData::new(data.0),
             hints: true,
+            gate: None,
         };
         let config = R::config();
         if let Err(bad) = config.check() {
@@ -486,7 +487,7 @@ impl<R: Room> RoomHarness<R> {
                         self.deliver(member, &frame, &delivery);
                     }
                 }
-                RoomEffect::Publish { channel, data } => {
+                RoomEffect::Publish { channel, data, .. } => {
                     if let Ok(data) = data.decode() {
                         self.publications.push((channel.to_string(), data));
                     }

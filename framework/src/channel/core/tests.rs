@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::config::Channel;
+use super::super::follow::{self, FollowBounds, FollowPattern};
 use super::super::log::{Page, Start};
 use super::super::memory_log::MemoryLogs;
 use super::*;
@@ -23,10 +24,10 @@ mod recovery;
 const MOST: usize = 3;
 
 /// A shard with subscribers at homes that are numbers, and its time in seconds.
-struct Shard {
-    core: ChannelCore<u8, MemoryLogs>,
+pub(super) struct Shard {
+    pub(super) core: ChannelCore<u8, MemoryLogs>,
     quota: Arc<ChannelQuota>,
-    now: u64,
+    pub(super) now: u64,
 }
 
 /// An effect, with its event if it has one.
@@ -35,7 +36,7 @@ type Seen = (&'static str, u8, Value);
 impl Shard {
     /// Offers `news`, which lives always, and channels by the patterns `by/{name}`, and `bare/{name}` without history; `clock`, of which
     /// subscribers receive the newest, and `delta`, of which they receive patches.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let kept = Channel::open()
             .history(5)
             .history_age(Duration::from_secs(60));
@@ -53,8 +54,12 @@ impl Shard {
         patterns.add("delta/bare", bare).unwrap();
         let quota = Arc::new(ChannelQuota::new(MOST));
         let limits = Config::default().limits;
+        let core = ChannelCore::new(Arc::new(patterns), limits, quota.clone(), MemoryLogs);
         Self {
-            core: ChannelCore::new(Arc::new(patterns), limits, quota.clone(), MemoryLogs),
+            core: core.remembering(KeyBounds {
+                number: 2,
+                age: Duration::from_secs(40),
+            }),
             quota,
             now: 0,
         }
@@ -68,14 +73,29 @@ impl Shard {
     }
 
     fn publish_as(&mut self, from: Publisher<u8>, channel: &str) -> Vec<Seen> {
-        self.publish_value(from, channel, &json!("line"))
+        self.publish_with(from, channel, None)
     }
 
     fn publish_value(&mut self, from: Publisher<u8>, channel: &str, data: &Value) -> Vec<Seen> {
+        self.publish_all(from, channel, data, None)
+    }
+
+    fn publish_with(&mut self, from: Publisher<u8>, channel: &str, key: Option<&str>) -> Vec<Seen> {
+        self.publish_all(from, channel, &json!("line"), key)
+    }
+
+    fn publish_all(
+        &mut self,
+        from: Publisher<u8>,
+        channel: &str,
+        data: &Value,
+        key: Option<&str>,
+    ) -> Vec<Seen> {
         self.step(ChannelInput::Publish {
             from,
             channel: channel.into(),
             data: RawData::of(Format::Json, data).unwrap(),
+            key: key.map(|key| PublishKey::new(key).unwrap()),
             accounts: None,
         })
     }
@@ -114,16 +134,28 @@ impl Shard {
         start: Start,
         budget: usize,
     ) -> Vec<Seen> {
-        self.step(ChannelInput::Subscribe(Subscribe {
+        let subscribe = self.wish(from, channel, start, budget, 7);
+        self.step(ChannelInput::Subscribe(subscribe))
+    }
+
+    pub(super) fn wish(
+        &self,
+        from: &Requester<u8>,
+        channel: &str,
+        start: Start,
+        budget: usize,
+        attempt: u64,
+    ) -> Subscribe<u8> {
+        Subscribe {
             from: from.clone(),
             channel: channel.into(),
             kind: self.core.patterns.find(channel).unwrap().clone(),
             start,
             delta: channel.starts_with("delta"),
             budget,
-            attempt: 7,
+            attempt,
             accounts: None,
-        }))
+        }
     }
 
     /// Asks for a page; returns where the answer goes, its event, and how long it is.
@@ -143,6 +175,7 @@ impl Shard {
             from: from.clone(),
             channel: channel.into(),
             attempt: 7,
+            reason: UnsubscribeReason::Left,
         })
     }
 
@@ -176,7 +209,7 @@ impl Shard {
     }
 }
 
-fn client(home: u8) -> Requester<u8> {
+pub(super) fn client(home: u8) -> Requester<u8> {
     Requester {
         origin: SessionOrigin {
             session: SessionId::random(),
@@ -207,6 +240,10 @@ fn seen(effect: ChannelEffect<u8>) -> Seen {
                 Readers::Newest => "publish newest",
             };
             (name, home, event_of(&frame))
+        }
+        ChannelEffect::Followed { publication, .. } => {
+            let name = publication.channel;
+            ("followed", 0, json!([name, publication.offset]))
         }
         ChannelEffect::Reply { home, frame, .. } => ("reply", home, event_of(&frame)),
         ChannelEffect::Subscribed {
@@ -297,6 +334,46 @@ fn publishers_learn_the_offset_behind_the_publication_if_they_ask() {
 }
 
 #[test]
+fn a_repeat_with_the_same_key_has_the_offset_of_the_first_and_reaches_nobody() {
+    let mut shard = Shard::new();
+    shard.subscribe(&client(1), "news");
+    let once = |shard: &mut Shard, channel, key| {
+        let effects = shard.publish_with(Publisher::Application, channel, Some(key));
+        let offset = effects.last().unwrap().2.as_u64().unwrap();
+        (effects.len() > 1, offset)
+    };
+    assert_eq!(once(&mut shard, "news", "a"), (true, 1));
+    assert_eq!(once(&mut shard, "news", "b"), (true, 2));
+    assert_eq!(once(&mut shard, "news", "a"), (false, 1));
+    let room = Publisher::Room("lobby".into());
+    assert_eq!(shard.publish_with(room, "news", Some("b")), []);
+    assert_eq!(once(&mut shard, "by/1", "a").1, 1, "another channel");
+    assert_eq!(names(&shard.publish("news")), [("publish", 1)], "no key");
+    assert_eq!(once(&mut shard, "news", "c"), (true, 4));
+    assert_eq!(
+        once(&mut shard, "news", "a"),
+        (true, 5),
+        "newer keys have replaced it"
+    );
+    shard.now = 40;
+    assert_eq!(once(&mut shard, "news", "c"), (false, 4));
+    shard.now = 41;
+    assert_eq!(once(&mut shard, "news", "c"), (true, 6), "it was too old");
+}
+
+#[test]
+fn a_channel_without_history_and_subscribers_lives_for_as_long_as_it_remembers_a_key() {
+    let mut shard = Shard::new();
+    shard.publish_with(Publisher::Application, "bare/1", Some("a"));
+    shard.sweep_at(40);
+    let again = shard.publish_with(Publisher::Application, "bare/1", Some("a"));
+    assert_eq!(again, [("offset", 0, json!(1))]);
+    shard.sweep_at(41);
+    shard.sweep_at(80);
+    assert_eq!(shard.places(), MOST);
+}
+
+#[test]
 fn a_returning_subscriber_gets_what_it_missed() {
     let mut shard = Shard::new();
     let ann = client(1);
@@ -375,6 +452,49 @@ fn unsubscribing_is_answered_always_and_a_session_that_is_gone_never() {
     shard.subscribe(&ann, "news");
     assert_eq!(shard.gone(&ann, "news"), [("unsubscribed", 1, Value::Null)]);
     assert_eq!(shard.publish("news"), []);
+}
+
+#[test]
+fn a_subscription_that_the_application_ends_has_that_as_its_reason() {
+    let mut shard = Shard::new();
+    let ann = client(1);
+    shard.subscribe(&ann, "news");
+    let removed = shard.step(ChannelInput::Unsubscribe {
+        from: Requester {
+            id: None,
+            ..ann.clone()
+        },
+        channel: "news".into(),
+        attempt: 7,
+        reason: UnsubscribeReason::Removed,
+    });
+    let event = json!({"event": "unsubscribed", "channel": "news", "reason": "removed"});
+    assert_eq!(removed, [("unsubscribed", 1, event)]);
+    assert_eq!(shard.publish("news"), []);
+}
+
+#[test]
+fn a_follower_receives_what_is_published_to_its_channels_also_to_those_that_begin_later() {
+    let mut shard = Shard::new();
+    shard.publish("by/1");
+    let (queue, sink) = follow::queue(FollowBounds {
+        number: 10,
+        bytes: 1000,
+    });
+    let pattern = Arc::new(FollowPattern::new("by/{n}").unwrap());
+    let dropped = Arc::downgrade(&sink);
+    assert_eq!(shard.step(ChannelInput::Follow(pattern, sink)), []);
+    let followed = |channel, offset: u64| [("followed", 0, json!([channel, offset]))];
+    assert_eq!(shard.publish("by/1"), followed("by/1", 2));
+    assert_eq!(shard.publish("by/2"), followed("by/2", 1));
+    assert_eq!(shard.publish("news"), []);
+    shard.sweep_at(61);
+    assert_eq!(shard.publish("by/2"), followed("by/2", 1), "it began again");
+    shard.step(ChannelInput::Unfollow(dropped));
+    assert_eq!(shard.publish("by/2"), []);
+    let context = std::task::Context::from_waker(std::task::Waker::noop());
+    let over = queue.poll_next(&context);
+    assert!(matches!(over, std::task::Poll::Ready(None)), "{over:?}");
 }
 
 #[test]
@@ -467,6 +587,7 @@ fn a_channel_is_charged_to_those_who_cause_it_for_as_long_as_it_lives() {
             from: Publisher::Client(client(1)),
             channel: channel.into(),
             data: RawData::of(Format::Json, "line").unwrap(),
+            key: None,
             accounts: Some(accounts.clone()),
         });
         effects[0].2["code"].as_str().map(str::to_owned)
@@ -495,6 +616,7 @@ fn a_publication_is_encoded_in_the_formats_that_subscribers_have() {
         from: Publisher::Application,
         channel: "news".into(),
         data: RawData::of(Format::Json, "line").unwrap(),
+        key: None,
         accounts: None,
     };
     shard.core.step(Duration::ZERO, input, &mut effects);

@@ -3,6 +3,7 @@
 //! Each subscription is granted a part of the outbox, so that no number of histories can fill it. The hub ends the grant
 //! when the answer is in the outbox, and the connection reports when enough of that was written.
 
+use crate::channel::input::UnsubscribeReason;
 use crate::channel::log::PageAt;
 use crate::ids::ChannelName;
 use crate::runtime::messages::{
@@ -78,14 +79,15 @@ impl ChannelAction {
                 channel,
                 attempt,
                 answer: Some((receiver, id)),
+                reason: UnsubscribeReason::Left,
                 permit: Some(permit),
+                ticket: None,
             },
             Asks::Publish { data, .. } => ChannelMessage::Publish {
                 channel,
                 data,
-                source: PublishSource::Client(receiver, id),
+                source: PublishSource::Client(receiver, id, permit),
                 accounts,
-                permit,
             },
         }
     }
@@ -169,7 +171,9 @@ impl SessionActor {
             channel: channel.clone(),
             attempt: self.subscribes,
             answer: None,
+            reason: UnsubscribeReason::Left,
             permit: None,
+            ticket: None,
         };
         self.hub.to_channel(channel, message);
     }

@@ -19,6 +19,7 @@ use crate::runtime::messages::{
     ChannelMessage, Denied, HubMessage, ResumeRequest, RoomMessage, SessionMessage,
     SessionTransfer, Topic,
 };
+use crate::runtime::removal::Removal;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::SessionActor;
 use crate::session::outbox::{Outbox, Pushed};
@@ -153,8 +154,12 @@ impl Hub {
             overflowed |= outbox.append(&mut early) == Pushed::Overflow;
         }
         send_queue.with_outbox(|held| *held = outbox);
+        let removals = std::mem::take(&mut transfer.removals);
         SessionActor::start_arrived(self, transfer, send_queue, overflowed);
         self.end_forwarding(session, early);
+        for removal in removals {
+            self.remove_subscription(removal);
+        }
         let behind = self.arrivals.borrow_mut().behind.remove(&session);
         for message in behind.unwrap_or_default() {
             self.receive(message);
@@ -180,6 +185,8 @@ pub(crate) struct Moving {
     is_overdue: bool,
     /// Requests of further connections for the session.
     waiting: Vec<(ResumeRequest, HubAddress)>,
+    /// Subscriptions that the application ends when the session has arrived.
+    pub(crate) removals: Vec<Removal>,
 }
 
 impl SessionActor {
@@ -227,6 +234,7 @@ impl SessionActor {
             late: Vec::new(),
             is_overdue: false,
             waiting: Vec::new(),
+            removals: Vec::new(),
         }));
         let known = self.handle.router.rooms.borrow();
         let rooms: Vec<_> = known.keys().cloned().map(Topic::Room).collect();
@@ -417,6 +425,7 @@ impl SessionActor {
             late: moving.late,
             first_forwarder: first_forwarder.filter(|_| is_followed),
             waiting: moving.waiting,
+            removals: moving.removals,
         });
         let arrive = HubMessage::Arrive(transfer);
         self.hub.flusher.to_hub(&moving.to, arrive);

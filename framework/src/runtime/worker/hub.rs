@@ -192,6 +192,7 @@ impl Hub {
                 denied,
             } => self.deny(&resume_request, denied),
             HubMessage::Arrive(transfer) => self.arrive(*transfer),
+            HubMessage::Remove(removal) => self.remove_subscription(removal),
         }
     }
 

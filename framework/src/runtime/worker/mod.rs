@@ -8,6 +8,7 @@ pub(crate) mod handover;
 pub(crate) mod hub;
 mod hub_items;
 pub(crate) mod opening;
+mod removals;
 pub(crate) mod session;
 mod session_actions;
 pub(crate) mod session_expiry;

@@ -491,6 +491,7 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Settled => self.transfer_if_ready(ctx),
             SessionMessage::Refreshed(refreshed) => self.refreshed(ctx, refreshed),
             SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
+            SessionMessage::Remove(removal) => self.remove_subscription(removal),
             SessionMessage::Stop => ctx.stop(),
         }
     }

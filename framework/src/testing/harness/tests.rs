@@ -237,7 +237,7 @@ impl Saving {
             let hour = tokio::time::sleep(Duration::from_secs(3600));
             ctx.spawn(hour, |room, (), ctx| {
                 room.0.push("an hour later");
-                ctx.publish("news", &"saved");
+                ctx.publish("news", &"saved").unwrap();
             })
             .unwrap();
         })

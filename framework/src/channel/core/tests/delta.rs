@@ -119,6 +119,7 @@ fn publish(shard: &mut Shard, data: &Value) -> Vec<ChannelEffect<u8>> {
         from: Publisher::Room("lobby".into()),
         channel: "delta".into(),
         data: RawData::of(Format::Json, data).unwrap(),
+        key: None,
         accounts: None,
     };
     let now = Duration::from_secs(shard.now);
