@@ -1,10 +1,12 @@
-// The scoreboard's page: one connection, one subscription, one call, and the views.
+// The scoreboard's page: one connection, two subscriptions, one call, and the views.
 
 import { connect } from '/courtside.js';
+import { Away } from './away.js';
 import { apply, cardOf, emptyBoard, isLive } from './board.js';
 import { setData, setText } from './elements.js';
 import { Groups } from './groups.js';
 import { MatchDialog } from './match.js';
+import { NO_CLOCK } from './minutes.js';
 import { Rounds } from './rounds.js';
 import { Stage } from './stage.js';
 import { Ticker } from './ticker.js';
@@ -14,6 +16,7 @@ const client = connect('/ws');
 const now = () => client.serverTime() ?? Date.now();
 
 let board = emptyBoard();
+let clock = NO_CLOCK;
 /** Publications that arrived before the answer to `scores.board`; null once it has arrived. */
 let early = [];
 /** When the channel's offsets start again, it has a new epoch. */
@@ -22,12 +25,13 @@ let epoch = null;
 const dialog = new MatchDialog(byId('match'), client);
 const open = (id) => {
   const card = cardOf(board, id);
-  if (card) dialog.open(card, board.run, board.speed, now());
+  if (card) dialog.open(card, board.run, clock);
 };
 const stage = new Stage(byId('stage'), open);
 const groups = new Groups(byId('groups'), open);
 const rounds = new Rounds(byId('rounds'), open);
 const ticker = new Ticker(byId('ticker'), open);
+const away = new Away(byId('away'), open, (text) => setText(byId('announcer'), text));
 
 client
   .subscribe('updates', (update, info) => {
@@ -38,11 +42,17 @@ client
     const late = now() - update.time > 1500;
     if (update.type === 'run_started') ticker.clear();
     ticker.add(update, !info.past);
+    away.add(update, info);
     if (early) early.push({ offset: info.offset, data: update });
     else take({ offset: info.offset, data: update }, !late);
   })
   // Disconnected for longer than the history reaches: request the board for what the history no longer has.
   .onGap(load);
+// Only the newest minutes matter: the channel delivers nothing else, also after a lost connection.
+client.subscribe('clock', (reading) => {
+  clock = reading;
+  tick();
+});
 // The server no longer has the session, for example because it was restarted.
 client.on('lost', load);
 load();
@@ -82,21 +92,23 @@ function scheduleDraw() {
   requestAnimationFrame(() => {
     drawing = false;
     setText(byId('name'), board.name || 'Scores');
-    stage.update(board, now());
+    stage.update(board, clock);
     groups.update(board);
-    rounds.update(board, now());
+    rounds.update(board, clock);
     tick();
+    showStatus();
   });
 }
 
 /** Updates the clocks. */
 function tick() {
-  const time = now();
-  stage.tick(board.speed, time);
-  rounds.tick(board.speed, time);
-  const shown = dialog.id && cardOf(board, dialog.id);
-  if (shown) dialog.update(shown, board.speed, time);
-  if (board.run) setText(byId('status'), statusLine(time));
+  stage.tick(clock);
+  rounds.tick(clock);
+  dialog.tick(clock);
+}
+
+function showStatus() {
+  if (board.run) setText(byId('status'), statusLine(now()));
 }
 
 function statusLine(time) {
@@ -119,6 +131,15 @@ function showState(state) {
 }
 
 client.on('state', showState);
+client.on('state', noticeAbsence);
+document.addEventListener('visibilitychange', noticeAbsence);
+
+/** A visitor is here who looks at a page that is connected. */
+function noticeAbsence() {
+  const isHere = client.state === 'open' && document.visibilityState === 'visible';
+  if (isHere) away.comeBack(now());
+  else away.leave(now());
+}
 client.on('caughtup', ({ missed }) => {
   if (missed === 0) return;
   setText(byId('badge-text'), `Live, ${missed} caught up`);
@@ -126,7 +147,7 @@ client.on('caughtup', ({ missed }) => {
 });
 
 byId('cut').addEventListener('click', () => client.cut(5000));
-setInterval(tick, 100);
+setInterval(showStatus, 250);
 scheduleDraw();
 
 // For browser tests and for the console.

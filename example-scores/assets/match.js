@@ -1,15 +1,18 @@
-// One match, opened from anywhere on the page: subscribes only to the channel of that match.
+// One match, opened from anywhere on the page: subscribes only to the channel of that match, whose publications are its state.
 
-import { isLive } from './board.js';
 import { el, setText } from './elements.js';
-import { clockOf, goalMinute } from './minutes.js';
+import { clockOf, goalMinute, NO_CLOCK } from './minutes.js';
+import { Picture } from './picture.js';
 import { scoreText, teamElement } from './team.js';
 
 export class MatchDialog {
   #dialog;
   #client;
   #subscription = null;
-  #id = null;
+  /** The newest state; before the first, the card of the board. */
+  #state = null;
+  #clockNow = NO_CLOCK;
+  #picture = null;
   #score = el('span.score');
   #clock = el('span.clock');
   #lines = el('ol.timeline');
@@ -22,13 +25,8 @@ export class MatchDialog {
     dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   }
 
-  get id() {
-    return this.#id;
-  }
-
-  open(card, run, speed, now) {
+  open(card, run, clock) {
     this.#leave();
-    this.#id = card.match;
     const close = el('button.close', '×');
     close.type = 'button';
     close.setAttribute('aria-label', 'Close');
@@ -37,34 +35,46 @@ export class MatchDialog {
     title.id = 'match-title';
     const where = [card.group ?? card.round, card.ground, [card.date, card.time].filter(Boolean).join(', ')];
     this.#lines.replaceChildren();
+    this.#lines.tabIndex = 0;
+    this.#lines.setAttribute('aria-label', 'All that happened, the newest first');
+    this.#picture = new Picture(card.teams);
     this.#dialog.replaceChildren(
-      el('div.sheet', close, el('p.meta', where.filter(Boolean).join(' · ')), title, this.#clock, this.#lines,
+      el('div.sheet', close, el('p.meta', where.filter(Boolean).join(' · ')), title, this.#clock, this.#picture.element, this.#lines,
         el('p.hint', 'From channel ', el('code', `match/${card.match}`))),
     );
-    this.update(card, speed, now);
+    this.#take({ ...card, events: {} }, clock);
     this.#dialog.showModal();
-    this.#subscription = this.#client.subscribe(`match/${card.match}`, (update) => {
-      // The channel's history has earlier runs of the same match.
-      if (update.run === run) this.#lines.prepend(line(update));
-    });
+    // The newest state is all that is needed; what follows arrives as patches of it.
+    this.#subscription = this.#client.subscribe(`match/${card.match}`, (state) => {
+      // The match was played in earlier runs as well.
+      if (state.run === run) this.#take(state, this.#clockNow);
+    }, { last: 1, delta: true });
   }
 
-  update(card, speed, now) {
-    setText(this.#score, scoreText(card));
-    setText(this.#clock, clockOf(card, speed, now)[isLive(card) ? 0 : 1]);
+  /** Updates the clock; called often, and cheap. */
+  tick(clock) {
+    this.#clockNow = clock;
+    if (!this.#state) return;
+    setText(this.#clock, clockOf(this.#state, clock)[this.#state.phase === 'full_time' ? 1 : 0]);
+    this.#picture.tick(this.#state, clock);
+  }
+
+  #take(state, clock) {
+    this.#state = state;
+    setText(this.#score, scoreText(state));
+    const entries = Object.values(state.events);
+    this.#picture.update(state);
+    for (const entry of entries.slice(this.#lines.children.length)) {
+      const line = el('li', el('span.minute', entry.type === 'goal' ? goalMinute(entry) : ''), el('span', entry.text.replace(/^Goal! [^ ]+ /, '')));
+      line.dataset.type = entry.type;
+      this.#lines.prepend(line);
+    }
+    this.tick(clock);
   }
 
   #leave() {
     this.#subscription?.unsubscribe();
     this.#subscription = null;
-    this.#id = null;
+    this.#state = null;
   }
-}
-
-function line({ type, data, text }) {
-  const minute = type === 'goal' ? goalMinute(data) : '';
-  const item = el('li', el('span.minute', minute), el('span', text.replace(/^Goal! [^ ]+ /, '')));
-  item.dataset.type = type;
-  if (type === 'goal') item.dataset.side = data.side;
-  return item;
 }

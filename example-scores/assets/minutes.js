@@ -1,4 +1,7 @@
-// The clock of a match. The server sends when each half began; the minutes are counted here.
+// The clock of a match. The server publishes the minutes on the channel `clock`; the words for breaks are here.
+
+/** A clock before its first publication. */
+export const NO_CLOCK = { matches: {} };
 
 // The minute before the first, and the last regular one.
 const PERIODS = {
@@ -16,36 +19,44 @@ const BREAKS = {
   full_time: ['FT', 'Full time'],
 };
 
-/** What the clock shows at `now`, in the server's milliseconds, and its full text. */
-export function clockOf(card, speed, now) {
+/** The minute and the stoppage time of a match, or null in a break. */
+export function minuteOf(card, clock) {
   const period = PERIODS[card.phase];
-  if (!period) {
-    const [short, long] = BREAKS[card.phase] ?? ['', ''];
+  if (!period) return null;
+  const reading = clock.matches[card.match];
+  // The clock and the whistles are two channels: either may be ahead of the other.
+  if (reading?.phase !== card.phase) return [period[0] + 1, 0];
+  return [reading.minute, reading.stoppage];
+}
+
+/** What the clock shows, and its full text. */
+export function clockOf(card, clock) {
+  const minute = minuteOf(card, clock);
+  if (!minute) {
     if (card.phase === 'full_time' && card.penalties) return ['FT (p)', 'Full time, after penalties'];
-    return [short, long];
+    return BREAKS[card.phase] ?? ['', ''];
   }
-  const [from, to] = period;
-  const passed = Math.max(0, Math.floor(((now - card.since) / 1000) * speed));
-  const minute = from + passed + 1;
-  const text = minute <= to ? `${minute}′` : `${to}+${minute - to}′`;
+  const text = minuteText(minute);
   return [text, `Minute ${text.slice(0, -1)}`];
 }
 
 /** How much of the match is over, from 0 to 1. */
-export function progressOf(card, speed, now) {
-  const period = PERIODS[card.phase];
+export function progressOf(card, clock) {
   const length = card.phase.startsWith('extra') || card.phase === 'penalties' ? 120 : 90;
-  if (card.phase === 'full_time' || card.phase === 'penalties') return 1;
+  const minute = minuteOf(card, clock);
+  if (minute) return (minute[0] - (minute[1] ? 0 : 1)) / length;
   if (card.phase === 'half_time') return 0.5;
-  if (!period) return card.phase === 'end_of_normal_time' ? 0.75 : 105 / 120;
-  const [from, to] = period;
-  const minute = Math.min(to, from + ((now - card.since) / 1000) * speed);
-  return Math.max(0, Math.min(1, minute / length));
+  if (card.phase === 'end_of_normal_time') return 0.75;
+  return card.phase === 'extra_half_time' ? 105 / 120 : 1;
+}
+
+function minuteText([minute, stoppage]) {
+  return stoppage ? `${minute}+${stoppage}′` : `${minute}′`;
 }
 
 /** The minute of a goal: `23′`, `90+9′`. */
 export function goalMinute(goal) {
-  return goal.stoppage ? `${goal.minute}+${goal.stoppage}′` : `${goal.minute}′`;
+  return minuteText([goal.minute, goal.stoppage]);
 }
 
 /** The goals of one team, one line for each scorer: `['Geoff Hurst', '18′, 101′, 120′']`. */

@@ -18,7 +18,7 @@ export class Rounds {
     this.#open = open;
   }
 
-  update(board, now) {
+  update(board, clock) {
     const plan = JSON.stringify([board.run, board.rounds]);
     if (plan !== this.#laid) {
       this.#laid = plan;
@@ -26,12 +26,12 @@ export class Rounds {
     }
     for (const [name, ties] of this.#rounds) {
       const cards = board.matches.filter((card) => card.group === null && card.round === name);
-      cards.forEach((card, index) => ties[index]?.update(card, board.speed, now));
+      cards.forEach((card, index) => ties[index]?.update(card, clock));
     }
   }
 
-  tick(speed, now) {
-    for (const ties of this.#rounds.values()) for (const tie of ties) tie.tick(speed, now);
+  tick(clock) {
+    for (const ties of this.#rounds.values()) for (const tie of ties) tie.tick(clock);
   }
 
   #lay(rounds) {
@@ -80,7 +80,7 @@ class Tie {
     setText(this.#clock, 'to come');
   }
 
-  update(card, speed, now) {
+  update(card, clock) {
     this.#card = card;
     this.element.disabled = false;
     setData(this.element, 'live', isLive(card) ? '' : null);
@@ -91,12 +91,12 @@ class Tie {
       setData(it.row, 'won', card.winner === card.teams[index] ? '' : null);
     });
     this.#shown = card.match;
-    this.tick(speed, now);
+    this.tick(clock);
   }
 
-  tick(speed, now) {
+  tick(clock) {
     if (!this.#card) return;
-    const [short] = clockOf(this.#card, speed, now);
+    const [short] = clockOf(this.#card, clock);
     setText(this.#clock, isLive(this.#card) ? short : `${day(this.#card.date)} · ${short}`);
   }
 }

@@ -18,18 +18,18 @@ export class Stage {
   }
 
   /** Updates the places from the board. */
-  update(board, now) {
+  update(board, clock) {
     const count = Math.max(2, board.pitches);
     while (this.#places.length < count) this.#places.push(new Place(this.#open));
     this.#places.length = count;
     this.#root.style.setProperty('--places', Math.min(4, count));
     setChildren(this.#root, this.#places.map((place) => place.element));
-    this.#places.forEach((place, pitch) => place.update(onPitch(board, pitch), board.speed, now));
+    this.#places.forEach((place, pitch) => place.update(onPitch(board, pitch), clock));
   }
 
   /** Updates the clocks; called often, and cheap. */
-  tick(speed, now) {
-    for (const place of this.#places) place.tick(speed, now);
+  tick(clock) {
+    for (const place of this.#places) place.tick(clock);
   }
 
   /** Shows that a goal has just been scored. */
@@ -69,7 +69,7 @@ class Place {
     this.#empty();
   }
 
-  update(card, speed, now) {
+  update(card, clock) {
     this.card = card ?? null;
     if (!card) return this.#empty();
     if (this.#shown !== card.match) {
@@ -98,15 +98,15 @@ class Place {
         return item;
       }));
     });
-    this.tick(speed, now);
+    this.tick(clock);
   }
 
-  tick(speed, now) {
+  tick(clock) {
     if (!this.card) return;
-    const [short, long] = clockOf(this.card, speed, now);
+    const [short, long] = clockOf(this.card, clock);
     setText(this.#clockText, short);
     if (this.#clock.title !== long) this.#clock.title = long;
-    this.#bar.style.scale = `${progressOf(this.card, speed, now).toFixed(3)} 1`;
+    this.#bar.style.scale = `${progressOf(this.card, clock).toFixed(3)} 1`;
   }
 
   celebrate(goal) {

@@ -6,10 +6,15 @@
 //! corresponds to. A page takes the board, drops every publication up to that offset and applies
 //! the rest. So no goal is missed and none is counted twice, in whatever order the two answers
 //! arrive. `assets/board.js` is the same fold for the page; one fixture tests both.
+//!
+//! The states of the matches and the clock are views of the board: see [`match_state`](crate::match_state)
+//! and [`clock`](crate::clock).
 
 use serde::Serialize;
 
 use crate::{
+    match_state::{Entry, Mark},
+    minute::Period,
     tournament::Score,
     update::{Event, GoalScored, Group, KickOff, Round, RunFinished, Update},
 };
@@ -57,6 +62,9 @@ pub(crate) struct Card {
     pub(crate) winner: Option<String>,
     /// The goals, in order.
     pub(crate) goals: Vec<GoalScored>,
+    /// All that has happened, for the state of the match.
+    #[serde(skip)]
+    pub(crate) entries: Vec<Entry>,
 }
 
 /// The phase of a match.
@@ -81,6 +89,19 @@ pub(crate) enum Phase {
     Penalties,
     /// The match is over.
     FullTime,
+}
+
+impl Phase {
+    /// The period that is being played, or `None` in a break and after the match.
+    pub(crate) fn period(self) -> Option<Period> {
+        match self {
+            Self::FirstHalf => Some(Period::First),
+            Self::SecondHalf => Some(Period::Second),
+            Self::ExtraTime => Some(Period::ExtraFirst),
+            Self::ExtraSecondHalf => Some(Period::ExtraSecond),
+            _ => None,
+        }
+    }
 }
 
 /// The end of a run.
@@ -121,9 +142,10 @@ impl Board {
                 penalties: None,
                 winner: None,
                 goals: Vec::new(),
+                entries: Vec::new(),
             }),
             Event::Goal(goal) => {
-                if let Some(card) = self.card(&goal.id) {
+                if let Some(card) = self.card_mut(&goal.id) {
                     card.score = goal.score;
                     card.goals.push(goal.clone());
                 }
@@ -141,7 +163,7 @@ impl Board {
             Event::Penalties(it) => self.enter(&it.id, Phase::Penalties, since, it.score),
             Event::FullTime(end) => {
                 self.enter(&end.id, Phase::FullTime, since, end.score);
-                if let Some(card) = self.card(&end.id) {
+                if let Some(card) = self.card_mut(&end.id) {
                     card.penalties = end.penalties;
                     card.winner = end.winner.clone();
                 }
@@ -162,17 +184,34 @@ impl Board {
                 })
             }
         }
+        let card = update
+            .event
+            .match_id()
+            .and_then(|id| self.card_mut(id));
+        if let Some(card) = card {
+            let mark = match &update.event {
+                Event::Goal(goal) => Mark::goal(goal),
+                _ => Mark::Phase { phase: card.phase },
+            };
+            let text = update.text.clone();
+            card.entries.push(Entry { text, mark });
+        }
+    }
+
+    /// The match with this id, if it has begun.
+    pub(crate) fn card(&self, id: &str) -> Option<&Card> {
+        self.matches.iter().rev().find(|card| card.game.id == id)
     }
 
     fn enter(&mut self, id: &str, phase: Phase, since: u64, score: Score) {
-        if let Some(card) = self.card(id) {
+        if let Some(card) = self.card_mut(id) {
             card.phase = phase;
             card.since = since;
             card.score = score;
         }
     }
 
-    fn card(&mut self, id: &str) -> Option<&mut Card> {
+    fn card_mut(&mut self, id: &str) -> Option<&mut Card> {
         // From the back: nearly all updates are about a match that has just begun.
         self.matches
             .iter_mut()

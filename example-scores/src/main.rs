@@ -6,8 +6,10 @@
 
 mod board;
 mod cli;
+mod clock;
 mod feed;
 mod kickoff;
+mod match_state;
 mod minute;
 mod pages;
 mod problem;
@@ -69,7 +71,16 @@ async fn serve(cli: Cli) -> Result<(), Problem> {
     };
     let outlet = server.clone();
     let publisher = actix_web::rt::spawn(async move {
-        if let Err(error) = publisher::play(&outlet, &scoreboard, &feed.tournament, &plan).await {
+        let updates = async {
+            publisher::play(&outlet, &scoreboard, &feed.tournament, &plan).await?;
+            // The clock goes on: it has no more matches, and nothing to publish.
+            std::future::pending().await
+        };
+        let outcome: Result<(), _> = tokio::select! {
+            outcome = updates => outcome,
+            outcome = clock::run(&outlet, &scoreboard) => outcome,
+        };
+        if let Err(error) = outcome {
             complain(&format!("example-scores: publishing ended: {error}"));
         }
     });

@@ -17,6 +17,7 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("../assets/icon.svg"),
     ),
     ("/app.js", SCRIPT, include_str!("../assets/app.js")),
+    ("/away.js", SCRIPT, include_str!("../assets/away.js")),
     ("/board.js", SCRIPT, include_str!("../assets/board.js")),
     (
         "/elements.js",
@@ -27,6 +28,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/groups.js", SCRIPT, include_str!("../assets/groups.js")),
     ("/match.js", SCRIPT, include_str!("../assets/match.js")),
     ("/minutes.js", SCRIPT, include_str!("../assets/minutes.js")),
+    ("/picture.js", SCRIPT, include_str!("../assets/picture.js")),
     ("/rounds.js", SCRIPT, include_str!("../assets/rounds.js")),
     ("/stage.js", SCRIPT, include_str!("../assets/stage.js")),
     ("/team.js", SCRIPT, include_str!("../assets/team.js")),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 /// The channel that carries everything.
 pub(crate) const UPDATES: &str = "updates";
 
-/// The prefix of the channels that carry one match each.
+/// The prefix of the channels that carry the state of one match each.
 pub(crate) const MATCH: &str = "match/";
 
 /// Where updates go: the server, or a list in tests.
@@ -23,7 +24,7 @@ pub(crate) trait Outlet {
     type Error;
 
     /// Publishes to a channel and returns the offset.
-    async fn publish(&self, channel: &str, update: &Update) -> Result<u64, Self::Error>;
+    async fn publish<T: Serialize>(&self, channel: &str, data: &T) -> Result<u64, Self::Error>;
 }
 
 /// Publishes one run of the tournament after the other, for ever or until the outlet fails.
@@ -46,8 +47,9 @@ pub(crate) async fn play<O: Outlet>(
             // After the publication: until then, callers get the board of the previous offset, and
             // this update follows on the channel.
             scoreboard.apply(offset, &update);
-            if let Some(id) = update.event.match_id() {
-                outlet.publish(&format!("{MATCH}{id}"), &update).await?;
+            let id = update.event.match_id();
+            if let Some((id, state)) = id.and_then(|id| Some((id, scoreboard.match_state(id)?))) {
+                outlet.publish(&format!("{MATCH}{id}"), &state).await?;
             }
         }
         match plan.again_in {
@@ -58,7 +60,8 @@ pub(crate) async fn play<O: Outlet>(
     Ok(())
 }
 
-fn unix_ms() -> u64 {
+/// The time in Unix milliseconds.
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -69,25 +72,28 @@ fn unix_ms() -> u64 {
 mod tests {
     use std::{cell::RefCell, collections::HashMap};
 
+    use serde_json::Value;
+
     use super::*;
-    use crate::{feed::Feed, update::Event};
+    use crate::feed::Feed;
 
     /// Remembers what was published, when and where, and fails after so many publications.
     #[derive(Default)]
     struct List {
-        published: RefCell<Vec<(Instant, String, Update)>>,
+        published: RefCell<Vec<(Instant, String, Value)>>,
         until: usize,
     }
 
     impl Outlet for List {
         type Error = ();
 
-        async fn publish(&self, channel: &str, update: &Update) -> Result<u64, ()> {
+        async fn publish<T: Serialize>(&self, channel: &str, data: &T) -> Result<u64, ()> {
             let mut published = self.published.borrow_mut();
             if published.len() == self.until {
                 return Err(());
             }
-            published.push((Instant::now(), channel.to_owned(), update.clone()));
+            let data = serde_json::to_value(data).unwrap();
+            published.push((Instant::now(), channel.to_owned(), data));
             Ok(published
                 .iter()
                 .filter(|(_, name, _)| name == channel)
@@ -115,29 +121,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn goals_come_when_they_fall_and_go_to_both_channels() {
+    async fn goals_come_when_they_fall_and_the_match_has_them_at_once() {
         let began = Instant::now();
         let (list, scoreboard) = published(None, usize::MAX).await;
-        let goals: Vec<(Duration, String)> = list
-            .published
-            .borrow()
-            .iter()
-            .filter(|(_, _, update)| matches!(update.event, Event::Goal(_)))
-            .map(|(at, channel, _)| (*at - began, channel.clone()))
-            .collect();
-        let first = Duration::from_millis(950);
+        let published = list.published.borrow();
+        let mut goals: Vec<Duration> = Vec::new();
+        for (n, (at, channel, update)) in published.iter().enumerate() {
+            if update["type"] == "goal" {
+                goals.push(*at - began);
+                let (then, own, state) = &published[n + 1];
+                assert_eq!((channel.as_str(), then), (UPDATES, at));
+                assert_eq!(own, "match/2022-12-18-reds-blues");
+                assert_eq!(state["score"], update["data"]["score"]);
+            }
+        }
         // 46 minutes of the first half, 15 of the break, then 34.5 more.
-        let second = Duration::from_millis(9_550);
-        let own = "match/2022-12-18-reds-blues";
-        assert_eq!(
-            goals,
-            [
-                (first, UPDATES.to_owned()),
-                (first, own.to_owned()),
-                (second, UPDATES.to_owned()),
-                (second, own.to_owned())
-            ]
-        );
+        assert_eq!(goals, [950, 9_550].map(Duration::from_millis));
+        let (_, _, last) = published
+            .iter()
+            .rfind(|(_, channel, _)| channel.starts_with(MATCH))
+            .unwrap();
+        let kinds = last["events"].as_object().unwrap().values();
+        let kinds: Vec<&str> = kinds
+            .map(|entry| entry["phase"].as_str().or(entry["type"].as_str()).unwrap())
+            .collect();
+        let all = ["first_half", "goal", "half_time", "second_half", "goal", "full_time"];
+        assert_eq!(kinds, all);
         let board = scoreboard.snapshot();
         assert_eq!(board.matches[0].goals.len(), 2);
         assert!(board.finished.is_some());
@@ -149,12 +158,12 @@ mod tests {
         let published = list.published.borrow();
         let starts: Vec<Instant> = published
             .iter()
-            .filter(|(_, _, update)| matches!(update.event, Event::RunStarted(_)))
+            .filter(|(_, _, update)| update["type"] == "run_started")
             .map(|(at, ..)| *at)
             .collect();
         let ends: Vec<Instant> = published
             .iter()
-            .filter(|(_, _, update)| matches!(update.event, Event::RunFinished(_)))
+            .filter(|(_, _, update)| update["type"] == "run_finished")
             .map(|(at, ..)| *at)
             .collect();
         assert_eq!(starts[1] - ends[0], Duration::from_secs(20));
@@ -164,7 +173,7 @@ mod tests {
             .iter()
             .filter(|(_, channel, _)| channel == UPDATES)
         {
-            *times.entry(&update.id).or_default() += 1;
+            *times.entry(update["id"].as_str().unwrap()).or_default() += 1;
         }
         assert!(times.values().all(|count| *count == 1), "{times:?}");
         assert!(scoreboard.snapshot().run > 1);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{board::Board, update::Update};
+use crate::{board::Board, clock::Clock, match_state::MatchState, update::Update};
 
 /// A handle to the one board of the server; clones are the same board.
 ///
@@ -22,6 +22,16 @@ impl Scoreboard {
     /// The current board.
     pub(crate) fn snapshot(&self) -> Board {
         self.lock().clone()
+    }
+
+    /// The current state of a match, if it has begun.
+    pub(crate) fn match_state(&self, id: &str) -> Option<MatchState> {
+        MatchState::of(&self.lock(), id)
+    }
+
+    /// The clock at a time in Unix milliseconds.
+    pub(crate) fn clock(&self, now: u64) -> Clock {
+        Clock::read(&self.lock(), now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {

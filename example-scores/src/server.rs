@@ -1,17 +1,17 @@
-//! The server: two kinds of channels, one call, the pages.
+//! The server: three kinds of channels, one call, the pages.
 
 use std::{net::TcpListener, time::Duration};
 
 use courtside::{PublishError, prelude::*};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     board::Board,
+    clock::CLOCK,
     pages,
     problem::Problem,
     publisher::{MATCH, Outlet, UPDATES},
     scoreboard::Scoreboard,
-    update::Update,
 };
 
 /// How many updates a late or returning visitor gets at most.
@@ -21,8 +21,8 @@ use crate::{
 /// minutes of a real tournament, in 100 KiB.
 const HISTORY_OF_UPDATES: usize = 250;
 
-/// The same for one match: it has 25 events at most, so this holds the match and its last replay.
-const HISTORY_OF_A_MATCH: usize = 50;
+/// The same for one match, of which a visitor needs only the newest state. The others are for those who want each one.
+const HISTORY_OF_A_MATCH: usize = 25;
 
 /// A replay in real time must still have its first half during the second.
 const HISTORY_AGE: Duration = Duration::from_secs(6 * 60 * 60);
@@ -32,7 +32,11 @@ pub(crate) fn build(scoreboard: Scoreboard) -> Result<Server, Problem> {
     let history = |size| Channel::open().history(size).history_age(HISTORY_AGE);
     Server::builder()
         .channel(UPDATES, history(HISTORY_OF_UPDATES))
-        .channel(&format!("{MATCH}{{id}}"), history(HISTORY_OF_A_MATCH))
+        .channel(
+            &format!("{MATCH}{{id}}"),
+            history(HISTORY_OF_A_MATCH).delta(true),
+        )
+        .channel(CLOCK, Channel::open().latest(true))
         .handle(board)
         .data(scoreboard)
         .build()
@@ -62,8 +66,8 @@ async fn board(call: Call<WholeBoard>) -> Result<Board, Refusal> {
 impl Outlet for Server {
     type Error = PublishError;
 
-    async fn publish(&self, channel: &str, update: &Update) -> Result<u64, PublishError> {
-        self.handle().publish(channel, update).await
+    async fn publish<T: Serialize>(&self, channel: &str, data: &T) -> Result<u64, PublishError> {
+        self.handle().publish(channel, data).await
     }
 }
 

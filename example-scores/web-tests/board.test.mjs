@@ -52,17 +52,13 @@ test('an update of a type that this page does not know is skipped', () => {
   assert.deepEqual(board, { ...midway, offset: midway.offset + 1 });
 });
 
-test('the clock runs into stoppage time and stands still in breaks', () => {
-  const card = { phase: 'second_half', since: 1_000 };
-  const shown = (phase, seconds) => clockOf({ ...card, phase }, 10, 1_000 + seconds * 1_000)[0];
-  assert.equal(shown('first_half', 0), '1′');
-  assert.equal(shown('first_half', 4.45), '45′');
-  assert.equal(shown('first_half', 4.5), '45+1′');
-  assert.equal(shown('second_half', 0.3), '49′');
-  assert.equal(shown('second_half', 5.2), '90+8′');
-  assert.equal(shown('extra_time', 0), '91′');
-  assert.equal(shown('half_time', 60), 'HT');
-  assert.equal(shown('first_half', -2), '1′', 'a clock that is a little behind shows no minute 0');
+test('the clock shows the published minute, and stands still in breaks', () => {
+  const shown = (phase, reading) => clockOf({ match: 'final', phase }, { matches: reading ? { final: reading } : {} })[0];
+  assert.equal(shown('first_half', { phase: 'first_half', minute: 23, stoppage: 0 }), '23′');
+  assert.equal(shown('second_half', { phase: 'second_half', minute: 90, stoppage: 8 }), '90+8′');
+  assert.equal(shown('half_time', { phase: 'first_half', minute: 45, stoppage: 2 }), 'HT', 'the whistle was faster');
+  assert.equal(shown('second_half', { phase: 'first_half', minute: 45, stoppage: 2 }), '46′');
+  assert.equal(shown('extra_time'), '91′');
 });
 
 test('goals of one scorer share a line, and own goals stand under the team they count for', () => {
