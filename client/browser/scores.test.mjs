@@ -65,3 +65,46 @@ test("the page's own button cuts the connection; the page shows it, reconnects a
   }
   assert.equal(seen.text, `Live, ${seen.missed} caught up`);
 });
+
+test('a visitor who comes back is told what was missed, and nothing else', async () => {
+  const stayed = await browser.open(scores.url);
+  await stayed.evaluate(() => import('/courtside.js').then(({ connect }) => {
+    window.goals = [];
+    const take = (update) => update.type === 'goal' && window.goals.push({ time: update.time, text: update.text.replace('Goal! ', '') });
+    return connect('/ws').subscribe('updates', take).ready;
+  }));
+  const left = await browser.open(scores.url);
+  await left.waitForFunction(() => document.querySelectorAll('#ticker li').length > 2);
+  const since = await left.evaluate(() => window.scores.client.serverTime());
+  await left.goto('about:blank');
+  await stayed.waitForFunction((time) => window.goals.at(-1)?.time > time, since + 4000);
+  await left.goto(scores.url);
+  await left.waitForSelector('#away:not([hidden])');
+  const told = await left.$$eval('#away li[data-type="goal"] button', (lines) => lines.map((line) => line.textContent));
+  const missed = await stayed.evaluate((time) => window.goals.filter((goal) => goal.time > time).map(({ text }) => text), since);
+  assert.ok(told.length > 0);
+  assert.deepEqual(told.filter((text) => !missed.includes(text)), []);
+  await left.click('#away .close');
+  await left.waitForSelector('#away', { state: 'hidden' });
+});
+
+test('a match that is opened has a picture, in which each goal of the score appears', async () => {
+  const page = await browser.open(scores.url);
+  let hasGoals = false;
+  // A match may end without a goal.
+  while (!hasGoals) {
+    await page.waitForSelector('.place[data-live]');
+    await page.locator('.place[data-live] .cover').first().press('Enter');
+    await page.waitForFunction(() => document.querySelector('#match .clock').textContent.startsWith('Full time'));
+    hasGoals = await page.evaluate(() => !document.querySelector('#match .score').textContent.startsWith('0–0'));
+    if (!hasGoals) await page.keyboard.press('Escape');
+  }
+  const { score, marks, words } = await page.evaluate(() => ({
+    score: document.querySelector('#match .score').textContent,
+    marks: document.querySelectorAll('#match .picture .goal').length,
+    words: document.querySelector('#match .picture svg').getAttribute('aria-label'),
+  }));
+  const [first, second] = score.match(/\d+/g).map(Number);
+  assert.equal(marks, first + second, score);
+  assert.match(words, /^When the goals fell\. .+ \d+/);
+});

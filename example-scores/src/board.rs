@@ -184,10 +184,7 @@ impl Board {
                 })
             }
         }
-        let card = update
-            .event
-            .match_id()
-            .and_then(|id| self.card_mut(id));
+        let card = update.event.match_id().and_then(|id| self.card_mut(id));
         if let Some(card) = card {
             let mark = match &update.event {
                 Event::Goal(goal) => Mark::goal(goal),

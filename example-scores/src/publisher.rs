@@ -145,7 +145,14 @@ mod tests {
         let kinds: Vec<&str> = kinds
             .map(|entry| entry["phase"].as_str().or(entry["type"].as_str()).unwrap())
             .collect();
-        let all = ["first_half", "goal", "half_time", "second_half", "goal", "full_time"];
+        let all = [
+            "first_half",
+            "goal",
+            "half_time",
+            "second_half",
+            "goal",
+            "full_time",
+        ];
         assert_eq!(kinds, all);
         let board = scoreboard.snapshot();
         assert_eq!(board.matches[0].goals.len(), 2);
