@@ -1,5 +1,6 @@
 import type { CourtsideError } from './errors.js';
 import type { ClientState, Retry } from './link.js';
+import type { Transport } from './options.js';
 import type { Room } from './room.js';
 
 /** What is lost with a session. Its rooms were left; channels continue by themselves. */
@@ -24,6 +25,8 @@ export interface ClientEvents {
   state: [state: ClientState, previous: ClientState];
   /** The client is connected. `resumed`: the previous session continues and nothing was missed. */
   open: [opening: { resumed: boolean; session: string }];
+  /** The connection is now carried by something else than the one before: server-sent events if WebSockets fail, or a WebSocket again. */
+  transport: [transport: Transport, previous: Transport];
   /** A connection failed; the client reconnects by itself. */
   retry: [retry: Retry];
   /** After a resume: all missed events have been delivered; `missed` is the number of counted ones. */

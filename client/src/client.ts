@@ -6,7 +6,7 @@ import { CourtsideError } from './errors.js';
 import { Emitter, type Off } from './events.js';
 import { Keep } from './keep.js';
 import { Link, protocolError, type ClientState, type LinkOwner } from './link.js';
-import { settle, type Address, type ConnectOptions, type Settings } from './options.js';
+import { settle, type Address, type ConnectOptions, type Settings, type Transport } from './options.js';
 import type { Limits, Pong, SessionEvent, Welcome } from './protocol.js';
 import { Pulse } from './pulse.js';
 import { Renewal } from './renewal.js';
@@ -97,6 +97,11 @@ export class Client<C extends object = AnyChannels> {
 
   get state(): ClientState {
     return this.link.state;
+  }
+
+  /** What carries the connection, or the next attempt: `'events'` where WebSockets are blocked. */
+  get transport(): Transport {
+    return this.link.transport;
   }
 
   /** The session's id, which is not secret; undefined before the first `welcome`. */
@@ -237,6 +242,7 @@ export class Client<C extends object = AnyChannels> {
         this.events.emit('open', this.opening);
         this.checkCaughtUp();
       },
+      transportChanged: (transport, previous) => void this.events.emit('transport', transport, previous),
       retry: (retry) => {
         if (!this.events.emit('retry', retry) && retry.attempt === 1) console.warn(`courtside: ${retry.error.message} Trying again.`);
       },

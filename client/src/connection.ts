@@ -1,7 +1,7 @@
 import { decode, type Frame } from './codec.js';
 import { reasonOf } from './errors.js';
 import type { ServerEvent } from './protocol.js';
-import type { Socket, SocketClass } from './options.js';
+import type { Socket } from './options.js';
 
 /** Receives what happens on one connection. After `abandon`, it is not called any more. */
 export interface ConnectionListener {
@@ -11,12 +11,18 @@ export interface ConnectionListener {
   closed(code: number, reason: string): void;
 }
 
-/** One WebSocket, from the attempt to its end. */
-export class Connection {
-  private socket: Socket | undefined;
+/** A socket that is told what its connection's own events say, and which actions are pings: one without WebSocket. */
+interface AwareSocket extends Socket {
+  saw?(event: ServerEvent): void;
+  send(data: unknown, isPing?: boolean): void;
+}
 
-  constructor(WebSocket: SocketClass, url: string, private listener: ConnectionListener) {
-    const socket = (this.socket = new WebSocket(url));
+/** One WebSocket, or what replaces it, from the attempt to its end. */
+export class Connection {
+  private socket: AwareSocket | undefined;
+
+  constructor(socket: AwareSocket, private listener: ConnectionListener) {
+    this.socket = socket;
     socket.binaryType = 'arraybuffer';
     socket.onmessage = ({ data }: { data: unknown }) => {
       if (this.socket !== socket) return;
@@ -27,6 +33,7 @@ export class Connection {
         this.listener.garbage(reasonOf(thrown));
         return;
       }
+      socket.saw?.(event);
       this.listener.event(event, typeof data === 'string' ? data.length : (data as ArrayBuffer).byteLength);
     };
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
@@ -43,9 +50,10 @@ export class Connection {
     return this.socket?.bufferedAmount ?? 0;
   }
 
-  write(frame: Frame): void {
+  write(frame: Frame, isPing = false): void {
     try {
-      this.socket?.send(frame);
+      if (isPing && this.socket?.saw) this.socket.send(frame, true);
+      else this.socket?.send(frame);
     } catch {
       // The socket is closing: `closed` follows, and the frame stays in the session's queue.
     }

@@ -4,6 +4,8 @@
 // it to a room, a channel or a pending request. Outbound: sender.ts encodes an action, session.ts keeps it until the server has
 // acknowledged it, link.ts writes it once there is a welcomed connection.
 //
+// Where WebSockets are blocked, event-socket.ts takes their place, and probe.ts finds out when they work again.
+//
 // A room's state is in state.ts, which merges patches (merge.ts) and checks hashes (hash.ts). Interpolation (interpolation.ts
 // with ticks.ts) and prediction (prediction.ts) are separate and do not depend on rooms.
 
@@ -16,7 +18,7 @@ export { CourtsideError, type OwnErrorCode } from './errors.js';
 export type { Off } from './events.js';
 export { Interpolation, lerp, lerpAngle, lerpEach, type InterpolationOptions, type Lerp } from './interpolation.js';
 export type { ClientState, Retry } from './link.js';
-export type { Address, ConnectOptions, Credential, Socket, SocketClass, TokenStorage } from './options.js';
+export type { Address, ConnectOptions, Credential, Socket, SocketClass, TokenStorage, Transport } from './options.js';
 export type { PageListener } from './page.js';
 export type { At, EntityAt, NoSuchPlace, Path, PathIn } from './path.js';
 export { Prediction, type PredictionOptions } from './prediction.js';

@@ -4,9 +4,11 @@ import type { Frame } from './codec.js';
 import { Timer } from './clock.js';
 import { Connection, type ConnectionListener } from './connection.js';
 import { CourtsideError, reasonOf } from './errors.js';
+import { EventSocket } from './event-socket.js';
 import { Farewell } from './farewell.js';
 import { Heartbeat } from './heartbeat.js';
-import { badOption, type Address, type Credential, type Settings, type SocketClass } from './options.js';
+import { badOption, type Address, type Credential, type Settings, type SocketClass, type Transport } from './options.js';
+import { Probe } from './probe.js';
 import { CLOSE_AWAY, CLOSE_DONE, CLOSE_SUPERSEDED, CLOSE_UNAUTHORIZED, closePolicy, type Goodbye, type Pong, type SessionEvent, type Welcome } from './protocol.js';
 
 /**
@@ -44,6 +46,8 @@ export interface LinkOwner {
   /** The connection is lost. */
   dropped(): void;
   stateChanged(state: ClientState, previous: ClientState): void;
+  /** A connection of another kind than the last one is open. */
+  transportChanged(transport: Transport, previous: Transport): void;
   retry(retry: Retry): void;
   /** The server refused the credential. */
   unauthorized(refusal: CourtsideError): void;
@@ -53,6 +57,8 @@ export interface LinkOwner {
 
 /** After a connection that lasted this long after its welcome, failures are counted from zero again. */
 const STABLE_MS = 5000;
+/** After this many failed attempts in a row with one transport, the other one is tried. */
+const TRIES = 2;
 const DEFAULT_PING_MS = 10_000;
 /** The session's window before the first `welcome`. */
 const DEFAULT_WINDOW_MS = 30_000;
@@ -65,10 +71,17 @@ const PROTOCOL = 1;
  */
 export class Link {
   state: ClientState = 'connecting';
+  /** What carries the connection, or the next attempt. */
+  transport: Transport;
 
+  /** What carried the last welcomed connection. */
+  private lastTransport: Transport;
+  /** How many attempts have failed in a row with this transport. */
+  private failures = 0;
+  private readonly probe: Probe;
   private phase: 'waiting' | 'attempting' | 'welcomed' | 'ended' = 'waiting';
   private readonly address: URL;
-  private readonly WebSocket: SocketClass;
+  private readonly WebSocket: SocketClass | undefined;
   private readonly backoff: Backoff;
   private readonly stopWaking: () => void;
   private connection: Connection | undefined;
@@ -95,12 +108,19 @@ export class Link {
   constructor(url: Address, private readonly settings: Settings, private readonly owner: LinkOwner) {
     this.address = resolveAddress(url);
     const given = settings.WebSocket ?? (globalThis as { WebSocket?: unknown }).WebSocket as SocketClass | undefined;
-    if (!given) {
+    const { transport } = settings;
+    this.transport = this.lastTransport = transport === 'events' ? 'events' : 'websocket';
+    if (transport === 'events' && !settings.fetch) throw badOption('connect() needs a fetch function for transport "events", and this platform has none');
+    if (!given && transport !== 'events') {
       throw new CourtsideError('no_websocket', 'This platform has no WebSocket class: pass one, connect(url, { WebSocket }), for example that of the package "ws".');
     }
     this.WebSocket = given;
     this.backoff = new Backoff(settings.backoffBaseMs, settings.backoffCapMs, settings.random);
     this.timer = new Timer(settings.clock);
+    this.probe = new Probe(settings, {
+      open: async (listener) => this.connect({ end: 'true' }, await this.credential(), listener, 'websocket'),
+      works: () => this.goBack(),
+    });
     this.stopWaking = settings.wakeOn(() => this.wake());
   }
 
@@ -119,15 +139,18 @@ export class Link {
   }
 
   writePing(frame: Frame): void {
-    this.write(frame);
+    this.connection?.write(frame, true);
     this.heartbeat?.pinged(this.settings.clock.now(), this.connection?.buffered ?? 0);
     this.armHeartbeat();
   }
 
   /** Reconnects at once if only the backoff delayed it, and checks a connection that may have died unnoticed. */
   wake(): void {
-    if (this.phase === 'welcomed') this.owner.beat();
-    else if (this.phase === 'waiting' && this.settings.clock.now() >= this.barredUntil) this.attempt();
+    if (this.phase === 'welcomed') {
+      this.owner.beat();
+      // The network may be another one.
+      this.probe.now();
+    } else if (this.phase === 'waiting' && this.settings.clock.now() >= this.barredUntil) this.attempt();
   }
 
   /** Like `wake`, but also ends a wait that the server or the page asked for. */
@@ -216,8 +239,30 @@ export class Link {
     return isLate ? Promise.resolve(token).then(checked) : checked(token as Credential);
   }
 
-  private connect(query: Record<string, string | undefined>, token: string | undefined, listener: ConnectionListener): Connection {
-    return new Connection(this.WebSocket, withQuery(this.address, { format: this.settings.format, ...query, access_token: token }), listener);
+  private connect(query: Record<string, string | undefined>, token: string | undefined, listener: ConnectionListener, transport = this.transport): Connection {
+    const url = withQuery(this.address, { format: this.settings.format, ...query, access_token: token });
+    const { WebSocket, settings } = this;
+    return new Connection(transport === 'events' || !WebSocket ? new EventSocket(url, settings) : new WebSocket(url), listener);
+  }
+
+  /** WebSockets work again: continues the session on one. */
+  private goBack(): void {
+    if (this.phase !== 'welcomed' || this.transport === 'websocket') return;
+    this.use('websocket');
+    this.connection?.abandon(CLOSE_AWAY, 'websocket');
+    this.failed(new CourtsideError('disconnected', 'A WebSocket can be opened again, so the client changes to one.'), 0);
+  }
+
+  private use(transport: Transport): void {
+    this.transport = transport;
+    this.failures = 0;
+  }
+
+  /** An attempt has failed without an answer. */
+  private countFailure(): void {
+    const { transport, fetch } = this.settings;
+    this.failures += 1;
+    if (transport === 'auto' && fetch && this.failures >= TRIES) this.use(this.transport === 'events' ? 'websocket' : 'events');
   }
 
   private open(token: string | undefined): void {
@@ -264,8 +309,14 @@ export class Link {
     this.welcomedAt = clock.now();
     this.heartbeat = new Heartbeat(welcome.ping_ms > 0 ? welcome.ping_ms : DEFAULT_PING_MS, pongTimeoutMs, this.welcomedAt);
     this.armHeartbeat();
+    this.failures = 0;
     this.owner.welcome(welcome, this.attemptedAt);
     // The owner may have ended the connection again.
+    if (this.connection !== connection) return;
+    const { transport, lastTransport } = this;
+    this.lastTransport = transport;
+    if (transport === 'events' && this.settings.transport === 'auto') this.probe.start();
+    if (transport !== lastTransport) this.owner.transportChanged(transport, lastTransport);
     if (this.connection === connection) this.owner.stateChanged('open', previous);
   }
 
@@ -313,7 +364,10 @@ export class Link {
     const { clock, random } = this.settings;
     const { goodbye, welcomedAt, backoff } = this;
     const now = clock.now();
-    if (this.phase === 'attempting' && this.resumes && !goodbye) this.hasStray = true;
+    if (this.phase === 'attempting' && !goodbye) {
+      if (this.resumes) this.hasStray = true;
+      this.countFailure();
+    }
     this.forgetConnection();
     if (goodbye && !goodbye.reconnect) {
       const why = goodbye.error ? ` (${goodbye.error})` : '';
@@ -354,6 +408,7 @@ export class Link {
     this.serial += 1;
     this.connection = this.heartbeat = this.goodbye = this.welcomedAt = undefined;
     this.timer.clear();
+    this.probe.stop();
   }
 
   private setState(state: ClientState): void {

@@ -23,6 +23,9 @@ export interface Socket {
 
 export type SocketClass = new (url: string) => Socket;
 
+/** What carries a connection: a WebSocket, or server-sent events with requests for the actions. */
+export type Transport = 'websocket' | 'events';
+
 /** The part of `sessionStorage` that this client uses. */
 export interface TokenStorage {
   getItem(key: string): string | null;
@@ -62,6 +65,13 @@ export interface ConnectOptions {
   backoffBaseMs?: number | undefined;
   /** The maximum of that limit, in milliseconds. Default 20,000. Smaller values reconnect sooner but put more load on a struggling server. */
   backoffCapMs?: number | undefined;
+  /**
+   * What carries the connections. `'auto'`: a WebSocket; after two failed attempts server-sent events, if those work, and a WebSocket
+   * again as soon as one can be opened. `'websocket'` and `'events'`: only that. Default `'auto'`.
+   */
+  transport?: 'auto' | Transport | undefined;
+  /** The function for HTTP requests, where there is no WebSocket. Default: the global `fetch`. If there is none, there are only WebSockets. */
+  fetch?: ((url: string, options?: any) => Promise<any>) | undefined;
   /** The WebSocket class. Default: the global one. Node before version 22 has none: pass that of the package `ws` or `undici`. */
   WebSocket?: SocketClass | undefined;
   /** The time and timers. Default: the platform's. For tests. */
@@ -77,11 +87,13 @@ export interface ConnectOptions {
   pageOn?: ((page: PageListener) => () => void) | undefined;
 }
 
-type Given = 'accessToken' | 'WebSocket' | 'storage';
+type Given = 'accessToken' | 'WebSocket' | 'storage' | 'fetch';
 export type Settings = { readonly [K in Exclude<keyof ConnectOptions, Given>]-?: NonNullable<ConnectOptions[K]> } & Pick<ConnectOptions, Given>;
 
 const DEFAULTS: Settings = {
   format: 'json',
+  transport: 'auto',
+  fetch: (globalThis as { fetch?: (url: string, options?: unknown) => Promise<unknown> }).fetch?.bind(globalThis),
   queueActions: 4096,
   queueBytes: 1024 * 1024,
   connectTimeoutMs: 10_000,
@@ -97,6 +109,8 @@ const DEFAULTS: Settings = {
 /** The check of each option, and its description for the error message. */
 const RULES: Record<keyof ConnectOptions, readonly [fits: (value: unknown) => boolean, what: string]> = {
   format: [(value) => value === 'json' || value === 'msgpack', "'json' or 'msgpack'"],
+  transport: [(value) => value === 'auto' || value === 'websocket' || value === 'events', "'auto', 'websocket' or 'events'"],
+  fetch: [(value) => typeof value === 'function', 'a function like fetch'],
   accessToken: [(value) => value === null || typeof value === 'string' || typeof value === 'function', 'a string, or a function that returns one or a promise of one'],
   storage: [hasMethods('getItem', 'setItem', 'removeItem'), 'a Storage such as sessionStorage'],
   queueActions: [isCount, 'a number of at least 1'],

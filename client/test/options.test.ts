@@ -14,8 +14,8 @@ test('an option that cannot work is refused with a sentence', () => {
     [{ queueActions: 0 }, /queueActions/], [{ queueBytes: null }, /queueBytes/],
     [{ accessToken: 7 }, /accessToken to be a string, or a function/], [{ accessToken: {} }, /accessToken/],
     [{ storage: true }, /storage to be a Storage such as sessionStorage/], [{ WebSocket: 'ws' }, /WebSocket to be a class/], [{ WebSocket: null }, /WebSocket/],
-    [{ fromat: 'json' }, /has no option "fromat"; the options are format, accessToken/], [{ toString: 1 }, /has no option "toString"/],
-    [{ clock: {} }, /clock/], [{ random: 1 }, /random/], [{ wakeOn: 1 }, /wakeOn/], [{ pageOn: 1 }, /pageOn/],
+    [{ fromat: 'json' }, /has no option "fromat"; the options are format, transport, fetch, accessToken/], [{ toString: 1 }, /has no option "toString"/],
+    [{ transport: 'pigeon' }, /transport to be 'auto', 'websocket' or 'events'/], [{ fetch: 1 }, /fetch to be a function/], [{ clock: {} }, /clock/], [{ random: 1 }, /random/], [{ wakeOn: 1 }, /wakeOn/], [{ pageOn: 1 }, /pageOn/],
   ];
   for (const [options, message] of bad) {
     assert.throws(() => stage(options as ConnectOptions), (error: { code: string; message: string }) => error.code === 'bad_option' && message.test(error.message), JSON.stringify(options));

@@ -38,7 +38,7 @@ const INNER_FLOORS: &[(&str, &[&[&str]])] = &[(
             "visitor",
             "writes",
         ],
-        &["actor_address", "hub_address", "messages"],
+        &["actor_address", "hub_address", "messages", "posts"],
         &["receiver_hubs", "server_inner"],
         &["mail"],
         &["flusher"],

@@ -34,6 +34,8 @@ export function stage(options: ConnectOptions & { url?: string } = {}, before?: 
   let page: PageListener = { hidden: () => {}, shown: () => {} };
   const client = connect(url, {
     WebSocket: network.WebSocket,
+    // Unless a test is about it, there is nothing but WebSockets.
+    transport: 'websocket',
     clock,
     random: seeded(1),
     wakeOn: (given) => {

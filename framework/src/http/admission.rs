@@ -55,19 +55,33 @@ impl fmt::Debug for Admission {
 }
 
 /// The query of a handshake.
-#[derive(Debug, Deserialize)]
-struct Query {
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Query {
     format: Option<String>,
-    resume: Option<String>,
+    pub(super) resume: Option<String>,
     received: Option<String>,
     attempt: Option<String>,
     restore: Option<String>,
-    end: Option<String>,
-    access_token: Option<String>,
+    pub(super) end: Option<String>,
+    pub(super) access_token: Option<String>,
 }
 
 impl Query {
-    fn format(&self) -> Result<Format, &'static str> {
+    /// The place for the value of a parameter. `None` for one of the application's.
+    pub(super) fn field_mut(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "format" => &mut self.format,
+            "resume" => &mut self.resume,
+            "received" => &mut self.received,
+            "attempt" => &mut self.attempt,
+            "restore" => &mut self.restore,
+            "end" => &mut self.end,
+            "access_token" => &mut self.access_token,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn format(&self) -> Result<Format, &'static str> {
         match self.format.as_deref() {
             None => Ok(Format::default()),
             Some(name) => Format::from_name(name).ok_or("`format` is `json` or `msgpack`"),
@@ -75,7 +89,7 @@ impl Query {
     }
 
     /// The client's request for an earlier session, if there is one. The error says what is wrong.
-    fn resume(&self) -> Result<Option<Resume>, &'static str> {
+    pub(super) fn resume(&self) -> Result<Option<Resume>, &'static str> {
         let received = self.received.as_deref().map(str::parse).transpose();
         let received = received.map_err(|_| "`received` is a count")?;
         let attempt = match self.attempt.as_deref().map(str::parse) {
@@ -105,6 +119,9 @@ impl Query {
 /// The header in which proxies report their clients. `http` has no constant for it.
 const FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-forwarded-for");
 
+/// How a page is related to this server, as browsers say. `http` has no constant for it.
+const FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
+
 fn flag(value: Option<&str>) -> Option<bool> {
     match value {
         None | Some("false") => Some(false),
@@ -117,7 +134,7 @@ fn flag(value: Option<&str>) -> Option<bool> {
 const TOO_MANY: &str = "too_many_connections";
 const FULL: &str = "full";
 
-type Refused = (StatusCode, Refusal);
+pub(super) type Refused = (StatusCode, Refusal);
 
 impl Admission {
     /// Answers a request for a connection.
@@ -129,23 +146,7 @@ impl Admission {
     ) -> HttpResponse {
         match self.open(hub, request, payload).await {
             Ok(response) => response,
-            Err((status, refusal)) => {
-                tracing::debug!(%status, %refusal, "refused");
-                let mut response = HttpResponse::build(status);
-                if matches!(
-                    status,
-                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-                ) {
-                    response.insert_header((header::RETRY_AFTER, "5"));
-                }
-                if status == StatusCode::UPGRADE_REQUIRED {
-                    response.insert_header((header::UPGRADE, "websocket"));
-                }
-                if matches!(refusal.code(), "upgrade_required" | "bad_handshake") {
-                    response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
-                }
-                response.json(json!({ "code": refusal.code(), "message": refusal.message() }))
-            }
+            Err(refused) => refusal(&refused),
         }
     }
 
@@ -230,27 +231,19 @@ impl Admission {
                 return Ok((handshake, Err(turned_away), place));
             }
         };
-        let sign_in = SignIn::of_request(
-            request,
-            query.access_token,
-            address,
-            hub.shared.data.clone(),
-        );
-        let accepted = match self.ask(hub, &sign_in).await? {
-            Ok(accepted) => accepted,
+        let visitor = match self
+            .visitor(hub, request, query.access_token, address)
+            .await?
+        {
+            Ok(visitor) => visitor,
             Err(refusal) => {
                 let turned_away = turn_away(Some(format), CloseCode::UNAUTHORIZED, refusal);
                 return Ok((handshake, Err(turned_away), place));
             }
         };
-        let Accepted { claims, expires } = accepted;
         let opening = Opening {
             format: handshake.format.unwrap_or(format),
-            visitor: Visitor {
-                claims,
-                expires,
-                address,
-            },
+            visitor,
             resume,
         };
         Ok((handshake, Ok(opening), place))
@@ -271,6 +264,23 @@ impl Admission {
         // The server may have started to shut down meanwhile.
         refuse_if_draining(shared)?;
         Ok(verdict)
+    }
+
+    /// Authenticates the client of a request. The inner result says whether the application accepts it.
+    pub(super) async fn visitor(
+        &self,
+        hub: &Hub,
+        request: &HttpRequest,
+        token: Option<String>,
+        address: Option<ClientAddress>,
+    ) -> Result<Result<Visitor, Refusal>, Refused> {
+        let sign_in = SignIn::of_request(request, token, address, hub.shared.data.clone());
+        let accepted = self.ask(hub, &sign_in).await?;
+        Ok(accepted.map(|Accepted { claims, expires }| Visitor {
+            claims,
+            expires,
+            address,
+        }))
     }
 
     /// The refusal of the credential of a request that is not a handshake. Programs can check a credential this way.
@@ -296,7 +306,7 @@ impl Admission {
 
     /// The client's address, if it is known. A private address may belong to a proxy with all its clients, unless the proxies are
     /// configured; an address of a trusted proxy is never a client's.
-    fn address_of(&self, request: &HttpRequest) -> Option<ClientAddress> {
+    pub(super) fn address_of(&self, request: &HttpRequest) -> Option<ClientAddress> {
         let headers: Vec<&[u8]> = forwarded_for(request).collect();
         let peer = request.peer_addr()?.ip();
         let address = self.proxies.client(peer, headers.into_iter());
@@ -310,7 +320,7 @@ impl Admission {
     }
 
     /// Takes one of the allowed connections for a request. Logs it if there is none.
-    fn place<'a>(
+    pub(super) fn place<'a>(
         &self,
         hub: &'a Hub,
         request: &HttpRequest,
@@ -344,25 +354,53 @@ impl Admission {
         })
     }
 
+    /// Checks the page that has sent a request which is no handshake. Such a request may have no `Origin`, although it is a page's.
+    pub(super) fn check_page(&self, hub: &Hub, request: &HttpRequest) -> Result<(), Refused> {
+        if request.headers().contains_key(header::ORIGIN) {
+            return self.check_origin(hub, request);
+        }
+        let of = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+        // A page of another site may have an image of this address, for example.
+        if matches!(of(FETCH_SITE), Some("cross-site" | "same-site")) {
+            return self.check_origin_of(hub, request, "null");
+        }
+        // A page of the host that the browser asks for, or no page. That host must be one of this server's own.
+        let host = of(header::HOST).unwrap_or_default();
+        let secure = format!("https://{host}");
+        if host.is_empty() || self.check_silently(request, &secure).is_ok() {
+            return Ok(());
+        }
+        self.check_origin_of(hub, request, &format!("http://{host}"))
+    }
+
     /// Browsers allow any page to open a socket to any server and send the page's origin; so the server must check it.
-    fn check_origin(&self, hub: &Hub, request: &HttpRequest) -> Result<(), Refused> {
+    pub(super) fn check_origin(&self, hub: &Hub, request: &HttpRequest) -> Result<(), Refused> {
         let Some(origin) = request.headers().get(header::ORIGIN) else {
             return Ok(());
         };
-        let origin = origin.to_str().unwrap_or_default();
-        let host = request
-            .headers()
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or_default();
+        self.check_origin_of(hub, request, origin.to_str().unwrap_or_default())
+    }
+
+    fn check_silently(&self, request: &HttpRequest, origin: &str) -> Result<(), Stranger> {
+        let host = host_of(request);
         let peer = request.peer_addr().map(|peer| peer.ip());
         // A browser's script cannot set this header.
         let is_proxied = peer.is_some_and(|peer| self.proxies.trusts(peer))
             && forwarded_for(request).next().is_some();
         let is_local = is_local(request) && !is_proxied;
-        let Err(stranger) = self.origins.check(origin, host, is_local) else {
+        self.origins.check(origin, host, is_local)
+    }
+
+    fn check_origin_of(
+        &self,
+        hub: &Hub,
+        request: &HttpRequest,
+        origin: &str,
+    ) -> Result<(), Refused> {
+        let Err(stranger) = self.check_silently(request, origin) else {
             return Ok(());
         };
+        let host = host_of(request);
         if let Some(left_out) = self.of_origins.take(hub.now()) {
             match stranger {
                 Stranger::Origin => tracing::warn!(
@@ -389,10 +427,34 @@ impl Admission {
     }
 }
 
+fn host_of(request: &HttpRequest) -> &str {
+    let host = request.headers().get(header::HOST);
+    host.and_then(|host| host.to_str().ok()).unwrap_or_default()
+}
+
 /// The entries of `X-Forwarded-For`, in order.
 fn forwarded_for(request: &HttpRequest) -> impl Iterator<Item = &[u8]> {
     let values = request.headers().get_all(FORWARDED_FOR);
     values.map(|value| value.as_bytes())
+}
+
+/// The response to a request that is refused.
+pub(super) fn refusal((status, refusal): &Refused) -> HttpResponse {
+    tracing::debug!(%status, %refusal, "refused");
+    let mut response = HttpResponse::build(*status);
+    if matches!(
+        *status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    ) {
+        response.insert_header((header::RETRY_AFTER, "5"));
+    }
+    if *status == StatusCode::UPGRADE_REQUIRED {
+        response.insert_header((header::UPGRADE, "websocket"));
+    }
+    if matches!(refusal.code(), "upgrade_required" | "bad_handshake") {
+        response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+    }
+    response.json(json!({ "code": refusal.code(), "message": refusal.message() }))
 }
 
 fn unavailable<T>(code: &'static str, message: &'static str) -> Result<T, Refused> {
@@ -407,7 +469,7 @@ fn refuse_if_draining(shared: &ServerInner) -> Result<(), Refused> {
 }
 
 /// One of the connections that the server and the client's address may have. Released when it is dropped.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     shared: &'a ServerInner,
     address: Option<ClientAddress>,
 }
@@ -433,7 +495,7 @@ impl<'a> Place<'a> {
     }
 
     /// The connection keeps the place: the hub releases it when the connection's writer is dropped.
-    fn keep(self) {
+    pub(super) fn keep(self) {
         std::mem::forget(self);
     }
 }

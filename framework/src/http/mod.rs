@@ -1,7 +1,10 @@
-//! The HTTP edge: admission, the socket of a connection, and the served client.
+//! The HTTP edge: admission, the socket of a connection, event streams and actions by request, and the served client.
 
+pub(crate) mod actions;
 pub(crate) mod admission;
+pub(crate) mod cors;
 pub(crate) mod entrance;
+pub(crate) mod events;
 pub(crate) mod lean;
 pub(crate) mod origin;
 pub(crate) mod script;

@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use super::cors::Grant;
+
 /// The origins that may connect.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Origins {
@@ -64,6 +66,16 @@ impl Origins {
         let is_one = authority.is_some();
         self.own.extend(authority);
         is_one
+    }
+
+    /// What a page of another origin may do with answers to its requests, if it was allowed to connect.
+    pub(crate) fn grant(&self, origin: &str) -> Option<Grant> {
+        let is_allowed = || Origin::parse(origin).is_some_and(|o| self.allowed.contains(&o));
+        if is_allowed() {
+            Some(Grant::WithCookies)
+        } else {
+            self.allows_all.then_some(Grant::WithoutCookies)
+        }
     }
 
     /// Whether a page of `origin` may connect to the server under the name `host`. `is_local`: the connection came to a loopback

@@ -14,9 +14,11 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
-use nix::sys::socket::SockaddrStorage;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, SockaddrStorage};
 use socket2::SockRef;
 
+use crate::runtime::connection::event_stream::HasGone;
 use crate::runtime::connection::handle::Cut;
 
 /// How many bytes the kernel may hold for a client that does not read. The kernel's default is up to 4 MB.
@@ -105,9 +107,12 @@ pub fn watch_socket(io: &dyn Any, extensions: &mut Extensions) {
     extensions.insert(SocketGuard::new(stream.as_raw_fd()));
 }
 
-/// Cuts a connection of the testing kit, which has no socket.
+/// Cuts a connection of the testing kit, which has no socket, and says whether its client has closed it.
 #[cfg(feature = "testing")]
-pub(crate) struct CutHandle(pub(crate) Cut);
+pub(crate) struct CutHandle {
+    pub(crate) cut: Cut,
+    pub(crate) has_gone: HasGone,
+}
 
 fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
@@ -129,9 +134,30 @@ pub(crate) fn is_local(request: &HttpRequest) -> bool {
 pub(crate) fn cut_of(request: &HttpRequest) -> Option<Cut> {
     #[cfg(feature = "testing")]
     if let Some(cut) = request.conn_data::<CutHandle>() {
-        return Some(cut.0.clone());
+        return Some(cut.cut.clone());
     }
     request
         .conn_data::<SocketGuard>()
         .map(|guard| guard.cut.clone())
+}
+
+/// Whether the client of this request has closed its end, if that can be seen.
+///
+/// The HTTP layer continues to serve a client that has only closed its end, in case that it still reads. A client of an event
+/// stream that has closed its end has gone.
+pub(crate) fn has_gone_of(request: &HttpRequest) -> Option<HasGone> {
+    #[cfg(feature = "testing")]
+    if let Some(cut) = request.conn_data::<CutHandle>() {
+        return Some(cut.has_gone.clone());
+    }
+    let socket = request.conn_data::<SocketGuard>()?.socket.clone();
+    Some(Rc::new(move || {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        let peek = |socket| nix::sys::socket::recv(socket, &mut [0], flags);
+        match socket.get().map(peek) {
+            Some(Ok(bytes)) => bytes == 0,
+            Some(Err(error)) => error != Errno::EAGAIN && error != Errno::EINTR,
+            None => true,
+        }
+    }))
 }

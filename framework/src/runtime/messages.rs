@@ -27,6 +27,7 @@ use crate::runtime::authentication::{Accepted, Unaccepted};
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::permit::{Permit, Permits};
+use crate::runtime::posts::{PostRequest, Posted};
 use crate::runtime::removal::{Removal, RemovalTicket};
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::Accounts;
@@ -153,6 +154,21 @@ pub(crate) enum SessionMessage {
     Displaced,
     /// The application ends a subscription.
     Remove(Removal),
+    /// A request that wants to bring actions.
+    AskToPost(Box<PostRequest>),
+    /// An action that a request has brought.
+    Posted {
+        connection: ConnectionId,
+        /// Its number, if the client counts it.
+        number: Option<u64>,
+        inbound: Inbound,
+        permit: Permit,
+    },
+    /// Asks how many actions were counted, after those that a request has brought.
+    CountPosted {
+        connection: ConnectionId,
+        reply: oneshot::Sender<u64>,
+    },
     /// The last message of a session that has ended on this worker. It is sent behind the requests in its mailbox, which are
     /// answered or forwarded first.
     Stop,
@@ -219,6 +235,10 @@ pub(crate) enum HubMessage {
     Arrive(Box<SessionTransfer>),
     /// The application ends a subscription of a session.
     Remove(Removal),
+    /// A request on any worker wants to bring actions for a session of this worker.
+    AskToPost(Box<PostRequest>),
+    /// The actions that a request has brought.
+    Posted(Box<Posted>),
 }
 
 /// Ends all connections of a worker.

@@ -17,6 +17,7 @@ pub(crate) mod lobby;
 pub(crate) mod mail;
 pub(crate) mod messages;
 pub(crate) mod permit;
+pub(crate) mod posts;
 mod receiver_hubs;
 pub(crate) mod removal;
 pub(crate) mod room;

@@ -1,6 +1,7 @@
 //! A server at the paths of an actix-web `App`, together with the application's own routes.
 
 use std::fmt;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use actix_http::Request;
 use actix_service::{IntoServiceFactory, ServiceFactory};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Service, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::{Error, HttpRequest, HttpServer, web};
 
 use super::Server;
-use crate::http::{script, socket};
+use crate::http::admission::Admission;
+use crate::http::{actions, events, script, socket};
 use crate::runtime::worker::hub::Hub;
 
 /// Adds a [`Site`]'s routes to an actix-web `App`: pass it to `App::configure`.
@@ -159,6 +162,7 @@ impl Site {
             } = site;
             config.app_data(web::Data::new(server.handle()));
             let admission = server.admission;
+            config.configure(by_http(&path, admission.clone(), hub.clone()));
             let answer = move |request: HttpRequest, payload: web::Payload| {
                 let (admission, hub) = (admission.clone(), hub());
                 async move {
@@ -244,4 +248,43 @@ where
             .shutdown_timeout(1)
             .disable_signals()
     }
+}
+
+/// The routes for clients without WebSocket, below the server's own path.
+fn by_http(
+    path: &str,
+    admission: Arc<Admission>,
+    hub: impl Fn() -> Rc<Hub> + Clone + 'static,
+) -> Routes {
+    let path = path.trim_end_matches('/').to_owned();
+    Box::new(move |config| {
+        let preflight = |method: Method| {
+            let (admission, hub) = (admission.clone(), hub.clone());
+            web::route()
+                .method(Method::OPTIONS)
+                .to(move |request: HttpRequest| {
+                    ready(admission.preflight(&hub(), &request, &method))
+                })
+        };
+        let may_read = preflight(Method::GET);
+        let may_send = preflight(Method::POST);
+        let (of_events, of_actions) = ((admission.clone(), hub.clone()), (admission, hub));
+        let read = move |request: HttpRequest| {
+            let (admission, hub) = of_events.clone();
+            async move {
+                let response = events::answer(&admission, &hub(), &request).await;
+                // If the request were kept, the socket's guard would be kept, too.
+                drop(request);
+                response
+            }
+        };
+        let send = move |request: HttpRequest, payload: web::Payload| {
+            let (admission, hub) = of_actions.clone();
+            async move { actions::answer(&admission, &hub(), &request, payload).await }
+        };
+        let stream = web::resource(format!("{path}/events"));
+        config.service(stream.route(web::get().to(read)).route(may_read));
+        let inbox = web::resource(format!("{path}/actions"));
+        config.service(inbox.route(web::post().to(send)).route(may_send));
+    })
 }

@@ -123,6 +123,11 @@ impl Tokens {
         self.current
     }
 
+    /// Whether this is the token of the last `welcome`.
+    pub(crate) fn is_newest(&self, token: &ResumeToken) -> bool {
+        *token == self.current
+    }
+
     pub(crate) fn accepts(&self, token: &ResumeToken) -> bool {
         let is_of_this = token.session == self.current.session && token.run == self.current.run;
         is_of_this && (token.secret == self.current.secret || self.earlier.contains(&token.secret))
@@ -182,6 +187,7 @@ mod tests {
         assert!(tokens.accepts(&first) && tokens.accepts(&second) && tokens.accepts(&third));
         tokens.confirm();
         assert!(!tokens.accepts(&first) && !tokens.accepts(&second) && tokens.accepts(&third));
+        assert!(tokens.is_newest(&third) && !tokens.is_newest(&second));
     }
 
     #[test]

@@ -202,8 +202,11 @@ async fn worker(server: &Server) -> Serve {
 }
 
 fn watch(io: &CableEnd, extensions: &mut Extensions) {
-    let control = io.control_of_server_end();
-    extensions.insert(CutHandle(Rc::new(move || control.reset())));
+    let (control, watched) = (io.control_of_server_end(), io.control_of_server_end());
+    extensions.insert(CutHandle {
+        cut: Rc::new(move || control.reset()),
+        has_gone: Rc::new(move || watched.is_cut()),
+    });
 }
 
 fn app_config((): ()) -> AppConfig {

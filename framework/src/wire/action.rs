@@ -136,7 +136,7 @@ pub(crate) struct Malformed {
 /// What is wrong with a frame as an encoding.
 #[derive(Debug, Error)]
 #[error("{0}")]
-pub(super) struct FrameError(String);
+pub(crate) struct FrameError(String);
 
 impl FrameError {
     pub(super) fn new(text: impl Into<String>) -> Self {
@@ -252,6 +252,15 @@ pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
         counts: &*name != "ping",
         action,
     }
+}
+
+/// Takes a list of actions apart. Each is a copy, so that one of them keeps only its own bytes in memory.
+pub(crate) fn list(format: Format, list: &[u8]) -> Result<Vec<Bytes>, FrameError> {
+    let items = match format {
+        Format::Json => json::items(list)?,
+        Format::MsgPack => msgpack::items(list)?,
+    };
+    Ok(items.into_iter().map(Bytes::copy_from_slice).collect())
 }
 
 fn not_an_action(flaw: &str) -> Malformed {
@@ -481,6 +490,38 @@ mod tests {
             .refusal
             .code()
             .to_owned()
+    }
+
+    #[test]
+    fn a_list_of_actions_comes_apart_in_both_formats() {
+        let json = br#" [ {"action":"ping"} , 7, "x" ] "#;
+        let msgpack = [0x93, 0x81, 0xa1, b'a', 0xc0, 7, 0xa1, b'x'];
+        let items = |format, list: &[u8]| {
+            let items = super::list(format, list);
+            items.map(|items| items.iter().map(|item| item.to_vec()).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            items(Format::Json, json).unwrap(),
+            [&br#"{"action":"ping"}"#[..], b"7", b"\"x\""]
+        );
+        assert_eq!(
+            items(Format::MsgPack, &msgpack).unwrap(),
+            [&msgpack[1..5], &[7], &msgpack[6..]]
+        );
+        assert_eq!(items(Format::Json, b"[]").unwrap().len(), 0);
+        for (format, bad) in [
+            (Format::Json, &b"{}"[..]),
+            (Format::Json, b"[1] 2"),
+            (Format::Json, b"["),
+            (Format::Json, b""),
+            (Format::MsgPack, &[0x80]),
+            (Format::MsgPack, &[0x91]),
+            (Format::MsgPack, &[0x91, 1, 1]),
+            (Format::MsgPack, &[0xdd, 0xff, 0xff, 0xff, 0xff]),
+            (Format::MsgPack, &[]),
+        ] {
+            assert!(items(format, bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -57,6 +57,42 @@ pub(crate) fn body(frame: &[u8]) -> &[u8] {
     frame.get(header_length(frame.len())..).unwrap_or_default()
 }
 
+/// The kind of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Text,
+    Binary,
+    Close,
+    /// A ping or a pong.
+    Control,
+}
+
+/// Takes the first of some frames that this module made: its kind and its body. `None` if there is no whole frame.
+pub(crate) fn take_frame<'a>(frames: &mut &'a [u8]) -> Option<(Kind, &'a [u8])> {
+    let (first, short) = (*frames.first()?, *frames.get(1)?);
+    let (header, length) = match short {
+        126 => (
+            4,
+            u64::from(u16::from_be_bytes(*frames.get(2..)?.first_chunk()?)),
+        ),
+        127 => (
+            LONGEST_HEADER,
+            u64::from_be_bytes(*frames.get(2..)?.first_chunk()?),
+        ),
+        short => (2, u64::from(short)),
+    };
+    let end = header.checked_add(usize::try_from(length).ok()?)?;
+    let (frame, rest) = frames.split_at_checked(end)?;
+    *frames = rest;
+    let kind = match first & 0xF {
+        0x1 => Kind::Text,
+        0x2 => Kind::Binary,
+        0x8 => Kind::Close,
+        _ => Kind::Control,
+    };
+    Some((kind, &frame[header..]))
+}
+
 /// How long the header of a frame is, by the length of the frame. It need not be stored, because no two headers of different
 /// lengths lead to frames of one length.
 const fn header_length(frame: usize) -> usize {
@@ -143,6 +179,29 @@ mod tests {
         let frame = EventFrame::new(Format::Json, &mut draft);
         assert_eq!(frame.body(), b"{}");
         assert_eq!(frame.body().as_ptr(), frame.bytes()[2..].as_ptr());
+    }
+
+    #[test]
+    fn frames_in_one_piece_come_apart_again() {
+        let mut expected = Vec::new();
+        let mut piece = Vec::new();
+        for length in [0, 125, 126, 65_535, 65_536] {
+            for (format, kind) in [(Format::Json, Kind::Text), (Format::MsgPack, Kind::Binary)] {
+                let mut draft = vec![0; LONGEST_HEADER];
+                draft.resize(LONGEST_HEADER + length, b'x');
+                piece.extend_from_slice(EventFrame::new(format, &mut draft).bytes());
+                expected.push((kind, length));
+            }
+        }
+        piece.extend_from_slice(&control(0x9, b"ping"));
+        piece.extend_from_slice(&close(1000, "done"));
+        expected.extend([(Kind::Control, 4), (Kind::Close, 6)]);
+        let mut rest = &piece[..];
+        let frames = std::iter::from_fn(|| take_frame(&mut rest));
+        let found: Vec<_> = frames.map(|(kind, body)| (kind, body.len())).collect();
+        assert_eq!(found, expected);
+        assert!(rest.is_empty());
+        assert_eq!(take_frame(&mut &piece[..1]), None);
     }
 
     #[test]

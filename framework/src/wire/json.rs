@@ -84,6 +84,13 @@ fn bytes(raw: Option<&RawValue>) -> Option<&[u8]> {
     raw.map(|raw| raw.get().as_bytes())
 }
 
+/// The items of the array that `text` is.
+pub(super) fn items(text: &[u8]) -> Result<Vec<&[u8]>, FrameError> {
+    let items = serde_json::from_slice::<Vec<&RawValue>>(text)
+        .map_err(|error| FrameError::new(format!("is not a JSON array: {error}")))?;
+    Ok(items.iter().map(|item| item.get().as_bytes()).collect())
+}
+
 /// The content of a string that has no escapes. Expects valid JSON.
 pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
     let text = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

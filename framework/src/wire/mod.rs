@@ -13,3 +13,4 @@ pub(crate) mod framing;
 pub(crate) mod json;
 pub(crate) mod model;
 pub(crate) mod msgpack;
+pub(crate) mod positions;

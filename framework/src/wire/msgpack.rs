@@ -107,6 +107,16 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Takes the beginning of an array: how many values follow.
+    fn items(&mut self) -> Result<usize, FrameError> {
+        Ok(match Marker::from_u8(self.take(1)?[0]) {
+            Marker::FixArray(count) => usize::from(count),
+            Marker::Array16 => self.number(2)?,
+            Marker::Array32 => self.number(4)?,
+            _ => return Err(FrameError::new("is not a MessagePack array")),
+        })
+    }
+
     fn text(&mut self) -> Result<&'a str, FrameError> {
         let length = match Marker::from_u8(self.take(1)?[0]) {
             Marker::FixStr(length) => usize::from(length),
@@ -140,6 +150,22 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, FrameError> {
     }
     if reader.rest.is_empty() {
         Ok(fields)
+    } else {
+        Err(FrameError::new("has bytes after its end"))
+    }
+}
+
+/// The items of the array that `bytes` are.
+pub(super) fn items(bytes: &[u8]) -> Result<Vec<&[u8]>, FrameError> {
+    let mut reader = Reader { rest: bytes };
+    let count = reader.items()?;
+    // The announced number may be a lie, so nothing is reserved for it.
+    let mut items = Vec::new();
+    for _ in 0..count {
+        items.push(reader.value()?);
+    }
+    if reader.rest.is_empty() {
+        Ok(items)
     } else {
         Err(FrameError::new("has bytes after its end"))
     }

@@ -1,8 +1,9 @@
 //! A connection as its worker sees it from outside: what it writes, whether it is alive, and how it ends.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -41,6 +42,10 @@ pub(crate) struct ConnectionHandle {
     /// The server has paused reading from the client, because its rooms have not processed its actions or because it is over
     /// its rate. The client's silence means nothing then.
     is_paused: Cell<bool>,
+    /// The client can send nothing on this connection, nor on another one: its silence means nothing at all.
+    only_listens: Cell<bool>,
+    /// Counts the requests that bring actions of the client at the moment. Empty until the first.
+    posts: OnceCell<Arc<()>>,
     /// How many bytes were taken from the send queue and not written to the socket yet.
     unsent: Cell<usize>,
     /// What it writes next.
@@ -75,6 +80,8 @@ impl ConnectionHandle {
             changed: Notify::new(),
             liveness: Cell::new(Liveness::new(now)),
             is_paused: Cell::new(false),
+            only_listens: Cell::new(false),
+            posts: OnceCell::new(),
             unsent: Cell::new(0),
             phase: RefCell::default(),
             cut,
@@ -166,6 +173,16 @@ impl ConnectionHandle {
         self.is_paused.set(is_paused);
     }
 
+    /// Of which each request that brings actions of the client has a clone.
+    pub(crate) fn posts(&self) -> &Arc<()> {
+        self.posts.get_or_init(Arc::default)
+    }
+
+    /// The client only listens, so that nothing but what the network says about it shows whether it is alive.
+    pub(crate) fn expect_silence(&self) {
+        self.only_listens.set(true);
+    }
+
     /// Sends a pong to a client that the server has paused reading from: the client's own ping waits behind its other
     /// messages. If other frames wait to be written, they show as well that the server is alive.
     pub(crate) fn send_pong_if_paused(&self, time: u64) {
@@ -190,6 +207,9 @@ impl ConnectionHandle {
         }
         let mut liveness = self.liveness.get();
         let verdict = liveness.check(now, !self.send_queue.borrow().is_empty(), config);
+        if verdict == Verdict::Ping && self.only_listens.get() {
+            liveness.heard(now);
+        }
         self.liveness.set(liveness);
         verdict
     }

@@ -193,6 +193,11 @@ impl Hub {
             } => self.deny(&resume_request, denied),
             HubMessage::Arrive(transfer) => self.arrive(*transfer),
             HubMessage::Remove(removal) => self.remove_subscription(removal),
+            HubMessage::AskToPost(request) => {
+                let session = request.token.session;
+                self.send_to_session(session, SessionMessage::AskToPost(request));
+            }
+            HubMessage::Posted(posted) => self.take_posted(*posted),
         }
     }
 

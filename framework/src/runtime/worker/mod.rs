@@ -8,6 +8,7 @@ pub(crate) mod handover;
 pub(crate) mod hub;
 mod hub_items;
 pub(crate) mod opening;
+pub(crate) mod posting;
 mod removals;
 pub(crate) mod session;
 mod session_actions;

@@ -171,7 +171,7 @@ impl SessionActor {
         }
     }
 
-    fn received(&mut self, connection: ConnectionId, inbound: Inbound, permit: Permit) {
+    pub(crate) fn received(&mut self, connection: ConnectionId, inbound: Inbound, permit: Permit) {
         self.handle.router.note_taken();
         // The session has left this connection. Its actions are not counted, so the client sends them again.
         if self
@@ -492,6 +492,16 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Refreshed(refreshed) => self.refreshed(ctx, refreshed),
             SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
             SessionMessage::Remove(removal) => self.remove_subscription(removal),
+            SessionMessage::AskToPost(request) => self.answer_post(*request),
+            SessionMessage::Posted {
+                connection,
+                number,
+                inbound,
+                permit,
+            } => self.posted(connection, number, inbound, permit),
+            SessionMessage::CountPosted { connection, reply } => {
+                self.count_posted(connection, reply);
+            }
             SessionMessage::Stop => ctx.stop(),
         }
     }

@@ -1,0 +1,15 @@
+//! The way around blocked WebSockets: event streams, and actions by requests.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
+
+#[path = "events/cut.rs"]
+mod cut;
+#[path = "events/fallback.rs"]
+mod fallback;
+#[path = "events/listening.rs"]
+mod listening;
+#[path = "events/pages.rs"]
+mod pages;
+#[path = "events/posting.rs"]
+mod posting;
+#[path = "events/sockets.rs"]
+mod sockets;
