@@ -22,6 +22,9 @@ use crate::Random;
 /// For everything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long a session stays without its client.
+const WINDOW: Duration = Duration::from_secs(5);
+
 /// How many publications a publisher sends before it waits for the offset of one.
 const BURST: u64 = 16;
 
@@ -153,7 +156,9 @@ fn start(size: Size) -> Result<(SocketAddr, ServerHandle), String> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         actix::System::new().block_on(async move {
-            let mut builder = Server::builder().config(Config::default().room_threads(2));
+            // Half of the subscribers that leave do not say so. Their sessions need not stay for long.
+            let config = Config::default().room_threads(2).window(WINDOW);
+            let mut builder = Server::builder().config(config);
             for number in 0..size.channels {
                 builder = builder.channel(&channel(number), Channel::open());
             }
