@@ -118,23 +118,6 @@ test('a player without WebSocket plays by events, and changes to a WebSocket whe
   }
 });
 
-test('a page that is left without WebSocket ends its session at once', async () => {
-  const proxy = await startProxy(game.url);
-  try {
-    const page = await play(proxy.url, 'Cid');
-    const other = await play(game.url, 'Dan');
-    const ship = await page.evaluate(() => window.arena.ship);
-    const isThere = (id) => String(id) in window.arena.room.state.ships;
-    await other.waitForFunction(isThere, ship);
-    await page.goto('about:blank');
-    // Far less than the window of a session that is only lost.
-    await other.waitForFunction((id) => !(String(id) in window.arena.room.state.ships), ship, { timeout: 15_000 });
-    await Promise.all([page.close(), other.close()]);
-  } finally {
-    proxy.stop();
-  }
-});
-
 test("a page with nothing but the browser's EventSource misses nothing when its connection breaks", async () => {
   const proxy = await startProxy(scores.url);
   try {
