@@ -1,7 +1,8 @@
 import { CourtsideError } from './errors.js';
 import { Emitter, guarded, type Off } from './events.js';
 import { mergePatch } from './merge.js';
-import type { Position, Publication, PublicationEvent, SessionEvent, Wish } from './protocol.js';
+import { Presence } from './presence.js';
+import type { Position, PresenceEvent, Publication, PublicationEvent, SessionEvent, Wish } from './protocol.js';
 
 /** A publication's position in its channel, and whether it comes from the history. */
 export interface PublicationInfo extends Position {
@@ -36,6 +37,10 @@ export interface SubscribeSettings {
    * has the client hold. Default: 0, so that a later listener starts with what is published next.
    */
   keep?: number | undefined;
+  /** Whether to follow who is subscribed: see `subscription.presence`. The channel must have presence. Default: false. */
+  presence?: boolean | undefined;
+  /** What this client shows of itself to others, in a channel with presence. Default: nothing. */
+  data?: unknown;
 }
 
 /** Which part of a channel's history to read. */
@@ -60,6 +65,10 @@ export interface ChannelPort {
   /** Sends a subscription; the answer is passed to `subscribed` or `ended`. */
   subscribe(channel: Channel, since: Position | undefined, wish: Wish): void;
   history(channel: string, settings: HistorySettings): Promise<HistoryPage>;
+  /** Requests the list of who is present. */
+  askPresence(channel: string, done: () => void): void;
+  /** Changes what this client shows to others. */
+  changePresence(channel: string, data: unknown): Promise<void>;
   /** The channel has no listeners any more. */
   release(channel: Channel): void;
 }
@@ -73,6 +82,10 @@ interface ChannelEvents {
 /** One channel of one client, with all its listeners. Delivers each offset of an epoch once, however often it arrives. */
 export class Channel {
   private readonly events = new Emitter<ChannelEvents>();
+  /** Who is subscribed. Empty unless a listener watches that. */
+  readonly presence: Presence;
+  /** Whether a listener watches who is subscribed. */
+  isWatched = false;
   private listeners = 0;
   private active = false;
   private hasEnded = false;
@@ -91,6 +104,10 @@ export class Channel {
 
   constructor(private readonly port: ChannelPort, readonly name: string, since: Position | undefined, private readonly wish: Wish) {
     this.position = since;
+    this.presence = new Presence({
+      ask: (done) => port.askPresence(name, done),
+      change: (data) => port.changePresence(name, data),
+    });
     // If the application does not read `ready`, the client's error event reports a failure.
     this.settled.catch(() => {});
   }
@@ -108,6 +125,7 @@ export class Channel {
   begin(): void {
     this.active = false;
     this.base = undefined;
+    this.presence.restart();
     this.port.subscribe(this, this.position, this.wish);
   }
 
@@ -147,6 +165,7 @@ export class Channel {
     const { epoch, offset, publications = [], delta = false } = event;
     const seen = this.position;
     this.active = true;
+    this.presence.restart();
     const sameStream = seen?.epoch === epoch;
     if (seen && !event.recovered) {
       const next = publications[0]?.offset ?? offset + 1;
@@ -183,6 +202,11 @@ export class Channel {
 
   history(settings: HistorySettings): Promise<HistoryPage> {
     return this.port.history(this.name, settings);
+  }
+
+  /** What was asked for, and no answer yet: an event belongs to an earlier subscription. */
+  present(event: PresenceEvent): void {
+    if (this.active && this.isWatched) this.presence.hear(event);
   }
 
   /** The server ended the subscription by itself. */
@@ -242,6 +266,11 @@ export class Subscription<D = unknown> {
    */
   history(settings: HistorySettings = {}): Promise<HistoryPage<D>> {
     return this.of.history(settings) as Promise<HistoryPage<D>>;
+  }
+
+  /** Who is subscribed to the channel. Empty unless a listener has subscribed with `presence: true`. */
+  get presence(): Presence {
+    return this.of.presence;
   }
 
   /** Calls the listener when publications were missed for good, after a lost session or with an old `since`. */

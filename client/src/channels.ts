@@ -2,7 +2,7 @@ import { Channel, type ChannelPort, type HistoryPage, type HistorySettings, type
 import { Timer } from './clock.js';
 import { CourtsideError } from './errors.js';
 import { badOption, type Settings } from './options.js';
-import type { Position, Publication, PublicationEvent, SessionEvent, Wish } from './protocol.js';
+import type { Position, PresenceEvent, Publication, PublicationEvent, SessionEvent, Wish } from './protocol.js';
 import type { Sender } from './sender.js';
 
 type Subscribed = Extract<SessionEvent, { event: 'subscribed' }>;
@@ -29,23 +29,38 @@ export class Channels {
       subscribe: (channel, since, wish) => this.subscribeOnWire(channel, since, wish),
       history: (channel, settings) => this.history(channel, settings),
       release: (channel) => this.release(channel),
+      askPresence: (channel, done) => void this.sender.ask({ action: 'presence', channel }, done, done),
+      changePresence: (channel, data) => this.sender.request<unknown>({ action: 'presence', channel, data }).then(() => undefined),
     };
   }
 
   subscribe<D>(name: string, listener: (data: D, info: PublicationInfo) => void, settings: SubscribeSettings): Subscription<D> {
-    const { since, last, delta, keep = 0 } = settings;
+    const { since, last, delta, keep = 0, presence = false, data } = settings;
     const from = settings.from instanceof Date ? settings.from.getTime() : settings.from;
     mustBeCount('last', last);
     mustBeCount('from', from);
     mustBeCount('keep', keep);
     let channel = this.channels.get(name);
-    if (channel) return channel.attach(listener, keep);
+    const isNew = !channel;
     const wish: Wish = { ...(last !== undefined && { last }), ...(from !== undefined && { from }), ...(delta && { delta }) };
-    channel = new Channel(this.port, name, since, wish);
+    channel ??= new Channel(this.port, name, since, wish);
     const subscription = channel.attach(listener, keep);
-    channel.begin();
+    const begins = isNew || (presence && !channel.isWatched) || data !== undefined;
+    channel.isWatched ||= presence;
+    if (data !== undefined) channel.presence.shown = data;
+    // A second subscription from the position of the first changes only what the server is asked for besides publications.
+    if (begins) channel.begin();
     this.channels.set(name, channel);
     return subscription;
+  }
+
+  present(event: PresenceEvent): void {
+    if (event.channel !== undefined) this.channels.get(event.channel)?.present(event);
+  }
+
+  /** The session continues on another connection, and the server sends the lists of who is present again. */
+  resumed(): void {
+    for (const channel of this.channels.values()) channel.presence.restart();
   }
 
   publication(event: PublicationEvent): void {
@@ -87,7 +102,8 @@ export class Channels {
 
   private subscribeOnWire(channel: Channel, since: Position | undefined, wish: Wish): void {
     const isMine = (): boolean => this.channels.get(channel.name) === channel;
-    const action = { action: 'subscribe' as const, channel: channel.name, ...(since && { since }), ...wish };
+    const { shown } = channel.presence;
+    const action = { action: 'subscribe' as const, channel: channel.name, ...(since && { since }), ...wish, ...(channel.isWatched && { presence: true }), ...(shown !== undefined && { data: shown }) };
     const answered = (event: Subscribed): void => {
       if (isMine()) channel.subscribed(event);
     };

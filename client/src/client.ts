@@ -75,6 +75,7 @@ export class Client<C extends object = AnyChannels> {
       // A room asks again only after the answer, so there are never more of these than rooms. The state itself arrives as an
       // event; a refusal means that the room is about to end, which its own event reports.
       sync: (room) => void this.sender.ask({ action: 'sync', room }, () => {}, () => {}),
+      askPresence: (room, done) => void this.sender.ask({ action: 'presence', room }, done, done),
       complain,
       unheard: (room, type) => this.notHeard(room, type),
     });
@@ -150,13 +151,14 @@ export class Client<C extends object = AnyChannels> {
    * After a reload with `storage`, it returns a room of this kind that the page was in before.
    */
   join<T extends RoomTypes = AnyRoom>(kind: string, options?: unknown, settings?: JoinSettings): Promise<Room<T>> {
-    const mode = settings?.mode;
-    return this.rooms.join({ action: 'join', kind, ...(mode && { mode }), options }, settings) as Promise<unknown> as Promise<Room<T>>;
+    const { mode, data } = settings ?? {};
+    return this.rooms.join({ action: 'join', kind, ...(mode && { mode }), options, ...(data !== undefined && { data }) }, settings) as Promise<unknown> as Promise<Room<T>>;
   }
 
   /** Joins the room with this id. */
   joinRoom<T extends RoomTypes = AnyRoom>(id: string, options?: unknown, settings?: Omit<JoinSettings, 'mode'>): Promise<Room<T>> {
-    return this.rooms.join({ action: 'join', room: id, options }, settings) as Promise<unknown> as Promise<Room<T>>;
+    const { data } = settings ?? {};
+    return this.rooms.join({ action: 'join', room: id, options, ...(data !== undefined && { data }) }, settings) as Promise<unknown> as Promise<Room<T>>;
   }
 
   /** Calls the server and resolves with its reply. Rejects with its refusal. */
@@ -275,6 +277,10 @@ export class Client<C extends object = AnyChannels> {
     const goesOn = outcome === 'resumed' || outcome === 'restored';
     this.opening = { resumed: goesOn, session: welcome.session };
     this.behind = undefined;
+    if (goesOn) {
+      this.channels.resumed();
+      this.rooms.resumed();
+    }
     if (goesOn && welcome.sent !== undefined) this.behind = { until: welcome.sent, missed: Math.max(0, welcome.sent - this.delivery.received) };
     this.serverClock.sample(attemptedAt, this.settings.clock.now(), welcome.time);
     this.sender.welcomed(welcome.limits);
@@ -361,6 +367,9 @@ export class Client<C extends object = AnyChannels> {
         return this.channels.publication(event);
       case 'latest':
         return this.channels.latest(event);
+      case 'presence':
+        if (event.room === undefined) return this.channels.present(event);
+        return this.rooms.get(event.room)?.presence.hear(event);
       case 'error':
         return this.serverError(event);
       default:

@@ -21,6 +21,7 @@ export type { ClientState, Retry } from './link.js';
 export type { Address, ConnectOptions, Credential, Socket, SocketClass, TokenStorage, Transport } from './options.js';
 export type { PageListener } from './page.js';
 export type { At, EntityAt, NoSuchPlace, Path, PathIn } from './path.js';
+export type { Presence, PresenceChange, PresenceMember } from './presence.js';
 export { Prediction, type PredictionOptions } from './prediction.js';
 export { CLOSE_CODES, type CloseCode, type Format, type JoinMode, type Limits, type Position } from './protocol.js';
 export type { AnyRoom, Content, Room, RoomTypes, Seat } from './room.js';

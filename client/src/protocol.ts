@@ -15,17 +15,19 @@ export type JoinMode = 'any' | 'create' | 'existing';
 
 /** An action that the server counts. An `id` requests exactly one answer. */
 export type Action = (
-  | { action: 'join'; room: string; options?: unknown }
-  | { action: 'join'; kind: string; mode?: JoinMode; options?: unknown }
+  | { action: 'join'; room: string; options?: unknown; data?: unknown }
+  | { action: 'join'; kind: string; mode?: JoinMode; options?: unknown; data?: unknown }
   | { action: 'leave'; room: string }
   | { action: 'send'; room: string; type: string; data?: unknown }
   | { action: 'sync'; room: string }
   | { action: 'call'; type: string; data?: unknown }
-  | ({ action: 'subscribe'; channel: string; since?: Position | undefined } & Wish)
+  | ({ action: 'subscribe'; channel: string; since?: Position | undefined; presence?: boolean; data?: unknown } & Wish)
   | { action: 'history'; channel: string; before?: number; since?: Position; limit?: number }
   | { action: 'unsubscribe'; channel: string }
   | { action: 'publish'; channel: string; data: unknown }
   | { action: 'refresh'; token: string }
+  | { action: 'presence'; channel: string; data?: unknown }
+  | { action: 'presence'; room: string; data?: unknown }
 ) & { id?: number };
 
 /** The only action that is not counted: it acknowledges events, measures the round trip and checks that the server is alive. */
@@ -107,6 +109,27 @@ export interface Publication {
 /** A publication, whole or as a merge patch of the one before. */
 export type PublicationEvent = { event: 'publication'; channel: string; offset: number; data?: unknown; patch?: unknown };
 
+/** An entry of a list of who is present. */
+export interface PresenceEntry {
+  id: string;
+  data?: unknown;
+  sessions: number;
+}
+
+/** Who is present: with `members` the whole list, with `base` a change of it, with neither only the number. */
+export interface PresenceEvent {
+  event: 'presence';
+  channel?: string;
+  room?: string;
+  version: number;
+  count?: number;
+  members?: readonly PresenceEntry[];
+  base?: number;
+  joined?: readonly PresenceEntry[];
+  changed?: readonly PresenceEntry[];
+  left?: readonly string[];
+}
+
 /** A room's whole state. */
 export interface StateEvent {
   event: 'state';
@@ -143,13 +166,14 @@ export type SessionEvent =
   | PublicationEvent
   | { event: 'latest'; channel: string; offset: number; data: unknown }
   | { event: 'published'; id?: number; channel: string; offset: number }
+  | PresenceEvent
   | { event: 'reply'; id?: number; data?: unknown }
   | { event: 'expiring'; in_ms: number }
   | { event: 'error'; id?: number; code: string; message: string; room?: string };
 
 export type ServerEvent = Welcome | Pong | Goodbye | SessionEvent;
 
-const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch', 'latest', 'expiring']);
+const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch', 'latest', 'presence', 'expiring']);
 
 /** Whether an event is counted. Events that this client does not know are counted. */
 export function isSequenced(event: string): boolean {

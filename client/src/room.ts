@@ -2,6 +2,7 @@ import { Entities, type EntityListener } from './entities.js';
 import { CourtsideError } from './errors.js';
 import { Emitter, guarded, type Off } from './events.js';
 import { checkPath, valueAt, type At, type EntityAt, type Path, type PathIn } from './path.js';
+import { Presence } from './presence.js';
 import type { Action, SessionEvent } from './protocol.js';
 import type { Patience } from './sender.js';
 import { StateMirror } from './state.js';
@@ -24,6 +25,8 @@ export interface RoomTypes {
   outgoing?: object;
   replies?: object;
   state?: unknown;
+  /** What members show of themselves, in a room with presence. */
+  presence?: unknown;
 }
 
 /** A room without declared types: any message, any state. */
@@ -32,6 +35,7 @@ export interface AnyRoom {
   outgoing: Record<string, any>;
   replies: Record<string, any>;
   state: any;
+  presence: any;
 }
 
 type Part<T extends RoomTypes, P extends keyof RoomTypes> = T extends { [K in P]: infer V } ? V : AnyRoom[P];
@@ -47,6 +51,8 @@ export interface RoomPort {
   request<R>(action: Action, patience?: Patience): Promise<R>;
   /** Requests the whole state. */
   sync(room: string): void;
+  /** Requests the list of who is present. */
+  askPresence(room: string, done: () => void): void;
   complain(error: CourtsideError): void;
   /** A message without a listener arrived. */
   unheard(room: string, type: string): void;
@@ -76,6 +82,8 @@ interface RoomEvents {
 export class Room<T extends RoomTypes = AnyRoom> {
   private readonly messages = new Emitter<Record<string, [data: never]>>();
   private readonly events = new Emitter<RoomEvents>();
+  /** Who is in the room, if its kind has presence; otherwise it stays empty. */
+  readonly presence: Presence<Part<T, 'presence'>>;
   private mirror: StateMirror;
   /** Messages that arrived before the first listener; undefined once they were delivered. */
   private held: { type: string; data: unknown }[] | undefined = [];
@@ -89,6 +97,10 @@ export class Room<T extends RoomTypes = AnyRoom> {
   /** @internal Rooms are created by `client.join`. */
   constructor(private readonly port: RoomPort, private seat: Seat) {
     this.mirror = this.newMirror();
+    this.presence = new Presence({
+      ask: (done) => port.askPresence(this.id, done),
+      change: (data) => port.request<unknown>({ action: 'presence', room: this.id, data }).then(() => undefined),
+    });
   }
 
   /** The room's id, with which others can join it. */
@@ -316,6 +328,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     this.seat = seat;
     this.isAway = false;
     this.mirror = this.newMirror();
+    this.presence.restart();
     this.events.emit('rejoined', { reason, previous });
   }
 

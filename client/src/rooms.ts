@@ -13,6 +13,8 @@ export interface JoinSettings extends Patience {
    * The room object stays, and `room.onRejoined` reports it. Default: false, and the room is left.
    */
   rejoin?: boolean | undefined;
+  /** What this client shows of itself to the other members, in a room with presence. */
+  data?: unknown;
 }
 
 type Join = Extract<Action, { action: 'join' }>;
@@ -96,6 +98,11 @@ export class Rooms {
     else room.receiveLeft(reason);
   }
 
+  /** The session continues on another connection, and the server sends the lists of who is present again. */
+  resumed(): void {
+    for (const room of this.rooms.values()) room.presence.restart();
+  }
+
   /** The session is lost. Returns the ids of the lost rooms and a function that notifies them. */
   lost(reason: string): { ids: string[]; tell: () => void } {
     const all = [...this.shutDown, ...this.rooms.values()];
@@ -161,9 +168,11 @@ export class Rooms {
 
   /** Joins a lost room again: first the same room and, if that is refused, another one of its kind. */
   private rejoin(room: Room, plan: Join, reason: string, action: Join = { action: 'join', room: room.id, options: plan.options }): void {
+    // What it shows now, which may be other than when it joined first.
+    const data = room.presence.shown ?? plan.data;
     room.suspend();
     const id = this.sender.ask<Room>(
-      action,
+      data === undefined ? action : { ...action, data },
       (joined) => {
         this.rejoining.delete(id);
         // The room was left meanwhile, so this is another object that the application does not have.

@@ -149,6 +149,13 @@ impl RoomId {
     }
 }
 
+/// A room or a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    Room(RoomId),
+    Channel(ChannelName),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -63,7 +63,7 @@
 //!
 //! 0. basic types: `address`, `ids`, `time`, `tick`, `close`, `error`, `config`
 //! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: changes of a state
-//! 2. rules, pure, with the time as a parameter: `session`, `channel`, `lobby`
+//! 2. rules, pure, with the time as a parameter: `session`, `channel`, `presence`, `lobby`
 //! 3. what users implement: `room`, `handler`
 //! 4. `runtime`: the actors that carry messages and run timers
 //! 5. `server`, `call`, `http`, and the features `client` and `testing`
@@ -95,6 +95,7 @@ mod lobby;
 mod memory;
 mod observer;
 mod origin;
+mod presence;
 mod room;
 mod runtime;
 mod server;
@@ -127,6 +128,8 @@ pub use ids::{ChannelName, MemberId, RoomId, SessionId};
 pub use lobby::info::{RoomInfo, RoomList};
 pub use memory::Memory;
 pub use observer::{Observer, ServerEvent, Stats};
+pub use presence::config::Presence;
+pub use presence::member::{PresenceError, PresenceMember};
 pub use room::Room;
 pub use room::audience::Audience;
 pub use room::config::{DisposeReason, LeaveReason, RoomConfig};
@@ -169,7 +172,7 @@ mod pages {
 pub mod prelude {
     pub use crate::{
         Call, Caller, Channel, Config, Create, DisposeReason, Handle, Handlers, Identity,
-        LeaveReason, Member, MemberId, Message, Refusal, Room, RoomConfig, RoomContext, RoomId,
-        Server, ServerBuilder, SignIn, State, Tick, TimerId, View,
+        LeaveReason, Member, MemberId, Message, Presence, Refusal, Room, RoomConfig, RoomContext,
+        RoomId, Server, ServerBuilder, SignIn, State, Tick, TimerId, View,
     };
 }

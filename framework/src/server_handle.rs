@@ -14,6 +14,7 @@ use crate::ids::ChannelName;
 use crate::lobby::info::{ListQuery, RoomInfo};
 use crate::memory::Memory;
 use crate::observer::Stats;
+use crate::presence::member::{PresenceError, PresenceMember};
 use crate::runtime::lobby;
 use crate::runtime::messages::{ChannelMessage, HubMessage, PublishSource};
 use crate::runtime::removal::{Removal, RemovalTicket};
@@ -173,6 +174,31 @@ impl ServerHandle {
         }
         drop(ticket);
         done.wait().await
+    }
+
+    /// Who is present in a channel, however many there are; in no particular order. Nobody, if nobody has subscribed.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is not offered, has no [presence](crate::Channel::presence), or the server has ended.
+    pub async fn presence(
+        &self,
+        channel: impl Into<ChannelName>,
+    ) -> Result<Vec<PresenceMember>, PresenceError> {
+        let channel = channel.into();
+        let kind = self.shared.channels.find(channel.as_str());
+        let kind = kind.ok_or(PresenceError::UnknownChannel)?;
+        if kind.presence.is_none() {
+            return Err(PresenceError::NoPresence);
+        }
+        let (reply, present) = oneshot::channel();
+        let message = ChannelMessage::WhoIsPresent {
+            channel: channel.clone(),
+            reply,
+        };
+        self.shared.send_to_channel(&channel, message);
+        let present = present.await.map_err(|_| PresenceError::Unavailable)?;
+        Ok(present.into_iter().map(PresenceMember::new).collect())
     }
 
     /// The public rooms, of one kind or of all, in the order of their ids.

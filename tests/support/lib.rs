@@ -6,6 +6,7 @@ pub mod desk;
 pub mod event_tools;
 pub mod lobby_tools;
 pub mod logged;
+pub mod presence_tools;
 pub mod raw_tools;
 pub mod scene;
 pub mod storm;

@@ -86,7 +86,17 @@ pub fn calm() -> Config {
 pub fn is_sequenced(event: &Value) -> bool {
     !matches!(
         event["event"].as_str(),
-        Some("welcome" | "pong" | "signal" | "state" | "patch" | "latest" | "expiring" | "goodbye")
+        Some(
+            "welcome"
+                | "pong"
+                | "signal"
+                | "state"
+                | "patch"
+                | "latest"
+                | "presence"
+                | "expiring"
+                | "goodbye"
+        )
     )
 }
 

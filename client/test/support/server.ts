@@ -28,9 +28,17 @@ interface ModelSession {
   attempt: number;
   hasEnded: boolean;
   channels: Set<string>;
+  /** The channels and rooms whose list of who is present it follows. */
+  watched: Set<string>;
 }
 
-const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'latest', 'expiring', 'goodbye'];
+interface Entry {
+  id: string;
+  data?: unknown;
+  sessions: number;
+}
+
+const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'latest', 'presence', 'expiring', 'goodbye'];
 const KINDS_REFUSED = 'closed_kind';
 
 export class ServerModel implements ServerSide {
@@ -62,6 +70,9 @@ export class ServerModel implements ServerSide {
   retained = Infinity;
   /** How many subscriptions are refused with `too_fast`. */
   tooFast = 0;
+  /** Who is present, everywhere. */
+  present: Entry[] = [];
+  presenceVersion = 0;
   readonly histories = new Map<string, { offset: number; data: unknown }[]>();
   private readonly offsets = new Map<string, number>();
   private readonly of = new Map<FakeSocket, ModelSession>();
@@ -117,7 +128,7 @@ export class ServerModel implements ServerSide {
     } else {
       session = {
         id: `session-${this.serial}`, format: (query.get('format') ?? 'json') as Format, token, before: undefined,
-        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(), attempt: 0, hasEnded: false,
+        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(), watched: new Set(), attempt: 0, hasEnded: false,
       };
       this.sessions.push(session);
     }
@@ -131,6 +142,7 @@ export class ServerModel implements ServerSide {
     if (resumed) {
       for (const event of session.events.slice(received)) this.write(session, event);
       for (const room of session.rooms.keys()) this.state(room, { again: true }, session);
+      for (const name of session.watched) this.tell(session, this.list(name));
     }
   }
 
@@ -209,11 +221,29 @@ export class ServerModel implements ServerSide {
     this.histories.delete(channel);
   }
 
+  /** The whole list of a channel or room. */
+  list(name: string): { event: string; [field: string]: unknown } {
+    const members = [...this.present];
+    return { event: 'presence', ...this.place(name), version: this.presenceVersion, count: members.length, members };
+  }
+
+  /** A change of the list since the last version. */
+  change(name: string, { joined = [], changed = [], left = [] }: { joined?: Entry[]; changed?: Entry[]; left?: string[] }): { event: string; [field: string]: unknown } {
+    this.present = [...this.present.filter(({ id }) => ![...joined, ...changed].some((each) => each.id === id) && !left.includes(id)), ...joined, ...changed];
+    this.presenceVersion += 1;
+    return { event: 'presence', ...this.place(name), base: this.presenceVersion - 1, version: this.presenceVersion, count: this.present.length, joined, changed, left };
+  }
+
+  private place(name: string): { room: string } | { channel: string } {
+    return this.session.rooms.has(name) ? { room: name } : { channel: name };
+  }
+
   /** Forgets every session, as a restart would. */
   forgetSessions(): void {
     for (const session of this.sessions) {
       session.token = session.before = 'forgotten';
       session.channels.clear();
+      session.watched.clear();
       session.rooms.clear();
     }
   }
@@ -262,7 +292,10 @@ export class ServerModel implements ServerSide {
         const publications = recovered ? history.filter((each) => each.offset > since.offset) : history.slice(-(act.last ?? Infinity) || history.length);
         const newest = history.at(-1);
         const base = act.delta && newest && publications.at(-1) !== newest && { base: newest };
-        return answer('subscribed', { channel: act.channel, epoch: this.epoch, offset, recovered, publications, ...(act.delta && { delta: true }), ...base });
+        answer('subscribed', { channel: act.channel, epoch: this.epoch, offset, recovered, publications, ...(act.delta && { delta: true }), ...base });
+        if (!act.presence) return void session.watched.delete(act.channel);
+        session.watched.add(act.channel);
+        return this.tell(session, this.list(act.channel));
       }
       case 'history': {
         if (!session.channels.has(act.channel)) return answer('error', { code: 'not_subscribed', message: 'Subscribe first.' });
@@ -274,6 +307,9 @@ export class ServerModel implements ServerSide {
       case 'unsubscribe':
         session.channels.delete(act.channel);
         return answer('unsubscribed', { channel: act.channel, reason: 'left' });
+      case 'presence':
+        if (act.data === undefined) this.tell(session, this.list(act.channel ?? act.room));
+        return answer('reply', {});
       case 'publish':
         return answer('published', { channel: act.channel, offset: this.publish(act.channel, act.data) });
       default:

@@ -163,6 +163,7 @@ impl FanOut {
                 session: *session,
                 format: Format::Json,
                 topic: topic.clone(),
+                watches: false,
             };
             let leave = HubItem::Exit {
                 session: last,

@@ -12,6 +12,7 @@ use super::kind::{ChannelKind, PublishRule};
 use super::log::LogBounds;
 use super::payload::{self, Read};
 use crate::config::setters;
+use crate::presence::config::Presence;
 
 /// The payload of a channel that has not named a type: any JSON value. See [`Channel::payload`].
 #[derive(Debug)]
@@ -80,6 +81,12 @@ pub struct Channel<T = Untyped> {
     /// True: while there is such a subscriber, the server compares each publication with the one before, once for all of them.
     /// Has no effect together with `latest`.
     pub delta: bool,
+    /// Whether subscribers that ask for it are shown who is subscribed.
+    ///
+    /// Default: `None`, and nothing is kept.
+    /// A subscriber that asks is sent the list, and afterwards what changes. Everybody who is subscribed is on the list, until the
+    /// subscription or the session ends: a session whose connection is lost stays.
+    pub presence: Option<Presence>,
     publish: PublishRule,
     read: Read,
     payload: PhantomData<fn() -> T>,
@@ -103,6 +110,7 @@ impl<T> fmt::Debug for Channel<T> {
             .field("history_age", &self.history_age)
             .field("latest", &self.latest)
             .field("delta", &self.delta)
+            .field("presence", &self.presence)
             .field("publish", &self.publish)
             .finish_non_exhaustive()
     }
@@ -118,6 +126,7 @@ impl Channel {
             history_age: Duration::from_secs(600),
             latest: false,
             delta: false,
+            presence: None,
             publish: PublishRule::Nobody,
             read: payload::any,
             payload: PhantomData,
@@ -138,6 +147,7 @@ impl Channel {
             history_age: self.history_age,
             latest: self.latest,
             delta: self.delta,
+            presence: self.presence,
             publish: self.publish,
             read: payload::typed::<T>,
             payload: PhantomData,
@@ -154,6 +164,13 @@ setters!(Channel<T> {
 });
 
 impl<T> Channel<T> {
+    /// Sets the field [`presence`](#structfield.presence); `None` means that nothing is kept.
+    #[must_use]
+    pub fn presence(mut self, presence: impl Into<Option<Presence>>) -> Self {
+        self.presence = presence.into();
+        self
+    }
+
     /// Lets every client publish, subscribed or not.
     ///
     /// Default: only rooms and the application publish, and a client's `publish` is refused with `publish_denied`.
@@ -175,6 +192,7 @@ impl<T> Channel<T> {
                 least: usize::from(self.latest),
             },
             latest: self.latest,
+            presence: self.presence,
             delta: self.delta && !self.latest,
             publish: self.publish,
             read: self.read,

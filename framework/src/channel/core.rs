@@ -5,6 +5,7 @@
 //!
 //! `H` is a subscriber's home: the place to which its frames are sent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::{Accounts, Charge, Thing};
+use crate::session::outbox::Delivery;
 use crate::wire::codec::{CodecError, Format, RawData};
 use crate::wire::event::{self, Publication};
 use crate::wire::frame::Encoded;
@@ -60,6 +62,8 @@ pub(crate) enum ChannelEffect<H> {
         /// Whether it receives patches.
         is_delta: bool,
         frame: Encoded,
+        /// Whether it receives changes of presence, too.
+        watches: bool,
     },
     /// The session is no subscriber: `frame` is the `error`.
     SubscribeRefused {
@@ -90,12 +94,27 @@ pub(crate) enum ChannelEffect<H> {
         format: Format,
         channel: ChannelName,
         is_delta: bool,
+        /// Whether changes of presence go there, too.
+        watches: bool,
     },
     /// Behind `Adopt`: the newest publication, if subscribers receive only that. The subscriber may have missed it.
     Newest {
         home: H,
         session: SessionId,
         channel: ChannelName,
+        frame: Encoded,
+    },
+    /// Sends a change of presence to all at one home who watch it.
+    ShowChange {
+        home: H,
+        channel: ChannelName,
+        frame: Encoded,
+        delivery: Delivery,
+    },
+    /// Sends the list of who is present to one client.
+    ShowList {
+        home: H,
+        session: SessionId,
         frame: Encoded,
     },
     /// The last message to the old home of a subscriber that now lives at `to`. `None`: the session is no subscriber.
@@ -123,7 +142,7 @@ pub(crate) enum ChannelEffect<H> {
     GivenUp { channel: ChannelName },
 }
 
-type Effects<H> = Vec<ChannelEffect<H>>;
+pub(super) type Effects<H> = Vec<ChannelEffect<H>>;
 
 /// The channels of one shard.
 #[derive(Debug)]
@@ -134,7 +153,9 @@ pub(crate) struct ChannelCore<H, L: ChannelLogs> {
     keys: KeyBounds,
     logs: L,
     follows: Follows,
-    channels: ChannelRegistry<H, L::Log, Charge>,
+    pub(super) channels: ChannelRegistry<H, L::Log, Charge>,
+    /// The channels whose changes of presence are due, and when.
+    pub(super) presence_due: BTreeSet<(Duration, ChannelName)>,
 }
 
 impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
@@ -155,6 +176,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             logs,
             follows: Follows::default(),
             channels: ChannelRegistry::new(),
+            presence_due: BTreeSet::new(),
         }
     }
 
@@ -196,6 +218,11 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                 key,
                 accounts,
             } => self.publish(now, from, (channel, data, key), accounts.as_ref(), effects),
+            ChannelInput::Presence {
+                from,
+                channel,
+                data,
+            } => self.receive_presence(now, from, channel, data, effects),
             ChannelInput::Rehome {
                 session,
                 channel,
@@ -219,6 +246,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             ChannelInput::Clock => {
                 let forgotten = self.channels.sweep(now, SWEPT);
                 self.quota.give_back(forgotten);
+                self.flush_presence(now, effects);
             }
         }
     }
@@ -306,7 +334,9 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                     attempt,
                     is_delta,
                     frame,
+                    watches: subscribe.appearance.as_ref().is_some_and(|a| a.watches),
                 });
+                self.appear(now, &subscribe, effects);
             }
             Err(refusal) => {
                 let frame = only(from.format, |w| event::error(w, from.id, None, &refusal));
@@ -368,6 +398,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             }
             Some(subscriber.home)
         });
+        self.disappear(now, session, &channel);
         let frame = asked.as_ref().and_then(|(from, reason)| {
             let frame = only(from.format, |w| {
                 event::unsubscribed(w, from.id, &channel, reason.name())
@@ -464,12 +495,13 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         effects: &mut Effects<H>,
     ) {
         let subscriber = self.channels.get_mut(&name).and_then(|channel| {
+            let watches = channel.rehome_watcher(session, &to);
             let before = channel.subscribers.rehome(session, to.clone())?;
             let newest = newest(channel, &name, before.format, now);
-            Some((before, newest))
+            Some((before, newest, watches))
         });
         let (home, to) = match subscriber {
-            Some((before, newest)) => {
+            Some((before, newest, watches)) => {
                 // The new home must know the subscriber before the old one is told that it may let the session go.
                 effects.push(ChannelEffect::Adopt {
                     home: to.clone(),
@@ -477,6 +509,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                     format: before.format,
                     channel: name.clone(),
                     is_delta: before.is_delta,
+                    watches,
                 });
                 effects.extend(newest.map(|frame| ChannelEffect::Newest {
                     home: to.clone(),
@@ -536,7 +569,7 @@ fn refuse<H>(from: Publisher<H>, channel: ChannelName, refusal: Refusal, effects
     }
 }
 
-fn reply<H>(
+pub(super) fn reply<H>(
     to: Requester<H>,
     frame: Result<Encoded, CodecError>,
     channel: &ChannelName,
@@ -552,7 +585,7 @@ fn reply<H>(
 }
 
 /// The frame, or `None` and an effect for the log.
-fn or_log<H>(
+pub(super) fn or_log<H>(
     frame: Result<Encoded, CodecError>,
     origin: SessionOrigin,
     channel: &ChannelName,

@@ -10,6 +10,7 @@ use super::log::{Page, Start};
 use super::publish::PublishKey;
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
+use crate::presence::who::Who;
 use crate::session::accounts::Accounts;
 use crate::wire::codec::{Format, RawData};
 
@@ -75,6 +76,17 @@ pub(crate) struct Subscribe<H> {
     pub(crate) attempt: u64,
     /// The accounts to which the channel is charged if it begins with this.
     pub(crate) accounts: Option<Accounts>,
+    /// Whom others see, in a channel with presence.
+    pub(crate) appearance: Option<Box<Appearance>>,
+}
+
+/// A subscriber as it appears in the list of a channel with presence.
+#[derive(Clone, Debug)]
+pub(crate) struct Appearance {
+    pub(crate) who: Who,
+    pub(crate) data: Option<RawData>,
+    /// Whether it wants to see the list itself.
+    pub(crate) watches: bool,
 }
 
 /// A subscriber's wish to see a part of the channel's history.
@@ -114,6 +126,12 @@ pub(crate) enum ChannelInput<H> {
         /// The accounts to which the channel is charged if it begins with this. `None`: nobody's.
         accounts: Option<Accounts>,
     },
+    /// A subscriber changes what others see of it or, without data, asks who is present.
+    Presence {
+        from: Requester<H>,
+        channel: ChannelName,
+        data: Option<RawData>,
+    },
     /// A session moves to another home.
     Rehome {
         session: SessionId,
@@ -125,6 +143,6 @@ pub(crate) enum ChannelInput<H> {
     /// The application follows the channels of a pattern.
     Follow(Arc<FollowPattern>, Arc<FollowSink>),
     Unfollow(Weak<FollowSink>),
-    /// Time has passed: publications age, and channels that nobody needs end.
+    /// Time has passed: publications age, channels that nobody needs end, and changes of presence are due.
     Clock,
 }

@@ -2,6 +2,7 @@
 
 use super::log::LogBounds;
 use super::payload::Read;
+use crate::presence::config::Presence;
 
 /// What is the same for all channels of one pattern.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct ChannelKind {
     pub(crate) latest: bool,
     /// Whether subscribers can have patches.
     pub(crate) delta: bool,
+    /// Whether subscribers see who is subscribed.
+    pub(crate) presence: Option<Presence>,
     pub(crate) publish: PublishRule,
     /// Reads a client's publication.
     pub(crate) read: Read,

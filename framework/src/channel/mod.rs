@@ -14,6 +14,7 @@ pub(crate) mod log;
 pub(crate) mod memory_log;
 pub(crate) mod patterns;
 pub(crate) mod payload;
+pub(crate) mod presence;
 pub(crate) mod publish;
 pub(crate) mod quota;
 pub(crate) mod recent_keys;

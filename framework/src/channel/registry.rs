@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::follow::FollowSink;
 use super::kind::ChannelKind;
 use super::log::ChannelLog;
+use super::presence::ChannelPresence;
 use super::recent_keys::RecentKeys;
 use super::subscribers::Subscribers;
 use crate::ids::ChannelName;
@@ -35,6 +36,8 @@ pub(crate) struct ActiveChannel<H, L, C> {
     pub(crate) followers: Vec<Arc<FollowSink>>,
     /// The idempotency keys of its publications. Boxed, because most channels have none.
     pub(crate) keys: Option<Box<RecentKeys>>,
+    /// Who is present. `None` if the channel has no presence, or no subscribers.
+    pub(crate) presence: Option<Box<ChannelPresence<H>>>,
     /// Tells channels apart that are due at the same time.
     number: u64,
     /// Its key in `idle`, if it is there.
@@ -119,6 +122,7 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
             base: None,
             followers: Vec::new(),
             keys: None,
+            presence: None,
             number: self.moment,
             idle: None,
             due: None,

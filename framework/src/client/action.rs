@@ -34,6 +34,8 @@ pub(crate) struct OutboundAction<'a, T: ?Sized> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) presence: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) received: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<&'a str>,
@@ -59,6 +61,7 @@ pub(crate) enum ActionName {
     Unsubscribe,
     Publish,
     Refresh,
+    Presence,
     Ping,
 }
 
@@ -68,7 +71,12 @@ impl ActionName {
     pub(crate) fn is_session_bound(self) -> bool {
         matches!(
             self,
-            Self::Leave | Self::Send | Self::Sync | Self::Unsubscribe | Self::Refresh
+            Self::Leave
+                | Self::Send
+                | Self::Sync
+                | Self::Unsubscribe
+                | Self::Refresh
+                | Self::Presence
         )
     }
 }
@@ -96,6 +104,7 @@ impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
             delta: None,
             before: None,
             limit: None,
+            presence: None,
             received: None,
             token: None,
             type_: None,
@@ -145,7 +154,10 @@ mod tests {
             };
             let inbound = read(format, &join.encode(format).unwrap().bytes, 32);
             assert_eq!((inbound.id, inbound.counts), (Some(7), true));
-            let Ok(Action::Join { target, options: o }) = inbound.action else {
+            let Ok(Action::Join {
+                target, options: o, ..
+            }) = inbound.action
+            else {
                 panic!("{inbound:?}")
             };
             let kind = JoinTarget::Kind("arena".to_owned(), JoinMode::Create);

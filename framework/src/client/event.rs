@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::client::error::CallError;
+use crate::client::presence::PresenceUpdate;
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::handler::Message;
@@ -68,15 +69,9 @@ pub enum Event {
         /// What was published.
         data: Value,
     },
-    /// Clients came to a channel or left it. Reserved: no server sends it yet.
-    Presence {
-        /// The channel.
-        channel: ChannelName,
-        /// The clients that came.
-        joined: Value,
-        /// The clients that left.
-        left: Value,
-    },
+    /// Who is present in a room or a channel, or what has changed about that. A
+    /// [`PresenceFollower`](crate::client::PresenceFollower) keeps the list.
+    Presence(PresenceUpdate),
     /// The session was lost, and the client has subscribed to a channel again by itself.
     ///
     /// A client that has taken over a session does so, too, when a patch arrives of a publication that it does not have.

@@ -16,6 +16,7 @@ use crate::client::inner::{ClientInner, Instruction};
 use crate::client::limits::Limits;
 use crate::client::options::Options;
 use crate::client::room::JoinedRoom;
+use crate::client::rules::Rules;
 use crate::client::subscribing::SubscribeOptions;
 use crate::client::ticket::Ticket;
 use crate::ids::{ChannelName, RoomId, SessionId};
@@ -301,6 +302,80 @@ impl Client {
         self.subscribe_with(channel, options).await
     }
 
+    /// Subscribes to a channel and to its presence, and shows `data` to others there; null shows none.
+    ///
+    /// The list, and what changes afterwards, arrives as [`Event::Presence`], which a
+    /// [`PresenceFollower`](crate::client::PresenceFollower) puts together. After a lost session, the client subscribes and watches
+    /// again by itself, with the same data.
+    ///
+    /// # Errors
+    ///
+    /// See [`Client::subscribe`]. [`CallError::Send`] if the data cannot be encoded.
+    pub async fn watch<T: Serialize + ?Sized>(
+        &self,
+        channel: impl Into<ChannelName>,
+        data: &T,
+    ) -> Result<Subscribed, CallError> {
+        let channel = channel.into();
+        let data = encodable(data)?;
+        let subscribe = OutboundAction {
+            channel: Some(&channel),
+            presence: Some(true),
+            data: Some(&data).filter(|data| !data.is_null()),
+            ..OutboundAction::new(ActionName::Subscribe)
+        };
+        match self.inner().ask(subscribe).await? {
+            Answer::Subscribed(subscribed) => {
+                self.note_watched(channel, Some(data));
+                Ok(subscribed)
+            }
+            answer => Err(unexpected(&answer)),
+        }
+    }
+
+    /// Asks for the list of who is present in a channel. It arrives as [`Event::Presence`] before this returns.
+    ///
+    /// # Errors
+    ///
+    /// Returns the server's refusal, or why there is no answer.
+    pub async fn ask_presence(&self, channel: impl Into<ChannelName>) -> Result<(), CallError> {
+        let ask: OutboundAction<'_, ()> = OutboundAction {
+            channel: Some(&channel.into()),
+            ..OutboundAction::new(ActionName::Presence)
+        };
+        reply(self.inner().ask(ask).await?)
+    }
+
+    /// Changes the data that the client shows to others in a channel that it is subscribed to. All sessions of a subject show the
+    /// same, which is what one of them has set last.
+    ///
+    /// # Errors
+    ///
+    /// Returns the server's refusal, or why there is no answer.
+    pub async fn set_presence<T: Serialize + ?Sized>(
+        &self,
+        channel: impl Into<ChannelName>,
+        data: &T,
+    ) -> Result<(), CallError> {
+        let channel = channel.into();
+        let data = encodable(data)?;
+        let change = OutboundAction {
+            channel: Some(&channel),
+            data: Some(&data),
+            ..OutboundAction::new(ActionName::Presence)
+        };
+        reply::<()>(self.inner().ask(change).await?)?;
+        let show = |rules: &mut Rules| rules.subscriptions_mut().show(&channel, data);
+        self.inner().rules_mut(show);
+        Ok(())
+    }
+
+    /// Notes for the next session whether the presence of a channel is watched, and what is shown there.
+    pub(crate) fn note_watched(&self, channel: ChannelName, data: Option<Value>) {
+        let watch = |rules: &mut Rules| rules.subscriptions_mut().watch(channel, data);
+        self.inner().rules_mut(watch);
+    }
+
     /// Ends a subscription. Publications may still arrive until this returns.
     ///
     /// # Errors
@@ -423,6 +498,10 @@ impl Client {
 }
 
 /// Decodes a reply.
+fn encodable<T: Serialize + ?Sized>(data: &T) -> Result<Value, CallError> {
+    serde_json::to_value(data).map_err(|error| SendError::Encode(error.to_string()).into())
+}
+
 pub(crate) fn reply<R: DeserializeOwned>(answer: Answer) -> Result<R, CallError> {
     let data = match answer {
         Answer::Reply(data) => data,

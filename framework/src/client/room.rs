@@ -97,6 +97,33 @@ impl JoinedRoom {
         }
     }
 
+    /// Asks for the list of who is present. It arrives as [`Event::Presence`](crate::client::Event::Presence) before this returns.
+    ///
+    /// # Errors
+    ///
+    /// Returns the server's refusal, or why there is no answer.
+    pub async fn ask_presence(&self) -> Result<(), CallError> {
+        let ask: OutboundAction<'_, ()> = OutboundAction {
+            room: Some(&self.id),
+            ..OutboundAction::new(ActionName::Presence)
+        };
+        reply(self.client.inner().ask(ask).await?)
+    }
+
+    /// Changes the data that the client shows to the other members, in a room with presence.
+    ///
+    /// # Errors
+    ///
+    /// Returns the server's refusal, or why there is no answer.
+    pub async fn set_presence<T: Serialize + ?Sized>(&self, data: &T) -> Result<(), CallError> {
+        let change = OutboundAction {
+            room: Some(&self.id),
+            data: Some(data),
+            ..OutboundAction::new(ActionName::Presence)
+        };
+        reply(self.client.inner().ask(change).await?)
+    }
+
     /// Leaves the room.
     ///
     /// # Errors

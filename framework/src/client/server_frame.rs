@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::client::limits::Limits;
+use crate::client::presence::PresenceUpdate;
 use crate::client::value::value;
 use crate::close::CloseCode;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -104,13 +105,7 @@ pub(crate) enum ReceivedEvent {
         id: u64,
         offset: u64,
     },
-    Presence {
-        channel: ChannelName,
-        #[serde(default)]
-        joined: Value,
-        #[serde(default)]
-        left: Value,
-    },
+    Presence(PresenceUpdate),
     Reply {
         id: u64,
         #[serde(default)]

@@ -182,7 +182,10 @@ impl Client {
         let channel = channel.into();
         let action = subscribe(&channel, options.since.as_ref(), options.wish);
         match self.inner().ask(action).await? {
-            Answer::Subscribed(subscribed) => Ok(subscribed),
+            Answer::Subscribed(subscribed) => {
+                self.note_watched(channel, None);
+                Ok(subscribed)
+            }
             answer => Err(unexpected(&answer)),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::{BadSetting, setters};
 use crate::lobby::fields::MOST_FIELDS;
+use crate::presence::config::Presence;
 
 /// The rates and bounds of a kind of room. Where a time can be set, `Duration::MAX` means never.
 ///
@@ -70,6 +71,12 @@ pub struct RoomConfig {
     /// as many again, from [`Room::disposed`](crate::Room::disposed) on.
     /// Zero: the room can spawn no jobs. `usize::MAX`: no bound.
     pub jobs: usize,
+    /// Whether members are shown who is in the room.
+    ///
+    /// Default: `None`, and nothing is sent.
+    /// A member then receives the list when it joins and resumes, and afterwards what changes. It shows data of its own that it
+    /// gives when it joins, and that it can change. Members whose connection is lost stay on the list until they leave the room.
+    pub presence: Option<Presence>,
 }
 
 setters!(RoomConfig {
@@ -92,6 +99,7 @@ impl Default for RoomConfig {
             empty_grace: Duration::from_secs(10),
             match_on: Vec::new(),
             jobs: 256,
+            presence: None,
         }
     }
 }
@@ -101,6 +109,13 @@ impl RoomConfig {
     #[must_use]
     pub fn matched(mut self, members: impl Into<Option<usize>>) -> Self {
         self.matched = members.into();
+        self
+    }
+
+    /// Sets the field [`presence`](#structfield.presence); `None` means that nothing is sent.
+    #[must_use]
+    pub fn presence(mut self, presence: impl Into<Option<Presence>>) -> Self {
+        self.presence = presence.into();
         self
     }
 

@@ -22,6 +22,7 @@ use super::syncing::Syncing;
 use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::ids::{MemberId, SessionId};
+use crate::presence::list::PresenceList;
 use crate::session::outbox::Delivery;
 use crate::tick::TickClock;
 use crate::time::{after, if_ever, next_beat};
@@ -55,6 +56,8 @@ pub(crate) struct RoomCore<R: Room> {
     pub(super) ticks: Option<TickClock>,
     syncs: Option<TickClock>,
     pub(super) syncing: Syncing,
+    /// Who is present, as members see it. `None` if the kind has no presence, or nobody has joined.
+    pub(super) presence: Option<Box<PresenceList>>,
     empty_since: Option<Duration>,
     /// Whether no session has asked to join yet.
     is_new: bool,
@@ -95,6 +98,7 @@ impl<R: Room> RoomCore<R> {
             config,
             members_ever: 0,
             syncing: Syncing::default(),
+            presence: None,
             empty_since: Some(Duration::ZERO),
             is_new: true,
             is_over: false,
@@ -221,6 +225,7 @@ impl<R: Room> RoomCore<R> {
                 "all seats of this room are taken",
             )));
         }
+        let data = self.own_data(&entrant.data).map_err(Declined::Refused)?;
         self.members_ever += 1;
         let member_id = MemberId(self.members_ever);
         let member = Member {
@@ -253,6 +258,7 @@ impl<R: Room> RoomCore<R> {
         // The member receives the state before what the hook has sent, which refers to it.
         let sent = self.ctx.effects.split_off(before.effects + 1);
         self.send_state(member_id);
+        self.appear(&member, data);
         self.ctx.effects.extend(sent);
         Ok(())
     }
@@ -284,6 +290,7 @@ impl<R: Room> RoomCore<R> {
     fn remove(&mut self, member: &Member) {
         self.ctx.members.remove(member.id);
         self.syncing.leave(member);
+        self.disappear(member.session);
         if self.ctx.members.is_empty() {
             self.empty_since = Some(self.ctx.now);
         }
@@ -302,8 +309,9 @@ impl<R: Room> RoomCore<R> {
             self.finished = self.ctx.effects.len();
         }
         // Also if the room did not notice that the client was away: its new connection has no state yet.
-        if let Some(member) = self.id_of(session) {
-            self.send_state(member);
+        if let Some(member) = self.member_of(session) {
+            self.send_state(member.id);
+            self.send_presence(&member);
         }
         self.finish_hook();
     }
@@ -426,6 +434,7 @@ impl<R: Room> RoomCore<R> {
                 false => self.sync_asking(),
             }
         }
+        self.flush_presence();
         if self.grace_ends().is_some_and(|end| end <= now) {
             self.dispose(DisposeReason::Empty);
         }
@@ -454,6 +463,7 @@ impl<R: Room> RoomCore<R> {
             self.ctx.timers.next_due(),
             self.ticks.as_ref().map(TickClock::next_due),
             sync.map(TickClock::next_due),
+            self.presence.as_ref().and_then(|list| list.due()),
             self.grace_ends(),
         ]
         .into_iter()

@@ -47,6 +47,12 @@ pub(crate) enum RoomInput<R: Room> {
         from: SessionOrigin,
         id: Option<u64>,
     },
+    /// A member changes what it shows of itself or, without data, asks who is present.
+    Presence {
+        from: SessionOrigin,
+        id: Option<u64>,
+        data: RawData,
+    },
     /// A member asks to leave.
     Leave {
         from: SessionOrigin,
@@ -84,6 +90,8 @@ pub(crate) struct Entrant {
     pub(crate) origin: SessionOrigin,
     pub(crate) format: Format,
     pub(crate) claims: Claims,
+    /// What it shows of itself, in a room with presence.
+    pub(crate) data: RawData,
     /// Whether it asked for any room of the kind, and the lobby chose this one, which had begun before.
     pub(crate) is_matched: bool,
 }
@@ -127,9 +135,10 @@ impl<R: Room> RoomInput<R> {
     pub(crate) fn origin(&self) -> Option<SessionOrigin> {
         match self {
             Self::Join { entrant, .. } => Some(entrant.origin),
-            Self::Message { from, .. } | Self::Sync { from, .. } | Self::Leave { from, .. } => {
-                Some(*from)
-            }
+            Self::Message { from, .. }
+            | Self::Sync { from, .. }
+            | Self::Presence { from, .. }
+            | Self::Leave { from, .. } => Some(*from),
             #[cfg(feature = "testing")]
             Self::Decoded { from, .. } => Some(*from),
             Self::SessionGone { session, .. }
@@ -177,6 +186,9 @@ impl<R: Room> RoomCore<R> {
                 refused(self.handle(from.session, name, handle))
             }
             RoomInput::Sync { from, id } => refused(self.resync(from.session, id)),
+            RoomInput::Presence { from, id, data } => {
+                refused(self.receive_presence(from.session, id, &data))
+            }
             RoomInput::Leave { from, id } => {
                 refused(self.leave(from.session, LeaveReason::Left, id))
             }

@@ -8,6 +8,7 @@ pub(crate) mod create;
 pub(crate) mod input;
 pub(crate) mod member;
 mod members;
+mod presence;
 pub(crate) mod state;
 mod stream;
 mod syncing;

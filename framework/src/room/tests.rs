@@ -58,6 +58,7 @@ pub(super) fn entrant() -> Entrant {
         origin: SessionOrigin::event(SessionId::random()),
         format: Format::Json,
         claims: Claims::default(),
+        data: RawData::null(Format::Json),
         is_matched: false,
     }
 }

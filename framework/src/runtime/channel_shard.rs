@@ -6,7 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, WrapFuture};
+use actix::{
+    Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, SpawnHandle,
+    WrapFuture,
+};
+use tokio::sync::Semaphore;
 
 use crate::channel::core::{ChannelCore, ChannelEffect};
 use crate::channel::frames::Readers;
@@ -35,6 +39,8 @@ pub(crate) struct ChannelShard {
     core: ChannelCore<HubAddress, MemoryLogs>,
     /// Empty between inputs. Kept for its memory.
     effects: Vec<ChannelEffect<HubAddress>>,
+    /// The timer that is set, and its time.
+    timer: Option<(Duration, SpawnHandle)>,
 }
 
 impl ChannelShard {
@@ -53,6 +59,7 @@ impl ChannelShard {
             shared,
             core,
             effects: Vec::new(),
+            timer: None,
         }
     }
 
@@ -76,6 +83,41 @@ impl ChannelShard {
         }
         self.effects = effects;
         outgoing
+    }
+}
+
+impl ChannelShard {
+    /// Sets a timer for when changes of presence are due. A timer that fires early does no harm.
+    fn set_timer(&mut self, ctx: &mut Context<Self>) {
+        let Some(due) = self.core.next_due() else {
+            return;
+        };
+        if let Some((set, timer)) = self.timer {
+            if set <= due {
+                return;
+            }
+            ctx.cancel_future(timer);
+        }
+        let delay = due.saturating_sub(self.shared.now());
+        let timer = ctx.run_later(delay, |shard, ctx| {
+            shard.timer = None;
+            shard.let_time_pass(ctx);
+        });
+        self.timer = Some((due, timer));
+    }
+
+    fn let_time_pass(&mut self, ctx: &mut Context<Self>) {
+        let behind = self.step(ChannelInput::Clock, None).send();
+        self.set_timer(ctx);
+        self.wait_for(behind, ctx);
+    }
+
+    /// Where hubs cannot keep up, the shard waits for them.
+    fn wait_for(&self, behind: Vec<Arc<Semaphore>>, ctx: &mut Context<Self>) {
+        for full in behind {
+            let permit = async move { drop(full.acquire_owned().await) };
+            ctx.wait(permit.into_actor(self));
+        }
     }
 }
 
@@ -123,6 +165,7 @@ fn apply(
             attempt,
             is_delta,
             frame,
+            watches,
         } => {
             let item = HubItem::Subscribed {
                 session,
@@ -130,6 +173,7 @@ fn apply(
                 attempt,
                 is_delta,
                 frame,
+                watches,
             };
             outgoing.push(&home, item);
         }
@@ -175,11 +219,13 @@ fn apply(
             format,
             channel,
             is_delta,
+            watches,
         } => {
             let item = HubItem::Adopt {
                 session,
                 format,
                 topic: Topic::of_channel(channel, is_delta),
+                watches,
             };
             outgoing.push(&home, item);
         }
@@ -193,6 +239,31 @@ fn apply(
                 session,
                 channel,
                 frame,
+            };
+            outgoing.push(&home, item);
+        }
+        ChannelEffect::ShowChange {
+            home,
+            channel,
+            frame,
+            delivery,
+        } => {
+            let broadcast = Broadcast {
+                frame,
+                delivery,
+                except: None,
+            };
+            outgoing.push(&home, HubItem::Publish(Topic::Presence(channel), broadcast));
+        }
+        ChannelEffect::ShowList {
+            home,
+            session,
+            frame,
+        } => {
+            let item = HubItem::Direct {
+                session,
+                frame,
+                delivery: Delivery::Plain,
             };
             outgoing.push(&home, item);
         }
@@ -262,9 +333,7 @@ impl Actor for ChannelShard {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(SWEEP, |shard, _| {
-            shard.step(ChannelInput::Clock, None);
-        });
+        ctx.run_interval(SWEEP, Self::let_time_pass);
     }
 }
 
@@ -295,6 +364,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                     id,
                     attempt,
                     accounts,
+                    appearance,
                     permit,
                 } = subscription;
                 let subscribe = Subscribe {
@@ -306,6 +376,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                     budget,
                     attempt,
                     accounts,
+                    appearance,
                 };
                 (ChannelInput::Subscribe(subscribe), Some(permit))
             }
@@ -382,6 +453,25 @@ impl Handler<ChannelMessage> for ChannelShard {
                 };
                 (input, permit)
             }
+            ChannelMessage::Presence {
+                receiver,
+                channel,
+                data,
+                id,
+                permit,
+            } => {
+                let input = ChannelInput::Presence {
+                    from: requester(receiver, id, permit.as_ref()),
+                    channel,
+                    data,
+                };
+                (input, permit)
+            }
+            ChannelMessage::WhoIsPresent { channel, reply } => {
+                // The application may have stopped waiting.
+                let _gone = reply.send(self.core.everybody(&channel));
+                return;
+            }
             ChannelMessage::Rehome {
                 session,
                 channel,
@@ -405,15 +495,12 @@ impl Handler<ChannelMessage> for ChannelShard {
             ChannelMessage::Unfollow(sink) => (ChannelInput::Unfollow(sink), None),
         };
         let outgoing = self.step(input, reply);
+        self.set_timer(ctx);
         let behind = match is_awaited {
             true => outgoing.send_now(),
             false => outgoing.send(),
         };
-        // Where hubs cannot keep up, the shard waits for them.
-        for full in behind {
-            let permit = async move { drop(full.acquire_owned().await) };
-            ctx.wait(permit.into_actor(self));
-        }
+        self.wait_for(behind, ctx);
     }
 }
 

@@ -403,6 +403,7 @@ mod tests {
                 session,
                 format: Format::Json,
                 topic: Topic::Room(RoomId::random()),
+                watches: false,
             }]);
             let send_queue = hub.arrivals.borrow().queue_of(session).unwrap();
             send_queue.connect(1);

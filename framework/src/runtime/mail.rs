@@ -239,6 +239,7 @@ mod tests {
                 session,
                 format: Format::Json,
                 topic: topic.clone(),
+                watches: false,
             };
             let _behind = flusher.items_to_hub(b, smallvec![adopt]);
             let rehomed = HubItem::Rehomed {

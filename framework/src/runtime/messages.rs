@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::channel::follow::{FollowPattern, FollowSink};
-use crate::channel::input::UnsubscribeReason;
+use crate::channel::input::{Appearance, UnsubscribeReason};
 use crate::channel::kind::ChannelKind;
 use crate::channel::log::{Page, Start};
 use crate::channel::publish::{Admitted, PublishError};
@@ -21,6 +21,7 @@ use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, Listed};
+use crate::presence::event::Present;
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
 use crate::runtime::authentication::{Accepted, Unaccepted};
@@ -29,6 +30,7 @@ use crate::runtime::hub_address::HubAddress;
 use crate::runtime::permit::{Permit, Permits};
 use crate::runtime::posts::{PostRequest, Posted};
 use crate::runtime::removal::{Removal, RemovalTicket};
+pub(crate) use crate::runtime::topic::Topic;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::Accounts;
 use crate::session::history_queue::HistoryQueue;
@@ -62,42 +64,6 @@ pub(crate) struct Receiver {
     pub(crate) session: SessionId,
     pub(crate) hub: HubAddress,
     pub(crate) format: Format,
-}
-
-/// A room or a channel, of which a hub lists the receivers.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Topic {
-    Room(RoomId),
-    Channel(ChannelName),
-    /// The subscribers of a channel that receive patches. Only for what is sent to them: whatever is said of the channel itself is
-    /// said of `Channel`.
-    Delta(ChannelName),
-}
-
-impl Topic {
-    pub(crate) fn of_channel(channel: ChannelName, is_delta: bool) -> Self {
-        match is_delta {
-            true => Self::Delta(channel),
-            false => Self::Channel(channel),
-        }
-    }
-
-    /// The room or channel itself.
-    pub(crate) fn owner(&self) -> Self {
-        match self {
-            Self::Delta(channel) => Self::Channel(channel.clone()),
-            other => other.clone(),
-        }
-    }
-
-    /// The other topic of a channel's two, of which a subscriber is in one.
-    pub(crate) fn other(&self) -> Option<Self> {
-        match self {
-            Self::Room(_) => None,
-            Self::Channel(channel) => Some(Self::Delta(channel.clone())),
-            Self::Delta(channel) => Some(Self::Channel(channel.clone())),
-        }
-    }
 }
 
 /// The server has ended. Its lobby, its shards and its hubs end with everything that they have. Its own threads end anyway.
@@ -288,6 +254,8 @@ pub(crate) enum HubItem {
         /// Whether it receives patches.
         is_delta: bool,
         frame: Encoded,
+        /// Whether it receives changes of presence, too.
+        watches: bool,
     },
     SubscribeRefused {
         session: SessionId,
@@ -329,6 +297,8 @@ pub(crate) enum HubItem {
         session: SessionId,
         format: Format,
         topic: Topic,
+        /// Whether it receives changes of a channel's presence, too.
+        watches: bool,
     },
     /// Behind `Adopt`: the newest publication of a channel whose subscribers receive only that.
     Newest {
@@ -439,6 +409,8 @@ pub(crate) struct JoinRequest {
     pub(crate) claims: Claims,
     pub(crate) target: JoinTarget,
     pub(crate) options: RawData,
+    /// What the client shows of itself, in a room with presence.
+    pub(crate) data: RawData,
     pub(crate) id: Option<u64>,
     /// The values of its options in the fields that the kind is matched on.
     pub(crate) wish: Fields,
@@ -479,6 +451,13 @@ pub(crate) enum RoomMessage {
     Sync {
         from: Receiver,
         id: Option<u64>,
+        permit: Permit,
+    },
+    /// The client changes what it shows of itself or, without data, asks who is present.
+    Presence {
+        from: Receiver,
+        id: Option<u64>,
+        data: RawData,
         permit: Permit,
     },
     /// The outbox of a member has dropped the steps of the state from this version on.
@@ -537,6 +516,8 @@ pub(crate) struct Subscription {
     pub(crate) attempt: u64,
     /// The accounts to which the channel is charged if it begins with this.
     pub(crate) accounts: Option<Accounts>,
+    /// Whom others see, in a channel with presence.
+    pub(crate) appearance: Option<Box<Appearance>>,
     pub(crate) permit: Permit,
 }
 
@@ -555,7 +536,11 @@ pub(crate) enum Asks {
         start: Start,
         delta: bool,
         attempt: u64,
+        /// Whom others see, in a channel with presence.
+        appearance: Option<Box<Appearance>>,
     },
+    /// To change what others see of the client or, without data, who is present.
+    Presence { data: Option<RawData> },
     History {
         page: Page,
         /// The action's. Without an `id` there is no answer, so nothing is asked.
@@ -605,6 +590,20 @@ pub(crate) enum ChannelMessage {
         /// The accounts to which the channel is charged if it begins with this. `None`: nobody's, because a room or the
         /// application publishes.
         accounts: Option<Accounts>,
+    },
+    /// A subscriber changes what others see of it or, without data, asks who is present.
+    Presence {
+        receiver: Receiver,
+        channel: ChannelName,
+        data: Option<RawData>,
+        id: Option<u64>,
+        /// `None`: the session asks by itself, for a client that has resumed it.
+        permit: Option<Permit>,
+    },
+    /// The application asks who is present.
+    WhoIsPresent {
+        channel: ChannelName,
+        reply: oneshot::Sender<Vec<Present>>,
     },
     Rehome {
         session: SessionId,

@@ -24,6 +24,7 @@ pub(crate) mod room;
 mod room_effects;
 pub(crate) mod server_inner;
 pub(crate) mod sign_in;
+mod topic;
 pub(crate) mod visitor;
 pub(crate) mod worker;
 pub(crate) mod writes;

@@ -88,7 +88,7 @@ impl<R: Room> RoomKind for KindOf<R> {
         id: RoomId,
         options: RawData,
     ) -> RoomAddress {
-        let (handlers, config) = (self.handlers.clone(), self.config.clone());
+        let (handlers, config) = (self.handlers.clone(), Box::new(self.config.clone()));
         let make = self.make.clone();
         let seed = RoomSeed {
             id: id.clone(),
@@ -145,7 +145,7 @@ pub(crate) enum Stage<R: Room> {
         make: Make<R>,
         options: RawData,
         handlers: Arc<Handlers<R>>,
-        config: RoomConfig,
+        config: Box<RoomConfig>,
     },
     /// Also after the room has ended, as long as it waits for its jobs.
     Alive(Box<RoomCore<R>>),
@@ -189,7 +189,7 @@ impl<R: Room> Actor for RoomActor<R> {
         let phase = phase_of(&self.id);
         let created = catch_unwind(AssertUnwindSafe(|| {
             let options = options_of::<R>(&options)?;
-            RoomCore::create(seed, &*make, options, handlers, config, phase)
+            RoomCore::create(seed, &*make, options, handlers, *config, phase)
         }));
         match created {
             Ok(Ok(core)) => {
@@ -356,6 +356,7 @@ impl<R: Room> RoomActor<R> {
             origin: request.permit.origin(receiver.session),
             format: receiver.format,
             claims: request.claims.clone(),
+            data: request.data.clone(),
             is_matched,
         };
         let is_new = self.receiver_hubs.get(receiver.session).is_none();
@@ -437,6 +438,7 @@ impl<R: Room> RoomActor<R> {
                 session,
                 format: client.format,
                 topic: topic.clone(),
+                watches: false,
             };
             outgoing.push(&to, adopt);
             self.receiver_hubs.insert(session, to.clone());
@@ -481,6 +483,19 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 let input = RoomInput::Sync {
                     from: permit.origin(session),
                     id,
+                };
+                self.step_or_refuse(ctx, input, &from, id);
+            }
+            RoomMessage::Presence {
+                from,
+                id,
+                data,
+                permit,
+            } => {
+                let input = RoomInput::Presence {
+                    from: permit.origin(from.session),
+                    id,
+                    data,
                 };
                 self.step_or_refuse(ctx, input, &from, id);
             }

@@ -9,70 +9,16 @@
 //! the oldest frames are dropped. The newest frame does not count towards either bound, and rooms' states never do.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+pub(crate) use super::delivery::{Delivery, PresenceUpdate, ReplaceKey};
 use crate::config::OutboxBounds;
 use crate::ids::{ChannelName, RoomId};
 use crate::time::Moment;
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
-
-/// How to treat a frame that cannot be delivered at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// The frame waits, is counted, and is sent again after a resume.
-    Sequenced,
-    /// The frame waits, but only on this connection.
-    Plain,
-    /// The frame is dropped if the client is behind.
-    Droppable,
-    /// The frame replaces the pending frame with the same key, and the steps that wait for that frame.
-    Latest(Arc<ReplaceKey>),
-    /// The frame is a step from the previous frame with the same key, and useless without that frame. The number is the version
-    /// that the step starts from, for the room that sends it.
-    Step(Arc<ReplaceKey>, u32),
-}
-
-impl Delivery {
-    /// The room of which the frame is the state, or a step of it.
-    pub(crate) fn state(&self) -> Option<&RoomId> {
-        match self {
-            Self::Latest(replaces) | Self::Step(replaces, _) => match &**replaces {
-                ReplaceKey::State(room) => Some(room),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// Whether the frame is the newest publication of a channel that delivers only that.
-    pub(crate) fn is_newest_publication(&self) -> bool {
-        matches!(self, Self::Latest(replaces) if matches!(**replaces, ReplaceKey::Publication(_)))
-    }
-}
-
-/// A frame replaces a pending frame with an equal key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ReplaceKey {
-    /// A room's state.
-    State(RoomId),
-    /// A signal of a room, of which only the newest with this key matters.
-    Signal(RoomId, String),
-    /// A publication of a channel of which only the newest matters.
-    Publication(ChannelName),
-}
-
-impl ReplaceKey {
-    fn room(&self) -> Option<&RoomId> {
-        match self {
-            Self::State(room) | Self::Signal(room, _) => Some(room),
-            Self::Publication(_) => None,
-        }
-    }
-}
 
 /// The result of `push`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +164,9 @@ impl Outbox {
             return Pushed::Unchanged;
         }
         match delivery {
+            Delivery::Presence(update) if self.pending_bytes > Self::DROPPABLE_BELOW => {
+                return self.note_missed(update, delivery);
+            }
             Delivery::Droppable if self.pending_bytes > Self::DROPPABLE_BELOW => {
                 return Pushed::Unchanged;
             }
@@ -255,6 +204,25 @@ impl Outbox {
             delivery: delivery.clone(),
         });
         self.check_bounds()
+    }
+
+    /// The client is behind and gets no further changes of this list, only one note that it has missed some.
+    fn note_missed(&mut self, update: &PresenceUpdate, delivery: &Delivery) -> Pushed {
+        let (frame, format) = (update.missed.clone(), self.format);
+        self.pending_bytes += frame.websocket(format).len();
+        let mut pending = self.pending.iter_mut();
+        match pending.rfind(|entry| entry.delivery == *delivery) {
+            Some(older) => {
+                self.pending_bytes -= older.frame.websocket(format).len();
+                older.frame = frame;
+                Pushed::Unchanged
+            }
+            None => {
+                let delivery = delivery.clone();
+                self.pending.push_back(Entry { frame, delivery });
+                self.check_bounds()
+            }
+        }
     }
 
     /// A whole state arrives: waiting steps are obsolete, and later ones will fit.

@@ -13,6 +13,8 @@ struct Attempts {
     last: u64,
     /// The last attempt that was answered with `subscribed`; 0 if none was.
     done: u64,
+    /// Whether the last attempt asked for changes of presence.
+    watches: bool,
 }
 
 impl Subscriptions {
@@ -28,13 +30,17 @@ impl Subscriptions {
         self.position(channel).is_ok()
     }
 
-    pub(crate) fn insert(&mut self, channel: ChannelName, attempt: u64) {
+    pub(crate) fn insert(&mut self, channel: ChannelName, attempt: u64, watches: bool) {
         match self.position(&channel) {
-            Ok(at) => self.0[at].1.last = attempt,
+            Ok(at) => {
+                let attempts = &mut self.0[at].1;
+                (attempts.last, attempts.watches) = (attempt, watches);
+            }
             Err(at) => {
                 let attempts = Attempts {
                     last: attempt,
                     done: 0,
+                    watches,
                 };
                 self.0.insert(at, (channel, attempts));
             }
@@ -77,6 +83,12 @@ impl Subscriptions {
         self.0.iter().map(|(channel, _)| channel)
     }
 
+    /// The channels whose presence it watches.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = &ChannelName> {
+        let watched = self.0.iter().filter(|(_, attempts)| attempts.watches);
+        watched.map(|(channel, _)| channel)
+    }
+
     /// Takes all subscriptions.
     pub(crate) fn take(&mut self) -> Self {
         std::mem::take(self)
@@ -91,7 +103,7 @@ mod tests {
     fn each_channel_is_there_once_with_its_last_attempt() {
         let mut list = Subscriptions::default();
         for (name, n) in [("news", 1), ("goals", 2), ("news", 3), ("chat", 4)] {
-            list.insert(name.into(), n);
+            list.insert(name.into(), n, false);
         }
         assert_eq!(list.len(), 3);
         list.remove_attempt(&"news".into(), 1);
@@ -107,11 +119,11 @@ mod tests {
     #[test]
     fn what_is_said_of_an_earlier_attempt_says_nothing_of_a_later_one() {
         let (mut list, news) = (Subscriptions::default(), ChannelName::from("news"));
-        list.insert(news.clone(), 1);
+        list.insert(news.clone(), 1, true);
         list.note_done(&news, 1);
         assert!(!list.is_done_since(&news, 1));
         list.remove(&news);
-        list.insert(news.clone(), 2);
+        list.insert(news.clone(), 2, false);
         assert!(!list.is_done_since(&news, 1), "it is only under way");
         list.note_done(&news, 2);
         assert!(list.is_done_since(&news, 1));

@@ -27,7 +27,7 @@ use crate::room::input::{Declined, Entrant, JoinOptions, RoomInput};
 use crate::session::outbox::Delivery;
 use crate::sync::merge::apply;
 use crate::time::after;
-use crate::wire::codec::{Format, decode};
+use crate::wire::codec::{Format, RawData, decode};
 use crate::wire::frame::Encoded;
 
 /// A room under test, with simulated members.
@@ -210,6 +210,7 @@ impl<R: Room> RoomHarness<R> {
             origin: SessionOrigin::event(session),
             format: Format::Json,
             claims,
+            data: RawData::null(Format::Json),
             is_matched: false,
         };
         let joined = self.core.step(

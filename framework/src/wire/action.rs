@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::codec::{Format, RawData, decode};
 use super::{json, msgpack};
 use crate::error::Refusal;
-use crate::ids::{ChannelName, RoomId};
+use crate::ids::{ChannelName, Place, RoomId};
 
 /// The greatest `id`: JavaScript represents integers up to this one exactly.
 const MAX_ID: u64 = (1 << 53) - 1;
@@ -52,6 +52,8 @@ pub(crate) enum Action {
     Join {
         target: JoinTarget,
         options: RawData,
+        /// What the client shows of itself, in a room with presence.
+        data: RawData,
     },
     Leave {
         room: RoomId,
@@ -78,6 +80,10 @@ pub(crate) enum Action {
         from: Option<u64>,
         /// Whether the client can apply patches.
         delta: bool,
+        /// Whether it wants to see who is subscribed, in a channel with presence.
+        presence: bool,
+        /// What the client shows of itself, in a channel with presence.
+        data: RawData,
     },
     /// Asks for a page of a channel's history: before an offset, or after a position.
     History {
@@ -91,6 +97,11 @@ pub(crate) enum Action {
     },
     Publish {
         channel: ChannelName,
+        data: RawData,
+    },
+    /// Changes what the client shows of itself. Without data, asks who is present.
+    Presence {
+        place: Place,
         data: RawData,
     },
     /// Shows a fresh credential.
@@ -270,7 +281,7 @@ fn not_an_action(flaw: &str) -> Malformed {
             format!(
                 "{flaw}. This server expects actions: objects in JSON (text) or MessagePack (binary), \
                  for example {{\"action\":\"subscribe\",\"channel\":\"updates\"}}. \
-                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish, refresh and ping"
+                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish, presence, refresh and ping"
             ),
         ),
         is_violation: true,
@@ -309,6 +320,7 @@ impl FieldReader<'_> {
             "join" => Action::Join {
                 target: self.target()?,
                 options: self.raw(fields.options),
+                data: self.raw(fields.data),
             },
             "leave" => Action::Leave { room: self.room()? },
             "send" => Action::Send {
@@ -322,7 +334,7 @@ impl FieldReader<'_> {
                 data: self.raw(fields.data),
             },
             "subscribe" => {
-                self.optional::<bool>("presence", fields.presence, "true or false")?;
+                let presence = self.optional("presence", fields.presence, "true or false")?;
                 Action::Subscribe {
                     channel: self.channel()?,
                     since: self.since()?,
@@ -331,6 +343,8 @@ impl FieldReader<'_> {
                     delta: self
                         .optional("delta", fields.delta, "true or false")?
                         .unwrap_or_default(),
+                    presence: presence.unwrap_or_default(),
+                    data: self.raw(fields.data),
                 }
             }
             "history" => {
@@ -361,6 +375,10 @@ impl FieldReader<'_> {
                     token: Token(token.into_owned()),
                 }
             }
+            "presence" => Action::Presence {
+                place: self.place()?,
+                data: self.raw(fields.data),
+            },
             "ping" => Action::Ping {
                 received: self.optional("received", fields.received, "a count")?,
             },
@@ -371,7 +389,7 @@ impl FieldReader<'_> {
                         "unknown_action",
                         format!(
                             "there is no action `{name}`: the actions are join, leave, send, sync, call, subscribe, \
-                             history, unsubscribe, publish, refresh and ping"
+                             history, unsubscribe, publish, presence, refresh and ping"
                         ),
                     ),
                     is_violation: true,
@@ -409,6 +427,14 @@ impl FieldReader<'_> {
     fn since(&self) -> Result<Option<Since>, Malformed> {
         let expected = "an object with `epoch` and `offset`";
         self.optional("since", self.fields.since, expected)
+    }
+
+    fn place(&self) -> Result<Place, Malformed> {
+        match (self.fields.room, self.fields.channel) {
+            (Some(_), None) => self.room().map(Place::Room),
+            (None, Some(_)) => self.channel().map(Place::Channel),
+            _ => Err(bad_field("channel", "a name, unless there is `room`")),
+        }
     }
 
     fn channel(&self) -> Result<ChannelName, Malformed> {
@@ -538,6 +564,8 @@ mod tests {
                     last: None,
                     from: None,
                     delta: false,
+                    presence: false,
+                    data: RawData::null(Format::Json),
                 })
             }
         );

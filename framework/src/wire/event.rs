@@ -27,7 +27,15 @@ pub(crate) const PROTOCOL: u32 = 1;
 pub(crate) fn is_sequenced(event: &str) -> bool {
     !matches!(
         event,
-        "welcome" | "pong" | "signal" | "state" | "patch" | "latest" | "expiring" | "goodbye"
+        "welcome"
+            | "pong"
+            | "signal"
+            | "state"
+            | "patch"
+            | "latest"
+            | "presence"
+            | "expiring"
+            | "goodbye"
     )
 }
 
@@ -593,7 +601,8 @@ mod tests {
     #[test]
     fn the_table_of_sequenced_events_is_the_protocols() {
         for event in [
-            "welcome", "pong", "signal", "state", "patch", "latest", "expiring", "goodbye",
+            "welcome", "pong", "signal", "state", "patch", "latest", "presence", "expiring",
+            "goodbye",
         ] {
             assert!(!is_sequenced(event));
         }
@@ -605,7 +614,6 @@ mod tests {
             "unsubscribed",
             "publication",
             "published",
-            "presence",
             "reply",
             "error",
         ] {

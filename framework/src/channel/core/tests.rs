@@ -155,6 +155,7 @@ impl Shard {
             budget,
             attempt,
             accounts: None,
+            appearance: None,
         }
     }
 
@@ -260,6 +261,8 @@ fn seen(effect: ChannelEffect<u8>) -> Seen {
         ChannelEffect::Unsubscribed { home, frame, .. } => ("unsubscribed", home, of(frame)),
         ChannelEffect::Adopt { home, .. } => ("adopt", home, Value::Null),
         ChannelEffect::Newest { home, frame, .. } => ("newest", home, event_of(&frame)),
+        ChannelEffect::ShowChange { home, frame, .. } => ("change", home, event_of(&frame)),
+        ChannelEffect::ShowList { home, frame, .. } => ("list", home, event_of(&frame)),
         ChannelEffect::Rehomed { home, to, .. } => ("rehomed", home, json!(to)),
         ChannelEffect::Published { offset } => ("offset", 0, json!(offset)),
         ChannelEffect::Dropped {

@@ -268,6 +268,10 @@ impl Rules {
         self.rooms.member(room)
     }
 
+    pub(crate) fn subscriptions_mut(&mut self) -> &mut Subscriptions {
+        &mut self.subscriptions
+    }
+
     pub(crate) fn position(&self, channel: &ChannelName) -> Option<&Position> {
         self.subscriptions.position(channel)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::action::OutboundAction;
+use crate::client::action::{ActionName, OutboundAction};
 use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
 use crate::client::rules::attempts::AttemptCounter;
@@ -185,9 +185,18 @@ impl Rules {
         wish: Wish,
     ) -> Option<Queued> {
         self.last_id += 1;
+        let watched = self.subscriptions.watched(&channel);
+        let plain = subscribe(&channel, Some(position), wish);
         let subscribe = OutboundAction {
             id: Some(self.last_id),
-            ..subscribe(&channel, Some(position), wish)
+            channel: plain.channel,
+            since: plain.since,
+            last: plain.last,
+            from: plain.from,
+            delta: plain.delta,
+            presence: watched.map(|_| true),
+            data: watched.filter(|data| !data.is_null()),
+            ..OutboundAction::new(ActionName::Subscribe)
         };
         let queued = self.queued(&subscribe).ok()?;
         self.waiters
@@ -368,15 +377,7 @@ impl Rules {
             ReceivedEvent::Published { id, offset } => {
                 self.answer(Some(id), Answer::Published(offset))
             }
-            ReceivedEvent::Presence {
-                channel,
-                joined,
-                left,
-            } => emit(Event::Presence {
-                channel,
-                joined,
-                left,
-            }),
+            ReceivedEvent::Presence(update) => emit(Event::Presence(update)),
             ReceivedEvent::Reply { id, data } => self.answer(Some(id), Answer::Reply(data)),
             ReceivedEvent::Error {
                 id,

@@ -30,6 +30,8 @@ pub(crate) struct Subscriptions {
     channels: BTreeMap<ChannelName, Subscription>,
     /// When to ask again for the subscriptions that were refused as too fast.
     again_at: Option<Duration>,
+    /// The channels whose presence the application watches, and the data that it shows there.
+    watched: BTreeMap<ChannelName, Value>,
 }
 
 impl Subscriptions {
@@ -130,6 +132,26 @@ impl Subscriptions {
         is_new
     }
 
+    /// The application subscribes and watches the channel's presence, or does not: `None`.
+    pub(crate) fn watch(&mut self, channel: ChannelName, data: Option<Value>) {
+        match data {
+            Some(data) => drop(self.watched.insert(channel, data)),
+            None => drop(self.watched.remove(&channel)),
+        }
+    }
+
+    /// The application changes the data that it shows.
+    pub(crate) fn show(&mut self, channel: &ChannelName, data: Value) {
+        if let Some(shown) = self.watched.get_mut(channel) {
+            *shown = data;
+        }
+    }
+
+    /// The data that the application shows in a channel whose presence it watches.
+    pub(crate) fn watched(&self, channel: &ChannelName) -> Option<&Value> {
+        self.watched.get(channel)
+    }
+
     /// The application unsubscribes: a new session does not renew the subscription.
     pub(crate) fn leave(&mut self, channel: &ChannelName) {
         if let Some(known) = self.channels.get_mut(channel) {
@@ -140,6 +162,7 @@ impl Subscriptions {
 
     /// The server has ended a subscription.
     pub(crate) fn remove(&mut self, channel: &ChannelName) {
+        self.watched.remove(channel);
         self.channels.remove(channel);
     }
 

@@ -21,7 +21,7 @@ impl ChannelAction {
         match &self.asks {
             Asks::Subscribe { kind, .. } => !kind.is_exact,
             Asks::Publish { by_pattern, .. } => *by_pattern,
-            Asks::History { .. } | Asks::Unsubscribe { .. } => false,
+            Asks::History { .. } | Asks::Presence { .. } | Asks::Unsubscribe { .. } => false,
         }
     }
 
@@ -33,10 +33,17 @@ impl ChannelAction {
                 PageAt::Since(since) => Some(since),
                 PageAt::End | PageAt::Before(_) => None,
             },
-            Asks::Unsubscribe { .. } | Asks::Publish { .. } => None,
+            Asks::Presence { .. } | Asks::Unsubscribe { .. } | Asks::Publish { .. } => None,
         };
         let epoch = since.map_or(0, |since| since.epoch.len());
-        size_of::<Self>() + channel.as_str().len() + epoch
+        let shown = match &self.asks {
+            Asks::Subscribe { appearance, .. } => {
+                appearance.as_ref().and_then(|shown| shown.data.as_ref())
+            }
+            _ => None,
+        };
+        let shown = shown.map_or(0, |data| data.bytes.len());
+        size_of::<Self>() + channel.as_str().len() + epoch + shown
     }
 
     /// The message to the channel's shard. The answer to a subscription may have `budget` bytes.
@@ -54,6 +61,7 @@ impl ChannelAction {
                 start,
                 delta,
                 attempt,
+                appearance,
             } => ChannelMessage::Subscribe(Subscription {
                 receiver,
                 channel,
@@ -64,6 +72,7 @@ impl ChannelAction {
                 id,
                 attempt,
                 accounts,
+                appearance,
                 permit,
             }),
             Asks::History { page, id } => ChannelMessage::ReadHistory {
@@ -73,6 +82,13 @@ impl ChannelAction {
                 budget,
                 id,
                 permit,
+            },
+            Asks::Presence { data } => ChannelMessage::Presence {
+                receiver,
+                channel,
+                data,
+                id,
+                permit: Some(permit),
             },
             Asks::Unsubscribe { attempt } => ChannelMessage::Unsubscribe {
                 session: receiver.session,
@@ -103,7 +119,9 @@ impl SessionActor {
                 action.permit.shrink(kept);
                 Needs::History
             }
-            Asks::Unsubscribe { .. } | Asks::Publish { .. } => Needs::Nothing,
+            Asks::Presence { .. } | Asks::Unsubscribe { .. } | Asks::Publish { .. } => {
+                Needs::Nothing
+            }
         };
         match self.admission.enter(channel, needs, action) {
             Some(action) => self.send_to_channel(channel.clone(), action, 0),
@@ -154,7 +172,7 @@ impl SessionActor {
         let waiting = self.admission.take();
         for (channel, mut action) in waiting {
             match action.asks {
-                Asks::Subscribe { .. } | Asks::History { .. } => continue,
+                Asks::Subscribe { .. } | Asks::History { .. } | Asks::Presence { .. } => continue,
                 Asks::Unsubscribe { .. } => self.unsubscribe_unanswered(&channel),
                 Asks::Publish { .. } => {
                     action.id = None;
@@ -176,6 +194,21 @@ impl SessionActor {
             ticket: None,
         };
         self.hub.to_channel(channel, message);
+    }
+
+    /// The client has resumed the session, and its lists of who is present may be out of date.
+    pub(crate) fn renew_presence(&self) {
+        let subscriptions = self.handle.router.subscriptions.borrow();
+        for channel in subscriptions.watched() {
+            let message = ChannelMessage::Presence {
+                receiver: self.receiver(),
+                channel: channel.clone(),
+                data: None,
+                id: None,
+                permit: None,
+            };
+            self.hub.to_channel(channel, message);
+        }
     }
 
     /// The server may hold another history.

@@ -248,10 +248,21 @@ impl Hub {
                     topics.enter(Topic::Room(room.clone()), session, away.send_queue.clone());
                 }
                 HubItem::Subscribed {
-                    channel, is_delta, ..
+                    channel,
+                    is_delta,
+                    watches,
+                    ..
                 } => {
+                    let send_queue = || away.send_queue.clone();
                     let topic = Topic::of_channel(channel.clone(), *is_delta);
-                    topics.enter(topic, session, away.send_queue.clone());
+                    topics.enter(topic, session, send_queue());
+                    match watches {
+                        true => {
+                            let presence = Topic::Presence(channel.clone());
+                            topics.enter(presence, session, send_queue());
+                        }
+                        false => topics.unwatch(channel, session),
+                    }
                 }
                 HubItem::SubscribeRefused { channel, .. } => {
                     topics.leave(&Topic::Channel(channel.clone()), session);
@@ -393,6 +404,7 @@ mod tests {
                 session,
                 format: Format::Json,
                 topic: topic("news"),
+                watches: false,
             };
             let rehomed = HubItem::Rehomed {
                 session,
@@ -443,7 +455,7 @@ mod tests {
                 let router = &sessions.get(&session).unwrap().router;
                 router.note_late(news.clone());
                 let mut subscriptions = router.subscriptions.borrow_mut();
-                subscriptions.insert(channel.clone(), 2);
+                subscriptions.insert(channel.clone(), 2, false);
             }
             let history = hub.shared.config.outbox.history();
             assert!(hub.shared.ledger.grant(history));
@@ -453,6 +465,7 @@ mod tests {
                 attempt: 2,
                 is_delta: false,
                 frame: Encoded::of_bytes(Format::Json, "second, ".into()),
+                watches: false,
             };
             let exit = HubItem::Exit {
                 session,
@@ -484,6 +497,7 @@ mod tests {
                 session,
                 format: Format::Json,
                 topic: topic("news"),
+                watches: false,
             };
             hub.apply_all([adopt(session), adopt(ended)]);
             assert!(hub.arrivals.borrow().queue_of(ended).is_none());

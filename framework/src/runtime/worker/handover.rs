@@ -139,6 +139,8 @@ impl Hub {
                     forget_one(&mut transfer.unsubscribing, &channel);
                     transfer.subscriptions.remove(&channel);
                 }
+                // It goes with its channel.
+                Topic::Presence(_) => {}
             }
         }
         if self.is_at(transfer.first_forwarder.as_ref()) {
@@ -319,6 +321,8 @@ impl SessionActor {
                     self.handle.router.note_late(Topic::Channel(channel));
                 }
             }
+            // Its channel answers for it.
+            Topic::Presence(_) => {}
         }
     }
 

@@ -183,6 +183,14 @@ impl Hub {
         }
     }
 
+    /// A subscriber of a channel receives changes of its presence, or no longer.
+    pub(crate) fn watch_presence(&self, channel: &ChannelName, session: SessionId, watches: bool) {
+        match watches {
+            true => self.enter_topic(Topic::Presence(channel.clone()), session),
+            false => self.topics.borrow_mut().unwatch(channel, session),
+        }
+    }
+
     pub(crate) fn receive(self: &Rc<Self>, message: HubMessage) {
         match message {
             HubMessage::Batch { items, _permit } => self.apply_all(items),

@@ -46,7 +46,8 @@ impl Hub {
                 session,
                 format,
                 topic,
-            } => return self.adopt(session, format, topic),
+                watches,
+            } => return self.adopt(session, format, topic, watches),
             HubItem::Newest {
                 session,
                 channel,
@@ -71,7 +72,7 @@ impl Hub {
         }
     }
 
-    fn adopt(&self, session: SessionId, format: Format, topic: Topic) {
+    fn adopt(&self, session: SessionId, format: Format, topic: Topic, watches: bool) {
         let is_here = self.sessions.borrow().contains_key(&session);
         if !is_here {
             if self.shared.home(session).is_none() {
@@ -81,6 +82,9 @@ impl Hub {
             self.hold_frames_for(session, format);
         }
         self.enter_topic(topic.clone(), session);
+        if let Topic::Channel(channel) = &topic {
+            self.watch_presence(channel, session, watches);
+        }
         if is_here {
             self.adopt_here(session, topic.owner());
         }
@@ -136,6 +140,7 @@ impl Hub {
                 attempt,
                 is_delta,
                 frame,
+                watches,
             } => {
                 if let Some(local) = self.sessions.borrow().get(&session) {
                     let mut subscriptions = local.router.subscriptions.borrow_mut();
@@ -143,7 +148,10 @@ impl Hub {
                     let seal = |outbox: &mut Outbox| outbox.seal_publication(&channel);
                     local.send_queue.with_outbox(seal);
                 }
-                enter(Topic::of_channel(channel, is_delta), session);
+                enter(Topic::of_channel(channel.clone(), is_delta), session);
+                if !is_forwarded {
+                    self.watch_presence(&channel, session, watches);
+                }
                 self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
                 self.use_grant(session);
             }
@@ -237,6 +245,7 @@ impl Hub {
                         return;
                     }
                 }
+                Topic::Presence(_) => {}
             }
         }
         self.topics.borrow_mut().leave(topic, session);

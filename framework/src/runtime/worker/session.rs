@@ -232,6 +232,7 @@ impl SessionActor {
             let topic = Topic::Channel(channel.clone());
             self.hub.resend_newest(self.id, topic);
         }
+        self.renew_presence();
         self.note(&ServerEvent::SessionResumed { session: self.id });
     }
 

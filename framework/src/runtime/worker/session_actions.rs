@@ -7,12 +7,16 @@ use futures_util::FutureExt;
 
 use crate::caller::Caller;
 use crate::channel::core::not_subscribed;
+use crate::channel::input::Appearance;
 use crate::channel::kind::{ChannelKind, PublishRule};
 use crate::channel::log::{Page, PageAt, Start};
 use crate::error::Refusal;
 use crate::handler::unknown_type;
-use crate::ids::ChannelName;
+use crate::ids::{ChannelName, Place};
 use crate::lobby::fields::Fields;
+use crate::presence::config::Presence;
+use crate::presence::who::Who;
+use crate::presence::{data, no_presence};
 use crate::room::core::{not_a_member, room_gone};
 use crate::runtime::messages::{Asks, ChannelAction, JoinRequest, LobbyMessage, RoomMessage};
 use crate::runtime::permit::Permit;
@@ -30,7 +34,11 @@ impl SessionActor {
         permit: Permit,
     ) -> Result<(), Refusal> {
         match action {
-            Action::Join { target, options } => {
+            Action::Join {
+                target,
+                options,
+                data,
+            } => {
                 self.check_room_limit()?;
                 let wish = self.wish(&target, &options)?;
                 self.joining += 1;
@@ -39,6 +47,7 @@ impl SessionActor {
                     claims: self.visitor.claims.clone(),
                     target,
                     options,
+                    data,
                     id,
                     wish,
                     accounts: self.accounts(),
@@ -79,6 +88,32 @@ impl SessionActor {
                 };
                 self.send_to_room(room.as_str(), message)
             }
+            Action::Presence {
+                place: Place::Room(room),
+                data,
+            } => {
+                let message = RoomMessage::Presence {
+                    from: self.receiver(),
+                    id,
+                    data,
+                    permit,
+                };
+                self.send_to_room(room.as_str(), message)
+            }
+            Action::Presence {
+                place: Place::Channel(channel),
+                data,
+            } => {
+                let settings = self.kind_of(&channel)?.presence;
+                let settings = settings.ok_or_else(no_presence)?;
+                let data = data::checked(&data, settings.data_bytes)?;
+                if !self.handle.router.subscriptions.borrow().contains(&channel) {
+                    return Err(not_subscribed());
+                }
+                let asks = Asks::Presence { data };
+                self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
+                Ok(())
+            }
             Action::Call { name, data } => self.call(id, &name, data),
             Action::Subscribe {
                 channel,
@@ -86,8 +121,11 @@ impl SessionActor {
                 last,
                 from,
                 delta,
+                presence,
+                data,
             } => {
                 let kind = self.kind_of(&channel)?.clone();
+                let appearance = self.appearance(kind.presence, presence, &data)?;
                 let most = self.hub.shared.config.limits.subscriptions;
                 // A client that has the subscription already only gets the answer again.
                 let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
@@ -101,7 +139,7 @@ impl SessionActor {
                     ));
                 }
                 self.subscribes += 1;
-                subscriptions.insert(channel.clone(), self.subscribes);
+                subscriptions.insert(channel.clone(), self.subscribes, presence);
                 drop(subscriptions);
                 let attempt = self.subscribes;
                 let start = Start {
@@ -114,6 +152,7 @@ impl SessionActor {
                     start,
                     delta,
                     attempt,
+                    appearance,
                 };
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
@@ -198,6 +237,24 @@ impl SessionActor {
                 self.send_uncounted(|w| event::pong(w, id, received, time));
                 Ok(())
             }
+        }
+    }
+
+    /// Whom others see, in a channel with presence.
+    fn appearance(
+        &self,
+        settings: Option<Presence>,
+        watches: bool,
+        data: &RawData,
+    ) -> Result<Option<Box<Appearance>>, Refusal> {
+        match settings {
+            Some(settings) => Ok(Some(Box::new(Appearance {
+                who: Who::new(self.visitor.claims.subject_key(), self.id),
+                data: data::checked(data, settings.data_bytes)?,
+                watches,
+            }))),
+            None if watches => Err(no_presence()),
+            None => Ok(None),
         }
     }
 

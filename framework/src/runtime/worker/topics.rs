@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use indexmap::IndexMap;
 
-use crate::ids::{IdHasher, SessionId};
+use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::messages::Topic;
 use crate::wire::frame::Encoded;
@@ -23,37 +23,52 @@ struct Receivers {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Topics(HashMap<Topic, Receivers>);
+pub(crate) struct Topics {
+    receivers: HashMap<Topic, Receivers>,
+    /// Whether anybody here has ever watched a channel's presence. If not, nobody pays for the search.
+    has_watchers: bool,
+}
 
 impl Topics {
     pub(crate) fn enter(&mut self, topic: Topic, session: SessionId, send_queue: Rc<SendQueue>) {
         if let Some(other) = topic.other() {
             self.leave_one(&other, session);
         }
-        let receivers = self.0.entry(topic).or_default();
+        self.has_watchers |= matches!(topic, Topic::Presence(_));
+        let receivers = self.receivers.entry(topic).or_default();
         receivers.members.insert(session, send_queue);
     }
 
-    /// The session leaves a room, or a channel with both of its topics.
+    /// The session leaves a room, or a channel with all of its topics.
     pub(crate) fn leave(&mut self, topic: &Topic, session: SessionId) {
         self.leave_one(topic, session);
         if let Some(other) = topic.other() {
             self.leave_one(&other, session);
         }
+        if let Topic::Channel(channel) | Topic::Delta(channel) = topic {
+            self.unwatch(channel, session);
+        }
+    }
+
+    /// A session does not receive changes of a channel's presence any more.
+    pub(crate) fn unwatch(&mut self, channel: &ChannelName, session: SessionId) {
+        if self.has_watchers {
+            self.leave_one(&Topic::Presence(channel.clone()), session);
+        }
     }
 
     fn leave_one(&mut self, topic: &Topic, session: SessionId) {
-        if let Some(Receivers { members, .. }) = self.0.get_mut(topic) {
+        if let Some(Receivers { members, .. }) = self.receivers.get_mut(topic) {
             members.swap_remove(&session);
             if members.is_empty() {
-                self.0.remove(topic);
+                self.receivers.remove(topic);
             }
         }
     }
 
     /// The newest publication of a channel whose subscribers receive only that.
     pub(crate) fn note_newest(&mut self, topic: &Topic, frame: &Encoded) {
-        if let Some(receivers) = self.0.get_mut(topic) {
+        if let Some(receivers) = self.receivers.get_mut(topic) {
             receivers.newest = Some(frame.clone());
         }
     }
@@ -61,7 +76,7 @@ impl Topics {
     /// The newest publication, for one of the members. `None` if subscribers receive each one, or there was none since the first of
     /// them came.
     pub(crate) fn newest_for(&self, topic: &Topic, session: SessionId) -> Option<Encoded> {
-        let receivers = self.0.get(topic)?;
+        let receivers = self.receivers.get(topic)?;
         let newest = receivers.newest.as_ref()?;
         let is_member = receivers.members.contains_key(&session);
         is_member.then(|| newest.clone())
@@ -71,7 +86,8 @@ impl Topics {
         &self,
         topic: &Topic,
     ) -> impl Iterator<Item = (SessionId, &Rc<SendQueue>)> {
-        let members = self.0.get(topic).map(|receivers| &receivers.members);
+        let members = self.receivers.get(topic);
+        let members = members.map(|receivers| &receivers.members);
         let members = members.into_iter().flatten();
         members.map(|(session, send_queue)| (*session, send_queue))
     }
@@ -124,7 +140,7 @@ mod tests {
             topics.leave(&one, gone);
             assert!(topics.members(&one).all(|(session, _)| session != gone));
         }
-        assert!(!topics.0.contains_key(&one), "an empty topic stays");
+        assert!(!topics.receivers.contains_key(&one), "an empty topic stays");
         assert_eq!(topics.members(&other).count(), 1);
     }
 }

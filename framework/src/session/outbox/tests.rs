@@ -1,5 +1,7 @@
 //! What an outbox promises.
 
+use std::sync::Arc;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -498,4 +500,34 @@ proptest! {
         prop_assert!(seen.into_iter().eq(1..=counted));
         prop_assert_eq!(has, (!answers.is_empty()).then_some(published));
     }
+}
+
+#[test]
+fn a_client_that_is_behind_gets_one_note_instead_of_changes_of_a_list() {
+    let mut outbox = new(bounds(1 << 20, 1000));
+    let update = |channel: &str, note: u64| {
+        let update = PresenceUpdate {
+            place: crate::ids::Place::Channel(channel.into()),
+            missed: frame(note),
+        };
+        Delivery::Presence(Arc::new(update))
+    };
+    assert_eq!(outbox.push(&frame(1), &update("a", 91)), Pushed::Queued);
+    let big = Bytes::from(vec![0; 17 << 10]);
+    let pushed = outbox.push(
+        &Encoded::of_bytes(Format::Json, big.clone()),
+        &Delivery::Sequenced,
+    );
+    assert_eq!(pushed, Pushed::Queued);
+    // The change that waits already becomes the note.
+    assert_eq!(outbox.push(&frame(2), &update("a", 92)), Pushed::Unchanged);
+    assert_eq!(outbox.push(&frame(3), &update("b", 93)), Pushed::Queued);
+    for n in 4..1000 {
+        assert_eq!(outbox.push(&frame(n), &update("b", n)), Pushed::Unchanged);
+    }
+    assert_eq!(drain(&mut outbox), [bytes(92), big, bytes(999)]);
+    assert_eq!(outbox.held().unsent, 0);
+    assert_eq!(outbox.push(&frame(5), &update("a", 95)), Pushed::Queued);
+    outbox.disconnect();
+    assert_eq!(drain(&mut outbox), Vec::<Bytes>::new());
 }

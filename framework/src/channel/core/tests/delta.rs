@@ -54,6 +54,7 @@ impl Follower {
             budget,
             attempt: 7,
             accounts: None,
+            appearance: None,
         };
         let now = Duration::from_secs(shard.now);
         let input = ChannelInput::Subscribe(subscribe);
@@ -269,6 +270,7 @@ fn where_a_channel_offers_no_patches_there_are_none() {
         budget: 10_000,
         attempt: 7,
         accounts: None,
+        appearance: None,
     }));
     assert!(effects[0].2.get("delta").is_none());
     assert_eq!(names(&shard.publish("news")), [("publish", 1)]);
