@@ -6,7 +6,7 @@ import { CourtsideError } from './errors.js';
 import { Emitter, type Off } from './events.js';
 import { Keep } from './keep.js';
 import { Link, protocolError, type ClientState, type LinkOwner } from './link.js';
-import { settle, type Address, type ConnectOptions, type Settings, type Transport } from './options.js';
+import { badOption, settle, type Address, type ConnectOptions, type Settings, type Transport } from './options.js';
 import type { Limits, Pong, SessionEvent, Welcome } from './protocol.js';
 import { Pulse } from './pulse.js';
 import { Renewal } from './renewal.js';
@@ -187,6 +187,21 @@ export class Client<C extends object = AnyChannels> {
   /** Reads a page of the history of a channel that the client is subscribed to. Rejects with `not_subscribed` if it is not. */
   history<N extends ChannelName<C>>(channel: N, settings: HistorySettings = {}): Promise<HistoryPage<C[N]>> {
     return this.channels.history(channel, settings) as Promise<HistoryPage<C[N]>>;
+  }
+
+  /**
+   * Calls the function `accessToken` and shows the server its credential now, for example after the user has changed the profile
+   * that it names. The client does so by itself before a credential expires.
+   * Resolves when the server has accepted the credential, which holds for everything that begins later, such as the next join.
+   * Rejects with the server's refusal, and the session continues with the credential before; with `token_failed` if the function
+   * fails or returns none; with `bad_option` if `accessToken` is no function.
+   */
+  async refresh(): Promise<void> {
+    this.mustNotBeClosed();
+    if (typeof this.settings.accessToken !== 'function') throw badOption('refresh() needs the option accessToken to be a function that returns a fresh credential');
+    const token = await this.link.renewed();
+    if (token === undefined) throw new CourtsideError('token_failed', 'The accessToken function returned no credential.');
+    await this.sender.request({ action: 'refresh', token });
   }
 
   /** Measures the round-trip time in milliseconds. Rejects with `not_connected` if there is no connection or it is lost first. */

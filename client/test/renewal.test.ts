@@ -112,3 +112,35 @@ test('after the end of its credential, a client begins a new session with anothe
   assert.deepEqual([told, asked()], [['expired'], 2]);
   assert.deepEqual(on.story, ['open', 'reconnecting', 'lost unknown', 'open']);
 });
+
+test('a page can have a fresh credential shown at once', async () => {
+  for (const format of FORMATS) {
+    const { on, refreshed, told } = await begin({ format });
+    const done = on.client.refresh();
+    await settle(on);
+    await settle(on);
+    await done;
+    assert.deepEqual(refreshed(), ['ticket-2']);
+    on.server.refused.add('ticket-3');
+    const refused = assert.rejects(on.client.refresh(), { code: 'ticket_expired' });
+    await settle(on);
+    await settle(on);
+    await refused;
+    assert.deepEqual([told, on.story], [[], ['open']]);
+  }
+});
+
+test('a page that has no fresh credential is told so', async () => {
+  let isDown = false;
+  const { on } = await begin({ fails: () => isDown });
+  isDown = true;
+  await assert.rejects(on.client.refresh(), { code: 'token_failed' });
+  for (const [accessToken, code] of [['fixed', 'bad_option'], [undefined, 'bad_option'], [() => undefined, 'token_failed']] as const) {
+    const other = stage({ accessToken });
+    await settle(other);
+    await assert.rejects(other.client.refresh(), { code });
+    assert.deepEqual(other.server.log, []);
+    other.client.close();
+    await assert.rejects(other.client.refresh(), { code: 'closed' });
+  }
+});
