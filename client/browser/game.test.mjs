@@ -130,3 +130,61 @@ test('a page shows only what it knows of its ship', async () => {
   await page.waitForFunction(() => /^Connection cut\. Back in \d s\.$/.test(document.querySelector('#notice').textContent));
   await page.waitForFunction(() => document.querySelector('#notice').textContent.startsWith('Back in the same ship.'));
 });
+
+const seat = (page) => page.evaluate(() => ({ ship: window.arena.ship, plays: document.querySelector('#seat').textContent === 'Watch' }));
+
+test('two tabs of a player are one entry, and the one in which the player presses Play has the ship', async () => {
+  const first = await play('Ivo');
+  // Visitors of earlier tests may still be watching in the first arena.
+  const crowded = await first.evaluate(() => window.arena.room.id);
+  await first.click('#menu');
+  await first.click('text=New arena');
+  await first.waitForFunction((crowded) => window.arena.room && window.arena.room.id !== crowded && window.arena.ship !== null, crowded);
+  const [{ ship }, room] = [await seat(first), await first.evaluate(() => window.arena.room.id)];
+  const second = await browser.open(`${game.url}/#${room}`, { beside: first });
+  await second.waitForFunction(() => window.arena?.state() != null && document.querySelector('.tagline').textContent.startsWith('You play in another tab.'));
+  assert.deepEqual(await seat(second), { ship: null, plays: false });
+  assert.equal(await second.inputValue('#name'), 'Ivo');
+  await second.click('#play');
+  await second.waitForFunction((ship) => window.arena.ship === ship, ship);
+  await first.waitForFunction(() => window.arena.ship === null && document.querySelector('#notice').textContent.startsWith('You play in another tab.'));
+  const named = (page) => page.evaluate(() => ({ watching: window.arena.state().watching, pilots: Object.values(window.arena.state().pilots).filter(({ name }) => name === 'Ivo').length }));
+  assert.deepEqual(await named(second), { watching: 0, pilots: 1 });
+  // The second tab steers the ship.
+  await second.waitForFunction(() => window.arena.state().me?.input > 0);
+  await first.click('#seat');
+  await second.waitForFunction(() => window.arena.ship === null);
+  await first.waitForFunction((ship) => window.arena.ship === ship, ship);
+  assert.deepEqual(await seat(first), { ship, plays: true });
+});
+
+test('a new name is on the next ship, and another visitor is another player', async () => {
+  const page = await play('Jan');
+  const other = await play('Jan');
+  await page.click('#menu');
+  await page.fill('#name', 'Jill');
+  await page.click('#play');
+  for (const each of [page, other]) {
+    await each.waitForFunction(() => {
+      const names = Object.values(window.arena.state()?.pilots ?? {}).map(({ name }) => name);
+      return names.includes('Jill') && names.filter((name) => name === 'Jan').length === 1;
+    });
+  }
+  await page.waitForFunction(() => window.arena.state().pilots[window.arena.ship]?.name === 'Jill');
+});
+
+test('a page whose pass the server does not know signs in again, and plays on as a new player', async () => {
+  const page = await play('Kay');
+  const player = () => JSON.parse(localStorage.getItem('pass')).player;
+  const before = await page.evaluate(player);
+  await page.evaluate(() => {
+    const pass = JSON.parse(localStorage.getItem('pass'));
+    localStorage.setItem('pass', JSON.stringify({ ...pass, token: 'of a server that was restarted' }));
+    window.left = new Promise((resolve) => window.arena.client.on('lost', resolve));
+    window.arena.client.cut(0);
+  });
+  await page.evaluate(() => window.left);
+  await page.waitForFunction(() => window.arena.ship != null && window.arena.state() != null);
+  assert.notEqual(await page.evaluate(player), before);
+  await page.waitForFunction(() => window.arena.state().pilots[window.arena.ship]?.name === 'Kay');
+});

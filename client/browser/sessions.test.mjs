@@ -30,6 +30,12 @@ const say = async (page, text) => {
   await page.evaluate((line) => window.arena.room.call('chat', { text: line }), text);
 };
 
+/** The credential of a player with this name. */
+async function tokenOf(name) {
+  const answer = await fetch(`${game.url}/sign-in`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }) });
+  return (await answer.json()).token;
+}
+
 // Chat lines stay, so nothing is missed between two looks at them.
 const hasLine = (page, text) => page.waitForFunction((wanted) => window.arena.chatLines().some((line) => line.text === wanted), text);
 
@@ -55,12 +61,12 @@ test('a page that is left ends its session, and one whose network fails does not
   const watcher = await play('Ida');
   const room = await watcher.evaluate(() => window.arena.room.id);
   const page = await browser.open(`${game.url}/favicon.svg`);
-  await page.evaluate(async (room) => {
+  await page.evaluate(async ([room, accessToken]) => {
     const { connect } = await import('/courtside.js');
-    window.client = connect('/ws');
-    window.room = await window.client.joinRoom(room, { name: 'Jon' });
+    window.client = connect('/ws', { accessToken });
+    window.room = await window.client.joinRoom(room);
     window.room.onMessage(() => {});
-  }, room);
+  }, [room, await tokenOf('Jon')]);
   await watcher.waitForFunction(() => Object.values(window.arena.state().pilots).some(({ name }) => name === 'Jon'));
   // Not for a fixed time: Jon comes back when the watcher has seen the ghost, however long that takes.
   await page.evaluate(() => window.client.cut(60_000));
@@ -82,33 +88,33 @@ test('close() leaves no ghost, whatever is in progress', async () => {
   const page = await browser.open(`${game.url}/favicon.svg`);
   // While a join is in progress. If the session ends before the lobby gets to the join, the room never sees Lea; otherwise it
   // sees Lea join and leave. So no chat line of Lea is certain to come.
-  const answer = await page.evaluate(async (room) => {
+  const answer = await page.evaluate(async ([room, accessToken]) => {
     const { connect } = await import('/courtside.js');
-    const client = connect('/ws');
+    const client = connect('/ws', { accessToken });
     await client.whenOpen();
-    const joining = client.joinRoom(room, { name: 'Lea' });
+    const joining = client.joinRoom(room);
     client.close();
     return joining.then(() => 'joined', ({ code }) => code);
-  }, room);
+  }, [room, await tokenOf('Lea')]);
   assert.equal(answer, 'closed');
   // As a member.
-  await page.evaluate(async (room) => {
+  await page.evaluate(async ([room, accessToken]) => {
     const { connect } = await import('/courtside.js');
-    const client = connect('/ws');
-    const joined = await client.joinRoom(room, { name: 'Nia' });
+    const client = connect('/ws', { accessToken });
+    const joined = await client.joinRoom(room);
     joined.onMessage(() => {});
     client.close();
-  }, room);
+  }, [room, await tokenOf('Nia')]);
   await hasLine(watcher, 'Nia has left the field.');
   // While offline, so the close reaches the server through another connection.
-  await page.evaluate(async (room) => {
+  await page.evaluate(async ([room, accessToken]) => {
     const { connect } = await import('/courtside.js');
-    const client = connect('/ws');
-    const joined = await client.joinRoom(room, { name: 'Max' });
+    const client = connect('/ws', { accessToken });
+    const joined = await client.joinRoom(room);
     joined.onMessage(() => {});
     client.cut(60_000);
     client.close();
-  }, room);
+  }, [room, await tokenOf('Max')]);
   await hasLine(watcher, 'Max has left the field.');
   await watcher.waitForFunction(() => !Object.values(window.arena.state().pilots).some(({ name }) => ['Lea', 'Nia', 'Max'].includes(name)));
   assert.deepEqual(await linesAbout(watcher, 'Nia'), ['Nia has taken a ship.', 'Nia has left the field.']);

@@ -1,8 +1,6 @@
 // What the browser tests share: an example server on a free port, and a browser.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -71,16 +69,15 @@ export async function startExample(name, ...options) {
 }
 
 /**
- * Starts a browser with an empty profile. `open` returns a page whose script errors fail the test. `closePages` closes the
- * pages of a test, because each page that plays draws all the time, and a slow machine has nothing left for the next test.
+ * Starts a browser. `open` returns a page whose script errors fail the test; each page is in a context of its own, so that it is
+ * another visitor, except for one opened `beside` another page. `closePages` closes the pages of a test, because each page that
+ * plays draws all the time, and a slow machine has nothing left for the next test.
  */
 export async function startBrowser() {
   if (!existsSync(CHROMIUM)) throw new Error(`${CHROMIUM} is missing: apt-get install chromium`);
-  const profile = await mkdtemp(join(tmpdir(), 'courtside-browser-'));
-  const context = await chromium.launchPersistentContext(profile, {
+  const browser = await chromium.launch({
     executablePath: CHROMIUM,
     headless: true,
-    viewport: { width: 1280, height: 800 },
     args: [
       '--headless',
       '--no-sandbox',
@@ -92,23 +89,27 @@ export async function startBrowser() {
       '--disable-sync',
     ],
   });
-  context.setDefaultTimeout(PATIENCE);
   const errors = [];
-  const pages = [];
-  const open = async (url, { width, height } = {}) => {
+  const contexts = [];
+  const newContext = async () => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    contexts.push(context);
+    context.setDefaultTimeout(PATIENCE);
+    return context;
+  };
+  const open = async (url, { width, height, beside } = {}) => {
+    const context = beside ? beside.context() : await newContext();
     const page = await context.newPage();
-    pages.push(page);
     if (width) await page.setViewportSize({ width, height });
     page.on('pageerror', (error) => errors.push(error));
     if (url) await page.goto(url);
     return page;
   };
   const closePages = async () => {
-    await Promise.all(pages.splice(0).map((page) => page.close()));
+    await Promise.all(contexts.splice(0).map((context) => context.close()));
   };
   const stop = async () => {
-    await context.close();
-    await rm(profile, { recursive: true, force: true });
+    await browser.close();
     if (errors.length > 0) throw errors[0];
   };
   return { open, closePages, stop };

@@ -61,9 +61,10 @@ const net = new Net({
   restored() {
     reloaded = true;
   },
-  seat({ tick_hz }) {
+  seat({ tick_hz }, before) {
     timeline.tickMs = 1000 / tick_hz;
     showSeat();
+    if (before !== null && net.elsewhere) hud.notice('You play in another tab. Press Play to take the ship back.', 'info', 6000);
     if (!reloaded) return;
     reloaded = false;
     if (net.ship === null) return;
@@ -128,9 +129,7 @@ const chat = new Chat({
 
 const start = new Start(net, {
   play(name) {
-    wakeSound();
-    if (net.ship !== null && name) net.rename(name);
-    else if (net.ship === null) net.play(name);
+    takeShip(name);
   },
   watch() {
     if (net.ship !== null) net.watch();
@@ -150,6 +149,16 @@ function useThumbs() {
   $('#chat-input').placeholder = 'Say something';
 }
 
+async function takeShip(name) {
+  wakeSound();
+  try {
+    await net.play(name);
+  } catch (error) {
+    start.open();
+    hud.notice(error.message, 'bad', 5000);
+  }
+}
+
 function updateInput() {
   input.enabled = !chatting && !start.isOpen;
   if (!input.enabled) input.release();
@@ -158,8 +167,10 @@ function updateInput() {
 function showSeat() {
   const button = $('#seat');
   button.textContent = net.ship === null ? 'Play' : 'Watch';
-  button.title = net.ship === null ? 'Take a ship' : 'Give up the ship and watch';
+  const seat = net.elsewhere ? 'Take the ship over from your other tab' : 'Take a ship';
+  button.title = net.ship === null ? seat : 'Give up the ship and watch';
   document.body.classList.toggle('playing', net.ship !== null);
+  start.show();
 }
 
 // How close something is to the middle of the picture, from 1 down to 0.
@@ -324,7 +335,7 @@ button('#touch-chat', () => chat.open());
 button('#seat', () => {
   // It is next to the start panel and has the labels of the panel's two buttons.
   start.close();
-  if (net.ship === null) net.play($('#name').value.trim());
+  if (net.ship === null) takeShip(start.name);
   else net.watch();
 });
 button('#sound', (self) => {

@@ -1,17 +1,23 @@
 // The page's connection to the server: one client, one room at a time, and rejoining after a lost session.
 
 import { connect } from '/courtside.js';
+import { Pass } from '/pass.js';
 
 export class Net {
-  // A reloaded page keeps its session and its ship.
-  client = connect('/ws', { storage: sessionStorage });
+  pass = new Pass();
+  // A reloaded page keeps its session and its ship. The client asks for the pass before each attempt to connect, and when the pass
+  // expires soon.
+  client = connect('/ws', { storage: sessionStorage, accessToken: () => this.pass.token() });
   room = null;
-  // The player's ship, or null while watching.
+  // The ship that this page flies, or null while watching.
   ship = null;
-  name = '';
+  // The player flies in another tab.
+  elsewhere = false;
   playing = false;
   #on;
   #joins = 0;
+  // The join in progress.
+  #entering = Promise.resolve();
   // The rooms of the page before the reload.
   #before = [];
 
@@ -21,6 +27,10 @@ export class Net {
     this.client.on('restored', ({ rooms }) => {
       this.#before = rooms;
     });
+    this.client.on('unauthorized', ({ code }) => {
+      // The client then asks for another pass, once.
+      if (code === 'bad_credential') this.pass.refused();
+    });
     // The server was restarted or the window was missed: join again what was joined or about to be joined.
     this.client.on('lost', () => {
       if (this.#joins > 0) this.enter(this.room?.id);
@@ -28,11 +38,16 @@ export class Net {
   }
 
   // Joins an arena: the one with this id, a new one, or any with a free seat.
-  async enter(id = null, { fresh = false } = {}) {
+  enter(id = null, options = {}) {
+    this.#entering = this.#enter(id, options);
+    return this.#entering;
+  }
+
+  async #enter(id, { fresh = false, spectate = !this.playing }) {
     this.#joins += 1;
     const join = this.#joins;
     const { client } = this;
-    const options = { name: this.name, spectate: !this.playing };
+    const options = { spectate };
     const any = () => client.join('arena', options, { mode: fresh ? 'create' : 'any' });
     let room;
     try {
@@ -49,8 +64,8 @@ export class Net {
     this.#attach(room);
     if (this.#before.includes(room)) return this.#resume(room);
     // Send what the player requested while the join was in progress.
-    if (this.playing && options.spectate) this.play(this.name);
-    else if (!this.playing && !options.spectate) this.watch();
+    if (this.playing && spectate) this.#tell('play');
+    else if (!this.playing && !spectate) this.watch();
   }
 
   // The page was reloaded and is still a member: it leaves other arenas and requests what the arena sends to new members.
@@ -75,14 +90,17 @@ export class Net {
     const on = this.#on;
     this.room = room;
     this.ship = null;
+    this.elsewhere = false;
     on.entered(room);
     const current = (listener) => (data) => {
       if (this.room === room) listener(data);
     };
     room.on('seat', current((seat) => {
+      const before = this.ship;
       this.ship = seat.ship ?? null;
+      this.elsewhere = seat.elsewhere === true;
       this.playing = this.ship !== null;
-      on.seat(seat);
+      on.seat(seat, before);
     }));
     room.on('chat_backlog', current(({ lines }) => on.backlog(lines)));
     room.on('chat_line', current((line) => on.line(line)));
@@ -119,20 +137,28 @@ export class Net {
     if (this.room?.isJoined) this.room.send(type, data);
   }
 
-  play(name) {
-    this.name = name;
+  // Takes a ship under this name; a blank one means the current name. Rejects if the name cannot be used.
+  async play(name) {
+    if (name && name !== this.pass.name) return this.#playAs(name);
     this.playing = true;
-    this.#tell('play', { name });
+    if (this.ship === null) this.#tell('play');
+  }
+
+  // A room knows its members by the credentials with which they joined, so a new name needs a new join. That costs the ship and
+  // its points, unless another tab of the player is in the arena.
+  async #playAs(name) {
+    const { pass, client } = this;
+    await pass.rename(name);
+    await client.refresh();
+    // The join in progress knows which arena it is for.
+    await this.#entering;
+    this.playing = true;
+    await this.move(this.room?.id, { spectate: true });
   }
 
   watch() {
     this.playing = false;
     this.#tell('spectate');
-  }
-
-  rename(name) {
-    this.name = name;
-    this.#tell('rename', { name });
   }
 
   respawn() {

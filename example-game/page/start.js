@@ -4,6 +4,8 @@ const REFRESH_MS = 4000;
 
 export class Start {
   #name = document.querySelector('#name');
+  #tagline = document.querySelector('.tagline');
+  #welcome = this.#tagline.textContent;
   #best = document.querySelector('#leaderboard');
   #rooms = document.querySelector('#rooms');
   #net;
@@ -13,18 +15,24 @@ export class Start {
   constructor(net, on) {
     this.#net = net;
     this.on = on;
-    this.#name.value = localStorage.getItem('name') ?? '';
+    this.#name.value = net.pass.chosen;
+    // Another tab has signed in under another name.
+    window.addEventListener('storage', ({ key }) => {
+      if (key === 'name') this.#name.value = net.pass.chosen;
+    });
     document.querySelector('#entry').addEventListener('submit', (event) => {
       event.preventDefault();
-      const name = this.#name.value.trim();
-      localStorage.setItem('name', name);
       this.close();
-      on.play(name);
+      on.play(this.name);
     });
     document.querySelector('#watch').addEventListener('click', () => {
       this.close();
       on.watch();
     });
+  }
+
+  get name() {
+    return this.#name.value.trim();
   }
 
   get isOpen() {
@@ -45,6 +53,12 @@ export class Start {
     clearInterval(this.#timer);
     document.activeElement?.blur();
     this.on.toggled(false);
+  }
+
+  // Shows the name and the seat that the server has confirmed.
+  show() {
+    this.#name.placeholder = this.#net.pass.name || 'Pilot';
+    this.#tagline.textContent = this.#net.elsewhere ? 'You play in another tab. Play takes the ship over.' : this.#welcome;
   }
 
   // Requests both lists; without a connection, the page keeps what it shows.

@@ -2,23 +2,23 @@
 
 mod telling;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use courtside::View;
 use courtside::prelude::*;
 use serde::Serialize;
 
-use crate::chat::{self, Allowance, Line, Log, Rejection};
+use crate::chat::{self, Line, Log, Rejection};
 use crate::game::Game;
 use crate::inputs::Input;
 use crate::leaderboard::Leaderboard;
-use crate::messages::{ArenaOptions, Chat, Play, Recall, Rename, Respawn, Spectate, Steer};
+use crate::messages::{ArenaOptions, Chat, Play, Recall, Respawn, Spectate, Steer};
 use crate::pilot;
+use crate::player::Player;
+use crate::roster::Roster;
 use crate::round::Phase;
 use crate::settings::{CAPACITY, Settings};
 use crate::shared::{Radar, Shared};
-use crate::ship::ShipId;
 use crate::sight::{Eyes, Sight};
 use crate::vector::Vector;
 
@@ -37,18 +37,10 @@ const WATCHERS: u64 = 0;
 pub struct Arena {
     game: Game,
     leaderboard: Leaderboard,
-    guests: BTreeMap<MemberId, Guest>,
+    roster: Roster,
     log: Log,
     sight: Sight,
     radar: Radar,
-}
-
-/// A member, playing or watching.
-#[derive(Debug)]
-struct Guest {
-    name: String,
-    ship: Option<ShipId>,
-    allowance: Allowance,
 }
 
 /// What the lobby tells about an arena.
@@ -68,7 +60,7 @@ impl Arena {
             let arena = Self {
                 game: Game::new(settings, ctx.time()),
                 leaderboard: leaderboard.clone(),
-                guests: BTreeMap::new(),
+                roster: Roster::default(),
                 log: Log::default(),
                 sight: Sight::default(),
                 radar: Radar::default(),
@@ -90,16 +82,11 @@ impl Arena {
     }
 
     fn state(&self) -> impl Serialize {
-        let watching = self
-            .guests
-            .values()
-            .filter(|guest| guest.ship.is_none())
-            .count();
-        Shared::of(&self.game, watching, &self.radar)
+        Shared::of(&self.game, self.roster.watching(), &self.radar)
     }
 
     fn view(&self, member: &Member) -> View<'_> {
-        let ship = self.guests.get(&member.id()).and_then(|guest| guest.ship);
+        let ship = self.roster.ship_of(member.id());
         let world = self.game.world();
         match ship.and_then(|ship| Some((ship, self.game.pilots().get(&ship)?))) {
             Some((ship, pilot)) => {
@@ -120,15 +107,16 @@ impl Arena {
         options: ArenaOptions,
         ctx: &mut RoomContext<Self>,
     ) -> Result<(), Refusal> {
-        let name = pilot::player_name(options.name.as_deref(), self.game.rng()).map_err(refusal)?;
-        let guest = Guest {
-            name,
-            ship: None,
-            allowance: Allowance::full(),
+        let name = match member.claims::<Option<Player>>() {
+            Some(player) => player.name.clone(),
+            None => pilot::generated_name(self.game.rng()),
         };
-        self.guests.insert(member.id(), guest);
+        self.roster.add(member.id(), member.subject(), name.clone());
+        self.rename(member.id(), name, ctx);
         self.tell_backlog(member.id(), ctx);
-        if options.spectate {
+        // A page joins again by itself after it has lost its session. Meanwhile the player may have gone on in another tab, and
+        // must not lose the ship there.
+        if options.spectate || self.flies_elsewhere(member.id(), ctx) {
             self.tell_seat(member.id(), ctx);
         } else {
             self.board(member.id(), ctx);
@@ -137,30 +125,32 @@ impl Arena {
     }
 
     fn dropped(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
-        let Some(guest) = self.guests.get(&member.id()) else {
-            return;
-        };
-        if let Some(ship) = guest.ship {
+        if let Some(ship) = self.roster.ship_of(member.id()) {
             self.game.suspend(ship);
-            let text = format!("{} has lost the connection; the ship waits.", guest.name);
-            self.announce(text, ctx);
+            let name = self.name_of(member.id());
+            self.announce(
+                format!("{name} has lost the connection; the ship waits."),
+                ctx,
+            );
         }
     }
 
     fn resumed(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
-        let Some(guest) = self.guests.get(&member.id()) else {
-            return;
-        };
-        if let Some(ship) = guest.ship {
+        if let Some(ship) = self.roster.ship_of(member.id()) {
             self.game.resume(ship);
-            let text = format!("{} is back.", guest.name);
-            self.announce(text, ctx);
+            let name = self.name_of(member.id());
+            self.announce(format!("{name} is back."), ctx);
         }
     }
 
     fn left(&mut self, member: &Member, ctx: &mut RoomContext<Self>) {
-        self.disembark(member.id(), ctx);
-        self.guests.remove(&member.id());
+        // The ship goes with the tab that flies it: in the player's other tabs, nobody is steering.
+        let flew = self.disembark(member.id(), ctx);
+        for other in self.roster.remove(member.id()) {
+            if flew {
+                self.tell_seat(other, ctx);
+            }
+        }
     }
 
     fn tick(&mut self, tick: Tick, ctx: &mut RoomContext<Self>) {
@@ -173,6 +163,10 @@ impl Arena {
 
     #[on]
     fn steer(&mut self, from: &Member, steer: Steer) -> Result<(), Refusal> {
+        if self.entry(from)?.seat_elsewhere(from.id()).is_some() {
+            // Another tab has just taken the ship over, and this one does not know it yet.
+            return Ok(());
+        }
         let ship = self.ship_of(from)?;
         let input = Input {
             number: steer.number,
@@ -193,9 +187,9 @@ impl Arena {
         ctx: &mut RoomContext<Self>,
     ) -> Result<u64, Refusal> {
         let text = chat::clean_line(&chat.text).map_err(refusal)?;
-        let guest = self.guest(from)?;
-        guest.allowance.spend(ctx.now()).map_err(refusal)?;
-        let (name, ship) = (guest.name.clone(), guest.ship);
+        let entry = self.entry(from)?;
+        entry.allowance.spend(ctx.now()).map_err(refusal)?;
+        let (name, ship) = (entry.name.clone(), entry.seat.map(|seat| seat.ship));
         let hue = ship
             .and_then(|ship| self.game.pilots().get(&ship))
             .map(|pilot| pilot.hue);
@@ -214,28 +208,6 @@ impl Arena {
     }
 
     #[on]
-    fn rename(
-        &mut self,
-        from: &Member,
-        rename: Rename,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<String, Refusal> {
-        let name = chat::clean_name(&rename.name).map_err(refusal)?;
-        let guest = self.guest(from)?;
-        if guest.name == name {
-            return Ok(name);
-        }
-        // A new name is a line for everybody too.
-        guest.allowance.spend(ctx.now()).map_err(refusal)?;
-        let before = std::mem::replace(&mut guest.name, name.clone());
-        if let Some(ship) = guest.ship {
-            self.game.rename(ship, name.clone());
-            self.announce(format!("{before} is now {name}."), ctx);
-        }
-        Ok(name)
-    }
-
-    #[on]
     fn respawn(&mut self, from: &Member, _: Respawn) -> Result<(), Refusal> {
         let ship = self.ship_of(from)?;
         // Whoever asks too early, or twice, comes back in time anyway: that is no mistake to be told of.
@@ -251,27 +223,20 @@ impl Arena {
 
     #[on]
     fn spectate(&mut self, from: &Member, _: Spectate, ctx: &mut RoomContext<Self>) {
-        self.disembark(from.id(), ctx);
-        self.tell_seat(from.id(), ctx);
+        if self.disembark(from.id(), ctx) {
+            self.tell_seats(from.id(), ctx);
+        } else {
+            self.tell_seat(from.id(), ctx);
+        }
     }
 
     #[on]
-    fn play(
-        &mut self,
-        from: &Member,
-        play: Play,
-        ctx: &mut RoomContext<Self>,
-    ) -> Result<(), Refusal> {
-        let guest = self.guest(from)?;
-        if guest.ship.is_some() {
+    fn play(&mut self, from: &Member, _: Play, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        let entry = self.entry(from)?;
+        if entry.ship_of(from.id()).is_some() {
             return Err(Refusal::new("already_playing", "You have a ship already."));
         }
-        guest.allowance.spend(ctx.now()).map_err(refusal)?;
-        match chat::clean_name(play.name.as_deref().unwrap_or_default()) {
-            Ok(name) => guest.name = name,
-            Err(Rejection::Empty) => {}
-            Err(rejection) => return Err(refusal(rejection)),
-        }
+        entry.allowance.spend(ctx.now()).map_err(refusal)?;
         self.board(from.id(), ctx);
         Ok(())
     }

@@ -5,21 +5,28 @@ use super::*;
 use crate::chat;
 use crate::leaderboard::Row;
 use crate::messages::{ChatBacklog, ChatLine, RoundBegun, RoundOver, Seat};
+use crate::ship::ShipId;
 
 const STEP: Duration = Duration::from_millis(34);
 
-fn playing(name: &str) -> ArenaOptions {
-    ArenaOptions {
-        name: Some(name.to_owned()),
-        spectate: false,
-    }
+const PLAY: ArenaOptions = ArenaOptions { spectate: false };
+const WATCH: ArenaOptions = ArenaOptions { spectate: true };
+
+/// A player that has signed in, known by the name in small letters.
+fn player(name: &str) -> Identity<Option<Player>> {
+    let claims = Player {
+        name: name.to_owned(),
+    };
+    Identity::new(Some(claims)).subject(name.to_lowercase())
 }
 
-fn watching(name: &str) -> ArenaOptions {
-    ArenaOptions {
-        name: Some(name.to_owned()),
-        spectate: true,
-    }
+/// Another tab of a player, under a name of its own.
+fn tab_of(subject: &str, name: &str) -> Identity<Option<Player>> {
+    player(name).subject(subject)
+}
+
+fn guest() -> Identity<Option<Player>> {
+    Identity::new(None)
 }
 
 /// An arena with so many ships, whose rounds are short.
@@ -72,7 +79,7 @@ fn shown(room: &mut RoomHarness<Arena>, member: MemberId, ship: ShipId) -> Value
 #[test]
 fn who_plays_has_a_ship_in_the_place_of_a_bot() {
     let (mut room, _) = arena(4);
-    let ann = room.join(playing("Ann")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
     let ship = ship_of(&mut room, ann).expect("she plays");
     assert_eq!(room.room().game().pilots().len(), 4);
     let shown = shown(&mut room, ann, ship);
@@ -83,23 +90,17 @@ fn who_plays_has_a_ship_in_the_place_of_a_bot() {
 #[test]
 fn who_watches_takes_no_ship_until_they_want_one() {
     let (mut room, _) = arena(0);
-    let ann = room.join(watching("Ann")).expect("there is room");
+    let ann = room.join_as(player("Ann"), WATCH).expect("there is room");
     assert_eq!(ship_of(&mut room, ann), None);
     assert_eq!(
         texts(&mut room, ann),
         [""; 0],
         "who only watches is not announced"
     );
-    room.send(
-        ann,
-        Play {
-            name: Some("Anna".to_owned()),
-        },
-    )
-    .expect("she may play");
+    room.send(ann, Play).expect("she may play");
     let ship = ship_of(&mut room, ann).expect("she plays");
-    assert_eq!(shown(&mut room, ann, ship)["name"], "Anna");
-    let again = room.send(ann, Play::default()).expect_err("she has one");
+    assert_eq!(shown(&mut room, ann, ship)["name"], "Ann");
+    let again = room.send(ann, Play).expect_err("she has one");
     assert_eq!(again.code(), "already_playing");
     room.send(ann, Spectate).expect("she may stop");
     assert_eq!(ship_of(&mut room, ann), None);
@@ -123,19 +124,19 @@ fn a_full_arena_is_full_of_players_and_each_can_have_a_ship() {
     let (mut room, _) = arena(8);
     for n in 0..CAPACITY {
         let member = room
-            .join(watching(&format!("Pilot {n}")))
+            .join_as(player(&format!("Pilot {n}")), WATCH)
             .expect("there is room");
-        room.send(member, Play::default())
+        room.send(member, Play)
             .expect("there is a ship for everybody");
     }
     assert_eq!(room.room().game().pilots().len(), CAPACITY);
-    assert!(room.join(watching("late")).is_err());
+    assert!(room.join_as(player("late"), WATCH).is_err());
 }
 
 #[test]
 fn a_page_that_was_reloaded_is_told_its_seat_and_the_chat_once_more() {
     let (mut room, _) = arena(0);
-    let ann = room.join(playing("Ann")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
     say(&mut room, ann, "hello").expect("a short line");
     let ship = ship_of(&mut room, ann);
     room.sent_to::<ChatBacklog>(ann);
@@ -147,7 +148,7 @@ fn a_page_that_was_reloaded_is_told_its_seat_and_the_chat_once_more() {
         .expect("the chat")
         .lines;
     assert!(lines.iter().any(|line| line.text == "hello"), "{lines:?}");
-    let ben = room.join(watching("Ben")).expect("there is room");
+    let ben = room.join_as(player("Ben"), WATCH).expect("there is room");
     room.send(ben, Recall).expect("he is a member");
     assert_eq!(ship_of(&mut room, ben), None);
 }
@@ -155,8 +156,8 @@ fn a_page_that_was_reloaded_is_told_its_seat_and_the_chat_once_more() {
 #[test]
 fn who_comes_back_has_the_same_ship_and_every_line_once() {
     let (mut room, _) = arena(0);
-    let ann = room.join(playing("Ann")).expect("there is room");
-    let ben = room.join(playing("Ben")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
+    let ben = room.join_as(player("Ben"), PLAY).expect("there is room");
     let ship = ship_of(&mut room, ann).expect("she plays");
     room.lose(ann);
     assert_eq!(shown(&mut room, ben, ship)["ghost"], true);
@@ -192,8 +193,8 @@ fn who_comes_back_has_the_same_ship_and_every_line_once() {
 #[test]
 fn who_leaves_takes_the_ship_along_and_the_score_stays() {
     let (mut room, leaderboard) = arena(0);
-    let ann = room.join(playing("Ann")).expect("there is room");
-    let ben = room.join(playing("Ben")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
+    let ben = room.join_as(player("Ben"), PLAY).expect("there is room");
     let (hunter, prey) = (ship_of(&mut room, ann), ship_of(&mut room, ben));
     let (hunter, prey) = (hunter.expect("she plays"), prey.expect("he plays"));
     hunt(&mut room, ann, hunter, prey);
@@ -214,8 +215,8 @@ fn who_leaves_takes_the_ship_along_and_the_score_stays() {
 #[test]
 fn everybody_is_told_who_has_won_and_the_table_knows_it() {
     let (mut room, leaderboard) = arena(0);
-    let ann = room.join(playing("Ann")).expect("there is room");
-    let ben = room.join(playing("Ben")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
+    let ben = room.join_as(player("Ben"), PLAY).expect("there is room");
     let (hunter, prey) = (ship_of(&mut room, ann), ship_of(&mut room, ben));
     let (hunter, prey) = (hunter.expect("she plays"), prey.expect("he plays"));
     hunt(&mut room, ann, hunter, prey);
@@ -264,14 +265,14 @@ fn hunt(room: &mut RoomHarness<Arena>, member: MemberId, hunter: ShipId, prey: S
 #[test]
 fn a_line_is_told_to_everybody_and_shown_to_those_who_come_later() {
     let (mut room, _) = arena(0);
-    let ann = room.join(playing("Ann")).expect("there is room");
-    let ben = room.join(watching("Ben")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
+    let ben = room.join_as(player("Ben"), WATCH).expect("there is room");
     assert_eq!(say(&mut room, ben, "  hello \n there "), Ok(2));
     let lines = room.sent_to::<ChatLine>(ann);
     let said = &lines.last().expect("she heard it").0;
     assert_eq!((said.from, said.name.as_str()), (Some(ben.get()), "Ben"));
     assert_eq!((said.text.as_str(), said.hue), ("hello there", None));
-    let eve = room.join(watching("Eve")).expect("there is room");
+    let eve = room.join_as(player("Eve"), WATCH).expect("there is room");
     let backlog = room.sent_to::<ChatBacklog>(eve);
     let numbers: Vec<u64> = backlog[0].lines.iter().map(|line| line.number).collect();
     assert_eq!(numbers, [1, 2]);
@@ -280,7 +281,7 @@ fn a_line_is_told_to_everybody_and_shown_to_those_who_come_later() {
 #[test]
 fn what_is_no_line_is_refused_and_nobody_hears_it() {
     let (mut room, _) = arena(0);
-    let ann = room.join(watching("Ann")).expect("there is room");
+    let ann = room.join_as(player("Ann"), WATCH).expect("there is room");
     let too_long = "x".repeat(chat::LONGEST_LINE + 1);
     for (text, code) in [
         ("", "chat_empty"),
@@ -299,41 +300,22 @@ fn what_is_no_line_is_refused_and_nobody_hears_it() {
 }
 
 #[test]
-fn a_name_that_is_too_long_is_refused_at_the_door() {
+fn guests_get_names_and_are_one_entry_each() {
     let (mut room, _) = arena(0);
-    let refusal = room.join(playing(&"n".repeat(99))).expect_err("too long");
-    assert_eq!(refusal.code(), "chat_too_long");
-    assert!(room.room().game().pilots().is_empty());
-}
-
-#[test]
-fn a_new_name_is_on_the_ship_at_once() {
-    let (mut room, _) = arena(0);
-    let ann = room.join(playing("Ann")).expect("there is room");
-    let ship = ship_of(&mut room, ann).expect("she plays");
-    let name = room.send(
-        ann,
-        Rename {
-            name: " Zoe ".to_owned(),
-        },
-    );
-    assert_eq!(name, Ok("Zoe".to_owned()));
-    assert_eq!(shown(&mut room, ann, ship)["name"], "Zoe");
-    assert!(
-        room.send(
-            ann,
-            Rename {
-                name: "\u{200b}".to_owned()
-            }
-        )
-        .is_err()
-    );
+    let one = room.join_as(guest(), PLAY).expect("there is room");
+    room.join_as(guest(), PLAY).expect("there is room");
+    let pilots = room.room().game().pilots();
+    assert_eq!(pilots.len(), 2);
+    for pilot in pilots.values() {
+        assert!(pilot.name.starts_with("Pilot "), "{}", pilot.name);
+    }
+    assert_eq!(state_of(&mut room, one)["watching"], 0);
 }
 
 #[test]
 fn numbers_that_are_none_do_no_harm() {
     let (mut room, _) = arena(3);
-    let ann = room.join(playing("Ann")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
     for bad in [f32::NAN, f32::INFINITY, f32::MIN, f32::MAX] {
         let steer = Steer {
             x: bad,
@@ -368,8 +350,8 @@ fn steer(number: u32) -> Steer {
 #[test]
 fn a_pilot_is_told_the_last_input_that_the_ship_has_followed_and_nobody_else_is() {
     let (mut room, _) = arena(0);
-    let ann = room.join(playing("Ann")).expect("there is room");
-    let ben = room.join(playing("Ben")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
+    let ben = room.join_as(player("Ben"), PLAY).expect("there is room");
     let ship = ship_of(&mut room, ann).expect("she plays");
     for number in [7, 8, 9] {
         room.send(ann, steer(number)).expect("a plain intent");
@@ -383,8 +365,8 @@ fn a_pilot_is_told_the_last_input_that_the_ship_has_followed_and_nobody_else_is(
 #[test]
 fn who_watches_sees_what_is_near_the_leader() {
     let (mut room, _) = arena(0);
-    let ann = room.join(playing("Ann")).expect("there is room");
-    let ben = room.join(watching("Ben")).expect("there is room");
+    let ann = room.join_as(player("Ann"), PLAY).expect("there is room");
+    let ben = room.join_as(player("Ben"), WATCH).expect("there is room");
     let ship = ship_of(&mut room, ann).expect("she plays");
     let state = state_of(&mut room, ben);
     assert_eq!(state["watched"], ship.0);
@@ -394,3 +376,6 @@ fn who_watches_sees_what_is_near_the_leader() {
     let state = state_of(&mut room, ben);
     assert!(state.get("watched").is_none());
 }
+
+#[path = "tabs_tests.rs"]
+mod tabs;

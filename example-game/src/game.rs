@@ -152,6 +152,15 @@ impl Game {
         self.world.set_ghost(id, false);
     }
 
+    /// Another tab of the player flies the ship from now on, and counts its own inputs from the beginning.
+    pub fn hand_over(&mut self, id: ShipId) {
+        if let Some(inputs) = self.inputs_of(id) {
+            *inputs = Inputs::default();
+        }
+        self.world.steer(id, Intent::default());
+        self.world.set_ghost(id, false);
+    }
+
     /// Queues a player's input for one of the next steps; it stays in effect until the next input.
     pub fn steer(&mut self, id: ShipId, input: Input) {
         if let Some(inputs) = self.inputs_of(id) {

@@ -6,6 +6,7 @@
 //! - [`game`] is the rules around it: [`round`], points ([`pilot`]) and [`bot`]s.
 //! - [`arena`] is the room, with a hook for what happens to members and a handler for each of the [`messages`]; [`chat`] and
 //!   [`leaderboard`] are its rules, [`shared`] is what everybody sees and [`sight`] what one member sees beside it.
+//! - [`sign_in`] issues the passes by which a [`player`] is recognised, and [`roster`] makes all tabs of a player one entry.
 //! - [`pages`] is the page, which is in the folder `page`.
 #![forbid(unsafe_code)]
 
@@ -22,12 +23,15 @@ pub mod messages;
 pub mod pages;
 pub mod pickup;
 pub mod pilot;
+pub mod player;
 pub mod rng;
+pub mod roster;
 pub mod round;
 pub mod settings;
 pub mod shared;
 pub mod ship;
 pub mod shot;
 pub mod sight;
+pub mod sign_in;
 pub mod vector;
 pub mod world;

@@ -10,8 +10,9 @@ use courtside::prelude::*;
 use example_game::arena::Arena;
 use example_game::leaderboard::{Leaderboard, Row};
 use example_game::messages::Top;
-use example_game::pages;
+use example_game::player::Passes;
 use example_game::settings::{CAPACITY, Settings, config};
+use example_game::{pages, sign_in};
 
 /// A real-time arena in the browser, with bots until friends join.
 #[derive(Debug, Parser)]
@@ -62,11 +63,14 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         ..Settings::default()
     };
     let leaderboard = Leaderboard::default();
+    let passes = Passes::default();
     let server = Server::builder()
         .config(config())
+        .authenticate(sign_in::authenticate)
         .room_with::<Arena>(Arena::opening(settings, leaderboard.clone()))
         .handle(top)
         .data(leaderboard)
+        .data(passes.clone())
         .build()?;
     let url = url(listener.local_addr()?);
     // A closed standard output must not stop the game.
@@ -75,6 +79,7 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         .at("/ws")
         .client_at("/courtside.js")
         .configure(pages::configure)
+        .configure(move |app| sign_in::configure(app, passes.clone()))
         .serve(listener)
         .await?;
     Ok(())

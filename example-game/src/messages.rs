@@ -8,15 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::chat::Line;
 use crate::leaderboard::Row;
 use crate::pickup::PickupKind;
+use crate::shared::is_default;
 use crate::ship::ShipId;
 
 /// The options of a join.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ArenaOptions {
-    /// The name that others see; absent or blank for a generated one.
-    pub name: Option<String>,
-    /// Only watch, without a ship.
+    /// Only watch, without a ship. Otherwise the member gets a ship, unless the player flies one in another tab that is connected.
     pub spectate: bool,
 }
 
@@ -52,14 +51,6 @@ pub struct Chat {
     pub text: String,
 }
 
-/// Changes the name. The reply is the name as others see it.
-#[derive(Clone, Debug, Deserialize, Serialize, Message)]
-#[message(reply = String)]
-pub struct Rename {
-    /// The requested name.
-    pub name: String,
-}
-
 /// Returns to the game at once after being destroyed.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Respawn;
@@ -68,17 +59,13 @@ pub struct Respawn;
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Recall;
 
-/// Gives up the ship and watches.
+/// Gives up the member's ship and watches.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Spectate;
 
-/// Takes a ship after watching.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, Message)]
-pub struct Play {
-    /// The name that others see; absent or blank for the current one.
-    #[serde(default)]
-    pub name: Option<String>,
-}
+/// Takes a ship after watching, or takes over the ship that the player flies in another tab.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
+pub struct Play;
 
 /// Requests the best scores of all arenas of the server.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
@@ -102,6 +89,9 @@ pub struct Seat {
     /// Absent while the member only watches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ship: Option<ShipId>,
+    /// The player flies in another tab; `play` takes the ship over.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub elsewhere: bool,
     /// Simulation steps per second, with which a page converts ticks to time.
     pub tick_hz: f64,
 }

@@ -11,7 +11,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Path, content and type of each file.
-const FILES: [(&str, &str, &str); 21] = [
+const FILES: [(&str, &str, &str); 22] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/style.css", CSS, include_str!("../page/style.css")),
     ("/favicon.svg", SVG, include_str!("../page/favicon.svg")),
@@ -26,6 +26,7 @@ const FILES: [(&str, &str, &str); 21] = [
     ("/net.js", SCRIPT, include_str!("../page/net.js")),
     ("/own.js", SCRIPT, include_str!("../page/own.js")),
     ("/palette.js", SCRIPT, include_str!("../page/palette.js")),
+    ("/pass.js", SCRIPT, include_str!("../page/pass.js")),
     ("/radar.js", SCRIPT, include_str!("../page/radar.js")),
     ("/scene.js", SCRIPT, include_str!("../page/scene.js")),
     ("/ships.js", SCRIPT, include_str!("../page/ships.js")),

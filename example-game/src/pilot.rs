@@ -1,7 +1,6 @@
 //! The pilot of a ship, and the pilot's score in the round.
 
 use crate::bot::Bot;
-use crate::chat::{self, Rejection};
 use crate::inputs::Inputs;
 use crate::rng::Rng;
 use crate::round::Standing;
@@ -113,12 +112,9 @@ impl Pilot {
     }
 }
 
-/// The name of a player that asked for `wanted`; a generated one if that is absent or blank.
-pub fn player_name(wanted: Option<&str>, rng: &mut Rng) -> Result<String, Rejection> {
-    match chat::clean_name(wanted.unwrap_or_default()) {
-        Err(Rejection::Empty) => Ok(format!("Pilot {}", 10 + rng.below(90))),
-        other => other,
-    }
+/// A name for a player that has given none.
+pub fn generated_name(rng: &mut Rng) -> String {
+    format!("Pilot {}", 10 + rng.below(90))
 }
 
 /// A bot's name that is not in `taken`, as long as there are any.
@@ -144,15 +140,6 @@ mod tests {
         pilot.lose_ship();
         assert_eq!(pilot.score_kill(), 100);
         assert_eq!((pilot.kills, pilot.deaths, pilot.score), (7, 1, 1050));
-    }
-
-    #[test]
-    fn who_names_nothing_gets_a_name_and_who_names_too_much_is_told() {
-        let mut rng = Rng::new(1);
-        assert!(player_name(None, &mut rng).is_ok_and(|name| name.starts_with("Pilot ")));
-        assert!(player_name(Some("  "), &mut rng).is_ok_and(|name| name.starts_with("Pilot ")));
-        assert_eq!(player_name(Some(" Ann "), &mut rng), Ok("Ann".to_owned()));
-        assert!(player_name(Some(&"x".repeat(99)), &mut rng).is_err());
     }
 
     #[test]

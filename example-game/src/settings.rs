@@ -48,12 +48,14 @@ mod tests {
     use super::*;
     use crate::arena::Arena;
     use crate::leaderboard::Leaderboard;
+    use crate::sign_in::authenticate;
 
     #[test]
     fn a_few_connections_cannot_make_the_server_carry_thousands_of_arenas() {
         run(async {
             let builder = Server::builder()
                 .config(config())
+                .authenticate(authenticate)
                 .room_with::<Arena>(Arena::opening(Settings::default(), Leaderboard::default()));
             let server = TestServer::start(builder, 1).await.expect("a server");
             let mut opened = 0;

@@ -24,7 +24,7 @@ pub struct Shared<'a> {
     phase: Phase,
     /// Whole seconds left of the phase.
     left: u32,
-    /// How many members only watch.
+    /// How many players only watch, each counted once, whatever the number of tabs.
     watching: usize,
     /// The pilots in the round, by their ship.
     pilots: BTreeMap<ShipId, PilotView<'a>>,

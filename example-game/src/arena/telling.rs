@@ -2,12 +2,13 @@
 
 use courtside::prelude::*;
 
-use super::{Arena, Guest, Metadata, TICK_HZ};
+use super::{Arena, Metadata, TICK_HZ};
 use crate::chat::Line;
 use crate::game::{Event, Game, Outcome};
 use crate::messages::{
     ChatBacklog, ChatLine, Destroyed, Hit, Picked, RoundBegun, RoundOver, Seat, Winner,
 };
+use crate::roster::{self, Entry};
 use crate::ship::ShipId;
 use crate::vector::Vector;
 
@@ -17,48 +18,98 @@ impl Arena {
         &self.game
     }
 
-    pub(super) fn guest(&mut self, member: &Member) -> Result<&mut Guest, Refusal> {
-        let guest = self.guests.get_mut(&member.id());
-        guest.ok_or_else(|| Refusal::new("not_here", "You are not in this arena."))
+    pub(super) fn entry(&mut self, member: &Member) -> Result<&mut Entry, Refusal> {
+        let entry = self.roster.entry_mut(member.id());
+        entry.ok_or_else(|| Refusal::new("not_here", "You are not in this arena."))
     }
 
     pub(super) fn ship_of(&mut self, member: &Member) -> Result<ShipId, Refusal> {
-        let ship = self.guest(member)?.ship;
+        let ship = self.entry(member)?.ship_of(member.id());
         ship.ok_or_else(|| Refusal::new("no_ship", "You only watch: send `play` to take a ship."))
     }
 
-    /// Gives a member a ship. There are no more members than ships can be, so there is always room.
-    pub(super) fn board(&mut self, member: MemberId, ctx: &mut RoomContext<Self>) {
-        let Some(guest) = self.guests.get_mut(&member) else {
-            return;
-        };
-        let name = guest.name.clone();
-        guest.ship = Some(self.game.enter(name.clone()));
-        self.tell_seat(member, ctx);
-        self.announce(format!("{name} has taken a ship."), ctx);
+    pub(super) fn name_of(&self, member: MemberId) -> String {
+        let entry = self.roster.entry(member);
+        entry.map(|entry| entry.name.clone()).unwrap_or_default()
     }
 
-    /// Takes a member's ship away, if there is one, and keeps what was reached with it.
-    pub(super) fn disembark(&mut self, member: MemberId, ctx: &mut RoomContext<Self>) {
-        let Some(guest) = self.guests.get_mut(&member) else {
+    /// Whether the player flies in another tab, whose connection is up.
+    pub(super) fn flies_elsewhere(&self, member: MemberId, ctx: &RoomContext<Self>) -> bool {
+        let entry = self.roster.entry(member);
+        let seat = entry.and_then(|entry| entry.seat_elsewhere(member));
+        seat.is_some_and(|seat| ctx.member(seat.member).is_some_and(Member::is_connected))
+    }
+
+    /// The name of an entry is that with which the player has signed in last.
+    pub(super) fn rename(&mut self, member: MemberId, name: String, ctx: &mut RoomContext<Self>) {
+        let Some(entry) = self.roster.entry_mut(member).filter(|e| e.name != name) else {
             return;
         };
-        let Some(ship) = guest.ship.take() else {
+        let before = std::mem::replace(&mut entry.name, name.clone());
+        if let Some(seat) = entry.seat {
+            self.game.rename(seat.ship, name.clone());
+            self.announce(format!("{before} is now {name}."), ctx);
+        }
+    }
+
+    /// Gives a member a ship: the one that its player flies in another tab, or a new one. There are no more members than ships can
+    /// be, so there is always room.
+    pub(super) fn board(&mut self, member: MemberId, ctx: &mut RoomContext<Self>) {
+        let Some(entry) = self.roster.entry_mut(member) else {
             return;
         };
-        let name = guest.name.clone();
+        let name = entry.name.clone();
+        let before = entry.seat;
+        let ship = match before {
+            Some(seat) => seat.ship,
+            None => self.game.enter(name.clone()),
+        };
+        entry.seat = Some(roster::Seat { member, ship });
+        self.tell_seats(member, ctx);
+        let Some(seat) = before else {
+            return self.announce(format!("{name} has taken a ship."), ctx);
+        };
+        self.game.hand_over(ship);
+        // For the others nothing has changed, unless the ship was waiting.
+        if !ctx.member(seat.member).is_some_and(Member::is_connected) {
+            self.announce(format!("{name} is back."), ctx);
+        }
+    }
+
+    /// Takes a member's ship away, if there is one, and keeps what was reached with it. Returns whether there was one.
+    pub(super) fn disembark(&mut self, member: MemberId, ctx: &mut RoomContext<Self>) -> bool {
+        let Some(entry) = self.roster.entry_mut(member) else {
+            return false;
+        };
+        let Some(ship) = entry.ship_of(member) else {
+            return false;
+        };
+        entry.seat = None;
+        let name = entry.name.clone();
         if let Some(row) = self.game.leave(ship) {
             self.leaderboard.record(row);
         }
         self.announce(format!("{name} has left the field."), ctx);
+        true
+    }
+
+    /// Tells all members of a player about the ship.
+    pub(super) fn tell_seats(&self, member: MemberId, ctx: &mut RoomContext<Self>) {
+        let members = self.roster.entry(member).map(Entry::members);
+        for &member in members.unwrap_or_default() {
+            self.tell_seat(member, ctx);
+        }
     }
 
     pub(super) fn tell_seat(&self, member: MemberId, ctx: &mut RoomContext<Self>) {
-        let ship = self.guests.get(&member).and_then(|guest| guest.ship);
+        let Some(entry) = self.roster.entry(member) else {
+            return;
+        };
         ctx.send(
             member,
             &Seat {
-                ship,
+                ship: entry.ship_of(member),
+                elsewhere: entry.seat_elsewhere(member).is_some(),
                 tick_hz: TICK_HZ,
             },
         );
