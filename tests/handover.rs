@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use courtside::prelude::*;
-use courtside::{Format, ServerBuilder};
+use courtside::{Access, Format, Publishing, ServerBuilder, Subscriber};
 use courtside_tests::scene::Scene;
 use courtside_tests::wire_tools::{Desk, Wire, both, calm, numbers, turns};
 use serde_json::{Value, json};
@@ -17,6 +17,20 @@ fn builder() -> ServerBuilder {
         .config(config)
         .room::<Desk>()
         .channel("news", Channel::open().history(10_000))
+        .channel("asked", asked())
+}
+
+/// A channel whose hooks take some turns, so that a move finds them running.
+fn asked() -> Channel<u64> {
+    let wait = async |subscriber: &Subscriber| {
+        turns(4).await;
+        Ok(Access::granted().with(subscriber.channel()))
+    };
+    let add = async |number: Publishing<u64>| {
+        turns(4).await;
+        Ok(number.data + 1)
+    };
+    Channel::authorize(wait).payload().publish(add)
 }
 
 /// A member of a room on worker 0, and somebody else in the same room on worker 1.
@@ -134,6 +148,30 @@ fn a_subscribe_that_is_under_way_misses_nothing_and_repeats_nothing() {
                 scene.server.server().publish("news", &n).await.unwrap();
             }
             assert_eq!(numbers(&scene.a.all().await, "publication"), [1, 2, 3]);
+        },
+    );
+}
+
+#[test]
+fn what_a_hook_decides_on_under_way_is_done_once_and_in_order() {
+    at_each_moment(
+        |_| json!({"action": "subscribe", "channel": "asked"}),
+        async |scene, heard, id| {
+            assert_eq!(answers(&heard, id), ["subscribed"], "{heard:?}");
+            let subscribed = heard.iter().find(|event| event["id"] == id).unwrap();
+            assert_eq!(subscribed["data"], "asked");
+            scene.server.server().publish("asked", &7).await.unwrap();
+            assert_eq!(numbers(&scene.a.all().await, "publication"), [7]);
+        },
+    );
+    at_each_moment(
+        |_| json!({"action": "publish", "channel": "asked", "data": 1}),
+        async |scene, heard, id| {
+            assert_eq!(answers(&heard, id), ["published"], "{heard:?}");
+            let subscribe = json!({"action": "subscribe", "channel": "asked"});
+            let subscribed = scene.a.ask(subscribe).await;
+            let once = json!([{"offset": 1, "data": 2}]);
+            assert_eq!(subscribed["publications"], once, "{subscribed}");
         },
     );
 }

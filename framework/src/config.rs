@@ -68,6 +68,14 @@ pub struct Config {
     /// A shorter time leaves less of it for getting a token, or for another attempt.
     /// Zero: clients are not warned. `Duration::MAX`: always at half of the time.
     pub expiry_warning: Duration,
+    /// The time that a channel's hook may take: [`Channel::authorize`](crate::Channel::authorize) and
+    /// [`Channel::publish`](crate::Channel::publish).
+    ///
+    /// Default: 10 s.
+    /// The server refuses an action whose hook takes longer with `authorization_timeout`. Other actions of that client for channels
+    /// may wait until then.
+    /// Zero: the server refuses each action whose hook has to wait for something. `Duration::MAX`: no bound.
+    pub authorization: Duration,
     /// When a connection counts as dead.
     pub heartbeat: Heartbeat,
     /// What is kept for a client that has not read or acknowledged it.
@@ -154,6 +162,7 @@ setters!(Config {
     window: Duration,
     authentication: Duration,
     expiry_warning: Duration,
+    authorization: Duration,
     heartbeat: Heartbeat,
     outbox: OutboxBounds,
     limits: Limits,
@@ -176,6 +185,7 @@ impl Default for Config {
             window: Duration::from_secs(30),
             authentication: Duration::from_secs(10),
             expiry_warning: Duration::from_secs(30),
+            authorization: Duration::from_secs(10),
             handover: Duration::from_secs(1),
             heartbeat: Heartbeat::default(),
             outbox: OutboxBounds::default(),
@@ -310,6 +320,7 @@ mod tests {
             .window(never)
             .authentication(never)
             .expiry_warning(never)
+            .authorization(never)
             .handover(never)
             .heartbeat(heartbeat)
             .drain(drain);

@@ -75,6 +75,7 @@
 extern crate self as courtside;
 
 mod address;
+mod app_data;
 #[cfg(feature = "__bench")]
 #[doc(hidden)]
 pub mod bench;
@@ -114,6 +115,8 @@ pub use caller::Caller;
 pub use channel::config::{Channel, Untyped};
 pub use channel::follow::{FollowError, Followed, FollowedPublication, Gap, MissedChannel};
 pub use channel::publish::PublishError;
+pub use channel::publishing::Publishing;
+pub use channel::subscriber::{Access, Subscriber};
 pub use claims::Identity;
 pub use close::CloseCode;
 pub use config::{

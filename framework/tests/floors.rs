@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// The floors of the crate, the lowest first.
 const FLOORS: &[&[&str]] = &[
     &[
-        "address", "caller", "claims", "close", "config", "error", "ids", "memory", "origin",
-        "tick", "time",
+        "address", "app_data", "caller", "claims", "close", "config", "error", "ids", "memory",
+        "origin", "tick", "time",
     ],
     &["sync", "wire"],
     &["channel", "lobby", "presence", "session"],

@@ -8,10 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::kind::{ChannelKind, PublishRule};
+use super::kind::{ChannelKind, PublishHook, PublishRule, SubscribeHook, SubscribeRule};
 use super::log::LogBounds;
 use super::payload::{self, Read};
+use super::publishing::Publishing;
+use super::subscriber::{Access, Subscriber};
 use crate::config::setters;
+use crate::error::Refusal;
 use crate::presence::config::Presence;
 
 /// The payload of a channel that has not named a type: any JSON value. See [`Channel::payload`].
@@ -20,8 +23,8 @@ pub struct Untyped(());
 
 /// A channel, or the channels of a pattern: who may subscribe, who may publish, and what is kept.
 ///
-/// It begins with who may subscribe, for which there is no default: [`open`](Channel::open) admits every client.
-/// The rest has defaults. As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it
+/// It begins with who may subscribe, for which there is no default: [`open`](Channel::open) admits every client, and
+/// [`authorize`](Channel::authorize) asks a function. The rest has defaults. As in [`Config`](crate::Config), each setting is a public field, and a method of the same name sets it
 /// in a chain.
 ///
 /// ```
@@ -87,6 +90,7 @@ pub struct Channel<T = Untyped> {
     /// A subscriber that asks is sent the list, and afterwards what changes. Everybody who is subscribed is on the list, until the
     /// subscription or the session ends: a session whose connection is lost stays.
     pub presence: Option<Presence>,
+    subscribe: SubscribeRule,
     publish: PublishRule,
     read: Read,
     payload: PhantomData<fn() -> T>,
@@ -95,6 +99,7 @@ pub struct Channel<T = Untyped> {
 impl<T> Clone for Channel<T> {
     fn clone(&self) -> Self {
         Self {
+            subscribe: self.subscribe.clone(),
             publish: self.publish.clone(),
             payload: PhantomData,
             ..*self
@@ -111,6 +116,7 @@ impl<T> fmt::Debug for Channel<T> {
             .field("latest", &self.latest)
             .field("delta", &self.delta)
             .field("presence", &self.presence)
+            .field("subscribe", &self.subscribe)
             .field("publish", &self.publish)
             .finish_non_exhaustive()
     }
@@ -120,6 +126,51 @@ impl Channel {
     /// A channel that every client may subscribe to.
     #[must_use]
     pub fn open() -> Self {
+        Self::new(SubscribeRule::Everybody)
+    }
+
+    /// A channel that a client may subscribe to if `hook` says so.
+    ///
+    /// The hook may wait for a database or another service, up to [`Config::authorization`](crate::Config::authorization); a client
+    /// whose hook takes longer is refused with `authorization_timeout`. It runs on the thread of the client's session and must not
+    /// block it. The hooks of one session run one after the other, in the order of its actions, and its actions for that channel
+    /// wait behind them; rooms, calls and other sessions do not wait.
+    ///
+    /// A client that subscribes again, to recover what it missed, passes the hook again; if that refuses, the subscription that it
+    /// had ends. The server drops the hook's future when the session ends. When the session moves to another worker thread, it
+    /// drops the future and calls the hook again there: so let a hook only look, and change nothing.
+    ///
+    /// ```
+    /// use courtside::{Access, Channel, Refusal, Server};
+    /// use serde::{Deserialize, Serialize};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct User { tickets: Vec<String> }
+    ///
+    /// let matches = Channel::authorize(async |subscriber| {
+    ///     let user = subscriber.claims::<User>();
+    ///     if !user.tickets.iter().any(|ticket| ticket == subscriber.param("id")) {
+    ///         return Err(Refusal::new("no_ticket", "buy a ticket for this match"));
+    ///     }
+    ///     Ok(Access::granted().for_at_most(Duration::from_secs(3 * 3600)))
+    /// });
+    /// let builder = Server::builder().channel("match/{id}", matches);
+    /// # let _ = builder;
+    /// ```
+    #[must_use]
+    pub fn authorize(
+        hook: impl AsyncFn(&Subscriber) -> Result<Access, Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        let hook = Arc::new(hook);
+        let hook: SubscribeHook = Arc::new(move |subscriber| {
+            let hook = hook.clone();
+            Box::pin(async move { hook(&subscriber).await })
+        });
+        Self::new(SubscribeRule::Hook(hook))
+    }
+
+    fn new(subscribe: SubscribeRule) -> Self {
         Self {
             history: 100,
             history_bytes: 256 << 10,
@@ -127,6 +178,7 @@ impl Channel {
             latest: false,
             delta: false,
             presence: None,
+            subscribe,
             publish: PublishRule::Nobody,
             read: payload::any,
             payload: PhantomData,
@@ -148,6 +200,7 @@ impl Channel {
             latest: self.latest,
             delta: self.delta,
             presence: self.presence,
+            subscribe: self.subscribe,
             publish: self.publish,
             read: payload::typed::<T>,
             payload: PhantomData,
@@ -194,9 +247,58 @@ impl<T> Channel<T> {
             latest: self.latest,
             presence: self.presence,
             delta: self.delta && !self.latest,
+            subscribe: self.subscribe,
             publish: self.publish,
             read: self.read,
         })
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> Channel<T> {
+    /// Lets clients publish what `hook` makes of what they send: it validates, changes, stamps with the sender, or refuses.
+    ///
+    /// It needs a [`payload`](Channel::payload). It runs before the publication has an offset, by the rules of
+    /// [`authorize`](Channel::authorize): within the same time, in order, and possibly again. A session that ends before its
+    /// hook has answered has published nothing.
+    ///
+    /// Default: only rooms and the application publish, and a client's `publish` is refused with `publish_denied`. Rooms and the
+    /// application publish without the hook.
+    ///
+    /// ```
+    /// use courtside::{Channel, Refusal, Server};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Line {
+    ///     text: String,
+    ///     #[serde(default)]
+    ///     from: String,
+    /// }
+    ///
+    /// let chat = Channel::open().payload::<Line>().publish(async |mut line| {
+    ///     if line.data.text.is_empty() {
+    ///         return Err(Refusal::new("empty", "say something"));
+    ///     }
+    ///     line.data.from = line.subject().unwrap_or("a guest").to_owned();
+    ///     Ok(line.data)
+    /// });
+    /// let builder = Server::builder().channel("chat/{topic}", chat);
+    /// # let _ = builder;
+    /// ```
+    #[must_use]
+    pub fn publish(
+        mut self,
+        hook: impl AsyncFn(Publishing<T>) -> Result<T, Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        let hook = Arc::new(hook);
+        self.publish = PublishRule::Hook(PublishHook::new(move |asker, data| {
+            let hook = hook.clone();
+            Box::pin(async move {
+                let data = payload::decode(&data)?;
+                payload::encode(&hook(Publishing { data, asker }).await?)
+            })
+        }));
+        self
     }
 }
 

@@ -400,8 +400,9 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         });
         self.disappear(now, session, &channel);
         let frame = asked.as_ref().and_then(|(from, reason)| {
-            let frame = only(from.format, |w| {
-                event::unsubscribed(w, from.id, &channel, reason.name())
+            let frame = only(from.format, |w| match reason {
+                UnsubscribeReason::Refused(refusal) => event::error(w, from.id, None, refusal),
+                reason => event::unsubscribed(w, from.id, &channel, reason.name()),
             });
             or_log(frame, from.origin, &channel, effects)
         });

@@ -131,9 +131,12 @@ pub(super) fn subscribed<H: Clone + PartialEq, L: ChannelLog, C>(
         from,
         channel,
         budget,
+        grant,
         ..
     } = subscribe;
-    let mut left = *budget;
+    let data = grant.as_ref().and_then(|grant| grant.data.as_ref());
+    let until = grant.as_ref().and_then(|grant| grant.until);
+    let mut left = budget.saturating_sub(data.map_or(0, |data| data.bytes.len()));
     loop {
         let recovery = match known.kind.latest {
             true => recover_newest(log, &subscribe.start, now, left),
@@ -151,6 +154,8 @@ pub(super) fn subscribed<H: Clone + PartialEq, L: ChannelLog, C>(
             publications: &recovery.publications,
             is_delta,
             base: beside,
+            data,
+            left: until.map(|until| until.saturating_sub(now)),
         };
         let frame = only(from.format, |w| subscribed.write(w, from.id))?;
         let is_least = recovery.publications.is_empty() && beside.is_none();

@@ -3,11 +3,13 @@
 //! `H` is a subscriber's home: the place to which its frames are sent.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::follow::{FollowPattern, FollowSink};
 use super::kind::ChannelKind;
 use super::log::{Page, Start};
 use super::publish::PublishKey;
+use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::origin::{InputOrigin, SessionOrigin};
 use crate::presence::who::Who;
@@ -15,20 +17,26 @@ use crate::session::accounts::Accounts;
 use crate::wire::codec::{Format, RawData};
 
 /// Why a subscription ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum UnsubscribeReason {
     /// The client has asked for it.
     Left,
     /// The application has.
     Removed,
+    /// The channel's hook has limited it in time.
+    Expired,
+    /// The channel's hook has refused the client's last `subscribe`, which is answered with an `error`.
+    Refused(Refusal),
 }
 
 impl UnsubscribeReason {
     /// Its name on the wire.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Left => "left",
             Self::Removed => "removed",
+            Self::Expired => "expired",
+            Self::Refused(_) => "refused",
         }
     }
 }
@@ -61,6 +69,15 @@ impl<H> Publisher<H> {
     }
 }
 
+/// What the channel's hook has granted a subscriber.
+#[derive(Debug, Default)]
+pub(crate) struct Grant {
+    /// What the subscriber gets to begin with.
+    pub(crate) data: Option<RawData>,
+    /// When the subscription ends.
+    pub(crate) until: Option<Duration>,
+}
+
 /// A client's wish to receive what a channel publishes.
 #[derive(Debug)]
 pub(crate) struct Subscribe<H> {
@@ -70,6 +87,8 @@ pub(crate) struct Subscribe<H> {
     pub(crate) start: Start,
     /// Whether the client wants patches.
     pub(crate) delta: bool,
+    /// What the channel's hook has granted, if it has one.
+    pub(crate) grant: Option<Box<Grant>>,
     /// How many bytes the answer may have.
     pub(crate) budget: usize,
     /// Counts the session's attempts to subscribe.

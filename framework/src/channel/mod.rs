@@ -2,6 +2,7 @@
 //!
 //! [`core`] is where they come together: inputs in, effects out. The log of publications is a port ([`log`]).
 
+pub(crate) mod asker;
 pub(crate) mod backlog;
 pub(crate) mod config;
 pub(crate) mod core;
@@ -16,7 +17,9 @@ pub(crate) mod patterns;
 pub(crate) mod payload;
 pub(crate) mod presence;
 pub(crate) mod publish;
+pub(crate) mod publishing;
 pub(crate) mod quota;
 pub(crate) mod recent_keys;
 pub(crate) mod registry;
+pub(crate) mod subscriber;
 pub(crate) mod subscribers;

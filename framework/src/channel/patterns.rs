@@ -54,6 +54,15 @@ impl ChannelPatterns {
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<ChannelKind>> {
         Some(self.kinds.at(name).ok()?.value)
     }
+
+    /// What stands in a channel's name for the parameters of its pattern.
+    pub(crate) fn params(&self, name: &str) -> Vec<(String, String)> {
+        let found = self.kinds.at(name);
+        let params = found.iter().flat_map(|found| found.params.iter());
+        params
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +103,11 @@ mod tests {
             assert_eq!(kind.pattern, pattern, "{name}");
             assert_eq!(kind.is_exact, matches!(pattern, "match/final" | "a{{b}}"));
         }
+        assert_eq!(
+            patterns.params("match/ä ö/log"),
+            [("id".to_owned(), "ä ö".to_owned())]
+        );
+        assert_eq!(patterns.params("match/final"), []);
         assert!(patterns.find("").is_none());
     }
 

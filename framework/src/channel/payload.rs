@@ -39,7 +39,7 @@ pub(crate) fn typed<T: Serialize + DeserializeOwned>(data: &RawData) -> Result<R
     encode(&decode::<T>(data)?)
 }
 
-fn decode<T: DeserializeOwned>(data: &RawData) -> Result<T, Refusal> {
+pub(super) fn decode<T: DeserializeOwned>(data: &RawData) -> Result<T, Refusal> {
     data.decode().map_err(|error| {
         Refusal::new(
             "bad_payload",
@@ -48,7 +48,7 @@ fn decode<T: DeserializeOwned>(data: &RawData) -> Result<T, Refusal> {
     })
 }
 
-fn encode<T: Serialize>(publication: &T) -> Result<RawData, Refusal> {
+pub(super) fn encode<T: Serialize>(publication: &T) -> Result<RawData, Refusal> {
     RawData::of(Format::Json, publication).map_err(|error| {
         tracing::error!(%error, "a publication cannot be encoded");
         Refusal::failed()

@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::channel::follow::{FollowPattern, FollowSink};
-use crate::channel::input::{Appearance, UnsubscribeReason};
-use crate::channel::kind::ChannelKind;
+use crate::channel::input::{Appearance, Grant, UnsubscribeReason};
+use crate::channel::kind::{ChannelKind, PublishHook};
 use crate::channel::log::{Page, Start};
 use crate::channel::publish::{Admitted, PublishError};
 use crate::claims::Claims;
@@ -39,6 +39,7 @@ use crate::session::outbox::{Delivery, Outbox};
 use crate::session::rate_limiter::RateLimiter;
 use crate::session::resume::{Attempts, ResumeToken, Tokens};
 use crate::session::subscriptions::Subscriptions;
+use crate::session::time_limits::TimeLimits;
 use crate::wire::action::{Inbound, JoinTarget};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure};
@@ -99,6 +100,8 @@ pub(crate) enum SessionMessage {
     JoinRefused,
     /// A channel has processed an `unsubscribe`.
     Unsubscribed(ChannelName),
+    /// The hook of the action that waits first has answered.
+    HookAnswered(Result<Allowed, Refusal>),
     /// The outbox has space for an action that waits for it.
     HasRoom,
     /// The server may hold another history, for which this session waits.
@@ -146,6 +149,15 @@ pub(crate) struct Refreshed {
     /// The `id` of the client's action.
     pub(crate) id: Option<u64>,
     pub(crate) outcome: Result<Accepted, Unaccepted>,
+}
+
+/// What a channel's hook makes of an action that it does not refuse.
+#[derive(Debug)]
+pub(crate) enum Allowed {
+    /// The client may subscribe, and gets this to begin with, for this time.
+    Subscribe(Option<RawData>, Duration),
+    /// This is published.
+    Publish(RawData),
 }
 
 /// The request of a connection with a resume token.
@@ -389,6 +401,7 @@ pub(crate) struct SessionTransfer {
     pub(crate) accounts: Option<Accounts>,
     /// The connection for which it moves.
     pub(crate) resume_request: ResumeRequest,
+    pub(crate) limits: TimeLimits,
     /// Joins and unsubscribes that were not answered yet.
     pub(crate) joining: usize,
     pub(crate) unsubscribing: Vec<ChannelName>,
@@ -510,6 +523,7 @@ pub(crate) struct Subscription {
     pub(crate) kind: Arc<ChannelKind>,
     pub(crate) start: Start,
     pub(crate) delta: bool,
+    pub(crate) grant: Option<Box<Grant>>,
     /// How many bytes the answer may have.
     pub(crate) budget: usize,
     pub(crate) id: Option<u64>,
@@ -538,6 +552,10 @@ pub(crate) enum Asks {
         attempt: u64,
         /// Whom others see, in a channel with presence.
         appearance: Option<Box<Appearance>>,
+        /// What the client sent for the channel's hook, if that has to answer.
+        data: Option<Box<RawData>>,
+        /// What the hook has granted.
+        grant: Option<Box<Grant>>,
     },
     /// To change what others see of the client or, without data, who is present.
     Presence { data: Option<RawData> },
@@ -549,11 +567,14 @@ pub(crate) enum Asks {
     Unsubscribe {
         /// The last attempt to subscribe that came before it.
         attempt: u64,
+        reason: UnsubscribeReason,
     },
     Publish {
         /// Whether the channel exists by a pattern only, so that the publication may bring it about on the client's account.
         by_pattern: bool,
         data: RawData,
+        /// The hook that has to answer before.
+        hook: Option<PublishHook>,
     },
 }
 

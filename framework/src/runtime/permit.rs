@@ -106,6 +106,11 @@ impl Permits {
         Some(self.taken(units, bytes, false))
     }
 
+    /// A permit for what the session itself does, which takes no place.
+    pub(crate) fn take_nothing(self: &Arc<Self>) -> Permit {
+        self.taken(0, 0, false)
+    }
+
     fn give_back(&self, bytes: usize) {
         self.ledger.drop_action(bytes);
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -98,6 +98,8 @@ pub(crate) struct ServerInner {
     /// Bounds the log entries about rooms and channels that do not answer a session that moves: each of their members
     /// reports it, at each move.
     pub(crate) late_log: LogQuota,
+    /// Bounds the log entries about hooks of channels that take too long.
+    pub(crate) hook_log: LogQuota,
     began: Instant,
     /// Unix milliseconds at `began`.
     began_at: u64,
@@ -165,6 +167,7 @@ impl ServerInner {
             peers: Mutex::default(),
             full_log: LogQuota::default(),
             late_log: LogQuota::default(),
+            hook_log: LogQuota::default(),
             began: Instant::now(),
             began_at,
             config,

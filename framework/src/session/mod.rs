@@ -13,3 +13,4 @@ pub(crate) mod rate_limiter;
 pub(crate) mod registry;
 pub(crate) mod resume;
 pub(crate) mod subscriptions;
+pub(crate) mod time_limits;

@@ -70,13 +70,15 @@ impl Subscriptions {
         found.is_ok()
     }
 
-    /// Removes the subscription of this attempt, unless a later attempt has replaced it.
-    pub(crate) fn remove_attempt(&mut self, channel: &ChannelName, attempt: u64) {
-        if let Ok(at) = self.position(channel)
-            && self.0[at].1.last == attempt
-        {
-            self.0.remove(at);
-        }
+    /// Whether this attempt is the last one to subscribe to the channel.
+    pub(crate) fn is_last(&self, channel: &ChannelName, attempt: u64) -> bool {
+        let at = self.position(channel);
+        at.is_ok_and(|at| self.0[at].1.last == attempt)
+    }
+
+    /// Removes the subscription of this attempt, unless a later attempt has replaced it. Returns whether it did.
+    pub(crate) fn remove_attempt(&mut self, channel: &ChannelName, attempt: u64) -> bool {
+        self.is_last(channel, attempt) && self.remove(channel)
     }
 
     pub(crate) fn channels(&self) -> impl Iterator<Item = &ChannelName> {

@@ -82,7 +82,7 @@ pub(crate) enum Action {
         delta: bool,
         /// Whether it wants to see who is subscribed, in a channel with presence.
         presence: bool,
-        /// What the client shows of itself, in a channel with presence.
+        /// For the channel's hook, and what the client shows of itself, in a channel with presence.
         data: RawData,
     },
     /// Asks for a page of a channel's history: before an offset, or after a position.

@@ -193,6 +193,14 @@ impl RawData {
         })
     }
 
+    /// A copy that does not keep the buffer in memory of which the data may be a part.
+    pub(crate) fn detached(&self) -> Self {
+        Self {
+            format: self.format,
+            bytes: Bytes::copy_from_slice(&self.bytes),
+        }
+    }
+
     /// Reads the data as a `T`.
     ///
     /// Null and an empty object both mean that there is no data. A unit struct reads only null and a struct with named fields only

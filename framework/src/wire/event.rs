@@ -336,6 +336,10 @@ pub(crate) struct Subscribed<'a> {
     pub(crate) is_delta: bool,
     /// What the next patch changes, if it is not the last of the list.
     pub(crate) base: Option<&'a Publication>,
+    /// What the channel's hook gives the subscriber to begin with.
+    pub(crate) data: Option<&'a RawData>,
+    /// The time after which the subscription ends, if the hook has limited it.
+    pub(crate) left: Option<Duration>,
 }
 
 impl Subscribed<'_> {
@@ -356,6 +360,12 @@ impl Subscribed<'_> {
                     .raw("data", data.format, &data.bytes)?;
                 Ok(())
             })?;
+        }
+        if let Some(data) = self.data {
+            w.raw("data", data.format, &data.bytes)?;
+        }
+        if let Some(left) = self.left {
+            w.field("expires_ms", &millis(left))?;
         }
         Ok(())
     }
@@ -564,6 +574,8 @@ mod tests {
                 publications: &[item.clone(), item.clone()],
                 is_delta: false,
                 base: None,
+                data: None,
+                left: None,
             };
             let event = both(|w| subscribed.write(w, None));
             assert_eq!(

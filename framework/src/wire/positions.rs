@@ -155,6 +155,8 @@ mod tests {
             publications: &[item],
             is_delta: false,
             base: None,
+            data: None,
+            left: None,
         };
         json(|w| subscribed.write(w, Some(1)))
     }

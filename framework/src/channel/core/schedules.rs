@@ -275,12 +275,14 @@ impl World {
         if client.moves_to.is_some() || !is_known {
             return;
         }
-        let reasons = [UnsubscribeReason::Left, UnsubscribeReason::Removed];
         let input = ChannelInput::Unsubscribe {
             from: client.requester.clone(),
             channel: channel.into(),
             attempt: client.attempt,
-            reason: self.numbers.one_of(&reasons),
+            reason: match self.numbers.one_of(&[false, true]) {
+                false => UnsubscribeReason::Left,
+                true => UnsubscribeReason::Removed,
+            },
         };
         self.step(input);
     }

@@ -152,6 +152,7 @@ impl Shard {
             kind: self.core.patterns.find(channel).unwrap().clone(),
             start,
             delta: channel.starts_with("delta"),
+            grant: None,
             budget,
             attempt,
             accounts: None,

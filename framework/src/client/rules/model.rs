@@ -209,6 +209,8 @@ impl World {
                         publications: &publications,
                         is_delta: false,
                         base: None,
+                        data: None,
+                        left: None,
                     };
                     subscribed.write(w, inbound.id)
                 });

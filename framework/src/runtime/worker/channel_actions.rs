@@ -11,7 +11,7 @@ use crate::runtime::messages::{
 };
 use crate::runtime::worker::session::SessionActor;
 use crate::session::accounts::Accounts;
-use crate::session::history_queue::Needs;
+use crate::session::history_queue::{Needs, Next};
 use crate::session::outbox::Outbox;
 
 impl ChannelAction {
@@ -43,7 +43,13 @@ impl ChannelAction {
             _ => None,
         };
         let shown = shown.map_or(0, |data| data.bytes.len());
-        size_of::<Self>() + channel.as_str().len() + epoch + shown
+        let data = match &self.asks {
+            Asks::Subscribe {
+                data: Some(data), ..
+            } => size_of_val(&**data) + data.bytes.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + channel.as_str().len() + epoch + shown + data
     }
 
     /// The message to the channel's shard. The answer to a subscription may have `budget` bytes.
@@ -62,12 +68,15 @@ impl ChannelAction {
                 delta,
                 attempt,
                 appearance,
+                data: _,
+                grant,
             } => ChannelMessage::Subscribe(Subscription {
                 receiver,
                 channel,
                 kind,
                 start,
                 delta,
+                grant,
                 budget,
                 id,
                 attempt,
@@ -90,12 +99,12 @@ impl ChannelAction {
                 id,
                 permit: Some(permit),
             },
-            Asks::Unsubscribe { attempt } => ChannelMessage::Unsubscribe {
+            Asks::Unsubscribe { attempt, reason } => ChannelMessage::Unsubscribe {
                 session: receiver.session,
                 channel,
                 attempt,
                 answer: Some((receiver, id)),
-                reason: UnsubscribeReason::Left,
+                reason,
                 permit: Some(permit),
                 ticket: None,
             },
@@ -113,8 +122,18 @@ impl SessionActor {
     /// Sends an action to its channel: at once, unless an earlier action waits or it has to wait itself.
     pub(crate) fn enqueue_for_channel(&mut self, channel: &ChannelName, mut action: ChannelAction) {
         let needs = match &action.asks {
-            Asks::Subscribe { .. } | Asks::History { .. } => {
+            Asks::Subscribe { data, .. } => {
+                let needs = match data {
+                    Some(_) => Needs::Hook,
+                    None => Needs::History,
+                };
                 // It may wait for long, and the other fields of its message are not kept.
+                let kept = action.kept_bytes(channel);
+                action.permit.shrink(kept);
+                needs
+            }
+            Asks::Publish { hook: Some(_), .. } => Needs::Hook,
+            Asks::History { .. } => {
                 let kept = action.kept_bytes(channel);
                 action.permit.shrink(kept);
                 Needs::History
@@ -147,10 +166,13 @@ impl SessionActor {
                 }
                 granted
             };
-            let Some((channel, action, budget)) = self.admission.next(grant) else {
-                break;
-            };
-            self.send_to_channel(channel, action, budget.unwrap_or_default());
+            match self.admission.next(grant) {
+                Some(Next::Ask) => self.ask_hook(),
+                Some(Next::Send(channel, action, budget)) => {
+                    self.send_to_channel(channel, action, budget.unwrap_or_default());
+                }
+                None => break,
+            }
         }
         if awaits_grant {
             self.awaits_grant = true;
@@ -167,10 +189,14 @@ impl SessionActor {
     }
 
     /// The session ends with actions waiting, which the client cannot send again. Publications are sent without an answer,
-    /// and unsubscribes, too; what would be answered with a history is dropped.
+    /// and unsubscribes, too; what would be answered with a history is dropped, and so is what a hook has not allowed.
     pub(crate) fn drop_waiting(&mut self) {
+        self.give_up_hook();
         let waiting = self.admission.take();
-        for (channel, mut action) in waiting {
+        for (channel, needs, mut action) in waiting {
+            if matches!(needs, Needs::Hook | Needs::Answer) {
+                continue;
+            }
             match action.asks {
                 Asks::Subscribe { .. } | Asks::History { .. } | Asks::Presence { .. } => continue,
                 Asks::Unsubscribe { .. } => self.unsubscribe_unanswered(&channel),
@@ -217,7 +243,12 @@ impl SessionActor {
         self.send_waiting();
     }
 
-    fn send_to_channel(&mut self, channel: ChannelName, action: ChannelAction, budget: usize) {
+    pub(crate) fn send_to_channel(
+        &mut self,
+        channel: ChannelName,
+        action: ChannelAction,
+        budget: usize,
+    ) {
         if matches!(action.asks, Asks::Unsubscribe { .. }) {
             self.unsubscribing.push(channel.clone());
         }

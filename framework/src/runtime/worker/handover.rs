@@ -23,6 +23,7 @@ use crate::runtime::removal::Removal;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::SessionActor;
 use crate::session::outbox::{Outbox, Pushed};
+use crate::session::time_limits::TimeLimits;
 use crate::time::if_ever;
 use crate::wire::codec::Format;
 use crate::wire::event::ResumeFailure;
@@ -220,6 +221,7 @@ impl SessionActor {
         }
         // The worker to which it moves watches its credential's time.
         self.forget_expiry(ctx);
+        self.give_up_hook();
         // Rooms and channels that were late for an earlier move are asked again. If one has answered meanwhile, its answer
         // is on its way, and the session waits for it.
         let late = self.trail.as_deref_mut();
@@ -419,6 +421,10 @@ impl SessionActor {
             subscriptions: self.handle.router.subscriptions.borrow_mut().take(),
             subscribes: self.subscribes,
             admission: std::mem::take(&mut self.admission),
+            limits: self
+                .hooked
+                .take()
+                .map_or_else(TimeLimits::default, |hooked| hooked.limits),
             violations: self.violations,
             rate_limiter: self.handle.router.rate_limiter(),
             permits: self.handle.permits.clone(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod action_router;
 pub(crate) mod channel_actions;
+pub(crate) mod channel_hooks;
 mod eviction;
 mod forwarding;
 pub(crate) mod handover;

@@ -58,6 +58,11 @@ impl SessionActor {
         let is_subscribe = |action: &ChannelAction| matches!(action.asks, Asks::Subscribe { .. });
         let withdrawn = self.admission.withdraw(&channel, is_subscribe);
         let is_any = !withdrawn.is_empty();
+        if is_any && !self.admission.is_asking() {
+            // The hook of one of them may run.
+            self.give_up_hook();
+        }
+        self.forget_limit(&channel);
         for action in withdrawn {
             let refusal = Refusal::new("removed", "the application has ended this subscription");
             self.error(action.id, &refusal);

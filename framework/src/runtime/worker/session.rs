@@ -18,6 +18,7 @@ use crate::runtime::messages::{
 };
 use crate::runtime::permit::Permit;
 use crate::runtime::visitor::Visitor;
+use crate::runtime::worker::channel_hooks::Hooked;
 use crate::runtime::worker::handover::{Moving, Trail, forget_one};
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session_expiry::ExpiryWatch;
@@ -59,6 +60,8 @@ pub(crate) struct SessionActor {
     pub(crate) unsubscribing: Vec<ChannelName>,
     /// Actions for channels that wait because a history has to wait.
     pub(crate) admission: HistoryQueue<ChannelAction>,
+    /// The hook of the first of them, and what hooks have limited in time. Boxed, because few sessions have any.
+    pub(crate) hooked: Option<Box<Hooked>>,
     /// The session waits for the hub's message that the server may hold another history.
     pub(crate) awaits_grant: bool,
     pub(crate) violations: Violations,
@@ -366,6 +369,7 @@ impl SessionActor {
 
     fn leave_all(&mut self, reason: LeaveReason) {
         self.drop_waiting();
+        self.hooked = None;
         for (_, known) in self.handle.router.rooms.take() {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.flusher.to_room(&known.room, gone);
@@ -485,6 +489,7 @@ impl Handler<SessionMessage> for SessionActor {
                 self.allow_displacing();
                 self.transfer_if_ready(ctx);
             }
+            SessionMessage::HookAnswered(answer) => self.hook_answered(ctx, answer),
             SessionMessage::HasRoom => self.send_waiting(),
             SessionMessage::MayGrant => self.grant_offered(),
             SessionMessage::Overflowed => self.overflow(ctx),

@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 
 use crate::caller::Caller;
 use crate::channel::core::not_subscribed;
-use crate::channel::input::Appearance;
-use crate::channel::kind::{ChannelKind, PublishRule};
+use crate::channel::input::{Appearance, UnsubscribeReason};
+use crate::channel::kind::{ChannelKind, PublishRule, SubscribeRule};
 use crate::channel::log::{Page, PageAt, Start};
 use crate::error::Refusal;
 use crate::handler::unknown_type;
@@ -142,6 +142,10 @@ impl SessionActor {
                 subscriptions.insert(channel.clone(), self.subscribes, presence);
                 drop(subscriptions);
                 let attempt = self.subscribes;
+                let data = match kind.subscribe {
+                    SubscribeRule::Everybody => None,
+                    SubscribeRule::Hook(_) => Some(data),
+                };
                 let start = Start {
                     since,
                     last,
@@ -153,6 +157,8 @@ impl SessionActor {
                     delta,
                     attempt,
                     appearance,
+                    data: data.map(|data| Box::new(data.detached())),
+                    grant: None,
                 };
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
@@ -197,24 +203,29 @@ impl SessionActor {
                 }
                 let asks = Asks::Unsubscribe {
                     attempt: self.subscribes,
+                    reason: UnsubscribeReason::Left,
                 };
+                self.forget_limit(&channel);
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
             Action::Publish { channel, data } => {
                 let kind = self.kind_of(&channel)?;
-                match kind.publish {
+                let (data, hook) = match &kind.publish {
                     PublishRule::Nobody => {
                         return Err(Refusal::new(
                             "publish_denied",
                             "clients may not publish to this channel",
                         ));
                     }
-                    PublishRule::Everybody => {}
-                }
+                    PublishRule::Everybody => ((kind.read)(&data)?, None),
+                    // The hook reads it.
+                    PublishRule::Hook(hook) => (data.detached(), Some(hook.clone())),
+                };
                 let asks = Asks::Publish {
                     by_pattern: !kind.is_exact,
-                    data: (kind.read)(&data)?,
+                    data,
+                    hook,
                 };
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())

@@ -14,6 +14,7 @@ use crate::runtime::permit::Permits;
 use crate::runtime::server_inner::ServerInner;
 use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::action_router::{ActionRouter, Rooms};
+use crate::runtime::worker::channel_hooks::Hooked;
 use crate::runtime::worker::handover::Trail;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::{SessionActor, Welcomed};
@@ -85,6 +86,7 @@ impl SessionActor {
             subscribes: 0,
             unsubscribing: Vec::new(),
             admission: HistoryQueue::default(),
+            hooked: None,
             awaits_grant: false,
             violations: Violations::default(),
             accounts: None,
@@ -141,6 +143,7 @@ impl SessionActor {
             subscribes: transfer.subscribes,
             unsubscribing: transfer.unsubscribing,
             admission: transfer.admission,
+            hooked: Hooked::arrived(transfer.limits),
             awaits_grant: false,
             violations: transfer.violations,
             accounts: transfer.accounts,
@@ -149,6 +152,7 @@ impl SessionActor {
             trail: transfer.first_forwarder.map(Trail::forwarded_from),
             moving: None,
         };
+        actor.await_limit(&mut context);
         if overflowed {
             actor.overflow(&mut context);
         }
