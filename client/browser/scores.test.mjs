@@ -108,3 +108,21 @@ test('a match that is opened has a picture, in which each goal of the score appe
   assert.equal(marks, first + second, score);
   assert.match(words, /^When the goals fell\. .+ \d+/);
 });
+
+test('the page of server-sent events shows the same updates', async () => {
+  const pages = [await browser.open(`${scores.url}/plain`), await browser.open(`${scores.url}/events`)];
+  await pages[1].waitForFunction(() => document.querySelectorAll('li').length > 5);
+  const line = await pages[1].textContent('li');
+  await pages[0].waitForFunction((line) => [...document.querySelectorAll('li')].some(({ textContent }) => textContent === line), line);
+});
+
+test('a match shows how many are watching it', async () => {
+  const pages = [await browser.open(scores.url), await browser.open(scores.url)];
+  await pages[0].waitForSelector('#ticker li[data-match]');
+  const match = await pages[0].getAttribute('#ticker li[data-match]', 'data-match');
+  const shows = (page, text) => page.waitForFunction((text) => document.querySelector('#match .watching')?.textContent === text, text);
+  for (const page of pages) await page.click(`#ticker li[data-match="${match}"]`);
+  for (const page of pages) await shows(page, '2 watching');
+  await pages[1].keyboard.press('Escape');
+  await shows(pages[0], '1 watching');
+});

@@ -15,6 +15,7 @@ export class MatchDialog {
   #picture = null;
   #score = el('span.score');
   #clock = el('span.clock');
+  #watching = el('span.watching');
   #lines = el('ol.timeline');
 
   constructor(dialog, client) {
@@ -39,7 +40,7 @@ export class MatchDialog {
     this.#lines.setAttribute('aria-label', 'All that happened, the newest first');
     this.#picture = new Picture(card.teams);
     this.#dialog.replaceChildren(
-      el('div.sheet', close, el('p.meta', where.filter(Boolean).join(' · ')), title, this.#clock, this.#picture.element, this.#lines,
+      el('div.sheet', close, el('p.meta', where.filter(Boolean).join(' · ')), title, el('p.now', this.#clock, this.#watching), this.#picture.element, this.#lines,
         el('p.hint', 'From channel ', el('code', `match/${card.match}`))),
     );
     this.#take({ ...card, events: {} }, clock);
@@ -48,7 +49,10 @@ export class MatchDialog {
     this.#subscription = this.#client.subscribe(`match/${card.match}`, (state) => {
       // The match was played in earlier runs as well.
       if (state.run === run) this.#take(state, this.#clockNow);
-    }, { last: 1, delta: true });
+    }, { last: 1, delta: true, presence: true });
+    const { presence } = this.#subscription;
+    setText(this.#watching, '');
+    presence.onChange(() => setText(this.#watching, `${presence.count} watching`));
   }
 
   /** Updates the clock; called often, and cheap. */

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
-    board::{Board, Phase},
+    board::{Board, Card, Phase},
     publisher::{Outlet, unix_ms},
     scoreboard::Scoreboard,
 };
@@ -42,11 +42,9 @@ impl Clock {
     /// Reads the clock at a time in Unix milliseconds.
     pub(crate) fn read(board: &Board, now: u64) -> Self {
         let matches = board.matches.iter().filter_map(|card| {
-            let period = card.phase.period()?;
-            let passed = now.saturating_sub(card.since) as f64 / 1_000.0 * board.speed;
-            let (from, to) = (u64::from(period.from()), u64::from(period.to()));
+            let to = u64::from(card.phase.period()?.to());
             // Minute 1 lasts from 0:00 to 1:00.
-            let minute = from + 1 + passed as u64;
+            let minute = 1 + minutes(card, board.speed, now)? as u64;
             let reading = Reading {
                 phase: card.phase,
                 minute: minute.min(to),
@@ -58,6 +56,13 @@ impl Clock {
             matches: matches.collect(),
         }
     }
+}
+
+/// How many minutes of a match are over, with the stoppage time of the current period only. `None` in a break.
+pub(crate) fn minutes(card: &Card, speed: f64, now: u64) -> Option<f64> {
+    let from = f64::from(card.phase.period()?.from());
+    let seconds = now.saturating_sub(card.since) as f64 / 1_000.0;
+    Some(from + seconds * speed)
 }
 
 /// Publishes the clock whenever a minute is over, until the outlet fails.

@@ -73,7 +73,7 @@ async fn serve(cli: Cli) -> Result<(), Problem> {
     let publisher = actix_web::rt::spawn(async move {
         let updates = async {
             publisher::play(&outlet, &scoreboard, &feed.tournament, &plan).await?;
-            // The clock goes on: it has no more matches, and nothing to publish.
+            // The others go on: they have no more matches, and nothing to publish.
             std::future::pending().await
         };
         let outcome: Result<(), _> = tokio::select! {

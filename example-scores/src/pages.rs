@@ -6,11 +6,9 @@ use actix_web::{HttpResponse, http::header, web};
 const FILES: &[(&str, &str, &str)] = &[
     ("/", HTML, include_str!("../assets/index.html")),
     ("/plain", HTML, include_str!("../assets/plain.html")),
-    (
-        "/scores.css",
-        "text/css; charset=utf-8",
-        include_str!("../assets/scores.css"),
-    ),
+    ("/events", HTML, include_str!("../assets/events.html")),
+    ("/plain.css", STYLE, include_str!("../assets/plain.css")),
+    ("/scores.css", STYLE, include_str!("../assets/scores.css")),
     (
         "/icon.svg",
         "image/svg+xml",
@@ -35,6 +33,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/ticker.js", SCRIPT, include_str!("../assets/ticker.js")),
 ];
 
+const STYLE: &str = "text/css; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -79,13 +78,18 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_page_keeps_its_promise_of_ten_lines() {
-        let (_, _, page) = FILES.iter().find(|(name, ..)| *name == "/plain").unwrap();
-        let script = page.split("<script id=\"script\">").nth(1).unwrap();
-        let script = script.split("</script>").next().unwrap().trim();
-        assert_eq!(script.lines().count(), 10, "{script}");
-        assert!(script.contains("{ action: 'subscribe', channel: 'updates' }"));
-        // The readme shows the same ten lines.
-        assert!(include_str!("../README.md").contains(script));
+    fn the_small_pages_keep_the_promise_of_their_titles() {
+        for (path, lines, subscription) in [
+            ("/plain", 10, "{ action: 'subscribe', channel: 'updates' }"),
+            ("/events", 9, "'/ws/events?channel=updates'"),
+        ] {
+            let (_, _, page) = FILES.iter().find(|(name, ..)| *name == path).unwrap();
+            let script = page.split("<script id=\"script\">").nth(1).unwrap();
+            let script = script.split("</script>").next().unwrap().trim();
+            assert_eq!(script.lines().count(), lines, "{script}");
+            assert!(script.contains(subscription));
+            // The readme shows the same lines.
+            assert!(include_str!("../README.md").contains(script), "{path}");
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! The server: three kinds of channels, one call, the pages.
+//! The server: the channels, one call, the pages.
 
 use std::{net::TcpListener, time::Duration};
 
-use courtside::{PublishError, prelude::*};
+use courtside::{Presence, PublishError, ServerBuilder, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,18 +29,23 @@ const HISTORY_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Builds the server. It must be called within an actix `System`.
 pub(crate) fn build(scoreboard: Scoreboard) -> Result<Server, Problem> {
+    let built = builder(scoreboard).build();
+    built.map_err(|error| Problem::Server(error.to_string()))
+}
+
+fn builder(scoreboard: Scoreboard) -> ServerBuilder {
     let history = |size| Channel::open().history(size).history_age(HISTORY_AGE);
+    // Pages show how many watch a match, and not who.
+    let watching = Presence::default().members(0);
     Server::builder()
         .channel(UPDATES, history(HISTORY_OF_UPDATES))
         .channel(
             &format!("{MATCH}{{id}}"),
-            history(HISTORY_OF_A_MATCH).delta(true),
+            history(HISTORY_OF_A_MATCH).delta(true).presence(watching),
         )
         .channel(CLOCK, Channel::open().latest(true))
         .handle(board)
         .data(scoreboard)
-        .build()
-        .map_err(|error| Problem::Server(error.to_string()))
 }
 
 /// Serves until the process receives a signal to end.
@@ -72,24 +77,4 @@ impl Outlet for Server {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{feed::Feed, publisher, schedule::Plan};
-
-    #[actix_web::test]
-    async fn the_server_offers_every_channel_that_is_published_to() {
-        let scoreboard = Scoreboard::default();
-        let server = build(scoreboard.clone()).unwrap();
-        let feed = Feed::parse(include_str!("../fixtures/excerpt-2022.json")).unwrap();
-        let plan = Plan {
-            speed: 1e9,
-            again_in: None,
-        };
-        publisher::play(&server, &scoreboard, &feed.tournament, &plan)
-            .await
-            .unwrap();
-        let board = scoreboard.snapshot();
-        assert_eq!(board.matches.len(), feed.tournament.fixtures.len());
-        assert!(board.finished.is_some());
-    }
-}
+mod tests;
