@@ -188,3 +188,26 @@ test('a page whose pass the server does not know signs in again, and plays on as
   assert.notEqual(await page.evaluate(player), before);
   await page.waitForFunction(() => window.arena.state().pilots[window.arena.ship]?.name === 'Kay');
 });
+
+test('a pass that expires soon is renewed, and one that is gone makes a new player', async () => {
+  const page = await play('Lia');
+  const pass = () => page.evaluate(() => JSON.parse(localStorage.getItem('pass')));
+  const before = [await pass(), await seat(page)];
+  await page.evaluate(() => {
+    localStorage.setItem('pass', JSON.stringify({ ...JSON.parse(localStorage.getItem('pass')), expires: Date.now() + 1000 }));
+    const open = new Promise((resolve) => window.arena.client.on('open', resolve));
+    window.arena.client.cut(0);
+    return open;
+  });
+  const { player, expires } = await pass();
+  assert.equal(player, before[0].player);
+  assert.ok(expires >= before[0].expires);
+  assert.deepEqual(await seat(page), before[1]);
+
+  await page.evaluate(() => localStorage.clear());
+  await page.click('#menu');
+  await page.fill('#name', 'Lou');
+  await page.click('#play');
+  await page.waitForFunction(() => window.arena.ship !== null && window.arena.state()?.pilots[window.arena.ship]?.name === 'Lou');
+  assert.notEqual((await pass()).player, player);
+});

@@ -149,7 +149,14 @@ export class Net {
   async #playAs(name) {
     const { pass, client } = this;
     await pass.rename(name);
-    await client.refresh();
+    try {
+      await client.refresh();
+    } catch (error) {
+      if (error.code !== 'identity') throw error;
+      // The pass was gone, and signing in has made a new player, which needs a session of its own. See `lost`.
+      this.playing = true;
+      return client.cut(0);
+    }
     // The join in progress knows which arena it is for.
     await this.#entering;
     this.playing = true;
