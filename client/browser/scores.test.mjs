@@ -109,6 +109,21 @@ test('a match that is opened has a picture, in which each goal of the score appe
   assert.match(words, /^When the goals fell\. .+ \d+/);
 });
 
+test('the premium ticker is for holders of a pass: without one, or with one that has expired, it is refused', async () => {
+  const page = await browser.open(scores.url);
+  const refusal = await page.evaluate(() => import('/courtside.js').then(({ connect }) =>
+    connect('/ws').subscribe('premium/chances', () => {}).ready.then(() => 'accepted', ({ code }) => code)));
+  assert.equal(refusal, 'no_pass');
+  await page.click('#premium button');
+  await page.waitForFunction(() => document.querySelectorAll('#premium .chances b').length > 1);
+  // The client asks for the next pass by itself.
+  await page.waitForFunction(() => document.querySelector('#premium .state').textContent.includes('renewed once'));
+  await page.click('#premium button');
+  await page.waitForFunction(() => document.querySelector('#premium .state').textContent === 'Your pass has expired.');
+  assert.equal(await page.isVisible('#premium .chances'), false);
+  assert.equal(await page.getAttribute('#badge', 'data-state'), 'open', 'the scoreboard itself goes on');
+});
+
 test('the page of server-sent events shows the same updates', async () => {
   const pages = [await browser.open(`${scores.url}/plain`), await browser.open(`${scores.url}/events`)];
   await pages[1].waitForFunction(() => document.querySelectorAll('li').length > 5);

@@ -7,6 +7,7 @@ import { setData, setText } from './elements.js';
 import { Groups } from './groups.js';
 import { MatchDialog } from './match.js';
 import { NO_CLOCK } from './minutes.js';
+import { Premium } from './premium.js';
 import { Rounds } from './rounds.js';
 import { Stage } from './stage.js';
 import { Ticker } from './ticker.js';
@@ -32,6 +33,7 @@ const groups = new Groups(byId('groups'), open);
 const rounds = new Rounds(byId('rounds'), open);
 const ticker = new Ticker(byId('ticker'), open);
 const away = new Away(byId('away'), open, (text) => setText(byId('announcer'), text));
+new Premium(byId('premium'), connect);
 
 client
   .subscribe('updates', (update, info) => {

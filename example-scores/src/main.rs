@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod chances;
 mod cli;
 mod clock;
 mod feed;
@@ -12,6 +13,8 @@ mod kickoff;
 mod match_state;
 mod minute;
 mod pages;
+mod passes;
+mod premium;
 mod problem;
 mod publisher;
 mod rules;
@@ -29,7 +32,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use clap::Parser;
 
 use crate::{
-    cli::Cli, feed::Feed, problem::Problem, schedule::Plan, scoreboard::Scoreboard,
+    cli::Cli, feed::Feed, passes::Passes, problem::Problem, schedule::Plan, scoreboard::Scoreboard,
     tournament::Tournament,
 };
 
@@ -55,7 +58,8 @@ async fn serve(cli: Cli) -> Result<(), Problem> {
     let listener = courtside::listen(&cli.bind).map_err(Problem::Listen)?;
     let address = listener.local_addr().map_err(Problem::Listen)?;
     let scoreboard = Scoreboard::default();
-    let server = server::build(scoreboard.clone())?;
+    let passes = Passes::default();
+    let server = server::build(scoreboard.clone(), passes.clone())?;
 
     for note in feed.notes.iter().take(NOTES_SHOWN) {
         complain(&format!("note: {note}"));
@@ -79,12 +83,13 @@ async fn serve(cli: Cli) -> Result<(), Problem> {
         let outcome: Result<(), _> = tokio::select! {
             outcome = updates => outcome,
             outcome = clock::run(&outlet, &scoreboard) => outcome,
+            outcome = premium::run(&outlet, &scoreboard) => outcome,
         };
         if let Err(error) = outcome {
             complain(&format!("example-scores: publishing ended: {error}"));
         }
     });
-    let outcome = server::run(&server, listener).await;
+    let outcome = server::run(&server, passes, listener).await;
     publisher.abort();
     outcome
 }

@@ -27,6 +27,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/match.js", SCRIPT, include_str!("../assets/match.js")),
     ("/minutes.js", SCRIPT, include_str!("../assets/minutes.js")),
     ("/picture.js", SCRIPT, include_str!("../assets/picture.js")),
+    ("/premium.js", SCRIPT, include_str!("../assets/premium.js")),
     ("/rounds.js", SCRIPT, include_str!("../assets/rounds.js")),
     ("/stage.js", SCRIPT, include_str!("../assets/stage.js")),
     ("/team.js", SCRIPT, include_str!("../assets/team.js")),

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{board::Board, clock::Clock, match_state::MatchState, update::Update};
+use crate::{
+    board::Board, chances::Chances, clock::Clock, match_state::MatchState, update::Update,
+};
 
 /// A handle to the one board of the server; clones are the same board.
 ///
@@ -32,6 +34,11 @@ impl Scoreboard {
     /// The clock at a time in Unix milliseconds.
     pub(crate) fn clock(&self, now: u64) -> Clock {
         Clock::read(&self.lock(), now)
+    }
+
+    /// The chances in the live matches at a time in Unix milliseconds.
+    pub(crate) fn chances(&self, now: u64) -> Chances {
+        Chances::at(&self.lock(), now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {

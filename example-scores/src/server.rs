@@ -1,4 +1,4 @@
-//! The server: the channels, one call, the pages.
+//! The server: who is admitted, the channels, one call, the pages.
 
 use std::{net::TcpListener, time::Duration};
 
@@ -9,6 +9,8 @@ use crate::{
     board::Board,
     clock::CLOCK,
     pages,
+    passes::Passes,
+    premium,
     problem::Problem,
     publisher::{MATCH, Outlet, UPDATES},
     scoreboard::Scoreboard,
@@ -28,32 +30,42 @@ const HISTORY_OF_A_MATCH: usize = 25;
 const HISTORY_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Builds the server. It must be called within an actix `System`.
-pub(crate) fn build(scoreboard: Scoreboard) -> Result<Server, Problem> {
-    let built = builder(scoreboard).build();
+pub(crate) fn build(scoreboard: Scoreboard, passes: Passes) -> Result<Server, Problem> {
+    let built = builder(scoreboard, passes).build();
     built.map_err(|error| Problem::Server(error.to_string()))
 }
 
-fn builder(scoreboard: Scoreboard) -> ServerBuilder {
+fn builder(scoreboard: Scoreboard, passes: Passes) -> ServerBuilder {
     let history = |size| Channel::open().history(size).history_age(HISTORY_AGE);
     // Pages show how many watch a match, and not who.
     let watching = Presence::default().members(0);
     Server::builder()
+        .authenticate(premium::authenticate)
         .channel(UPDATES, history(HISTORY_OF_UPDATES))
         .channel(
             &format!("{MATCH}{{id}}"),
             history(HISTORY_OF_A_MATCH).delta(true).presence(watching),
         )
         .channel(CLOCK, Channel::open().latest(true))
+        .channel("premium/{topic}", premium::channel())
         .handle(board)
         .data(scoreboard)
+        .data(passes)
 }
 
 /// Serves until the process receives a signal to end.
-pub(crate) async fn run(server: &Server, listener: TcpListener) -> Result<(), Problem> {
+pub(crate) async fn run(
+    server: &Server,
+    passes: Passes,
+    listener: TcpListener,
+) -> Result<(), Problem> {
     server
         .at("/ws")
         .client_at("/courtside.js")
-        .configure(pages::configure)
+        .configure(move |app| {
+            pages::configure(app);
+            premium::configure(app, &passes);
+        })
         .serve(listener)
         .await
         .map_err(|error| Problem::Server(error.to_string()))

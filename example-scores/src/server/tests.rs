@@ -1,10 +1,15 @@
 //! The whole tournament, replayed to visitors of different habits: each ends with the scores of the file.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 use courtside::{
     Format,
-    client::{Client, Event, Options, SubscribeOptions},
+    client::{CallError, Client, Event, Options, SubscribeOptions},
     testing::{CableControl, TestServer, run},
 };
 use serde_json::{Value, json};
@@ -131,7 +136,7 @@ fn received(state: &Value) -> Value {
 #[actix_web::test]
 async fn the_server_offers_every_channel_that_is_published_to() {
     let scoreboard = Scoreboard::default();
-    let server = build(scoreboard.clone()).unwrap();
+    let server = build(scoreboard.clone(), Passes::default()).unwrap();
     let feed = Feed::parse(include_str!("../../fixtures/excerpt-2022.json")).unwrap();
     let plan = Plan {
         speed: 1e9,
@@ -156,7 +161,7 @@ fn an_early_a_late_and_a_disconnected_visitor_end_with_the_scores_of_the_file() 
         println!("in {format:?}, {}", if delta { "patches" } else { "whole" });
         run(async move {
             let scoreboard = Scoreboard::default();
-            let builder = builder(scoreboard.clone());
+            let builder = builder(scoreboard.clone(), Passes::default());
             let server = TestServer::start(builder, 2).await.unwrap();
             let mut early = Visitor::new(&server, format, delta).await;
             let mut unlucky = Visitor::new(&server, format, delta).await;
@@ -193,4 +198,62 @@ fn an_early_a_late_and_a_disconnected_visitor_end_with_the_scores_of_the_file() 
             }
         });
     }
+}
+
+/// What a client with this token is told when it subscribes to a premium channel.
+async fn premium(server: &TestServer, token: Option<&str>, topic: &str) -> Option<String> {
+    let mut options = Options::default();
+    if let Some(token) = token {
+        options = options.access_token(token);
+    }
+    let client = server.client(options).await.unwrap();
+    match client.subscribe(format!("premium/{topic}")).await {
+        Ok(_) => None,
+        Err(CallError::Refused(refusal)) => Some(refusal.code().to_owned()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+#[test]
+fn the_premium_ticker_wants_a_pass() {
+    run(async {
+        let passes = Passes::default();
+        let builder = builder(Scoreboard::default(), passes.clone());
+        let server = TestServer::start(builder, 2).await.unwrap();
+        let pass = passes.issue(None, SystemTime::now()).unwrap();
+        let refused = |code: &str| Some(code.to_owned());
+        assert_eq!(premium(&server, None, "chances").await, refused("no_pass"));
+        let token = Some(pass.token.as_str());
+        assert_eq!(premium(&server, token, "chances").await, None);
+        assert_eq!(
+            premium(&server, token, "odds").await,
+            refused("unknown_topic")
+        );
+        let guess = Options::default().access_token("guessed");
+        assert!(server.client(guess).await.is_err());
+    });
+}
+
+#[test]
+fn a_session_lives_as_long_as_its_passes_are_renewed() {
+    run(async {
+        let passes = Passes::default();
+        let builder = builder(Scoreboard::default(), passes.clone());
+        let server = TestServer::start(builder, 2).await.unwrap();
+        let renewed = passes.clone();
+        let renew = move || {
+            let pass = renewed.issue(None, SystemTime::now());
+            async move { Some(pass?.token) }
+        };
+        let holder = server.client(Options::default().access_token_with(renew));
+        let holder = holder.await.unwrap();
+        let session = holder.session();
+        let pass = passes.issue(None, SystemTime::now()).unwrap();
+        let other = server.client(Options::default().access_token(pass.token));
+        let other = other.await.unwrap();
+        sleep(Duration::from_secs(300)).await;
+        assert!(holder.is_connected());
+        assert_eq!(holder.session(), session);
+        assert!(!other.is_connected(), "it has not renewed its pass");
+    });
 }
