@@ -80,6 +80,11 @@ pub enum BuildError {
         "two rooms are registered as kind `{0}`: give one of them another name, by `#[courtside::room(kind = \"…\")]`"
     )]
     KindTaken(String),
+    /// A check was registered for a kind of room that is not registered, or not yet.
+    #[error(
+        "there is no room of kind `{0}` to admit clients to: call `room` or `room_with` before `admit`"
+    )]
+    NoSuchKind(String),
     /// Two handlers were registered under one name.
     #[error("two handlers are registered as `{0}`: give one of them another name")]
     HandlerTaken(String),

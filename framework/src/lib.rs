@@ -134,6 +134,7 @@ pub use observer::{Observer, ServerEvent, Stats};
 pub use presence::config::Presence;
 pub use presence::member::{PresenceError, PresenceMember};
 pub use room::Room;
+pub use room::applicant::Applicant;
 pub use room::audience::Audience;
 pub use room::config::{DisposeReason, LeaveReason, RoomConfig};
 pub use room::context::RoomContext;

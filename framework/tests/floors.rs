@@ -49,6 +49,7 @@ const INNER_FLOORS: &[(&str, &[&[&str]])] = &[(
             "connection",
             "lobby",
             "room",
+            "room_admission",
             "room_effects",
             "worker",
         ],

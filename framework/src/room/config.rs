@@ -77,6 +77,12 @@ pub struct RoomConfig {
     /// A member then receives the list when it joins and resumes, and afterwards what changes. It shows data of its own that it
     /// gives when it joins, and that it can change. Members whose connection is lost stay on the list until they leave the room.
     pub presence: Option<Presence>,
+    /// How long the check of a client that wants to join may take: see [`ServerBuilder::admit`](crate::ServerBuilder::admit).
+    ///
+    /// Default: 10 s.
+    /// A client whose check takes longer is refused with `admission_timeout`. Until then it keeps a seat from others.
+    /// Zero: only a check that need not wait succeeds. `Duration::MAX`: no deadline.
+    pub admission: Duration,
 }
 
 setters!(RoomConfig {
@@ -86,6 +92,7 @@ setters!(RoomConfig {
     hash_every: Duration,
     empty_grace: Duration,
     jobs: usize,
+    admission: Duration,
 });
 
 impl Default for RoomConfig {
@@ -100,6 +107,7 @@ impl Default for RoomConfig {
             match_on: Vec::new(),
             jobs: 256,
             presence: None,
+            admission: Duration::from_secs(10),
         }
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct RoomCore<R: Room> {
     /// Who is present, as members see it. `None` if the kind has no presence, or nobody has joined.
     pub(super) presence: Option<Box<PresenceList>>,
     empty_since: Option<Duration>,
+    /// Sessions that have a seat and are being checked. The room does not end as empty while there are any.
+    applicants: usize,
     /// Whether no session has asked to join yet.
     is_new: bool,
     is_over: bool,
@@ -100,6 +102,7 @@ impl<R: Room> RoomCore<R> {
             syncing: Syncing::default(),
             presence: None,
             empty_since: Some(Duration::ZERO),
+            applicants: 0,
             is_new: true,
             is_over: false,
             is_crashed: false,
@@ -189,14 +192,8 @@ impl<R: Room> RoomCore<R> {
         Ok(())
     }
 
-    fn enter(
-        &mut self,
-        entrant: Entrant,
-        options: R::Options,
-        id: Option<u64>,
-    ) -> Result<(), Declined> {
-        let session = entrant.origin.session;
-        self.is_new = false;
+    /// Whether the room takes a session now. Those that are being checked have their seats.
+    fn check_place(&self, session: SessionId, is_matched: bool) -> Result<(), Declined> {
         if self.is_over {
             return Err(Declined::NoPlace(room_gone()));
         }
@@ -207,24 +204,36 @@ impl<R: Room> RoomCore<R> {
             )));
         }
         // The lobby may not know yet that the room has become private.
-        let is_hidden = entrant.is_matched && self.ctx.listing.is_private;
+        let is_hidden = is_matched && self.ctx.listing.is_private;
         if self.ctx.listing.is_locked || is_hidden {
             return Err(Declined::NoPlace(Refusal::new(
                 "room_locked",
                 "this room takes no new members now",
             )));
         }
-        let seats = if entrant.is_matched {
+        let seats = if is_matched {
             self.config.matched_up_to()
         } else {
             self.config.capacity
         };
-        if self.ctx.members.len() >= seats {
+        if self.ctx.members.len() + self.applicants >= seats {
             return Err(Declined::NoPlace(Refusal::new(
                 "room_full",
                 "all seats of this room are taken",
             )));
         }
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        entrant: Entrant,
+        options: R::Options,
+        id: Option<u64>,
+    ) -> Result<(), Declined> {
+        let session = entrant.origin.session;
+        self.is_new = false;
+        self.check_place(session, entrant.is_matched)?;
         let data = self.own_data(&entrant.data).map_err(Declined::Refused)?;
         self.members_ever += 1;
         let member_id = MemberId(self.members_ever);
@@ -440,8 +449,31 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
+    /// A session is to be checked, if the room takes it now. It has a seat from now on.
+    pub(crate) fn check_begins(
+        &mut self,
+        session: SessionId,
+        is_matched: bool,
+    ) -> Result<(), Declined> {
+        self.check_place(session, is_matched)?;
+        self.applicants += 1;
+        Ok(())
+    }
+
+    /// The check is over; the session joins, or does not. A room that is empty counts so from now on.
+    pub(crate) fn check_ends(&mut self, now: Duration) {
+        self.applicants -= 1;
+        self.ctx.now = self.ctx.now.max(now);
+        if self.empty_since.is_some() {
+            self.empty_since = Some(self.ctx.now);
+        }
+    }
+
     /// When the room ends because it is empty.
     fn grace_ends(&self) -> Option<Duration> {
+        if self.applicants > 0 {
+            return None;
+        }
         let grace = match self.is_new {
             true => self.config.empty_grace.max(FIRST),
             false => self.config.empty_grace,

@@ -99,10 +99,6 @@ pub(crate) struct Entrant {
 /// What a client says when it joins.
 pub(crate) enum JoinOptions<R: Room> {
     Encoded(RawData),
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "only tests have options that are decoded already")
-    )]
     Decoded(R::Options),
 }
 

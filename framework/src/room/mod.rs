@@ -1,5 +1,6 @@
 //! Rooms: what users implement, and the rules of rooms. The actor that runs them is elsewhere (`runtime/room.rs`).
 
+pub(crate) mod applicant;
 pub(crate) mod audience;
 pub(crate) mod config;
 pub(crate) mod context;

@@ -437,6 +437,11 @@ pub(crate) struct JoinRequest {
 }
 
 impl JoinRequest {
+    /// Whether it asked for any room of the kind, and the lobby chose one that had begun before.
+    pub(crate) fn is_matched(&self) -> bool {
+        matches!(self.target, JoinTarget::Kind(..)) && !self.is_founder
+    }
+
     /// Whether the session has ended since it asked.
     pub(crate) fn is_given_up(&self) -> bool {
         self.permit.is_closed()

@@ -21,6 +21,7 @@ pub(crate) mod posts;
 mod receiver_hubs;
 pub(crate) mod removal;
 pub(crate) mod room;
+mod room_admission;
 mod room_effects;
 pub(crate) mod server_inner;
 pub(crate) mod sign_in;

@@ -16,6 +16,7 @@ use crate::ids::{RoomId, SessionId};
 use crate::observer::ServerEvent;
 use crate::origin::SessionOrigin;
 use crate::room::Room;
+use crate::room::applicant::Admit;
 use crate::room::config::RoomConfig;
 use crate::room::context::RoomSeed;
 use crate::room::core::{RoomCore, options_of, room_gone};
@@ -28,8 +29,8 @@ use crate::runtime::messages::{
     HubItem, JoinRequest, LobbyMessage, Receiver, RoomAddress, RoomMessage, Topic,
 };
 use crate::runtime::receiver_hubs::ReceiverHubs;
+use crate::runtime::room_admission::RoomAdmission;
 use crate::runtime::server_inner::ServerInner;
-use crate::wire::action::JoinTarget;
 use crate::wire::codec::RawData;
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
@@ -40,6 +41,9 @@ const AFTERLIFE: Duration = Duration::from_secs(10);
 /// A registered kind of room, with its type erased.
 pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
     fn config(&self) -> &RoomConfig;
+
+    /// The kind itself, so that the builder can add to it.
+    fn as_any(&mut self) -> &mut dyn Any;
 
     /// Begins a room on a thread. `None`: on this one.
     fn start(
@@ -57,6 +61,7 @@ pub(crate) struct KindOf<R: Room> {
     make: Make<R>,
     config: RoomConfig,
     handlers: Arc<Handlers<R>>,
+    admit: Option<Admit<R::Options>>,
 }
 
 impl<R: Room> KindOf<R> {
@@ -66,7 +71,13 @@ impl<R: Room> KindOf<R> {
             make,
             config: R::config(),
             handlers: Arc::new(handlers),
+            admit: None,
         }
+    }
+
+    /// Sets the check of clients that want to join.
+    pub(crate) fn set_admit(&mut self, admit: Admit<R::Options>) {
+        self.admit = Some(admit);
     }
 }
 
@@ -81,6 +92,10 @@ impl<R: Room> RoomKind for KindOf<R> {
         &self.config
     }
 
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
     fn start(
         &self,
         thread: Option<&ArbiterHandle>,
@@ -90,6 +105,11 @@ impl<R: Room> RoomKind for KindOf<R> {
     ) -> RoomAddress {
         let (handlers, config) = (self.handlers.clone(), Box::new(self.config.clone()));
         let make = self.make.clone();
+        let admission = self.admit.clone().map(|admit| RoomAdmission {
+            admit,
+            deadline: config.admission,
+            applicants: 0,
+        });
         let seed = RoomSeed {
             id: id.clone(),
             kind: self.name.clone(),
@@ -108,6 +128,7 @@ impl<R: Room> RoomKind for KindOf<R> {
                 handlers,
                 config,
             },
+            admission,
             receiver_hubs: ReceiverHubs::default(),
             began: Instant::now(),
             refused: None,
@@ -158,9 +179,11 @@ pub(crate) struct RoomActor<R: Room> {
     pub(crate) id: RoomId,
     pub(crate) shared: Arc<ServerInner>,
     pub(crate) stage: Stage<R>,
+    /// The check of clients that want to join. `None`: there is none.
+    pub(crate) admission: Option<RoomAdmission<R>>,
     /// The hubs of the members' sessions.
     pub(crate) receiver_hubs: ReceiverHubs,
-    began: Instant,
+    pub(crate) began: Instant,
     /// Why the room could not be created. The session for which it was to be created is the first to come, and receives this refusal.
     refused: Option<Refusal>,
     /// The timer that is set, and its time.
@@ -339,25 +362,45 @@ impl<R: Room> RoomActor<R> {
         self.stop_if_done(ctx);
     }
 
-    fn stop_if_done(&mut self, ctx: &mut Context<Self>) {
-        if self.is_forgotten && !matches!(self.stage, Stage::Alive(_)) {
+    pub(crate) fn stop_if_done(&mut self, ctx: &mut Context<Self>) {
+        // Applicants are still to be answered.
+        let is_asking = self
+            .admission
+            .as_ref()
+            .is_some_and(|admission| admission.applicants > 0);
+        if self.is_forgotten && !is_asking && !matches!(self.stage, Stage::Alive(_)) {
             ctx.stop();
         }
     }
 
-    fn join(&mut self, ctx: &mut Context<Self>, mut request: JoinRequest) {
+    /// A client has a seat here: it is checked, if there is a check, and then becomes a member.
+    fn join(&mut self, ctx: &mut Context<Self>, request: JoinRequest) {
+        if self.admission.is_some() && self.refused.is_none() {
+            self.check_applicant(ctx, request);
+        } else {
+            let options = JoinOptions::Encoded(request.options.clone());
+            self.enter(ctx, request, options);
+        }
+    }
+
+    /// A client becomes a member, unless it has given up or the room declines it.
+    pub(crate) fn enter(
+        &mut self,
+        ctx: &mut Context<Self>,
+        request: JoinRequest,
+        options: JoinOptions<R>,
+    ) {
         if request.is_given_up() {
             self.tell_lobby(LobbyMessage::Release(self.id.clone()));
             return;
         }
         let receiver = request.receiver.clone();
-        let is_matched = matches!(request.target, JoinTarget::Kind(..)) && !request.is_founder;
         let entrant = Entrant {
             origin: request.permit.origin(receiver.session),
             format: receiver.format,
             claims: request.claims.clone(),
             data: request.data.clone(),
-            is_matched,
+            is_matched: request.is_matched(),
         };
         let is_new = self.receiver_hubs.get(receiver.session).is_none();
         if is_new {
@@ -367,7 +410,6 @@ impl<R: Room> RoomActor<R> {
         let joined = match self.refused.take() {
             Some(refusal) => Err(Declined::Refused(refusal)),
             None => {
-                let options = JoinOptions::Encoded(request.options.clone());
                 let id = request.id;
                 let input = RoomInput::Join {
                     entrant,
@@ -384,13 +426,20 @@ impl<R: Room> RoomActor<R> {
         if is_new {
             self.receiver_hubs.remove(receiver.session);
         }
+        self.decline(request, declined);
+    }
+
+    /// A client does not become a member: its seat is free, and it gets another one or is told why not.
+    pub(crate) fn decline(&self, mut request: JoinRequest, declined: Declined) {
         self.tell_lobby(LobbyMessage::Release(self.id.clone()));
         // A session that is refused by the room created for it would be refused by the next one, too.
-        if is_matched && let Declined::NoPlace(refusal) = declined {
+        if request.is_matched()
+            && let Declined::NoPlace(refusal) = declined
+        {
             request.refused_by.push(self.id.clone());
             self.tell_lobby(LobbyMessage::Retry(request, refusal));
         } else {
-            refuse_join(&receiver, request.id, &declined.into_refusal());
+            refuse_join(&request.receiver, request.id, &declined.into_refusal());
         }
     }
 

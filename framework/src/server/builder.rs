@@ -22,6 +22,7 @@ use crate::http::admission::Admission;
 use crate::lobby::info::{ListQuery, RoomList};
 use crate::observer::{Observer, Observers};
 use crate::room::Room;
+use crate::room::applicant::{self, Applicant};
 use crate::room::context::RoomContext;
 use crate::room::create::Create;
 use crate::runtime::authentication::Authentication;
@@ -136,6 +137,48 @@ impl ServerBuilder {
         let registered = Box::new(KindOf::new(kind, Arc::new(make), handlers));
         if self.kinds.insert(kind.to_string(), registered).is_some() {
             self.note(BuildError::KindTaken(kind.to_string()));
+        }
+        self
+    }
+
+    /// Checks clients before they join rooms of a kind, for example in a database: between the lobby's seat for the client, which
+    /// is held meanwhile, and [`Room::joined`]. Register the kind first. Default: no check.
+    ///
+    /// The function receives the [`Applicant`], and returns a refusal for a client that may not join. It runs on the room's thread
+    /// beside the room, and must not block it. It has [`RoomConfig::admission`](crate::RoomConfig::admission) to finish; later, the
+    /// client is refused with `admission_timeout`. A client that goes away meanwhile gives its seat back, and its check runs to its
+    /// end without effect. If the function panics, the client is refused with `internal`, and the room goes on.
+    ///
+    /// ```
+    /// use courtside::{Applicant, Refusal, Server, prelude::*};
+    /// # struct Bans;
+    /// # impl Bans { async fn has(&self, _: &str) -> bool { false } }
+    ///
+    /// #[derive(Default)]
+    /// struct Club;
+    ///
+    /// #[courtside::room]
+    /// impl Club {
+    ///     fn joined(&mut self, member: &Member) { /* … */ }
+    /// }
+    ///
+    /// # let bans = Bans;
+    /// let builder = Server::builder().data(bans).room::<Club>().admit::<Club>(async |applicant: &Applicant<()>| {
+    ///     let bans = applicant.data::<Bans>();
+    ///     match applicant.subject() {
+    ///         Some(user) if !bans.has(user).await => Ok(()),
+    ///         _ => Err(Refusal::new("members_only", "this club is for its members")),
+    ///     }
+    /// });
+    /// ```
+    pub fn admit<R: Room>(
+        mut self,
+        check: impl AsyncFn(&Applicant<R::Options>) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        let kind = self.kinds.get_mut(R::KIND);
+        match kind.and_then(|kind| kind.as_any().downcast_mut::<KindOf<R>>()) {
+            Some(kind) => kind.set_admit(applicant::erase(check)),
+            None => self.note(BuildError::NoSuchKind(R::KIND.to_owned())),
         }
         self
     }
