@@ -58,6 +58,19 @@ impl Refusal {
         Self::new("internal", "the server failed to do this; its log says why")
     }
 
+    /// A check that cannot be made now, for example because a database or a key server does not answer: the client should try
+    /// again later. Its code is `unavailable`.
+    ///
+    /// If `authenticate` returns it, the server answers the handshake with 503 and `Retry-After`, so that the client reconnects
+    /// as after a lost connection. With any other refusal, the client gives up unless it can get another credential.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(UNAVAILABLE, message)
+    }
+
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.code == UNAVAILABLE
+    }
+
     /// The code, for programs.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -70,6 +83,9 @@ impl Refusal {
         &self.message
     }
 }
+
+/// The code of a refusal that says nothing about the client.
+const UNAVAILABLE: &str = "unavailable";
 
 /// Why a server cannot be built: always a mistake in the program, found when it starts.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]

@@ -92,6 +92,8 @@ mod follower;
 mod handler;
 mod http;
 mod ids;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod lobby;
 mod memory;
 mod observer;
@@ -128,6 +130,8 @@ pub use follower::Follower;
 pub use handler::{Handle, Handlers, Message};
 pub use http::socket::watch_socket;
 pub use ids::{ChannelName, MemberId, RoomId, SessionId};
+#[cfg(feature = "jwt")]
+pub use jwt::{JwtAlgorithm, JwtError, JwtVerifier};
 pub use lobby::info::{RoomInfo, RoomList};
 pub use memory::Memory;
 pub use observer::{Observer, ServerEvent, Stats};
