@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     ],
     &["sync", "wire"],
     &["channel", "lobby", "presence", "session"],
-    &["handler", "observer", "room"],
+    &["handler", "jwt", "observer", "room"],
     &["runtime"],
     &["client", "server_handle"],
     &["call", "follower", "http"],

@@ -182,6 +182,20 @@ fn an_answer_that_does_not_come_is_not_waited_for_for_ever() {
 }
 
 #[test]
+fn a_check_that_cannot_be_made_now_is_an_answer_after_which_the_client_comes_back() {
+    run(async {
+        let builder = builder().authenticate(async |_| {
+            Err::<Identity<()>, _>(Refusal::unavailable("the users' database does not answer"))
+        });
+        let server = TestServer::start(builder, 1).await.unwrap();
+        let answer = Request::new("/ws").send(&server).await;
+        answer.expect(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), Some("5"));
+        assert_eq!(server.server().connections(), 0);
+    });
+}
+
+#[test]
 fn nobody_is_let_in_once_the_server_goes_away() {
     run(async {
         let (builder, answers) = asking(Config::default());

@@ -256,6 +256,10 @@ impl Admission {
         let verdict = shared.authentication.ask(sign_in, patience, || hub.now());
         let verdict = match verdict.await {
             Ok(accepted) => Ok(accepted),
+            // It says nothing about the client, which has to come back.
+            Err(Unaccepted::Refused(refusal)) if refusal.is_unavailable() => {
+                return Err((StatusCode::SERVICE_UNAVAILABLE, refusal));
+            }
             Err(Unaccepted::Refused(refusal)) => Err(refusal),
             Err(Unaccepted::Late(refusal)) => {
                 return Err((StatusCode::SERVICE_UNAVAILABLE, refusal));

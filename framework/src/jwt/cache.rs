@@ -97,11 +97,19 @@ mod tests {
         assert_eq!(word(&cache, "a", Duration::ZERO), "fetch");
         cache.fetched(Some(keys("a")), Duration::ZERO);
         assert_eq!(word(&cache, "a", SECOND), "use");
-        assert_eq!(word(&cache, "b", SECOND), "no such key", "too soon to ask again");
+        assert_eq!(
+            word(&cache, "b", SECOND),
+            "no such key",
+            "too soon to ask again"
+        );
         assert_eq!(word(&cache, "b", PAUSE), "fetch");
         cache.fetched(Some(keys("b")), PAUSE);
         assert_eq!(word(&cache, "b", PAUSE), "use");
-        assert_eq!(word(&cache, "a", PAUSE), "no such key", "the issuer has withdrawn it");
+        assert_eq!(
+            word(&cache, "a", PAUSE),
+            "no such key",
+            "the issuer has withdrawn it"
+        );
     }
 
     #[test]

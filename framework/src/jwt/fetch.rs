@@ -70,7 +70,12 @@ mod tests {
         ] {
             assert!(check(good).is_ok(), "{good}");
         }
-        for bad in ["http://example.org/jwks.json", "jwks.json", "", "file:///etc/keys"] {
+        for bad in [
+            "http://example.org/jwks.json",
+            "jwks.json",
+            "",
+            "file:///etc/keys",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -231,7 +231,10 @@ impl JwtVerifier {
                 if let Some(left_out) = self.log.take(self.started.elapsed()) {
                     tracing::warn!(%reason, left_out, "a token was refused");
                 }
-                Refusal::new("bad_credential", "the credential was refused: sign in again")
+                Refusal::new(
+                    "bad_credential",
+                    "the credential was refused: sign in again",
+                )
             }
             Fault::Unavailable => {
                 Refusal::unavailable("credentials cannot be checked now: try again later")
@@ -300,9 +303,8 @@ impl JwtVerifier {
             found = look_up();
             if matches!(found, Lookup::Fetch) {
                 let text = fetch().await;
-                let keys = text.and_then(|text| {
-                    Keys::from_jwks(&text).map_err(|error| error.to_string())
-                });
+                let keys =
+                    text.and_then(|text| Keys::from_jwks(&text).map_err(|error| error.to_string()));
                 if let Err(reason) = &keys {
                     tracing::error!(%reason, "the keys for tokens cannot be fetched");
                 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::*;
+use crate::claims::Expiry;
 
 const SECRET_OF_32: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -81,7 +82,11 @@ async fn each_algorithm_verifies_its_own_tokens_alone() {
     ];
     for (v, verifier) in verifiers.iter().enumerate() {
         for (t, token) in tokens.iter().enumerate() {
-            let expected = if v == t { "hello Ann" } else { "bad_credential" };
+            let expected = if v == t {
+                "hello Ann"
+            } else {
+                "bad_credential"
+            };
             assert_eq!(code(verifier, token).await, expected, "{v} {t}");
         }
     }
@@ -94,9 +99,13 @@ async fn each_algorithm_verifies_its_own_tokens_alone() {
 #[tokio::test]
 async fn times_issuer_audience_and_form_are_checked() {
     let verifier = JwtVerifier::hs256(SECRET_OF_32).unwrap();
-    let verifier = verifier.issuer("them").audience("us").leeway(Duration::from_secs(30));
+    let verifier = verifier
+        .issuer("them")
+        .audience("us")
+        .leeway(Duration::from_secs(30));
     let with = |changes: Value| {
-        let mut claims = json!({ "sub": "ann", "name": "Ann", "exp": now() + 300, "iss": "them", "aud": "us" });
+        let mut claims =
+            json!({ "sub": "ann", "name": "Ann", "exp": now() + 300, "iss": "them", "aud": "us" });
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
         }
@@ -109,7 +118,11 @@ async fn times_issuer_audience_and_form_are_checked() {
         json!({ "aud": ["others", "us"] }),
     ];
     for changes in good {
-        assert_eq!(code(&verifier, &with(changes.clone())).await, "hello Ann", "{changes}");
+        assert_eq!(
+            code(&verifier, &with(changes.clone())).await,
+            "hello Ann",
+            "{changes}"
+        );
     }
     let bad = [
         json!({ "exp": now() - 40 }),
@@ -121,11 +134,21 @@ async fn times_issuer_audience_and_form_are_checked() {
         json!({ "name": 7 }),
     ];
     for changes in bad {
-        assert_eq!(code(&verifier, &with(changes.clone())).await, "bad_credential", "{changes}");
+        assert_eq!(
+            code(&verifier, &with(changes.clone())).await,
+            "bad_credential",
+            "{changes}"
+        );
     }
     let token = with(json!({}));
     let (head, rest) = token.split_once('.').unwrap();
-    for broken in ["", "a.b.c", head, &format!("{head}.{rest}x"), &format!("x{token}")] {
+    for broken in [
+        "",
+        "a.b.c",
+        head,
+        &format!("{head}.{rest}x"),
+        &format!("x{token}"),
+    ] {
         assert_eq!(code(&verifier, broken).await, "bad_credential", "{broken}");
     }
     // {"alg":"none"}
@@ -142,13 +165,15 @@ async fn the_subject_and_the_expiry_are_the_tokens() {
     let exp = now() + 300;
     let token = hs256(&json!({ "sub": "ann", "name": "Ann", "exp": exp }));
     let identity = verifier.verify::<User>(Some(&token)).await.unwrap();
-    assert_eq!(identity.get_subject(), Some("ann"));
+    let (claims, expiry) = identity.into_parts();
+    assert_eq!(claims.subject(), Some("ann"));
     let at = UNIX_EPOCH + Duration::from_secs(exp + 5);
-    assert_eq!(identity.get_expiry(), Some(at));
+    assert_eq!(expiry, Some(Expiry::At(at)));
     // As far away as a number can say: it never expires.
     let token = hs256(&json!({ "name": "Ann", "exp": u64::MAX }));
     let identity = verifier.verify::<User>(Some(&token)).await.unwrap();
-    assert_eq!((identity.get_subject(), identity.get_expiry()), (None, None));
+    let (claims, expiry) = identity.into_parts();
+    assert_eq!((claims.subject(), expiry), (None, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +191,7 @@ async fn rotated_keys_are_fetched_once_for_all_and_old_ones_serve_while_the_addr
             }
         })
     };
-    let token = |id| signed(Algorithm::EdDSA, Some(id), &ed(), &ann());
+    let token = |id: &str| signed(Algorithm::EdDSA, Some(id), &ed(), &ann());
     let fetched = || fetches.load(Ordering::Relaxed);
     let (a, b) = (token("a"), token("b"));
     let both = tokio::join!(code(&verifier, &a), code(&verifier, &a));
@@ -174,7 +199,8 @@ async fn rotated_keys_are_fetched_once_for_all_and_old_ones_serve_while_the_addr
     assert_eq!(fetched(), 1);
     // Invented key ids cause no storm.
     for id in 0..100 {
-        assert_eq!(code(&verifier, &token(&id.to_string())).await, "bad_credential");
+        let invented = token(&id.to_string());
+        assert_eq!(code(&verifier, &invented).await, "bad_credential");
     }
     assert_eq!(fetched(), 1);
     *answer.lock().unwrap() = Ok(key_set(&["a", "b"]));
@@ -201,8 +227,33 @@ fn mistakes_are_found_at_the_start() {
     assert!(wrong.to_string().contains("RS256"), "{wrong}");
     let missing = JwtVerifier::pem_file(JwtAlgorithm::Es256, "/no/such.pem").unwrap_err();
     assert!(missing.to_string().contains("/no/such.pem"), "{missing}");
-    for bad in ["", "{}", r#"{"keys":[]}"#, r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#] {
+    for bad in [
+        "",
+        "{}",
+        r#"{"keys":[]}"#,
+        r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#,
+    ] {
         assert!(JwtVerifier::jwks(bad).is_err(), "{bad}");
     }
     assert!(JwtVerifier::jwks(&key_set(&["a"])).is_ok());
+}
+
+#[cfg(feature = "jwks")]
+#[actix_web::test]
+async fn keys_come_from_an_address() {
+    use actix_web::{App, HttpServer, web};
+
+    let app = || App::new().route("/keys", web::get().to(async || key_set(&["a"])));
+    let server = HttpServer::new(app).workers(1).disable_signals();
+    let server = server.bind(("127.0.0.1", 0)).unwrap();
+    let address = server.addrs()[0];
+    let running = server.run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+    let token = signed(Algorithm::EdDSA, Some("a"), &ed(), &ann());
+    let verifier = JwtVerifier::jwks_url(format!("http://{address}/keys")).unwrap();
+    assert_eq!(code(&verifier, &token).await, "hello Ann");
+    let verifier = JwtVerifier::jwks_url(format!("http://{address}/none")).unwrap();
+    assert_eq!(code(&verifier, &token).await, "unavailable");
+    handle.stop(false).await;
 }
