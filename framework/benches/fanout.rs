@@ -4,9 +4,9 @@
 //! If several items are processed at once, the item counter shows the cost of one of them.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use courtside::Format;
-use courtside::bench::fanout::{Data, FanOut, Frame, Outbox, read};
+use courtside::bench::fanout::{Data, FanOut, Frame, Inbound, Outbox};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use serde_json::{Value, json};
@@ -28,41 +28,36 @@ fn line() -> Value {
     json!({ "text": text() })
 }
 
-fn encode(format: Format, value: &Value) -> Bytes {
-    match format {
-        Format::Json => serde_json::to_vec(value).unwrap().into(),
-        Format::MsgPack => rmp_serde::to_vec(value).unwrap().into(),
-    }
-}
-
 mod inbound {
     use super::*;
 
     #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
     fn head_of_a_send(bencher: Bencher<'_, '_>, format: Format) {
-        let frame = encode(
+        let frame = Inbound::of(
             format,
             &json!({"action": "send", "id": 7, "room": "b6ff1c7e9a2d", "type": "say", "data": line()}),
-        );
-        assert!(read(format, &frame));
-        bencher.bench_local(|| read(format, black_box(&frame)));
+        )
+        .unwrap();
+        assert!(frame.read());
+        bencher.bench_local(|| black_box(&frame).read());
     }
 
     #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
     fn head_of_a_publish(bencher: Bencher<'_, '_>, format: Format) {
-        let frame = encode(
+        let frame = Inbound::of(
             format,
             &json!({"action": "publish", "channel": "updates", "data": text()}),
-        );
-        assert!(read(format, &frame));
-        bencher.bench_local(|| read(format, black_box(&frame)));
+        )
+        .unwrap();
+        assert!(frame.read());
+        bencher.bench_local(|| black_box(&frame).read());
     }
 
     #[divan::bench(args = Format::ALL, sample_size = 100, sample_count = 1000)]
     fn head_of_a_ping(bencher: Bencher<'_, '_>, format: Format) {
-        let frame = encode(format, &json!({"action": "ping", "received": 400}));
-        assert!(read(format, &frame));
-        bencher.bench_local(|| read(format, black_box(&frame)));
+        let frame = Inbound::of(format, &json!({"action": "ping", "received": 400})).unwrap();
+        assert!(frame.read());
+        bencher.bench_local(|| black_box(&frame).read());
     }
 }
 

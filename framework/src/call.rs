@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::caller::Caller;
 use crate::error::Refusal;
-use crate::handler::{Message, decode, encode_reply};
+use crate::handler::{Message, ReplyTo, decode, encode_reply};
 use crate::runtime::server_inner::{Answer, ServerHandler, ServerInner};
 use crate::server_handle::ServerHandle;
 use crate::wire::codec::RawData;
@@ -95,15 +95,14 @@ where
     Fut: Future<Output = Result<M::Reply, Refusal>> + 'static,
 {
     Box::new(
-        move |caller: Caller, shared: Arc<ServerInner>, data: RawData| {
-            let message = decode(&data)?;
+        move |caller: Caller, shared: Arc<ServerInner>, data: &RawData, to: ReplyTo| {
+            let message = decode(data)?;
             let reply = handler(Call {
                 message,
                 caller,
                 shared,
             });
-            let answer: Answer =
-                Box::pin(async move { encode_reply(M::NAME, &data, &reply.await?) });
+            let answer: Answer = Box::pin(async move { encode_reply::<M>(to, &reply.await?) });
             Ok(answer)
         },
     )

@@ -12,7 +12,7 @@ use crate::ids::IdHasher;
 use crate::room::Room;
 use crate::room::context::RoomContext;
 use crate::room::member::Member;
-use crate::wire::codec::{CodecError, RawData};
+use crate::wire::codec::{Format, RawData};
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
@@ -141,10 +141,11 @@ impl<R: Room> Handlers<R> {
         let handler: Erased<R> = Box::new(|room, from, data, id, ctx| {
             let message = decode::<M>(data)?;
             let reply = room.handle(from, message, ctx)?;
-            let Some(id) = id else { return Ok(None) };
-            Encoded::new(Formats::only(from.format), |w| event::reply(w, id, &reply))
-                .map(Some)
-                .map_err(|error| not_encoded(M::NAME, &error))
+            let to = ReplyTo {
+                id,
+                format: from.format,
+            };
+            encode_reply::<M>(to, &reply)
         });
         if self.by_name.insert(M::NAME, handler).is_some() {
             self.repeated = Some(M::NAME);
@@ -226,15 +227,25 @@ pub(crate) fn decode<M: Message + DeserializeOwned>(data: &RawData) -> Result<M,
     })
 }
 
-pub(crate) fn encode_reply<T: Serialize>(
-    name: &str,
-    asked: &RawData,
-    reply: &T,
-) -> Result<RawData, Refusal> {
-    RawData::of(asked.format, reply).map_err(|error| not_encoded(name, &error))
+/// Where a reply goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ReplyTo {
+    /// The `id` of the action. `None`: the client has asked for no reply.
+    pub(crate) id: Option<u64>,
+    /// The format of the client's session.
+    pub(crate) format: Format,
 }
 
-fn not_encoded(name: &str, error: &CodecError) -> Refusal {
-    tracing::error!(message = name, %error, "a reply cannot be encoded");
-    Refusal::failed()
+/// Encodes a reply. `None` if the client has asked for none.
+pub(crate) fn encode_reply<M>(to: ReplyTo, reply: &M::Reply) -> Result<Option<Encoded>, Refusal>
+where
+    M: Message,
+    M::Reply: Serialize,
+{
+    let Some(id) = to.id else { return Ok(None) };
+    let frame = Encoded::new(Formats::only(to.format), |w| event::reply(w, id, reply));
+    frame.map(Some).map_err(|error| {
+        tracing::error!(message = M::NAME, %error, "a reply cannot be encoded");
+        Refusal::failed()
+    })
 }

@@ -136,7 +136,7 @@ impl ServerHandle {
     ) -> Result<oneshot::Receiver<Result<u64, PublishError>>, PublishError> {
         let data = RawData::of(Format::Json, data)
             .map_err(|error| PublishError::NotEncodable(error.to_string()))?;
-        let place = Some(self.shared.admit(&channel, data.bytes.len())?);
+        let place = Some(self.shared.admit(&channel, data.bytes().len())?);
         let (answer, offset) = oneshot::channel();
         let message = ChannelMessage::Publish {
             channel: channel.clone(),

@@ -33,10 +33,21 @@ const GATHER: usize = crate::runtime::connection::writer::Writer::GATHER;
 /// The default of [`Limits::nesting`](crate::config::Limits::nesting); asking for all defaults would look at the machine.
 const NESTING: usize = 32;
 
-/// Reads the head of one message of a client. False if it is no action.
-#[must_use]
-pub fn read(format: Format, frame: &Bytes) -> bool {
-    action::read(format, frame, NESTING).action.is_ok()
+/// A message of a client.
+#[derive(Clone, Debug)]
+pub struct Inbound(RawData);
+
+impl Inbound {
+    /// Encodes it. `None` if it cannot be.
+    pub fn of(format: Format, action: &impl Serialize) -> Option<Self> {
+        RawData::of(format, action).ok().map(Self)
+    }
+
+    /// Reads its head. False if it is no action.
+    #[must_use]
+    pub fn read(&self) -> bool {
+        action::read(&self.0, NESTING).action.is_ok()
+    }
 }
 
 /// An event, framed.

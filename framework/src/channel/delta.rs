@@ -9,12 +9,12 @@ use crate::wire::codec::{Format, RawData, decode};
 
 /// The patch that makes `after` of `before`, if both are objects, a patch can express it, and it is shorter than `after`.
 pub(crate) fn patch_between(before: &RawData, after: &RawData) -> Option<RawData> {
-    let value = |data: &RawData| decode::<Value>(data.format, &data.bytes).ok();
+    let value = |data: &RawData| decode::<Value>(data.format(), data.bytes()).ok();
     let (Value::Object(old), Value::Object(new)) = (value(before)?, value(after)?) else {
         return None;
     };
     let patch = RawData::of(Format::Json, &object_patch(&old, &new)?).ok()?;
-    (patch.bytes.len() < after.bytes.len()).then_some(patch)
+    (patch.bytes().len() < after.bytes().len()).then_some(patch)
 }
 
 fn object_patch(

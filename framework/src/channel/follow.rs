@@ -58,7 +58,7 @@ impl FollowedPublication {
     ///
     /// If it is no `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.data.bytes)
+        serde_json::from_slice(self.data.bytes())
     }
 }
 
@@ -167,7 +167,7 @@ struct Waiting {
 
 impl Waiting {
     fn push(&mut self, publication: FollowedPublication) {
-        let bytes = self.bytes.saturating_add(publication.data.bytes.len());
+        let bytes = self.bytes.saturating_add(publication.data.bytes().len());
         let is_full = self.items.len() >= self.bounds.number || bytes > self.bounds.bytes;
         if is_full && !self.items.is_empty() {
             return self.miss(publication);
@@ -210,7 +210,7 @@ impl Waiting {
     fn pop(&mut self) -> Option<Followed> {
         let next = self.items.pop_front();
         if let Some(Followed::Publication(publication)) = &next {
-            self.bytes -= publication.data.bytes.len();
+            self.bytes -= publication.data.bytes().len();
         }
         next
     }

@@ -136,7 +136,7 @@ pub(super) fn subscribed<H: Clone + PartialEq, L: ChannelLog, C>(
     } = subscribe;
     let data = grant.as_ref().and_then(|grant| grant.data.as_ref());
     let until = grant.as_ref().and_then(|grant| grant.until);
-    let mut left = budget.saturating_sub(data.map_or(0, |data| data.bytes.len()));
+    let mut left = budget.saturating_sub(data.map_or(0, |data| data.bytes().len()));
     loop {
         let recovery = match known.kind.latest {
             true => recover_newest(log, &subscribe.start, now, left),

@@ -56,7 +56,7 @@ impl MemoryLog {
 
     fn forget_oldest(&mut self) {
         if let Some((_, publication)) = self.items.pop_front() {
-            self.bytes -= publication.data.bytes.len();
+            self.bytes -= publication.data.bytes().len();
         }
     }
 }
@@ -65,7 +65,7 @@ impl MemoryLog {
 fn fitting<'a>(items: impl Iterator<Item = &'a (Duration, Publication)>, budget: usize) -> usize {
     let mut bytes = 0;
     let fits = |(_, publication): &&(Duration, Publication)| {
-        bytes += publication.data.bytes.len() + PUBLICATION;
+        bytes += publication.data.bytes().len() + PUBLICATION;
         bytes <= budget
     };
     items.take_while(fits).count()
@@ -75,7 +75,7 @@ impl ChannelLog for MemoryLog {
     fn publish(&mut self, data: RawData, now: Duration) -> u64 {
         self.offset += 1;
         let offset = self.offset;
-        self.bytes += data.bytes.len();
+        self.bytes += data.bytes().len();
         self.items.push_back((now, Publication { offset, data }));
         while self.items.len() > self.bounds.least
             && (self.items.len() > self.bounds.size || self.bytes > self.bounds.bytes)

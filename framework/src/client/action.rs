@@ -116,11 +116,9 @@ impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
     /// The action's frame, without the WebSocket header.
     pub(crate) fn encode(&self, format: Format) -> Result<RawData, SendError> {
         let mut bytes = Vec::with_capacity(64);
-        encode_into(format, self, &mut bytes).map_err(|error| SendError::Encode(error.0))?;
-        Ok(RawData {
-            format,
-            bytes: bytes.into(),
-        })
+        encode_into(format, self, &mut bytes)
+            .and_then(|()| RawData::new(format, bytes.into()))
+            .map_err(|error| SendError::Encode(error.0))
     }
 }
 
@@ -152,7 +150,7 @@ mod tests {
                 options: Some(&options),
                 ..OutboundAction::new(ActionName::Join)
             };
-            let inbound = read(format, &join.encode(format).unwrap().bytes, 32);
+            let inbound = read(&join.encode(format).unwrap(), 32);
             assert_eq!((inbound.id, inbound.counts), (Some(7), true));
             let Ok(Action::Join {
                 target, options: o, ..
@@ -172,7 +170,7 @@ mod tests {
                 }),
                 ..OutboundAction::new(ActionName::Subscribe)
             };
-            let inbound = read(format, &subscribe.encode(format).unwrap().bytes, 32);
+            let inbound = read(&subscribe.encode(format).unwrap(), 32);
             assert!(matches!(
                 inbound.action,
                 Ok(Action::Subscribe { since: Some(s), .. }) if s.offset == 5 && s.epoch == "e"
@@ -183,7 +181,7 @@ mod tests {
                 type_: Some("steer"),
                 ..OutboundAction::new(ActionName::Send)
             };
-            let inbound = read(format, &send.encode(format).unwrap().bytes, 32);
+            let inbound = read(&send.encode(format).unwrap(), 32);
             assert!(matches!(inbound.action, Ok(Action::Send { data, .. }) if data.is_null()));
         }
     }

@@ -193,18 +193,18 @@ pub(crate) fn read(frame: &RawData) -> Result<ServerFrame, String> {
     if let Some(patch) = patch(frame) {
         return Ok(ServerFrame {
             is_sequenced: false,
-            bytes: frame.bytes.len(),
+            bytes: frame.bytes().len(),
             event: ReceivedEvent::Patch(patch?),
         });
     }
-    let object = value(frame.format, &frame.bytes).map_err(|error| error.0)?;
+    let object = value(frame.format(), frame.bytes()).map_err(|error| error.0)?;
     let name = object.get("event").and_then(Value::as_str);
     let name = name.ok_or("a message has no `event`")?.to_owned();
     let is_sequenced = is_sequenced(&name);
     let event = ReceivedEvent::deserialize(object).map_err(|error| format!("`{name}`: {error}"))?;
     Ok(ServerFrame {
         is_sequenced,
-        bytes: frame.bytes.len(),
+        bytes: frame.bytes().len(),
         event,
     })
 }
@@ -217,30 +217,28 @@ fn patch(frame: &RawData) -> Option<Result<Patch, String>> {
         event: Cow<'a, str>,
     }
 
-    let is_patch = match frame.format {
+    let is_patch = match frame.format() {
         Format::Json => {
-            serde_json::from_slice::<EventName<'_>>(&frame.bytes).is_ok_and(|n| n.event == "patch")
+            serde_json::from_slice::<EventName<'_>>(frame.bytes()).is_ok_and(|n| n.event == "patch")
         }
         Format::MsgPack => {
-            let found = codec::values(frame.format, &frame.bytes, ["event"]);
+            let found = codec::values(frame.format(), frame.bytes(), ["event"]);
             found.is_ok_and(|[event]| event == Some(b"\xa5patch"))
         }
     };
     is_patch.then(|| {
         let names = ["room", "tick", "base", "hash", "data"];
         let [room, tick, base, hash, data] =
-            codec::values(frame.format, &frame.bytes, names).map_err(|error| error.0)?;
+            codec::values(frame.format(), frame.bytes(), names).map_err(|error| error.0)?;
         Ok(Patch {
             room: field(frame, "room", room)?,
             tick: field(frame, "tick", tick)?,
             base: field(frame, "base", base)?,
             hash: field(frame, "hash", hash)?,
             data: match data {
-                Some(data) => RawData {
-                    format: frame.format,
-                    bytes: frame.bytes.slice_ref(data),
-                },
-                None => RawData::null(frame.format),
+                Some(data) => RawData::new(frame.format(), frame.bytes().slice_ref(data))
+                    .map_err(|error| error.0)?,
+                None => RawData::null(frame.format()),
             },
         })
     })
@@ -252,8 +250,8 @@ fn field<T: DeserializeOwned>(
     name: &str,
     value: Option<&[u8]>,
 ) -> Result<T, String> {
-    let null = RawData::null(frame.format);
-    codec::decode(frame.format, value.unwrap_or(&null.bytes))
+    let null = RawData::null(frame.format());
+    codec::decode(frame.format(), value.unwrap_or(null.bytes()))
         .map_err(|error| format!("`patch`: field `{name}`: {error}"))
 }
 

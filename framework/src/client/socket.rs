@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
@@ -20,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Result, Utf8Bytes};
 use crate::client::connect::Io;
 use crate::client::server_frame::Disconnection;
 use crate::close::CloseCode;
-use crate::wire::codec::{Format, RawData};
+use crate::wire::codec::RawData;
 
 /// How many bytes may wait in the output before the socket has no room for another message.
 const OUTPUT_BYTES: usize = 16 << 10;
@@ -109,13 +110,15 @@ impl ClientSocket {
 
     /// Queues a message.
     pub(crate) fn send(&mut self, frame: RawData) {
-        let RawData { format, bytes } = frame;
-        let text = match format {
-            Format::Json => Utf8Bytes::try_from(bytes.clone()).ok(),
-            Format::MsgPack => None,
+        let length = frame.bytes().len();
+        let message = match frame {
+            // Both crates have a type for texts in shared memory, and each checks again that the text is UTF-8.
+            RawData::Json(text) => Message::Text(
+                Utf8Bytes::try_from(text.as_bytes().clone()).unwrap_or_else(|_| (&*text).into()),
+            ),
+            RawData::MsgPack(bytes) => Message::Binary(bytes),
         };
-        let length = bytes.len();
-        self.write(text.map_or(Message::Binary(bytes), Message::Text), length);
+        self.write(message, length);
     }
 
     /// Begins the closing handshake.
@@ -200,8 +203,12 @@ impl ClientSocket {
     /// Takes what the stream has read. `None` if a close frame has to be written before the connection ends.
     fn received(&mut self, received: Option<Result<Message>>) -> Option<SocketEvent> {
         match received {
-            Some(Ok(Message::Text(text))) => Some(message(Format::Json, text.into())),
-            Some(Ok(Message::Binary(bytes))) => Some(message(Format::MsgPack, bytes)),
+            Some(Ok(Message::Text(text))) => {
+                let shared = ByteString::try_from(Bytes::from(text.clone()));
+                let text = shared.unwrap_or_else(|_| text.as_str().into());
+                Some(SocketEvent::Message(RawData::Json(text)))
+            }
+            Some(Ok(Message::Binary(bytes))) => Some(SocketEvent::Message(RawData::MsgPack(bytes))),
             Some(Ok(Message::Ping(payload))) => {
                 // The stream has queued the pong.
                 self.unflushed += payload.len().max(1);
@@ -230,10 +237,6 @@ impl ClientSocket {
             None => Some(lost(&Error::ConnectionClosed)),
         }
     }
-}
-
-fn message(format: Format, bytes: Bytes) -> SocketEvent {
-    SocketEvent::Message(RawData { format, bytes })
 }
 
 /// The code with which to close if the error is the server's fault; `None` for an error of the network.
@@ -313,7 +316,7 @@ mod tests {
         let (write, from_client) = duplex(100);
         drop(from_client);
         let mut socket = ClientSocket::new(Box::new(join(read, write)), BytesMut::new(), 100).await;
-        socket.send(RawData::null(Format::Json));
+        socket.send(RawData::Json("null".into()));
         (to_client, socket)
     }
 

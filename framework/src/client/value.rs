@@ -135,7 +135,7 @@ mod tests {
         let sent = json!({"a": [1, -2, 0.5, null, true, "é"], "b": {"c": u64::MAX, "d": i64::MIN}});
         for format in Format::ALL {
             let raw = RawData::of(format, &sent).unwrap();
-            assert_eq!(value(format, &raw.bytes).unwrap(), sent);
+            assert_eq!(value(format, raw.bytes()).unwrap(), sent);
         }
     }
 

@@ -4,6 +4,7 @@
 //! of the last `welcome` is in a header. The answer says how many actions the session has counted; what the actions cause comes as
 //! events.
 
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::runtime::posts::PostDenied;
 use crate::runtime::worker::hub::Hub;
 use crate::session::resume::ResumeToken;
 use crate::wire::action;
-use crate::wire::codec::Format;
+use crate::wire::codec::{Format, RawData};
 
 /// How long a body may take to arrive. The same as the HTTP layer's time for a head would be, if it were generous.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -89,17 +90,19 @@ async fn take(
         ),
     })?;
     let body = read(payload, hub.shared.config.limits.message_bytes + BRACKETS).await?;
-    let actions = action::list(format, &body).map_err(|flaw| {
+    let bad_body = |flaw: &dyn fmt::Display| {
         let message = format!("the body is not a list of actions: it {flaw}");
         (StatusCode::BAD_REQUEST, Refusal::new("bad_body", message))
-    })?;
+    };
+    let body = RawData::new(format, body).map_err(|_| bad_body(&"is not UTF-8"))?;
+    let actions = action::list(&body).map_err(|flaw| bad_body(&flaw))?;
     drop(body);
     let nesting = hub.shared.config.limits.nesting;
     let counted = actions
         .iter()
-        .filter(|action| action::read(format, action, nesting).counts)
+        .filter(|action| action::read(action, nesting).counts)
         .count();
-    let answer = timeout(PATIENCE, hub.post(place, first, format, actions)).await;
+    let answer = timeout(PATIENCE, hub.post(place, first, actions)).await;
     let Ok(received) = answer else {
         return Err((
             StatusCode::SERVICE_UNAVAILABLE,

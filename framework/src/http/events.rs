@@ -20,7 +20,7 @@ use crate::runtime::messages::SessionMessage;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::opening::Opening;
 use crate::wire::action;
-use crate::wire::codec::Format;
+use crate::wire::codec::{Format, RawData};
 use crate::wire::positions::Positions;
 
 /// What a request for a stream asks for.
@@ -147,14 +147,12 @@ async fn subscribe(hub: Rc<Hub>, connection: Rc<ConnectionHandle>, actions: Vec<
         return;
     };
     for action in actions {
-        let mut inbound = action::read(
-            Format::Json,
-            &action.clone().into(),
-            hub.shared.config.limits.nesting,
-        );
+        let bytes = action.len();
+        let nesting = hub.shared.config.limits.nesting;
+        let mut inbound = action::read(&RawData::Json(action.into()), nesting);
         // The client has not sent it, so it does not count it either.
         inbound.counts = false;
-        let Some(permit) = session.permits.clone().take(action.len()).await else {
+        let Some(permit) = session.permits.clone().take(bytes).await else {
             return;
         };
         session.router.note_mailed();

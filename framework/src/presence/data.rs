@@ -1,10 +1,7 @@
 //! The data that a client shows of itself.
 
-use bytes::Bytes;
-use serde_json::Value;
-
 use crate::error::Refusal;
-use crate::wire::codec::{CodecError, Format, RawData};
+use crate::wire::codec::{CodecError, RawData};
 
 /// A client's data as its list keeps it: JSON of at most `most` bytes. `None` if the client shows none.
 pub(crate) fn checked(data: &RawData, most: usize) -> Result<Option<RawData>, Refusal> {
@@ -23,19 +20,11 @@ pub(crate) fn checked(data: &RawData, most: usize) -> Result<Option<RawData>, Re
             format!("presence data may be {most} bytes long, as JSON"),
         )
     };
-    // The bytes are part of a buffer, which a list must not keep in memory.
-    let data = match data.format {
-        Format::Json if data.bytes.len() > most => return Err(too_long()),
-        Format::Json => data.decode::<Value>().map(|_| RawData {
-            format: Format::Json,
-            bytes: Bytes::copy_from_slice(&data.bytes),
-        }),
-        Format::MsgPack => data
-            .decode::<Value>()
-            .and_then(|value| RawData::of(Format::Json, &value)),
+    if matches!(data, RawData::Json(text) if text.len() > most) {
+        return Err(too_long());
     }
-    .map_err(bad)?;
-    if data.bytes.len() > most {
+    let data = data.detached_as_json().map_err(bad)?;
+    if data.bytes().len() > most {
         return Err(too_long());
     }
     Ok(Some(data))
@@ -45,13 +34,14 @@ pub(crate) fn checked(data: &RawData, most: usize) -> Result<Option<RawData>, Re
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::wire::codec::Format;
 
     #[test]
     fn data_is_the_same_in_both_formats_and_has_a_bound() {
         for format in Format::ALL {
             let data = RawData::of(format, &serde_json::json!({"name": "Ann"})).unwrap();
             let kept = checked(&data, 14).unwrap().unwrap();
-            assert_eq!(&kept.bytes[..], br#"{"name":"Ann"}"#);
+            assert_eq!(kept, RawData::Json(r#"{"name":"Ann"}"#.into()));
             assert_eq!(checked(&data, 13).unwrap_err().code(), "bad_payload");
             assert_eq!(checked(&RawData::null(format), 0).unwrap(), None);
         }

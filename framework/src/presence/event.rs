@@ -86,7 +86,7 @@ pub(crate) fn missed(w: &mut FrameWriter, place: &Place, version: u64) -> Result
 }
 
 fn head(w: &mut FrameWriter, place: &Place) -> Result<(), CodecError> {
-    w.text("event", "presence")?;
+    w.event("presence");
     match place {
         Place::Channel(channel) => w.field("channel", channel)?,
         Place::Room(room) => w.field("room", room)?,
@@ -101,7 +101,7 @@ fn write_present(item: &Present, format: Format, out: &mut Vec<u8>) -> Result<()
             encode_into(format, &item.who, out)?;
             if let Some(data) = &item.data {
                 out.extend_from_slice(b",\"data\":");
-                transcode_into(data.format, format, &data.bytes, out)?;
+                transcode_into(data.format(), format, data.bytes(), out)?;
             }
             out.extend_from_slice(b",\"sessions\":");
             encode_into(format, &item.sessions, out)?;
@@ -113,7 +113,7 @@ fn write_present(item: &Present, format: Format, out: &mut Vec<u8>) -> Result<()
             encode_into(format, &item.who, out)?;
             if let Some(data) = &item.data {
                 msgpack_str(out, "data");
-                transcode_into(data.format, format, &data.bytes, out)?;
+                transcode_into(data.format(), format, data.bytes(), out)?;
             }
             msgpack_str(out, "sessions");
             encode_into(format, &item.sessions, out)?;

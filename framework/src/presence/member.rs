@@ -21,7 +21,7 @@ impl PresenceMember {
             id: present.who.to_string(),
             is_subject: matches!(present.who, Who::Subject(_)),
             sessions: present.sessions,
-            data: present.data.map(|data| data.bytes.to_vec()),
+            data: present.data.map(|data| data.bytes().to_vec()),
         }
     }
 

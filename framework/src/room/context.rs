@@ -484,7 +484,7 @@ impl<R: Room> RoomContext<R> {
         let data = RawData::of(Format::Json, data)
             .map_err(|error| PublishError::NotEncodable(error.to_string()))?;
         let gate = self.gate.as_ref();
-        let place = gate.map(|gate| gate.admit(&channel, data.bytes.len()));
+        let place = gate.map(|gate| gate.admit(&channel, data.bytes().len()));
         let place = place.transpose()?;
         self.effects.push(RoomEffect::Publish {
             channel,

@@ -367,7 +367,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                     accounts,
                     appearance,
                     permit,
-                } = subscription;
+                } = *subscription;
                 let subscribe = Subscribe {
                     from: requester(receiver, id, Some(&permit)),
                     channel,

@@ -63,7 +63,7 @@ impl Lobby {
     }
 
     /// Sends a client to a room. `refused` is the refusal of the last room that the client was sent to.
-    fn join(&mut self, mut request: JoinRequest, refused: Option<Refusal>) {
+    fn join(&mut self, mut request: Box<JoinRequest>, refused: Option<Refusal>) {
         if request.is_given_up() {
             return;
         }

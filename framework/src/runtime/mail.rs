@@ -219,6 +219,13 @@ mod tests {
         batches
     }
 
+    /// Each message is moved several times on its way, and moving more than 256 bytes costs twice as much. Box what only rare
+    /// messages have.
+    #[test]
+    fn a_message_is_small() {
+        assert!(size_of::<Outbound>() <= 256);
+    }
+
     #[test]
     fn items_for_two_hubs_in_turn_leave_in_two_batches() {
         let batches = batches(|flusher, a, b, _| {

@@ -452,7 +452,7 @@ impl JoinRequest {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum RoomMessage {
-    Join(JoinRequest),
+    Join(Box<JoinRequest>),
     Action {
         from: Receiver,
         id: Option<u64>,
@@ -502,9 +502,9 @@ pub(crate) enum RoomMessage {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum LobbyMessage {
-    Join(JoinRequest),
+    Join(Box<JoinRequest>),
     /// A room had no place for it, and refused it with this: look for another room.
-    Retry(JoinRequest, Refusal),
+    Retry(Box<JoinRequest>, Refusal),
     /// A seat is free again.
     Release(RoomId),
     Relist(RoomId, Listing),
@@ -587,7 +587,7 @@ pub(crate) enum Asks {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum ChannelMessage {
-    Subscribe(Subscription),
+    Subscribe(Box<Subscription>),
     ReadHistory {
         receiver: Receiver,
         channel: ChannelName,

@@ -80,11 +80,11 @@ impl Permits {
     pub(crate) fn try_take(self: &Arc<Self>, bytes: usize) -> Option<Permit> {
         let units = self.units(bytes);
         self.free.try_acquire_many(units).ok()?.forget();
-        Some(self.taken(units, bytes, false))
+        Some(self.taken(units, bytes))
     }
 
-    /// A permit for a call of this length, if one is free.
-    pub(crate) fn try_take_call(self: &Arc<Self>, bytes: usize) -> Option<Permit> {
+    /// Takes the share of a call in the number of calls, if one is free.
+    fn try_take_call(&self) -> Option<u32> {
         let units = match self.is_one_at_a_time() {
             true => self.most_calls.max(1),
             false => 1,
@@ -96,19 +96,19 @@ impl Permits {
         self.calls
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
             .ok()?;
-        Some(self.taken(units, bytes, true))
+        Some(units)
     }
 
     /// Waits for a permit for a message of this length. `None` if the permits were closed.
     pub(crate) async fn take(self: Arc<Self>, bytes: usize) -> Option<Permit> {
         let units = self.units(bytes);
         self.free.acquire_many(units).await.ok()?.forget();
-        Some(self.taken(units, bytes, false))
+        Some(self.taken(units, bytes))
     }
 
     /// A permit for what the session itself does, which takes no place.
     pub(crate) fn take_nothing(self: &Arc<Self>) -> Permit {
-        self.taken(0, 0, false)
+        self.taken(0, 0)
     }
 
     fn give_back(&self, bytes: usize) {
@@ -121,13 +121,13 @@ impl Permits {
         self.free.close();
     }
 
-    fn taken(self: &Arc<Self>, units: u32, bytes: usize, is_call: bool) -> Permit {
+    fn taken(self: &Arc<Self>, units: u32, bytes: usize) -> Permit {
         self.ledger.add_action(bytes);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         Permit {
             of: self.clone(),
             units,
-            is_call,
+            is_call: false,
             bytes,
             number: None,
         }
@@ -156,6 +156,15 @@ impl Permit {
     pub(crate) fn numbered(mut self, number: Option<ActionNumber>) -> Self {
         self.number = number;
         self
+    }
+
+    /// Turns the permit of an action into that of a call, if one is free. The next action need not wait for the call.
+    pub(crate) fn into_call(mut self) -> Option<Self> {
+        let units = self.of.try_take_call()?;
+        self.of.free.add_permits(self.units as usize);
+        self.units = units;
+        self.is_call = true;
+        Some(self)
     }
 
     /// The action's number, if its client counts it.
@@ -218,6 +227,10 @@ mod tests {
         taken.len()
     }
 
+    fn take_call(permits: &Arc<Permits>, bytes: usize) -> Option<Permit> {
+        permits.try_take(bytes).and_then(Permit::into_call)
+    }
+
     #[test]
     fn both_the_number_and_the_bytes_are_bounded() {
         for (actions, bytes) in [(256, 1 << 20), (256, 1_000_003), (1, 10), (3, 100)] {
@@ -273,9 +286,9 @@ mod tests {
             assert!(permits.try_take(all).is_some());
         }
         let permits = Permits::of_session(1, 1, 0, &ledger());
-        assert!(permits.try_take_call(0).is_none());
+        assert!(take_call(&permits, 0).is_none());
         let permits = Permits::of_session(1, 1, all, &ledger());
-        let taken: Vec<_> = (0..3).map(|_| permits.try_take_call(all)).collect();
+        let taken: Vec<_> = (0..3).map(|_| take_call(&permits, all)).collect();
         assert!(taken.iter().all(Option::is_some));
     }
 
@@ -287,13 +300,13 @@ mod tests {
         let second = permits.try_take(600).unwrap();
         assert_eq!(ledger.memory().actions, 1200);
         assert!(permits.try_take(1).is_none());
-        let call = permits.try_take_call(1);
-        assert!(call.is_some() && permits.try_take_call(1).is_none());
-        drop(second);
+        let call = first.into_call();
+        assert!(call.is_some() && second.into_call().is_none());
+        assert_eq!(ledger.memory().actions, 600);
         assert!(permits.try_take(1).is_some());
-        drop((first, call));
+        drop(call);
         assert_eq!(ledger.total(), 0);
-        let calls: Vec<_> = (0..9).map(|_| permits.try_take_call(1)).collect();
+        let calls: Vec<_> = (0..9).map(|_| take_call(&permits, 1)).collect();
         assert_eq!(calls.iter().flatten().count(), 8);
         assert!(!permits.is_idle());
         drop(calls);

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::ids::SessionId;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::ConnectionId;
 use crate::session::resume::ResumeToken;
-use crate::wire::codec::Format;
+use crate::wire::codec::RawData;
 
 /// A request that wants to bring actions asks whether it comes from the client of the session's connection.
 #[derive(Debug)]
@@ -42,8 +41,7 @@ pub(crate) struct Posted {
     pub(crate) place: PostPlace,
     /// The number of the first of them that the client counts.
     pub(crate) first: u64,
-    pub(crate) format: Format,
-    pub(crate) actions: Vec<Bytes>,
+    pub(crate) actions: Vec<RawData>,
     /// Receives how many actions the session has counted when it has taken these.
     pub(crate) reply: oneshot::Sender<u64>,
 }

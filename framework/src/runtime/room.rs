@@ -374,7 +374,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// A client has a seat here: it is checked, if there is a check, and then becomes a member.
-    fn join(&mut self, ctx: &mut Context<Self>, request: JoinRequest) {
+    fn join(&mut self, ctx: &mut Context<Self>, request: Box<JoinRequest>) {
         if self.admission.is_some() && self.refused.is_none() {
             self.check_applicant(ctx, request);
         } else {
@@ -387,7 +387,7 @@ impl<R: Room> RoomActor<R> {
     pub(crate) fn enter(
         &mut self,
         ctx: &mut Context<Self>,
-        request: JoinRequest,
+        request: Box<JoinRequest>,
         options: JoinOptions<R>,
     ) {
         if request.is_given_up() {
@@ -430,7 +430,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// A client does not become a member: its seat is free, and it gets another one or is told why not.
-    pub(crate) fn decline(&self, mut request: JoinRequest, declined: Declined) {
+    pub(crate) fn decline(&self, mut request: Box<JoinRequest>, declined: Declined) {
         self.tell_lobby(LobbyMessage::Release(self.id.clone()));
         // A session that is refused by the room created for it would be refused by the next one, too.
         if request.is_matched()

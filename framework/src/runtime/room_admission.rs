@@ -25,7 +25,7 @@ pub(crate) struct RoomAdmission<R: Room> {
 
 impl<R: Room> RoomActor<R> {
     /// Checks an applicant beside the room. Its request keeps its permit meanwhile, and the lobby its seat.
-    pub(crate) fn check_applicant(&mut self, ctx: &mut Context<Self>, request: JoinRequest) {
+    pub(crate) fn check_applicant(&mut self, ctx: &mut Context<Self>, request: Box<JoinRequest>) {
         let options = match options_of::<R>(&request.options) {
             Ok(options) => options,
             Err(refusal) => return self.decline(request, Declined::Refused(refusal)),
@@ -66,7 +66,7 @@ impl<R: Room> RoomActor<R> {
     fn checked(
         &mut self,
         ctx: &mut Context<Self>,
-        request: JoinRequest,
+        request: Box<JoinRequest>,
         checked: Option<Result<(R::Options, Result<(), Refusal>), Refusal>>,
     ) {
         if let Some(admission) = &mut self.admission {

@@ -20,8 +20,8 @@ use crate::channel::publish::{PublishError, PublishGate};
 use crate::channel::quota::ChannelQuota;
 use crate::config::Config;
 use crate::error::Refusal;
-use crate::handler::AppData;
-use crate::ids::{ChannelName, SessionId};
+use crate::handler::{AppData, ReplyTo};
+use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::memory::Ledger;
 use crate::observer::Observers;
 use crate::runtime::actor_address::{LobbyAddress, ShardAddress};
@@ -37,13 +37,19 @@ use crate::session::quota::LogQuota;
 use crate::session::registry::Registry;
 use crate::wire::codec::RawData;
 use crate::wire::event::ClientLimits;
+use crate::wire::frame::Encoded;
 
-/// The reply to a call that a handler is computing.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<RawData, Refusal>>>>;
+/// The reply to a call that a handler is computing, as [`encode_reply`](crate::handler::encode_reply) encodes it.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Option<Encoded>, Refusal>>>>;
 
 /// A handler of calls, with its types erased.
-pub(crate) type ServerHandler =
-    Box<dyn Fn(Caller, Arc<ServerInner>, RawData) -> Result<Answer, Refusal> + Send + Sync>;
+pub(crate) type ServerHandler = Box<
+    dyn Fn(Caller, Arc<ServerInner>, &RawData, ReplyTo) -> Result<Answer, Refusal> + Send + Sync,
+>;
+
+/// The handlers of calls, by the names of their messages. The names come from the application, so no client can choose keys that
+/// collide.
+pub(crate) type ServerHandlers = HashMap<&'static str, ServerHandler, IdHasher>;
 
 /// Starts a shard of channels on a thread that is known before any worker runs.
 pub(crate) type FirstShard = Box<dyn Fn(&Arc<ServerInner>) -> ShardAddress + Send + Sync>;
@@ -57,7 +63,7 @@ pub(crate) struct ServerInner {
     pub(crate) channels: Arc<ChannelPatterns>,
     /// The fields that each kind of room is matched on.
     pub(crate) match_on: HashMap<String, Vec<String>>,
-    pub(crate) calls: HashMap<String, ServerHandler>,
+    pub(crate) calls: ServerHandlers,
     pub(crate) authentication: Authentication,
     /// Set once, when the server is built.
     pub(crate) lobby: OnceLock<LobbyAddress>,
@@ -124,7 +130,7 @@ impl ServerInner {
         data: AppData,
         channels: ChannelPatterns,
         match_on: HashMap<String, Vec<String>>,
-        calls: HashMap<String, ServerHandler>,
+        calls: ServerHandlers,
         authentication: Authentication,
         observers: Observers,
     ) -> Self {

@@ -29,7 +29,7 @@ use crate::runtime::authentication::Authentication;
 use crate::runtime::channel_shard::ChannelShard;
 use crate::runtime::lobby::{self, Lobby};
 use crate::runtime::room::{KindOf, RoomKind};
-use crate::runtime::server_inner::{ServerHandler, ServerInner};
+use crate::runtime::server_inner::{ServerHandlers, ServerInner};
 use crate::runtime::sign_in::SignIn;
 use crate::server_handle::ServerHandle;
 
@@ -38,7 +38,7 @@ use crate::server_handle::ServerHandle;
 pub struct ServerBuilder {
     config: Config,
     kinds: HashMap<String, Box<dyn RoomKind>>,
-    calls: HashMap<String, ServerHandler>,
+    calls: ServerHandlers,
     channels: ChannelPatterns,
     data: HashMap<TypeId, AnyShared>,
     admission: Admission,
@@ -63,7 +63,7 @@ impl ServerBuilder {
         let builder = Self {
             config: Config::default(),
             kinds: HashMap::new(),
-            calls: HashMap::new(),
+            calls: ServerHandlers::default(),
             channels: ChannelPatterns::default(),
             data: HashMap::new(),
             admission: Admission::default(),
@@ -207,7 +207,7 @@ impl ServerBuilder {
         Fut: Future<Output = Result<M::Reply, Refusal>> + 'static,
     {
         let erased = call::erase(handler);
-        if self.calls.insert(M::NAME.to_owned(), erased).is_some() {
+        if self.calls.insert(M::NAME, erased).is_some() {
             self.note(BuildError::HandlerTaken(M::NAME.to_owned()));
         }
         self

@@ -8,10 +8,11 @@ use std::fmt;
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use thiserror::Error;
 
-use super::codec::{Format, RawData, decode};
+use super::codec::{RawData, decode};
 use super::{json, msgpack};
 use crate::error::Refusal;
 use crate::ids::{ChannelName, Place, RoomId};
@@ -155,92 +156,151 @@ impl FrameError {
     }
 }
 
-/// The fields of an action, still encoded. `None`: the field is absent or null.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// The value of a field that is a text, a number or a flag.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) enum Scalar<'a> {
+    /// The field is absent or null.
+    #[default]
+    Absent,
+    /// Borrowed from the frame unless it has escapes.
+    Text(Cow<'a, str>),
+    Number(u64),
+    Flag(bool),
+    /// Something else, which is wrong in every field.
+    Other,
+}
+
+/// The fields of an action. Those of the application, and `since`, are still encoded. `None`: the field is absent or null.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
-    pub(super) action: Option<&'a [u8]>,
-    pub(super) id: Option<&'a [u8]>,
-    pub(super) room: Option<&'a [u8]>,
-    pub(super) kind: Option<&'a [u8]>,
-    pub(super) mode: Option<&'a [u8]>,
-    pub(super) options: Option<&'a [u8]>,
-    pub(super) type_: Option<&'a [u8]>,
-    pub(super) data: Option<&'a [u8]>,
-    pub(super) channel: Option<&'a [u8]>,
-    pub(super) since: Option<&'a [u8]>,
-    pub(super) last: Option<&'a [u8]>,
-    pub(super) from: Option<&'a [u8]>,
-    pub(super) delta: Option<&'a [u8]>,
-    pub(super) before: Option<&'a [u8]>,
-    pub(super) limit: Option<&'a [u8]>,
-    pub(super) presence: Option<&'a [u8]>,
-    pub(super) received: Option<&'a [u8]>,
-    pub(super) token: Option<&'a [u8]>,
+    pub(super) action: Scalar<'a>,
+    pub(super) id: Scalar<'a>,
+    pub(super) room: Scalar<'a>,
+    pub(super) kind: Scalar<'a>,
+    pub(super) mode: Scalar<'a>,
+    pub(super) options: Option<RawData>,
+    pub(super) type_: Scalar<'a>,
+    pub(super) data: Option<RawData>,
+    pub(super) channel: Scalar<'a>,
+    pub(super) since: Option<RawData>,
+    pub(super) last: Scalar<'a>,
+    pub(super) from: Scalar<'a>,
+    pub(super) delta: Scalar<'a>,
+    pub(super) before: Scalar<'a>,
+    pub(super) limit: Scalar<'a>,
+    pub(super) presence: Scalar<'a>,
+    pub(super) received: Scalar<'a>,
+    pub(super) token: Scalar<'a>,
+}
+
+/// The key of a field.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+pub(super) enum Key {
+    Action,
+    Id,
+    Room,
+    Kind,
+    Mode,
+    Options,
+    Type,
+    Data,
+    Channel,
+    Since,
+    Last,
+    From,
+    Delta,
+    Before,
+    Limit,
+    Presence,
+    Received,
+    Token,
+    /// No action has a field of this key. It is ignored.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The place for the value of a field.
+pub(super) enum FieldMut<'f, 'a> {
+    Scalar(&'f mut Scalar<'a>),
+    Raw(&'f mut Option<RawData>),
 }
 
 impl<'a> Fields<'a> {
     /// The place for the value of `key`. `None` for a key that no action has.
-    pub(super) fn field_mut(&mut self, key: &str) -> Option<&mut Option<&'a [u8]>> {
+    pub(super) fn field_mut(&mut self, key: Key) -> Option<FieldMut<'_, 'a>> {
+        use FieldMut::{Raw, Scalar};
         Some(match key {
-            "action" => &mut self.action,
-            "id" => &mut self.id,
-            "room" => &mut self.room,
-            "kind" => &mut self.kind,
-            "mode" => &mut self.mode,
-            "options" => &mut self.options,
-            "type" => &mut self.type_,
-            "data" => &mut self.data,
-            "channel" => &mut self.channel,
-            "since" => &mut self.since,
-            "last" => &mut self.last,
-            "from" => &mut self.from,
-            "delta" => &mut self.delta,
-            "before" => &mut self.before,
-            "limit" => &mut self.limit,
-            "presence" => &mut self.presence,
-            "received" => &mut self.received,
-            "token" => &mut self.token,
-            _ => return None,
+            Key::Action => Scalar(&mut self.action),
+            Key::Id => Scalar(&mut self.id),
+            Key::Room => Scalar(&mut self.room),
+            Key::Kind => Scalar(&mut self.kind),
+            Key::Mode => Scalar(&mut self.mode),
+            Key::Options => Raw(&mut self.options),
+            Key::Type => Scalar(&mut self.type_),
+            Key::Data => Raw(&mut self.data),
+            Key::Channel => Scalar(&mut self.channel),
+            Key::Since => Raw(&mut self.since),
+            Key::Last => Scalar(&mut self.last),
+            Key::From => Scalar(&mut self.from),
+            Key::Delta => Scalar(&mut self.delta),
+            Key::Before => Scalar(&mut self.before),
+            Key::Limit => Scalar(&mut self.limit),
+            Key::Presence => Scalar(&mut self.presence),
+            Key::Received => Scalar(&mut self.received),
+            Key::Token => Scalar(&mut self.token),
+            Key::Unknown => return None,
         })
     }
 }
 
+impl FieldMut<'_, '_> {
+    /// Whether the frame has had this key before, with a value other than null.
+    pub(super) fn is_set(&self) -> bool {
+        match self {
+            Self::Scalar(field) => **field != Scalar::Absent,
+            Self::Raw(field) => field.is_some(),
+        }
+    }
+}
+
 /// Reads one frame of a client.
-pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
-    let fields = match format {
-        Format::Json => json::fields(frame),
-        Format::MsgPack => msgpack::fields(frame),
+pub(crate) fn read(frame: &RawData, nesting: usize) -> Inbound {
+    let mut fields = Fields::default();
+    let found = match frame {
+        RawData::Json(text) => json::read(text, &mut fields),
+        RawData::MsgPack(bytes) => msgpack::read(bytes, &mut fields),
     };
-    let fields = match fields {
-        Ok(fields) => fields,
-        Err(error) => {
+    if let Err(error) = found {
+        return Inbound {
+            id: None,
+            counts: false,
+            action: Err(not_an_action(&format!("this {error}"))),
+        };
+    }
+    let id = match fields.id {
+        Scalar::Number(id) => Some(id).filter(|id| *id <= MAX_ID),
+        _ => None,
+    };
+    let name = match std::mem::take(&mut fields.action) {
+        Scalar::Text(name) => name,
+        other => {
+            let flaw = match other {
+                Scalar::Absent => "it has no `action`",
+                _ => "its `action` is not a string",
+            };
             return Inbound {
-                id: None,
+                id,
                 counts: false,
-                action: Err(not_an_action(&format!("this {error}"))),
+                action: Err(not_an_action(flaw)),
             };
         }
     };
-    let id = fields
-        .id
-        .and_then(|id| decode::<u64>(format, id).ok())
-        .filter(|id| *id <= MAX_ID);
-    let Some(name) = fields.action.and_then(|name| text_of(format, name)) else {
-        let flaw = match fields.action {
-            Some(_) => "its `action` is not a string",
-            None => "it has no `action`",
-        };
-        return Inbound {
-            id,
-            counts: false,
-            action: Err(not_an_action(flaw)),
-        };
+    let is_deeper = match frame {
+        RawData::Json(text) => json::is_deeper_than(text.as_bytes(), nesting),
+        RawData::MsgPack(bytes) => msgpack::is_deeper_than(bytes, nesting),
     };
-    let is_deeper_than = match format {
-        Format::Json => json::is_deeper_than,
-        Format::MsgPack => msgpack::is_deeper_than,
-    };
-    let action = if is_deeper_than(frame, nesting) {
+    let action = if is_deeper {
         Err(Malformed {
             refusal: Refusal::new(
                 "too_deep",
@@ -248,30 +308,31 @@ pub(crate) fn read(format: Format, frame: &Bytes, nesting: usize) -> Inbound {
             ),
             is_violation: true,
         })
-    } else if id.is_none() && fields.id.is_some() {
+    } else if id.is_none() && fields.id != Scalar::Absent {
         Err(bad_field("id", "an integer from 0 to 2^53 - 1"))
     } else {
-        let reader = FieldReader {
-            format,
-            frame,
-            fields,
-        };
-        reader.action(&name)
+        action(frame, &name, &mut fields)
     };
     Inbound {
         id,
-        counts: &*name != "ping",
+        counts: name != "ping",
         action,
     }
 }
 
 /// Takes a list of actions apart. Each is a copy, so that one of them keeps only its own bytes in memory.
-pub(crate) fn list(format: Format, list: &[u8]) -> Result<Vec<Bytes>, FrameError> {
-    let items = match format {
-        Format::Json => json::items(list)?,
-        Format::MsgPack => msgpack::items(list)?,
-    };
-    Ok(items.into_iter().map(Bytes::copy_from_slice).collect())
+pub(crate) fn list(list: &RawData) -> Result<Vec<RawData>, FrameError> {
+    match list {
+        RawData::Json(text) => {
+            let items = json::items(text)?.into_iter();
+            Ok(items.map(|item| RawData::Json(item.into())).collect())
+        }
+        RawData::MsgPack(bytes) => {
+            let items = msgpack::items(bytes)?.into_iter();
+            let copy = |item| RawData::MsgPack(Bytes::copy_from_slice(item));
+            Ok(items.map(copy).collect())
+        }
+    }
 }
 
 fn not_an_action(flaw: &str) -> Malformed {
@@ -295,211 +356,199 @@ fn bad_field(field: &str, expected: &str) -> Malformed {
     }
 }
 
-/// The text that `raw` encodes. It is borrowed unless it has escapes.
-fn text_of(format: Format, raw: &[u8]) -> Option<Cow<'_, str>> {
-    let plain = match format {
-        Format::Json => json::plain_text(raw),
-        Format::MsgPack => msgpack::plain_text(raw),
+/// The action of this name, with its fields.
+fn action(frame: &RawData, name: &str, fields: &mut Fields<'_>) -> Result<Action, Malformed> {
+    let data = |field: &mut Option<RawData>| {
+        field
+            .take()
+            .unwrap_or_else(|| RawData::null(frame.format()))
     };
-    match plain {
-        Some(text) => Some(Cow::Borrowed(text)),
-        None => decode::<String>(format, raw).ok().map(Cow::Owned),
-    }
-}
-
-struct FieldReader<'a> {
-    format: Format,
-    frame: &'a Bytes,
-    fields: Fields<'a>,
-}
-
-impl FieldReader<'_> {
-    fn action(&self, name: &str) -> Result<Action, Malformed> {
-        let fields = &self.fields;
-        Ok(match name {
-            "join" => Action::Join {
-                target: self.target()?,
-                options: self.raw(fields.options),
-                data: self.raw(fields.data),
-            },
-            "leave" => Action::Leave { room: self.room()? },
-            "send" => Action::Send {
-                room: self.name("room", fields.room)?,
-                name: self.name("type", fields.type_)?,
-                data: self.raw(fields.data),
-            },
-            "sync" => Action::Sync { room: self.room()? },
-            "call" => Action::Call {
-                name: self.name("type", fields.type_)?,
-                data: self.raw(fields.data),
-            },
-            "subscribe" => {
-                let presence = self.optional("presence", fields.presence, "true or false")?;
-                Action::Subscribe {
-                    channel: self.channel()?,
-                    since: self.since()?,
-                    last: self.optional("last", fields.last, "a count")?,
-                    from: self.optional("from", fields.from, "a Unix time in milliseconds")?,
-                    delta: self
-                        .optional("delta", fields.delta, "true or false")?
-                        .unwrap_or_default(),
-                    presence: presence.unwrap_or_default(),
-                    data: self.raw(fields.data),
-                }
+    Ok(match name {
+        "join" => Action::Join {
+            target: target(fields)?,
+            options: data(&mut fields.options),
+            data: data(&mut fields.data),
+        },
+        "leave" => Action::Leave {
+            room: room(fields)?,
+        },
+        "send" => Action::Send {
+            room: shared_text(frame, "room", &fields.room)?,
+            name: shared_text(frame, "type", &fields.type_)?,
+            data: data(&mut fields.data),
+        },
+        "sync" => Action::Sync {
+            room: room(fields)?,
+        },
+        "call" => Action::Call {
+            name: shared_text(frame, "type", &fields.type_)?,
+            data: data(&mut fields.data),
+        },
+        "subscribe" => {
+            let presence = flag("presence", &fields.presence)?;
+            Action::Subscribe {
+                channel: channel(fields)?,
+                since: since(fields)?,
+                last: number("last", &fields.last, "a count")?,
+                from: number("from", &fields.from, "a Unix time in milliseconds")?,
+                delta: flag("delta", &fields.delta)?,
+                presence,
+                data: data(&mut fields.data),
             }
-            "history" => {
-                let before = self.optional("before", fields.before, "an offset")?;
-                let since = self.since()?;
-                if before.is_some() && since.is_some() {
-                    return Err(bad_field("before", "absent where there is `since`"));
-                }
-                Action::History {
-                    channel: self.channel()?,
-                    before,
-                    since,
-                    limit: self.optional("limit", fields.limit, "a count")?,
-                }
+        }
+        "history" => {
+            let before = number("before", &fields.before, "an offset")?;
+            let since = since(fields)?;
+            if before.is_some() && since.is_some() {
+                return Err(bad_field("before", "absent where there is `since`"));
             }
-            "unsubscribe" => Action::Unsubscribe {
-                channel: self.channel()?,
-            },
-            "publish" => Action::Publish {
-                channel: self.channel()?,
-                data: self.raw(fields.data),
-            },
-            "refresh" => {
-                let token = self.fields.token.and_then(|raw| text_of(self.format, raw));
-                let token = token.filter(|token| !token.is_empty());
-                let token = token.ok_or_else(|| bad_field("token", "a string, not empty"))?;
-                Action::Refresh {
-                    token: Token(token.into_owned()),
-                }
+            Action::History {
+                channel: channel(fields)?,
+                before,
+                since,
+                limit: number("limit", &fields.limit, "a count")?,
             }
-            "presence" => Action::Presence {
-                place: self.place()?,
-                data: self.raw(fields.data),
+        }
+        "unsubscribe" => Action::Unsubscribe {
+            channel: channel(fields)?,
+        },
+        "publish" => Action::Publish {
+            channel: channel(fields)?,
+            data: data(&mut fields.data),
+        },
+        "refresh" => match std::mem::take(&mut fields.token) {
+            Scalar::Text(token) if !token.is_empty() => Action::Refresh {
+                token: Token(token.into_owned()),
             },
-            "ping" => Action::Ping {
-                received: self.optional("received", fields.received, "a count")?,
-            },
-            unknown => {
-                let name: String = unknown.chars().take(40).collect();
-                return Err(Malformed {
-                    refusal: Refusal::new(
-                        "unknown_action",
-                        format!(
-                            "there is no action `{name}`: the actions are join, leave, send, sync, call, subscribe, \
-                             history, unsubscribe, publish, presence, refresh and ping"
-                        ),
+            _ => return Err(bad_field("token", "a string, not empty")),
+        },
+        "presence" => Action::Presence {
+            place: place(fields)?,
+            data: data(&mut fields.data),
+        },
+        "ping" => Action::Ping {
+            received: number("received", &fields.received, "a count")?,
+        },
+        unknown => {
+            let name: String = unknown.chars().take(40).collect();
+            return Err(Malformed {
+                refusal: Refusal::new(
+                    "unknown_action",
+                    format!(
+                        "there is no action `{name}`: the actions are join, leave, send, sync, call, subscribe, \
+                         history, unsubscribe, publish, presence, refresh and ping"
                     ),
-                    is_violation: true,
-                });
-            }
-        })
-    }
-
-    fn target(&self) -> Result<JoinTarget, Malformed> {
-        match (self.fields.room, self.fields.kind) {
-            (Some(_), None) => Ok(JoinTarget::Room(self.room()?)),
-            (None, Some(kind)) => {
-                let mode = self.optional(
-                    "mode",
-                    self.fields.mode,
-                    "one of `any`, `create`, `existing`",
-                )?;
-                Ok(JoinTarget::Kind(
-                    self.text("kind", Some(kind))?.into_owned(),
-                    mode.unwrap_or_default(),
-                ))
-            }
-            _ => Err(bad_field(
-                "room",
-                "the id of a room, or absent where `kind` names what kind of room to join; `join` needs one of the two",
-            )),
+                ),
+                is_violation: true,
+            });
         }
-    }
+    })
+}
 
-    fn room(&self) -> Result<RoomId, Malformed> {
-        let room = self.text("room", self.fields.room)?;
-        Ok(RoomId::from(&*room))
-    }
-
-    fn since(&self) -> Result<Option<Since>, Malformed> {
-        let expected = "an object with `epoch` and `offset`";
-        self.optional("since", self.fields.since, expected)
-    }
-
-    fn place(&self) -> Result<Place, Malformed> {
-        match (self.fields.room, self.fields.channel) {
-            (Some(_), None) => self.room().map(Place::Room),
-            (None, Some(_)) => self.channel().map(Place::Channel),
-            _ => Err(bad_field("channel", "a name, unless there is `room`")),
+fn target(fields: &Fields<'_>) -> Result<JoinTarget, Malformed> {
+    match (&fields.room, &fields.kind) {
+        (Scalar::Absent, Scalar::Absent) => {}
+        (_, Scalar::Absent) => return Ok(JoinTarget::Room(room(fields)?)),
+        (Scalar::Absent, kind) => {
+            let mode = mode(&fields.mode)?;
+            return Ok(JoinTarget::Kind(text("kind", kind)?.to_string(), mode));
         }
+        _ => {}
     }
+    Err(bad_field(
+        "room",
+        "the id of a room, or absent where `kind` names what kind of room to join; `join` needs one of the two",
+    ))
+}
 
-    fn channel(&self) -> Result<ChannelName, Malformed> {
-        let channel = self.text("channel", self.fields.channel)?;
-        Ok(ChannelName::from(&*channel))
-    }
-
-    /// A required text. A name has at most 256 bytes, so that clients cannot fill memory with names.
-    fn text<'a>(&self, field: &str, raw: Option<&'a [u8]>) -> Result<Cow<'a, str>, Malformed> {
-        raw.and_then(|raw| text_of(self.format, raw))
-            .filter(|text| !text.is_empty() && text.len() <= 256)
-            .ok_or_else(|| bad_field(field, "a string of 1 to 256 bytes"))
-    }
-
-    /// A text that is needed only until the action is done. It shares the frame's memory unless it has escapes.
-    fn name(&self, field: &str, raw: Option<&[u8]>) -> Result<ByteString, Malformed> {
-        Ok(match self.text(field, raw)? {
-            Cow::Owned(text) => text.into(),
-            Cow::Borrowed(text) => {
-                let part = self.frame.slice_ref(text.as_bytes());
-                // `ByteString` has to check again that the part is UTF-8.
-                ByteString::try_from(part)
-                    .map_err(|_| bad_field(field, "a string of 1 to 256 bytes"))?
-            }
-        })
-    }
-
-    fn optional<T: DeserializeOwned>(
-        &self,
-        field: &str,
-        raw: Option<&[u8]>,
-        expected: &str,
-    ) -> Result<Option<T>, Malformed> {
-        match raw {
-            None => Ok(None),
-            Some(raw) => {
-                decode::<Option<T>>(self.format, raw).map_err(|_| bad_field(field, expected))
-            }
+fn mode(field: &Scalar<'_>) -> Result<JoinMode, Malformed> {
+    let mode = match field {
+        Scalar::Absent => return Ok(JoinMode::default()),
+        Scalar::Text(name) => {
+            let name: StrDeserializer<'_, serde::de::value::Error> = (**name).into_deserializer();
+            JoinMode::deserialize(name).ok()
         }
-    }
+        _ => None,
+    };
+    mode.ok_or_else(|| bad_field("mode", "one of `any`, `create`, `existing`"))
+}
 
-    fn raw(&self, raw: Option<&[u8]>) -> RawData {
-        match raw {
-            None => RawData::null(self.format),
-            Some(raw) => RawData {
-                format: self.format,
-                bytes: self.frame.slice_ref(raw),
-            },
-        }
+fn room(fields: &Fields<'_>) -> Result<RoomId, Malformed> {
+    Ok(RoomId::from(text("room", &fields.room)?))
+}
+
+fn place(fields: &Fields<'_>) -> Result<Place, Malformed> {
+    match (&fields.room, &fields.channel) {
+        (Scalar::Absent, Scalar::Absent) => {}
+        (_, Scalar::Absent) => return room(fields).map(Place::Room),
+        (Scalar::Absent, _) => return channel(fields).map(Place::Channel),
+        _ => {}
     }
+    Err(bad_field("channel", "a name, unless there is `room`"))
+}
+
+fn channel(fields: &Fields<'_>) -> Result<ChannelName, Malformed> {
+    Ok(ChannelName::from(text("channel", &fields.channel)?))
+}
+
+fn since(fields: &Fields<'_>) -> Result<Option<Since>, Malformed> {
+    let decode = |since: &RawData| decode(since.format(), since.bytes());
+    let since = fields.since.as_ref().map(decode).transpose();
+    since.map_err(|_| bad_field("since", "an object with `epoch` and `offset`"))
+}
+
+fn number(name: &str, field: &Scalar<'_>, expected: &str) -> Result<Option<u64>, Malformed> {
+    match field {
+        Scalar::Absent => Ok(None),
+        Scalar::Number(number) => Ok(Some(*number)),
+        _ => Err(bad_field(name, expected)),
+    }
+}
+
+/// False if the field is absent.
+fn flag(name: &str, field: &Scalar<'_>) -> Result<bool, Malformed> {
+    match field {
+        Scalar::Absent => Ok(false),
+        Scalar::Flag(flag) => Ok(*flag),
+        _ => Err(bad_field(name, "true or false")),
+    }
+}
+
+/// What a required text must be.
+const A_TEXT: &str = "a string of 1 to 256 bytes";
+
+/// A required text. A name has at most 256 bytes, so that clients cannot fill memory with names.
+fn text<'f>(name: &str, field: &'f Scalar<'_>) -> Result<&'f str, Malformed> {
+    match field {
+        Scalar::Text(text) if !text.is_empty() && text.len() <= 256 => Ok(text),
+        _ => Err(bad_field(name, A_TEXT)),
+    }
+}
+
+/// A required text that is needed only until the action is done. It shares the frame's memory unless it has escapes.
+fn shared_text(frame: &RawData, name: &str, field: &Scalar<'_>) -> Result<ByteString, Malformed> {
+    let copy = text(name, field)?;
+    Ok(match (frame, field) {
+        (RawData::Json(frame), Scalar::Text(Cow::Borrowed(part))) => frame.slice_ref(part),
+        (RawData::MsgPack(frame), Scalar::Text(Cow::Borrowed(part))) => {
+            let part = frame.slice_ref(part.as_bytes());
+            // `ByteString` has to check again that the part is UTF-8.
+            ByteString::try_from(part).map_err(|_| bad_field(name, A_TEXT))?
+        }
+        _ => copy.into(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::codec::encode_into;
+    use super::super::codec::Format;
     use super::*;
     use serde_json::{Value, json};
 
     /// Reads `action` in both formats, which must agree.
     fn read_both(action: &Value) -> Inbound {
-        let [json, msgpack] = Format::ALL.map(|format| {
-            let mut bytes = Vec::new();
-            encode_into(format, action, &mut bytes).unwrap();
-            read(format, &bytes.into(), 32)
-        });
+        let [json, msgpack] =
+            Format::ALL.map(|format| read(&RawData::of(format, action).unwrap(), 32));
         assert_eq!((json.id, json.counts), (msgpack.id, msgpack.counts));
         match (&json.action, &msgpack.action) {
             (Err(a), Err(b)) => assert_eq!(a.refusal.code(), b.refusal.code()),
@@ -523,8 +572,14 @@ mod tests {
         let json = br#" [ {"action":"ping"} , 7, "x" ] "#;
         let msgpack = [0x93, 0x81, 0xa1, b'a', 0xc0, 7, 0xa1, b'x'];
         let items = |format, list: &[u8]| {
-            let items = super::list(format, list);
-            items.map(|items| items.iter().map(|item| item.to_vec()).collect::<Vec<_>>())
+            let list = RawData::new(format, Bytes::copy_from_slice(list)).unwrap();
+            let items = super::list(&list);
+            items.map(|items| {
+                items
+                    .iter()
+                    .map(|item| item.bytes().to_vec())
+                    .collect::<Vec<_>>()
+            })
         };
         assert_eq!(
             items(Format::Json, json).unwrap(),
@@ -573,19 +628,14 @@ mod tests {
 
     #[test]
     fn data_stays_as_it_came() {
-        let inbound = read(
-            Format::Json,
-            &Bytes::from_static(
-                br#"{"action":"send","id":7,"room":"r","type":"steer","data":{"dx": 1.50}}"#,
-            ),
-            32,
-        );
+        let text = r#"{"action":"send","id":7,"room":"r","type":"steer","data":{"dx": 1.50}}"#;
+        let inbound = read(&RawData::Json(text.into()), 32);
         assert_eq!(inbound.id, Some(7));
         let Ok(Action::Send { name, data, .. }) = inbound.action else {
             panic!("{:?}", inbound.action)
         };
         assert_eq!(name, "steer");
-        assert_eq!(&data.bytes[..], br#"{"dx": 1.50}"#);
+        assert_eq!(data, RawData::Json(r#"{"dx": 1.50}"#.into()));
     }
 
     #[test]
@@ -646,12 +696,55 @@ mod tests {
 
     #[test]
     fn a_newcomer_is_told_what_the_server_expected() {
-        let inbound = read(Format::Json, &Bytes::from_static(b"Hello Server!"), 32);
+        let inbound = read(&RawData::Json("Hello Server!".into()), 32);
         let refusal = inbound.action.unwrap_err().refusal;
         assert!(
             refusal.message().contains("\"action\":\"subscribe\""),
             "{refusal}"
         );
+    }
+
+    /// Valid JSON that no Rust value can hold must not make a frame uncounted, because its client has counted it.
+    #[test]
+    fn a_scalar_that_cannot_be_decoded_is_a_bad_field_of_a_counted_action() {
+        for fields in [
+            r#""id":3,"type":"\ud800""#,
+            r#""id":3,"type":1e999"#,
+            r#""id":3,"type":["echo"]"#,
+            r#""id":3,"type":{"name":"echo"}"#,
+            r#""id":1e999,"type":"echo""#,
+            r#""id":"3","type":"echo""#,
+        ] {
+            let text = format!(r#"{{"action":"call",{fields},"data":"\ud800"}}"#);
+            let inbound = read(&RawData::Json(text.into()), 32);
+            assert!(inbound.counts, "{fields}");
+            assert_eq!(inbound.action.unwrap_err().refusal.code(), "bad_field");
+        }
+        let text = RawData::Json(r#"{"action":"\ud800"}"#.into());
+        assert!(!read(&text, 32).counts, "its name is unknown");
+    }
+
+    #[test]
+    fn escapes_and_null_mean_in_an_action_what_they_mean_in_json() {
+        let text = r#" {"id":null,"\u0061ction":"c\u0061ll","type":"\u00e9","other":[{}],"id":3} "#;
+        let inbound = read(&RawData::Json(text.into()), 32);
+        assert_eq!((inbound.id, inbound.counts), (Some(3), true));
+        let (name, data) = ("é".into(), RawData::null(Format::Json));
+        assert_eq!(inbound.action, Ok(Action::Call { name, data }));
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_no_action() {
+        let json = r#"{"action":"ping","action":"ping"}"#;
+        let msgpack = b"\x82\xa6action\xa4ping\xa6action\xa4ping";
+        for frame in [
+            RawData::Json(json.into()),
+            RawData::MsgPack(msgpack[..].into()),
+        ] {
+            let refusal = read(&frame, 32).action.unwrap_err().refusal;
+            assert_eq!(refusal.code(), "not_an_action");
+            assert!(refusal.message().contains("twice"), "{refusal}");
+        }
     }
 
     #[test]
@@ -667,13 +760,12 @@ mod tests {
 
     #[test]
     fn garbage_is_an_error_in_both_formats() {
-        let garbage = Bytes::from(
-            (0..65_536_u32)
-                .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
-                .collect::<Vec<_>>(),
-        );
-        for format in Format::ALL {
-            assert!(read(format, &garbage, 32).action.is_err());
+        let garbage: Vec<u8> = (0..65_536_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        let text = String::from_utf8_lossy(&garbage).into_owned();
+        for frame in [RawData::Json(text.into()), RawData::MsgPack(garbage.into())] {
+            assert!(read(&frame, 32).action.is_err());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The two encodings, and the conversion of one to the other.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +26,13 @@ pub enum Format {
 impl Format {
     /// Both formats, for tests that run in each.
     pub const ALL: [Self; 2] = [Self::Json, Self::MsgPack];
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Json => Self::MsgPack,
+            Self::MsgPack => Self::Json,
+        }
+    }
 
     /// The format that the query parameter `format` names.
     #[must_use]
@@ -148,11 +156,13 @@ pub(crate) fn transcode_into(
 /// How many levels of objects and arrays the server sends. Many decoders stop at 128, and an event adds a few levels.
 pub(crate) const DEEPEST: usize = 120;
 
-/// The application's data in an action or an event, still encoded, in the format in which it came.
+/// A whole frame or the application's data in one, still encoded, in the format in which it came.
+///
+/// JSON is a text, so that whoever reads it need not check again that it is UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RawData {
-    pub(crate) format: Format,
-    pub(crate) bytes: Bytes,
+pub(crate) enum RawData {
+    Json(ByteString),
+    MsgPack(Bytes),
 }
 
 /// Rejects data that is nested deeper than [`DEEPEST`].
@@ -180,24 +190,58 @@ pub(super) const fn null(format: Format) -> &'static [u8] {
 impl RawData {
     /// Null: the data of an action that has none.
     pub(crate) fn null(format: Format) -> Self {
-        let bytes = Bytes::from_static(null(format));
-        Self { format, bytes }
+        match format {
+            Format::Json => Self::Json(ByteString::from_static("null")),
+            Format::MsgPack => Self::MsgPack(Bytes::from_static(null(format))),
+        }
     }
 
     pub(crate) fn of<T: Serialize + ?Sized>(format: Format, value: &T) -> Result<Self, CodecError> {
         draft(|draft| {
             encode_into(format, value, draft)?;
             check_depth(format, draft)?;
-            let bytes = Bytes::copy_from_slice(draft);
-            Ok(Self { format, bytes })
+            Self::new(format, Bytes::copy_from_slice(draft))
         })
+    }
+
+    /// A value that is encoded already. An error if it is to be JSON and is not UTF-8.
+    pub(crate) fn new(format: Format, bytes: Bytes) -> Result<Self, CodecError> {
+        match format {
+            Format::Json => ByteString::try_from(bytes)
+                .map(Self::Json)
+                .map_err(|error| CodecError(error.to_string())),
+            Format::MsgPack => Ok(Self::MsgPack(bytes)),
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Json(_) => Format::Json,
+            Self::MsgPack(_) => Format::MsgPack,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Json(text) => text.as_bytes(),
+            Self::MsgPack(bytes) => bytes,
+        }
     }
 
     /// A copy that does not keep the buffer in memory of which the data may be a part.
     pub(crate) fn detached(&self) -> Self {
-        Self {
-            format: self.format,
-            bytes: Bytes::copy_from_slice(&self.bytes),
+        match self {
+            Self::Json(text) => Self::Json(ByteString::from(&**text)),
+            Self::MsgPack(bytes) => Self::MsgPack(Bytes::copy_from_slice(bytes)),
+        }
+    }
+
+    /// A detached copy in JSON. An error if the data is not in JSON's model.
+    pub(crate) fn detached_as_json(&self) -> Result<Self, CodecError> {
+        let value = self.decode::<Value>()?;
+        match self {
+            Self::Json(_) => Ok(self.detached()),
+            Self::MsgPack(_) => Self::of(Format::Json, &value),
         }
     }
 
@@ -207,7 +251,11 @@ impl RawData {
     /// an object, and a client cannot know which of the two the server has, so data that is one of them is read as the other
     /// where it does not fit.
     pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
-        decode(self.format, &self.bytes).or_else(|error| {
+        let decoded = match self {
+            Self::Json(text) => serde_json::from_str(text).map_err(|e| CodecError(e.to_string())),
+            Self::MsgPack(bytes) => decode(Format::MsgPack, bytes),
+        };
+        decoded.or_else(|error| {
             let other = if self.is_null() {
                 Value::Object(serde_json::Map::new())
             } else if self.is_empty_object() {
@@ -220,17 +268,17 @@ impl RawData {
     }
 
     pub(crate) fn is_null(&self) -> bool {
-        self.bytes == null(self.format)
+        self.bytes() == null(self.format())
     }
 
     pub(crate) fn is_empty_object(&self) -> bool {
-        match self.format {
-            Format::Json => {
-                let inside = self.bytes.trim_ascii().strip_prefix(b"{");
-                let inside = inside.and_then(|inside| inside.strip_suffix(b"}"));
+        match self {
+            Self::Json(text) => {
+                let inside = text.trim_ascii().strip_prefix('{');
+                let inside = inside.and_then(|inside| inside.strip_suffix('}'));
                 inside.is_some_and(|inside| inside.trim_ascii().is_empty())
             }
-            Format::MsgPack => matches!(*self.bytes, [0x80] | [0xde, 0, 0] | [0xdf, 0, 0, 0, 0]),
+            Self::MsgPack(bytes) => matches!(**bytes, [0x80] | [0xde, 0, 0] | [0xdf, 0, 0, 0, 0]),
         }
     }
 }
@@ -250,10 +298,8 @@ mod tests {
         struct Optional {
             limit: Option<u32>,
         }
-        let data = |format, bytes: &'static [u8]| RawData {
-            format,
-            bytes: Bytes::from_static(bytes),
-        };
+        let data =
+            |format, bytes: &'static [u8]| RawData::new(format, Bytes::from_static(bytes)).unwrap();
         for nothing in [
             data(Format::Json, b"null"),
             data(Format::Json, b"{}"),
@@ -296,7 +342,7 @@ mod tests {
         let value = json!({"a": {"x": [1, {"b": 2}]}, "b": "é", "": null});
         for format in Format::ALL {
             let raw = RawData::of(format, &value).unwrap();
-            let [a, b, x] = values(format, &raw.bytes, ["a", "b", "x"]).unwrap();
+            let [a, b, x] = values(format, raw.bytes(), ["a", "b", "x"]).unwrap();
             for (found, name) in [(a, "a"), (b, "b")] {
                 assert_eq!(
                     decode::<Value>(format, found.unwrap()).unwrap(),
@@ -304,7 +350,7 @@ mod tests {
                 );
             }
             assert_eq!(x, None);
-            assert!(values(format, &raw.bytes[..3], ["a"]).is_err());
+            assert!(values(format, &raw.bytes()[..3], ["a"]).is_err());
             assert!(values(format, &[], ["a"]).is_err());
         }
     }
@@ -314,7 +360,7 @@ mod tests {
         let value = json!({"a": [1, -2, 3.5, u64::MAX], "é": {"deep": [null, true, "\u{1F3C0}"]}});
         let json = RawData::of(Format::Json, &value).unwrap();
         let mut msgpack = Vec::new();
-        transcode_into(Format::Json, Format::MsgPack, &json.bytes, &mut msgpack).unwrap();
+        transcode_into(Format::Json, Format::MsgPack, json.bytes(), &mut msgpack).unwrap();
         assert_eq!(decode::<Value>(Format::MsgPack, &msgpack).unwrap(), value);
         let mut back = Vec::new();
         transcode_into(Format::MsgPack, Format::Json, &msgpack, &mut back).unwrap();

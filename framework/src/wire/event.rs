@@ -146,7 +146,7 @@ impl ClientLimits {
 
 impl Welcome<'_> {
     pub(crate) fn write(&self, w: &mut FrameWriter) -> Written {
-        w.text("event", "welcome")?
+        w.event("welcome")
             .field("protocol", &PROTOCOL)?
             .field("session", &self.session)?
             .text("resume", self.resume)?
@@ -177,7 +177,7 @@ fn id_field(w: &mut FrameWriter, id: Option<u64>) -> Written {
 }
 
 pub(crate) fn pong(w: &mut FrameWriter, id: Option<u64>, received: u64, time: u64) -> Written {
-    w.text("event", "pong")?;
+    w.event("pong");
     id_field(w, id)?;
     w.field("received", &received)?.field("time", &time)?;
     Ok(())
@@ -185,7 +185,7 @@ pub(crate) fn pong(w: &mut FrameWriter, id: Option<u64>, received: u64, time: u6
 
 /// The client's credential ends soon.
 pub(crate) fn expiring(w: &mut FrameWriter, left: Duration) -> Written {
-    w.text("event", "expiring")?.field("in_ms", &millis(left))?;
+    w.event("expiring").field("in_ms", &millis(left))?;
     Ok(())
 }
 
@@ -196,7 +196,7 @@ pub(crate) fn joined(
     kind: &str,
     member: MemberId,
 ) -> Written {
-    w.text("event", "joined")?;
+    w.event("joined");
     id_field(w, id)?;
     w.field("room", room)?
         .text("kind", kind)?
@@ -205,7 +205,7 @@ pub(crate) fn joined(
 }
 
 pub(crate) fn left(w: &mut FrameWriter, id: Option<u64>, room: &RoomId, reason: &str) -> Written {
-    w.text("event", "left")?;
+    w.event("left");
     id_field(w, id)?;
     w.field("room", room)?.text("reason", reason)?;
     Ok(())
@@ -214,14 +214,12 @@ pub(crate) fn left(w: &mut FrameWriter, id: Option<u64>, room: &RoomId, reason: 
 /// `message`, or `signal`, which has the same fields and is not sequenced.
 pub(crate) fn message<T: Serialize + ?Sized>(
     w: &mut FrameWriter,
-    event: &str,
+    event: &'static str,
     room: &RoomId,
     name: &str,
     data: Option<&T>,
 ) -> Written {
-    w.text("event", event)?
-        .field("room", room)?
-        .text("type", name)?;
+    w.event(event).field("room", room)?.text("type", name)?;
     if let Some(data) = data {
         w.data(data)?;
     }
@@ -239,9 +237,7 @@ pub(crate) fn state(
     hash: Option<u32>,
 ) -> Written {
     let format = w.format();
-    w.text("event", "state")?
-        .field("room", room)?
-        .field("tick", &tick)?;
+    w.event("state").field("room", room)?.field("tick", &tick)?;
     if let Some(keys) = keys {
         w.field("keys", keys)?;
     }
@@ -262,7 +258,7 @@ pub(crate) fn patch(
     hash: Option<u32>,
 ) -> Written {
     let format = w.format();
-    w.text("event", "patch")?
+    w.event("patch")
         .field("room", room)?
         .field("tick", &tick)?
         .field("base", &base)?;
@@ -304,23 +300,23 @@ pub(crate) fn publication_patch(
     offset: u64,
     patch: &RawData,
 ) -> Written {
-    w.text("event", "publication")?
+    w.event("publication")
         .field("channel", channel)?
         .field("offset", &offset)?
-        .raw("patch", patch.format, &patch.bytes)?;
+        .raw("patch", patch.format(), patch.bytes())?;
     Ok(())
 }
 
 fn publication_as(
     w: &mut FrameWriter,
-    event: &str,
+    event: &'static str,
     channel: &ChannelName,
     publication: &Publication,
 ) -> Written {
-    w.text("event", event)?
+    w.event(event)
         .field("channel", channel)?
         .field("offset", &publication.offset)?
-        .raw("data", publication.data.format, &publication.data.bytes)?;
+        .raw("data", publication.data.format(), publication.data.bytes())?;
     Ok(())
 }
 
@@ -344,7 +340,7 @@ pub(crate) struct Subscribed<'a> {
 
 impl Subscribed<'_> {
     pub(crate) fn write(&self, w: &mut FrameWriter, id: Option<u64>) -> Written {
-        w.text("event", "subscribed")?;
+        w.event("subscribed");
         id_field(w, id)?;
         w.field("channel", self.channel)?
             .text("epoch", self.epoch)?
@@ -357,12 +353,12 @@ impl Subscribed<'_> {
         if let Some(Publication { offset, data }) = self.base {
             w.object("base", |w| {
                 w.field("offset", offset)?
-                    .raw("data", data.format, &data.bytes)?;
+                    .raw("data", data.format(), data.bytes())?;
                 Ok(())
             })?;
         }
         if let Some(data) = self.data {
-            w.raw("data", data.format, &data.bytes)?;
+            w.raw("data", data.format(), data.bytes())?;
         }
         if let Some(left) = self.left {
             w.field("expires_ms", &millis(left))?;
@@ -385,7 +381,7 @@ pub(crate) struct HistoryPage<'a> {
 impl HistoryPage<'_> {
     /// The `reply` to `history`.
     pub(crate) fn write(&self, w: &mut FrameWriter, id: Option<u64>) -> Written {
-        w.text("event", "reply")?;
+        w.event("reply");
         id_field(w, id)?;
         w.object("data", |w| {
             w.text("epoch", self.epoch)?
@@ -404,7 +400,7 @@ fn write_publication(item: &Publication, format: Format, out: &mut Vec<u8>) -> W
             out.extend_from_slice(b"{\"offset\":");
             encode_into(format, &item.offset, out)?;
             out.extend_from_slice(b",\"data\":");
-            transcode_into(item.data.format, format, &item.data.bytes, out)?;
+            transcode_into(item.data.format(), format, item.data.bytes(), out)?;
             out.push(b'}');
         }
         Format::MsgPack => {
@@ -412,7 +408,7 @@ fn write_publication(item: &Publication, format: Format, out: &mut Vec<u8>) -> W
             msgpack_str(out, "offset");
             encode_into(format, &item.offset, out)?;
             msgpack_str(out, "data");
-            transcode_into(item.data.format, format, &item.data.bytes, out)?;
+            transcode_into(item.data.format(), format, item.data.bytes(), out)?;
         }
     }
     Ok(())
@@ -424,7 +420,7 @@ pub(crate) fn unsubscribed(
     channel: &ChannelName,
     reason: &str,
 ) -> Written {
-    w.text("event", "unsubscribed")?;
+    w.event("unsubscribed");
     id_field(w, id)?;
     w.field("channel", channel)?.text("reason", reason)?;
     Ok(())
@@ -436,7 +432,7 @@ pub(crate) fn published(
     channel: &ChannelName,
     offset: u64,
 ) -> Written {
-    w.text("event", "published")?
+    w.event("published")
         .field("id", &id)?
         .field("channel", channel)?
         .field("offset", &offset)?;
@@ -445,18 +441,7 @@ pub(crate) fn published(
 
 /// The answer to a call or a message. If the reply is null, there is no field `data`.
 pub(crate) fn reply(w: &mut FrameWriter, id: u64, data: &impl Serialize) -> Written {
-    w.text("event", "reply")?
-        .field("id", &id)?
-        .data_unless_null(data)?;
-    Ok(())
-}
-
-/// As [`reply`], with a reply that is encoded already.
-pub(crate) fn raw_reply(w: &mut FrameWriter, id: u64, data: &RawData) -> Written {
-    w.text("event", "reply")?.field("id", &id)?;
-    if !data.is_null() {
-        w.raw("data", data.format, &data.bytes)?;
-    }
+    w.event("reply").field("id", &id)?.data_unless_null(data)?;
     Ok(())
 }
 
@@ -477,7 +462,7 @@ pub(crate) fn error(
     room: Option<&RoomId>,
     refusal: &Refusal,
 ) -> Written {
-    w.text("event", "error")?;
+    w.event("error");
     id_field(w, id)?;
     if let Some(room) = room {
         w.field("room", room)?;
@@ -501,7 +486,7 @@ pub(crate) fn goodbye(
     error: Option<&str>,
     reconnect: Option<Reconnect>,
 ) -> Written {
-    w.text("event", "goodbye")?
+    w.event("goodbye")
         .field("code", &code.0)?
         .text("reason", reason)?;
     if let Some(error) = error {
@@ -590,8 +575,6 @@ mod tests {
         let empty = json!({"event": "reply", "id": 9});
         assert_eq!(both(|w| reply(w, 9, &())), empty);
         assert_eq!(both(|w| reply(w, 9, &None::<u8>)), empty);
-        let raw = RawData::null(Format::Json);
-        assert_eq!(both(|w| raw_reply(w, 9, &raw)), empty);
         assert_eq!(
             both(|w| reply(w, 9, &"null")),
             json!({"event": "reply", "id": 9, "data": "null"})

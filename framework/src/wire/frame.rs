@@ -43,6 +43,13 @@ impl Formats {
         }
     }
 
+    /// The format in which an event is encoded first.
+    fn first(self) -> Option<Format> {
+        Format::ALL
+            .into_iter()
+            .find(|format| self.contains(*format))
+    }
+
     pub(crate) fn contains(self, format: Format) -> bool {
         match format {
             Format::Json => self.json,
@@ -59,7 +66,11 @@ pub(crate) struct Encoded(Arc<Event>);
 
 #[derive(Debug, Default)]
 struct Event {
-    formats: [OnceLock<EventFrame>; 2],
+    /// The frame that was encoded first, and its format. An event that nobody receives has an empty one.
+    frame: EventFrame,
+    format: Format,
+    /// The frame in the other format, if that is needed.
+    other: OnceLock<EventFrame>,
     /// The ledger that counts its memory, from the time when it was first sent.
     ledger: OnceLock<Arc<Ledger>>,
 }
@@ -67,8 +78,8 @@ struct Event {
 impl Event {
     /// How much memory the event takes.
     fn size(&self) -> usize {
-        let frames = self.formats.iter().filter_map(OnceLock::get);
-        Encoded::OVERHEAD + frames.map(|frame| frame.bytes().len()).sum::<usize>()
+        let other = self.other.get().map_or(0, |frame| frame.bytes().len());
+        Encoded::OVERHEAD + self.frame.bytes().len() + other
     }
 }
 
@@ -90,12 +101,17 @@ impl Encoded {
         formats: Formats,
         write: impl Fn(&mut FrameWriter) -> Result<(), CodecError>,
     ) -> Result<Self, CodecError> {
+        let encode = |format| {
+            let mut writer = FrameWriter::new(format);
+            write(&mut writer)?;
+            Ok(writer.finish())
+        };
         let mut event = Event::default();
-        for format in Format::ALL {
-            if formats.contains(format) {
-                let mut writer = FrameWriter::new(format);
-                write(&mut writer)?;
-                event.formats[format as usize] = OnceLock::from(writer.finish());
+        if let Some(first) = formats.first() {
+            event.frame = encode(first)?;
+            event.format = first;
+            if formats.contains(first.other()) {
+                event.other = OnceLock::from(encode(first.other())?);
             }
         }
         Ok(Self(Arc::new(event)))
@@ -104,9 +120,10 @@ impl Encoded {
     /// An event whose frame is `bytes`, whatever they are.
     #[cfg(test)]
     pub(crate) fn of_bytes(format: Format, bytes: Bytes) -> Self {
-        let encoded = Self(Arc::default());
-        let _first = encoded.0.formats[format as usize].set(EventFrame::of_bytes(&bytes));
-        encoded
+        let mut event = Event::default();
+        event.frame = EventFrame::of_bytes(&bytes);
+        event.format = format;
+        Self(Arc::new(event))
     }
 
     /// Counts its memory in `ledger`, once, as long as anybody refers to it.
@@ -136,13 +153,16 @@ impl Encoded {
     }
 
     fn frame(&self, format: Format) -> &EventFrame {
-        self.0.formats[format as usize].get_or_init(|| {
-            let frame = Format::ALL
-                .into_iter()
-                .find_map(|from| Some((from, self.0.formats[from as usize].get()?)))
-                .and_then(|(from, frame)| transcode(from, format, frame.body()))
+        let event = &*self.0;
+        if format == event.format {
+            return &event.frame;
+        }
+        event.other.get_or_init(|| {
+            let body = Some(event.frame.body()).filter(|body| !body.is_empty());
+            let frame = body
+                .and_then(|body| transcode(event.format, format, body))
                 .unwrap_or_default();
-            if let Some(ledger) = self.0.ledger.get() {
+            if let Some(ledger) = event.ledger.get() {
                 ledger.add_event(frame.bytes().len());
             }
             frame
@@ -222,6 +242,20 @@ impl FrameWriter {
             }
             Format::MsgPack => msgpack_str(&mut self.buffer, name),
         }
+    }
+
+    /// The field `event`: the event's name, which needs no escapes.
+    pub(crate) fn event(&mut self, name: &'static str) -> &mut Self {
+        self.key("event");
+        match self.format {
+            Format::Json => {
+                self.buffer.push(b'"');
+                self.buffer.extend_from_slice(name.as_bytes());
+                self.buffer.push(b'"');
+            }
+            Format::MsgPack => msgpack_str(&mut self.buffer, name),
+        }
+        self
     }
 
     pub(crate) fn text(&mut self, name: &str, value: &str) -> Result<&mut Self, CodecError> {

@@ -1,103 +1,146 @@
-//! Finds an action's fields in JSON, without decoding their values.
+//! Finds an action's fields in JSON, without decoding the application's data.
 
+use std::fmt;
+
+use bytestring::ByteString;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::action::{Fields, FrameError};
+use super::action::{FieldMut, Fields, FrameError, Key, Scalar};
+use super::codec::RawData;
 
-/// The fields of an action, borrowed from the frame. serde skips unknown fields, without recursion.
-#[derive(Deserialize)]
-struct RawFields<'a> {
-    #[serde(borrow)]
-    action: Option<&'a RawValue>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    room: Option<&'a RawValue>,
-    #[serde(borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    mode: Option<&'a RawValue>,
-    #[serde(borrow)]
-    options: Option<&'a RawValue>,
-    #[serde(borrow, rename = "type")]
-    type_: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    channel: Option<&'a RawValue>,
-    #[serde(borrow)]
-    since: Option<&'a RawValue>,
-    #[serde(borrow)]
-    last: Option<&'a RawValue>,
-    #[serde(borrow)]
-    from: Option<&'a RawValue>,
-    #[serde(borrow)]
-    delta: Option<&'a RawValue>,
-    #[serde(borrow)]
-    before: Option<&'a RawValue>,
-    #[serde(borrow)]
-    limit: Option<&'a RawValue>,
-    #[serde(borrow)]
-    presence: Option<&'a RawValue>,
-    #[serde(borrow)]
-    received: Option<&'a RawValue>,
-    #[serde(borrow)]
-    token: Option<&'a RawValue>,
-}
-
-/// Finds the fields of the object that `text` is.
-pub(super) fn fields(text: &[u8]) -> Result<Fields<'_>, FrameError> {
-    // The derived `Deserialize` accepts an array in place of an object.
-    if text.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+/// Finds the fields of the object that `text` is, and puts them into `fields`, which are large.
+pub(super) fn read<'a>(text: &'a ByteString, fields: &mut Fields<'a>) -> Result<(), FrameError> {
+    if !text.trim_ascii_start().starts_with('{') {
         return Err(FrameError::new("is not a JSON object"));
     }
-    // If the whole text is checked for UTF-8 at once, serde need not check each part of it.
-    let fields = match std::str::from_utf8(text) {
-        Ok(text) => serde_json::from_str::<RawFields<'_>>(text),
-        Err(_) => serde_json::from_slice(text),
+    let mut read = |are_scalars_raw| {
+        *fields = Fields::default();
+        let reader = FieldsReader {
+            text,
+            are_scalars_raw,
+            fields,
+        };
+        let mut json = serde_json::Deserializer::from_str(text);
+        reader.deserialize(&mut json)?;
+        json.end()
     };
-    let fields = fields.map_err(|error| FrameError::new(format!("is not valid JSON: {error}")))?;
-    Ok(Fields {
-        action: bytes(fields.action),
-        id: bytes(fields.id),
-        room: bytes(fields.room),
-        kind: bytes(fields.kind),
-        mode: bytes(fields.mode),
-        options: bytes(fields.options),
-        type_: bytes(fields.type_),
-        data: bytes(fields.data),
-        channel: bytes(fields.channel),
-        since: bytes(fields.since),
-        last: bytes(fields.last),
-        from: bytes(fields.from),
-        delta: bytes(fields.delta),
-        before: bytes(fields.before),
-        limit: bytes(fields.limit),
-        presence: bytes(fields.presence),
-        received: bytes(fields.received),
-        token: bytes(fields.token),
-    })
+    read(false)
+        .or_else(|_| read(true))
+        .map_err(|error| FrameError::new(format!("is not valid JSON: {error}")))
 }
 
-fn bytes(raw: Option<&RawValue>) -> Option<&[u8]> {
-    raw.map(|raw| raw.get().as_bytes())
+/// Reads fields into `fields`. serde skips unknown fields, without recursion.
+struct FieldsReader<'f, 'a> {
+    text: &'a ByteString,
+    /// Some valid JSON cannot be read as a Rust value: a string with half of a surrogate pair, a number beyond `f64`. Such a scalar
+    /// must not make the whole frame invalid, because its client counts the action. So a frame that could not be read is read
+    /// again, with the scalars left encoded at first.
+    are_scalars_raw: bool,
+    fields: &'f mut Fields<'a>,
+}
+
+impl<'a> DeserializeSeed<'a> for FieldsReader<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for FieldsReader<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an action")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Key>()? {
+            let Some(field) = self.fields.field_mut(key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if field.is_set() {
+                return Err(A::Error::custom("a key that is there twice"));
+            }
+            match field {
+                FieldMut::Scalar(field) if self.are_scalars_raw => {
+                    let raw: &RawValue = map.next_value()?;
+                    *field = serde_json::from_str(raw.get()).unwrap_or(Scalar::Other);
+                }
+                FieldMut::Scalar(field) => *field = map.next_value()?,
+                FieldMut::Raw(field) => {
+                    let raw: Option<&RawValue> = map.next_value()?;
+                    *field = raw.map(|raw| RawData::Json(self.text.slice_ref(raw.get())));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Absent)
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(text.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(text.to_owned().into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Number(number))
+    }
+
+    /// Negative.
+    fn visit_i64<E>(self, _: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Flag(flag))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar<'de>, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Scalar<'de>, A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
 }
 
 /// The items of the array that `text` is.
-pub(super) fn items(text: &[u8]) -> Result<Vec<&[u8]>, FrameError> {
-    let items = serde_json::from_slice::<Vec<&RawValue>>(text)
+pub(super) fn items(text: &str) -> Result<Vec<&str>, FrameError> {
+    let items = serde_json::from_str::<Vec<&RawValue>>(text)
         .map_err(|error| FrameError::new(format!("is not a JSON array: {error}")))?;
-    Ok(items.iter().map(|item| item.get().as_bytes()).collect())
-}
-
-/// The content of a string that has no escapes. Expects valid JSON.
-pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
-    let text = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if text.contains(&b'\\') {
-        return None;
-    }
-    std::str::from_utf8(text).ok()
+    Ok(items.iter().map(|item| item.get()).collect())
 }
 
 /// The values of some keys of the outermost object, still encoded.
@@ -110,7 +153,7 @@ pub(super) fn values<'a, const N: usize>(
 
     let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(text)
         .map_err(|error| FrameError::new(format!("is not a JSON object: {error}")))?;
-    Ok(names.map(|name| bytes(fields.get(name).copied())))
+    Ok(names.map(|name| fields.get(name).map(|raw| raw.get().as_bytes())))
 }
 
 /// How many opening brackets `text` has, those within its strings included.
@@ -125,8 +168,9 @@ fn opening(text: &[u8]) -> usize {
 
 /// Whether objects and arrays are nested deeper than `most` levels. Expects valid JSON.
 pub(super) fn is_deeper_than(text: &[u8], most: usize) -> bool {
-    // Most frames have fewer brackets in all, and counting them is faster than following the nesting.
-    if opening(text) <= most {
+    // A level takes two brackets. Most frames are too short, or have fewer brackets in all, and counting them is faster than
+    // following the nesting.
+    if text.len() / 2 <= most || opening(text) <= most {
         return false;
     }
     let mut depth = 0_usize;
@@ -182,7 +226,7 @@ mod tests {
             "[".repeat(100_000),
             "]".repeat(100_000)
         );
-        assert!(fields(deep.as_bytes()).is_ok());
+        assert!(read(&deep.as_str().into(), &mut Fields::default()).is_ok());
         assert!(is_deeper_than(deep.as_bytes(), 32));
     }
 }

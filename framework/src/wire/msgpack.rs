@@ -2,9 +2,14 @@
 //!
 //! Source of the format: <https://github.com/msgpack/msgpack/blob/master/spec.md>.
 
+use bytes::Bytes;
 use rmp::Marker;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 
-use super::action::{Fields, FrameError};
+use super::action::{FieldMut, Fields, FrameError, Key, Scalar};
+use super::codec::RawData;
 
 const TRUNCATED: &str = "is not valid MessagePack: it ends too early";
 
@@ -130,26 +135,29 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Finds the fields of the map that `bytes` are.
-pub(super) fn fields(bytes: &[u8]) -> Result<Fields<'_>, FrameError> {
+/// Finds the fields of the map that `bytes` are, and puts them into `fields`.
+pub(super) fn read<'a>(bytes: &'a Bytes, fields: &mut Fields<'a>) -> Result<(), FrameError> {
     let mut reader = Reader { rest: bytes };
-    let mut fields = Fields::default();
     for _ in 0..reader.pairs()? {
-        let key = reader.text()?;
+        let name = reader.text()?;
         let value = reader.value()?;
         if value == [0xc0] {
             // Many encoders write an absent value as nil. JSON's null means absent here, too.
             continue;
         }
-        let Some(field) = fields.field_mut(key) else {
+        let Some(field) = fields.field_mut(key(name)) else {
             continue;
         };
-        if field.replace(value).is_some() {
-            return Err(FrameError::new(format!("has the key `{key}` twice")));
+        if field.is_set() {
+            return Err(FrameError::new(format!("has the key `{name}` twice")));
+        }
+        match field {
+            FieldMut::Scalar(field) => *field = scalar(value),
+            FieldMut::Raw(field) => *field = Some(RawData::MsgPack(bytes.slice_ref(value))),
         }
     }
     if reader.rest.is_empty() {
-        Ok(fields)
+        Ok(())
     } else {
         Err(FrameError::new("has bytes after its end"))
     }
@@ -171,9 +179,19 @@ pub(super) fn items(bytes: &[u8]) -> Result<Vec<&[u8]>, FrameError> {
     }
 }
 
-/// The content of a valid string.
-pub(super) fn plain_text(raw: &[u8]) -> Option<&str> {
-    Reader { rest: raw }.text().ok()
+fn key(name: &str) -> Key {
+    let name: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
+    Key::deserialize(name).unwrap_or(Key::Unknown)
+}
+
+fn scalar(mut value: &[u8]) -> Scalar<'_> {
+    let text = Reader { rest: value }.text();
+    match (text, value) {
+        (Ok(text), _) => Scalar::Text(text.into()),
+        (_, [0xc2]) => Scalar::Flag(false),
+        (_, [0xc3]) => Scalar::Flag(true),
+        _ => rmp::decode::read_int(&mut value).map_or(Scalar::Other, Scalar::Number),
+    }
 }
 
 /// The values of some keys of the outermost map, still encoded.
@@ -195,6 +213,10 @@ pub(super) fn values<'a, const N: usize>(
 
 /// Whether maps and arrays are nested deeper than `most` levels. Expects a valid value.
 pub(super) fn is_deeper_than(bytes: &[u8], most: usize) -> bool {
+    // A level takes a byte.
+    if bytes.len() <= most {
+        return false;
+    }
     let mut reader = Reader { rest: bytes };
     // How many values each open level still expects. Never longer than `most`.
     let mut open: Vec<u64> = Vec::new();
@@ -249,7 +271,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_levels_are_seen_without_a_deep_stack() {
         let deep = nested(100_000);
-        assert!(fields(&deep).is_ok());
+        assert!(read(&deep.clone().into(), &mut Fields::default()).is_ok());
         assert!(is_deeper_than(&deep, 32));
     }
 
@@ -262,7 +284,8 @@ mod tests {
             &[0x81],
             &[],
         ] {
-            assert!(fields(lie).is_err(), "{lie:x?}");
+            let frame = Bytes::copy_from_slice(lie);
+            assert!(read(&frame, &mut Fields::default()).is_err(), "{lie:x?}");
         }
     }
 }

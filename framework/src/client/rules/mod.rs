@@ -374,8 +374,8 @@ impl Rules {
     ) -> Result<Queued, SendError> {
         let frame = action.encode(self.format)?;
         let limit = self.limits.as_ref().and_then(|limits| limits.message_bytes);
-        if let Some(limit) = limit.filter(|limit| frame.bytes.len() > *limit) {
-            let bytes = frame.bytes.len();
+        if let Some(limit) = limit.filter(|limit| frame.bytes().len() > *limit) {
+            let bytes = frame.bytes().len();
             return Err(SendError::TooBig { bytes, limit });
         }
         Ok(Queued {
@@ -406,7 +406,7 @@ impl Rules {
         }
         self.resubscribe_due(now);
         let frame = self.queue.next()?;
-        self.keepalive.wrote(frame.bytes.len());
+        self.keepalive.wrote(frame.bytes().len());
         Some(frame)
     }
 

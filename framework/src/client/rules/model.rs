@@ -184,13 +184,15 @@ impl World {
     }
 
     fn process(&mut self, frame: &RawData) {
-        let inbound = action::read(frame.format, &frame.bytes, 32);
+        let inbound = action::read(frame, 32);
         self.processed += u64::from(inbound.counts);
         match inbound.action.unwrap() {
             Action::Call { data, .. } => {
                 self.done.push(data.decode().unwrap());
                 let id = inbound.id.unwrap();
-                self.push(Delivery::Sequenced, |w| event::raw_reply(w, id, &data));
+                self.push(Delivery::Sequenced, |w| {
+                    event::reply(w, id, &data.decode::<Value>().unwrap())
+                });
             }
             Action::Publish { data, .. } => self.done.push(data.decode().unwrap()),
             Action::Subscribe { since, .. } => {
@@ -228,12 +230,9 @@ impl World {
     }
 
     fn deliver(&mut self, frame: &Bytes) {
-        let bytes = Bytes::copy_from_slice(framing::body(frame));
-        let frame = server_frame::read(&RawData {
-            format: self.format,
-            bytes,
-        })
-        .unwrap();
+        let body = Bytes::copy_from_slice(framing::body(frame));
+        let frame = RawData::new(self.format, body).unwrap();
+        let frame = server_frame::read(&frame).unwrap();
         for output in self.rules.receive(self.now, frame) {
             match output {
                 Output::Emit(Event::CaughtUp { .. }) => {

@@ -51,7 +51,7 @@ impl ResendQueue {
 
     /// Adds an action. Refuses it if the queue would exceed a bound; an empty queue accepts an action of any size.
     pub(crate) fn push(&mut self, action: Queued) -> Result<(), SendError> {
-        let bytes = self.bytes + action.frame.bytes.len();
+        let bytes = self.bytes + action.frame.bytes().len();
         let is_full = self.actions.len() >= self.most_actions || bytes > self.most_bytes;
         if is_full && !self.actions.is_empty() {
             return Err(SendError::Full);
@@ -64,13 +64,13 @@ impl ResendQueue {
     /// Adds an action in front of the others, without a check of the bounds. Only for a queue that was just renewed.
     pub(crate) fn push_front(&mut self, action: Queued) {
         debug_assert_eq!(self.tried, 0);
-        self.bytes += action.frame.bytes.len();
+        self.bytes += action.frame.bytes().len();
         self.actions.push_front(action);
     }
 
     /// Adds an action without a check of the bounds. There is at most one for each request that was dropped or refused before.
     pub(crate) fn push_unbounded(&mut self, action: Queued) {
-        self.bytes += action.frame.bytes.len();
+        self.bytes += action.frame.bytes().len();
         self.actions.push_back(action);
     }
 
@@ -81,7 +81,7 @@ impl ResendQueue {
             return false;
         };
         let taken = self.actions.remove(self.tried + place);
-        self.bytes -= taken.map_or(0, |action| action.frame.bytes.len());
+        self.bytes -= taken.map_or(0, |action| action.frame.bytes().len());
         true
     }
 
@@ -89,9 +89,12 @@ impl ResendQueue {
     pub(crate) fn take_too_long(&mut self, most: usize) -> Vec<Queued> {
         debug_assert_eq!(self.tried, 0);
         let actions = std::mem::take(&mut self.actions);
-        let is_too_long = |action: &Queued| action.frame.bytes.len() > most;
+        let is_too_long = |action: &Queued| action.frame.bytes().len() > most;
         let (long, fitting): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_too_long);
-        self.bytes = fitting.iter().map(|action| action.frame.bytes.len()).sum();
+        self.bytes = fitting
+            .iter()
+            .map(|action| action.frame.bytes().len())
+            .sum();
         self.actions = fitting.into();
         long
     }
@@ -117,7 +120,7 @@ impl ResendQueue {
             return Err(Miscount);
         }
         for action in self.actions.drain(..news) {
-            self.bytes -= action.frame.bytes.len();
+            self.bytes -= action.frame.bytes().len();
         }
         self.acknowledged = received;
         self.tried -= news;
@@ -149,7 +152,7 @@ impl ResendQueue {
                 kept.push_back(action);
             }
         }
-        self.bytes = kept.iter().map(|action| action.frame.bytes.len()).sum();
+        self.bytes = kept.iter().map(|action| action.frame.bytes().len()).sum();
         self.actions = kept;
         (self.acknowledged, self.written, self.tried) = (0, 0, 0);
         lost

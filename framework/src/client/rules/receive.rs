@@ -210,7 +210,7 @@ impl Rules {
             return;
         };
         for action in self.queue.take_too_long(limit) {
-            let bytes = action.frame.bytes.len();
+            let bytes = action.frame.bytes().len();
             let error = SendError::TooBig { bytes, limit };
             let waiter = action.id.and_then(|id| self.waiters.remove(&id));
             outputs.extend(match (action.id, waiter) {

@@ -138,7 +138,13 @@ impl StateCopy {
         }
         self.tick = patch.tick;
         let data = Arc::make_mut(&mut self.data);
-        apply(patch.data.format, &patch.data.bytes, data, &mut self.keys).is_ok()
+        apply(
+            patch.data.format(),
+            patch.data.bytes(),
+            data,
+            &mut self.keys,
+        )
+        .is_ok()
             && patch.hash.is_none_or(|hash| hash == canonical::hash(data))
     }
 }
@@ -157,10 +163,7 @@ mod tests {
             tick: base + 1,
             base,
             hash: None,
-            data: RawData {
-                format,
-                bytes: Bytes::copy_from_slice(data),
-            },
+            data: RawData::new(format, Bytes::copy_from_slice(data)).unwrap(),
         }
     }
 

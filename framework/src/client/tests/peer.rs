@@ -157,9 +157,9 @@ impl Peer {
 
     pub(super) async fn send(&mut self, event: Value) {
         let frame = RawData::of(self.format, &event).unwrap();
-        let message = match self.format {
-            Format::Json => ws::Message::Text(frame.bytes.try_into().unwrap()),
-            Format::MsgPack => ws::Message::Binary(frame.bytes),
+        let message = match frame {
+            RawData::Json(text) => ws::Message::Text(text),
+            RawData::MsgPack(bytes) => ws::Message::Binary(bytes),
         };
         self.frames.send(message).await.unwrap();
     }

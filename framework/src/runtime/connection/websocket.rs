@@ -15,7 +15,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::time::sleep;
 
 use crate::close::CloseCode;
@@ -31,7 +31,7 @@ use crate::runtime::worker::opening::{Opening, TurnedAway};
 use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::rate_limiter::Pass;
 use crate::wire::action;
-use crate::wire::codec::Format;
+use crate::wire::codec::{Format, RawData};
 use crate::wire::framing;
 
 /// A request that is a WebSocket handshake by RFC 6455, 4.2.1.
@@ -184,8 +184,8 @@ impl StreamHandler<Result<Message, ProtocolError>> for WebSocket {
             // After a close frame was sent, only the client's own is of interest.
             Ok(_) if self.handle.is_ending() => {}
             Ok(Message::Ping(payload)) => self.handle.send_control(framing::control(0xA, &payload)),
-            Ok(Message::Text(text)) => self.take(Format::Json, text.into_bytes(), ctx),
-            Ok(Message::Binary(bytes)) => self.take(Format::MsgPack, bytes, ctx),
+            Ok(Message::Text(text)) => self.take(RawData::Json(text), ctx),
+            Ok(Message::Binary(bytes)) => self.take(RawData::MsgPack(bytes), ctx),
             Ok(Message::Continuation(item)) => self.reassemble(item, ctx),
             // The decoder returns an error again at each poll, so the actor must stop.
             Err(error) => {
@@ -291,16 +291,16 @@ impl WebSocket {
         fragments.bytes.extend_from_slice(&bytes);
         if is_last && let Some(fragments) = self.fragments.take() {
             let Fragments { format, bytes } = *fragments;
-            if format == Format::Json && std::str::from_utf8(&bytes).is_err() {
-                return self.fail(CloseCode::INVALID_TEXT, ctx);
+            match RawData::new(format, bytes.freeze()) {
+                Ok(message) => self.take(message, ctx),
+                Err(_) => self.fail(CloseCode::INVALID_TEXT, ctx),
             }
-            self.take(format, bytes.freeze(), ctx);
         }
     }
 
     /// Accepts a message when the connection has a session, the rate allows the message, and a permit is free. Until then
     /// nothing more is read from this client, and TCP slows it down.
-    fn take(&mut self, format: Format, message: Bytes, ctx: &mut Ctx) {
+    fn take(&mut self, message: RawData, ctx: &mut Ctx) {
         if self.handle.is_ending() {
             return;
         }
@@ -308,13 +308,13 @@ impl WebSocket {
             let attached = self.handle.clone().until_attached_or_ending();
             let then = attached
                 .into_actor(self)
-                .map(move |(), actor, ctx| actor.take(format, message, ctx));
+                .map(move |(), actor, ctx| actor.take(message, ctx));
             ctx.wait(then);
             return;
         };
         match &self.hub.shared.config.limits.rate {
             Some(rate) => match session.router.check_rate(self.hub.now(), rate) {
-                Pass::Now => self.admit(&session, format, message, ctx),
+                Pass::Now => self.admit(&session, message, ctx),
                 Pass::After(wait) => {
                     self.handle.pause_reading(true);
                     let connection = self.handle.clone();
@@ -330,7 +330,7 @@ impl WebSocket {
                         actor.handle.pause_reading(false);
                         // The connection may have another session by now, or none.
                         if let Some(session) = actor.handle.session() {
-                            actor.admit(&session, format, message, ctx);
+                            actor.admit(&session, message, ctx);
                         }
                     }));
                 }
@@ -340,18 +340,18 @@ impl WebSocket {
                     self.end(CloseCode::VIOLATION, &reason, ctx);
                 }
             },
-            None => self.admit(&session, format, message, ctx),
+            None => self.admit(&session, message, ctx),
         }
     }
 
     /// Hands a message to the session when a permit is free.
-    fn admit(&mut self, session: &SessionHandle, format: Format, message: Bytes, ctx: &mut Ctx) {
-        match session.permits.try_take(message.len()) {
-            Some(permit) => self.hand_over(session, format, &message, permit),
+    fn admit(&mut self, session: &SessionHandle, message: RawData, ctx: &mut Ctx) {
+        match session.permits.try_take(message.bytes().len()) {
+            Some(permit) => self.hand_over(session, &message, permit),
             None => {
                 self.handle.pause_reading(true);
                 let (permit, connection) = (session.permits.clone(), self.handle.clone());
-                let bytes = message.len();
+                let bytes = message.bytes().len();
                 let permit = async move {
                     tokio::select! {
                         permit = permit.take(bytes) => permit,
@@ -362,7 +362,7 @@ impl WebSocket {
                     actor.handle.pause_reading(false);
                     // The connection may have another session by now, or none.
                     if let (Some(permit), Some(session)) = (permit, actor.handle.session()) {
-                        actor.hand_over(&session, format, &message, permit);
+                        actor.hand_over(&session, &message, permit);
                     }
                 });
                 ctx.wait(then);
@@ -370,17 +370,17 @@ impl WebSocket {
         }
     }
 
-    fn hand_over(&self, session: &SessionHandle, format: Format, message: &Bytes, permit: Permit) {
+    fn hand_over(&self, session: &SessionHandle, message: &RawData, permit: Permit) {
         if self.handle.is_ending() {
             return;
         }
         // A message refers to everything that was read with it. A message that has to wait is copied, so that it keeps only
         // its own bytes.
         let message = match session.permits.is_behind() {
-            true => &Bytes::copy_from_slice(message),
+            true => &message.detached(),
             false => message,
         };
-        let inbound = action::read(format, message, self.hub.shared.config.limits.nesting);
+        let inbound = action::read(message, self.hub.shared.config.limits.nesting);
         let (connection, router) = (self.handle.id, &session.router);
         if let Some((inbound, permit)) =
             router.send_directly(&self.hub.flusher, connection, inbound, permit)

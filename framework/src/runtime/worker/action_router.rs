@@ -250,7 +250,7 @@ mod tests {
     use crate::runtime::permit::Permits;
     use crate::runtime::worker::hub::Hub;
     use crate::wire::action;
-    use crate::wire::codec::Format;
+    use crate::wire::codec::{Format, RawData};
 
     /// Every counted action keeps its number in its permit. An action that the client does not count has none.
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             let ledger = Arc::new(Ledger::new(1 << 20));
             let permits = Permits::of_session(8, 1000, 8, &ledger);
             let number = |text: &'static str| {
-                let inbound = action::read(Format::Json, &text.into(), 32);
+                let inbound = action::read(&RawData::Json(text.into()), 32);
                 let permit = permits.try_take(0).unwrap();
                 permit
                     .numbered(router.count(&inbound))

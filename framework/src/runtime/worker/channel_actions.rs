@@ -42,11 +42,11 @@ impl ChannelAction {
             }
             _ => None,
         };
-        let shown = shown.map_or(0, |data| data.bytes.len());
+        let shown = shown.map_or(0, |data| data.bytes().len());
         let data = match &self.asks {
             Asks::Subscribe {
                 data: Some(data), ..
-            } => size_of_val(&**data) + data.bytes.len(),
+            } => size_of_val(&**data) + data.bytes().len(),
             _ => 0,
         };
         size_of::<Self>() + channel.as_str().len() + epoch + shown + data
@@ -70,7 +70,7 @@ impl ChannelAction {
                 appearance,
                 data: _,
                 grant,
-            } => ChannelMessage::Subscribe(Subscription {
+            } => ChannelMessage::Subscribe(Box::new(Subscription {
                 receiver,
                 channel,
                 kind,
@@ -83,7 +83,7 @@ impl ChannelAction {
                 accounts,
                 appearance,
                 permit,
-            }),
+            })),
             Asks::History { page, id } => ChannelMessage::ReadHistory {
                 receiver,
                 channel,

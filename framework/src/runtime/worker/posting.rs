@@ -8,7 +8,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -25,7 +24,7 @@ use crate::session::rate_limiter::Pass;
 use crate::session::resume::ResumeToken;
 use crate::time::after;
 use crate::wire::action::{self, Inbound};
-use crate::wire::codec::Format;
+use crate::wire::codec::RawData;
 
 /// How many requests of one session may be in progress: the client's present one, and one that the client has given up and
 /// repeats.
@@ -50,15 +49,13 @@ impl Hub {
         &self,
         place: PostPlace,
         first: u64,
-        format: Format,
-        actions: Vec<Bytes>,
+        actions: Vec<RawData>,
     ) -> Option<u64> {
         let (reply, answer) = oneshot::channel();
         let hub = place.hub.clone();
         let posted = Box::new(Posted {
             place,
             first,
-            format,
             actions,
             reply,
         });
@@ -84,8 +81,8 @@ impl Hub {
         posted: Posted,
     ) {
         let mut next = posted.first;
-        for bytes in &posted.actions {
-            let inbound = action::read(posted.format, bytes, self.shared.config.limits.nesting);
+        for action in &posted.actions {
+            let inbound = action::read(action, self.shared.config.limits.nesting);
             let number = inbound.counts.then_some(next);
             next += u64::from(inbound.counts);
             if number.is_some_and(|number| number <= session.router.received()) {
@@ -93,7 +90,7 @@ impl Hub {
                 continue;
             }
             self.await_rate(session, connection).await;
-            let Some(permit) = await_permit(session, connection, bytes.len()).await else {
+            let Some(permit) = await_permit(session, connection, action.bytes().len()).await else {
                 return;
             };
             session.router.note_mailed();

@@ -1,6 +1,6 @@
 //! Routes a session's actions to rooms, channels, the lobby and the server's own handlers.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -11,7 +11,7 @@ use crate::channel::input::{Appearance, UnsubscribeReason};
 use crate::channel::kind::{ChannelKind, PublishRule, SubscribeRule};
 use crate::channel::log::{Page, PageAt, Start};
 use crate::error::Refusal;
-use crate::handler::unknown_type;
+use crate::handler::{ReplyTo, unknown_type};
 use crate::ids::{ChannelName, Place};
 use crate::lobby::fields::Fields;
 use crate::presence::config::Presence;
@@ -57,7 +57,7 @@ impl SessionActor {
                 };
                 let hub = &self.hub;
                 hub.flusher
-                    .to_lobby(&hub.shared, LobbyMessage::Join(request));
+                    .to_lobby(&hub.shared, LobbyMessage::Join(Box::new(request)));
                 Ok(())
             }
             Action::Leave { room } => {
@@ -114,7 +114,7 @@ impl SessionActor {
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
-            Action::Call { name, data } => self.call(id, &name, data),
+            Action::Call { name, data } => self.call(id, &name, &data, permit),
             Action::Subscribe {
                 channel,
                 since,
@@ -230,7 +230,7 @@ impl SessionActor {
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
-            Action::Refresh { token } => self.refresh(id, token),
+            Action::Refresh { token } => self.refresh(id, token, permit),
             Action::Ping { received } => {
                 let count = received.unwrap_or(0);
                 if !self
@@ -321,58 +321,39 @@ impl SessionActor {
             })
     }
 
-    /// One of the calls that may wait for their reply, with so many bytes.
-    pub(crate) fn take_call(&self, bytes: usize) -> Result<Permit, Refusal> {
-        let permit = self.handle.permits.try_take_call(bytes);
-        permit.ok_or_else(|| {
-            Refusal::new(
-                "too_many_calls",
-                "too many calls of this session wait for their reply: wait for some",
-            )
-        })
-    }
-
     /// Runs a handler of a call, beside the session.
-    fn call(&mut self, id: Option<u64>, name: &str, data: RawData) -> Result<(), Refusal> {
+    fn call(
+        &mut self,
+        id: Option<u64>,
+        name: &str,
+        data: &RawData,
+        permit: Permit,
+    ) -> Result<(), Refusal> {
         let shared = self.hub.shared.clone();
-        let Some((name, handler)) = shared.calls.get_key_value(name) else {
-            let known = shared.calls.keys().map(String::as_str);
+        let Some((&name, handler)) = shared.calls.get_key_value(name) else {
+            let known = shared.calls.keys().copied();
             return Err(unknown_type(name, shared.config.hints.then_some(known)));
         };
-        let permit = self.take_call(data.bytes.len())?;
+        let permit = take_call(permit)?;
         let caller = Caller {
             session: self.id,
             claims: self.visitor.claims.clone(),
             address: self.visitor.address,
         };
-        let name = name.clone();
-        let shared = shared.clone();
-        let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler(caller, shared, data)));
-        let answer = begun.unwrap_or_else(|_| {
-            tracing::error!(call = name, "a handler panicked");
-            Err(Refusal::failed())
-        })?;
-        let (hub, session, format) = (self.hub.clone(), self.id, self.handle.send_queue.format());
+        let to = ReplyTo {
+            id,
+            format: self.handle.send_queue.format(),
+        };
+        let begin = AssertUnwindSafe(|| handler(caller, shared.clone(), data, to));
+        let answer = catch_unwind(begin).unwrap_or_else(|_| panicked(name))?;
+        let (hub, session) = (self.hub.clone(), self.id);
         actix_rt::spawn(async move {
             let outcome = AssertUnwindSafe(answer).catch_unwind().await;
-            let outcome = outcome.unwrap_or_else(|_| {
-                tracing::error!(call = name, "a handler panicked");
-                Err(Refusal::failed())
-            });
-            let frame = match (&outcome, id) {
-                (Ok(data), Some(id)) => {
-                    let reply =
-                        Encoded::new(Formats::only(format), |w| event::raw_reply(w, id, data));
-                    reply.or_else(|error| {
-                        tracing::error!(call = name, %error, "a reply cannot be encoded");
-                        Encoded::new(Formats::only(format), |w| {
-                            event::error(w, Some(id), None, &Refusal::failed())
-                        })
-                    })
-                }
-                (Ok(_), None) => return,
-                (Err(refusal), id) => Encoded::new(Formats::only(format), |w| {
-                    event::error(w, id, None, refusal)
+            let frame = match outcome.unwrap_or_else(|_| panicked(name)) {
+                Ok(None) => return,
+                Ok(Some(frame)) => Ok(frame),
+                Err(refusal) => Encoded::new(Formats::only(to.format), |w| {
+                    event::error(w, id, None, &refusal)
                 }),
             };
             match frame {
@@ -383,6 +364,21 @@ impl SessionActor {
         });
         Ok(())
     }
+}
+
+/// Makes an action one of the calls that may wait for their reply.
+pub(crate) fn take_call(permit: Permit) -> Result<Permit, Refusal> {
+    permit.into_call().ok_or_else(|| {
+        Refusal::new(
+            "too_many_calls",
+            "too many calls of this session wait for their reply: wait for some",
+        )
+    })
+}
+
+fn panicked<T>(call: &str) -> Result<T, Refusal> {
+    tracing::error!(call, "a handler panicked");
+    Err(Refusal::failed())
 }
 
 /// How many publications a page of a history has at most.

@@ -7,9 +7,11 @@ use crate::error::Refusal;
 use crate::room::config::LeaveReason;
 use crate::runtime::authentication::{Unaccepted, expired};
 use crate::runtime::messages::{HubItem, Refreshed};
+use crate::runtime::permit::Permit;
 use crate::runtime::sign_in::SignIn;
 use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::session::SessionActor;
+use crate::runtime::worker::session_actions::take_call;
 use crate::session::expiry::{Due, Expiry};
 use crate::wire::action::Token;
 use crate::wire::event;
@@ -74,8 +76,13 @@ impl SessionActor {
     }
 
     /// The client shows a fresh credential. The application is asked beside the session, which goes on meanwhile.
-    pub(crate) fn refresh(&self, id: Option<u64>, token: Token) -> Result<(), Refusal> {
-        let permit = self.take_call(token.0.len())?;
+    pub(crate) fn refresh(
+        &self,
+        id: Option<u64>,
+        token: Token,
+        permit: Permit,
+    ) -> Result<(), Refusal> {
+        let permit = take_call(permit)?;
         let (hub, shared, session) = (self.hub.clone(), self.hub.shared.clone(), self.id);
         let address = self.visitor.address;
         actix_rt::spawn(async move {

@@ -62,7 +62,7 @@ fn a_merge_patch_does_what_the_rfc_says() {
         for format in Format::ALL {
             let patch = RawData::of(format, &example.patch).unwrap();
             let mut state = example.target.clone();
-            apply(format, &patch.bytes, &mut state, &mut Keys::new()).unwrap();
+            apply(format, patch.bytes(), &mut state, &mut Keys::new()).unwrap();
             assert_eq!(state, example.result, "{format:?}: {}", example.patch);
         }
     }
