@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(crate) fn contain(act: impl FnOnce()) -> bool {
     let outcome = catch_unwind(AssertUnwindSafe(act));
     if outcome.is_err() {
-        tracing::error!("Courtside panicked at the end of a turn: please report it");
+        tracing::error!("Courtside panicked while it sent or wrote events: please report it");
     }
     outcome.is_ok()
 }

@@ -419,9 +419,8 @@ mod tests {
             while !send_queue.take(&mut written, 100) {
                 tokio::task::yield_now().await;
             }
-            // The items of a turn leave at its end. By then a message waits in the mailbox.
-            let _behind = hub.flusher.items_to_hub(&hub.address, items("from here"));
             hub.address.send_batch(items("from elsewhere, "));
+            let _behind = hub.flusher.items_to_hub(&hub.address, items("from here"));
             while written.len() < "at once, from elsewhere, from here".len() {
                 tokio::task::yield_now().await;
                 send_queue.take(&mut written, 100);

@@ -2,7 +2,7 @@
 //!
 //! One wake-up of a sleeping thread is then enough for all of them. They leave in one order whatever their receivers are, so
 //! that no effect overtakes its cause. A hub of this thread receives its messages without its mailbox, unless that holds a
-//! message that was sent before.
+//! message that was sent before. An answer to one of its clients need not even wait for the end of the turn if nothing else does.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -48,6 +48,8 @@ pub(crate) trait LocalHub {
 #[derive(Default)]
 pub(crate) struct Mail {
     outward: RefCell<Vec<Outbound>>,
+    /// Whether messages are being sent that are not in `outward` any more.
+    is_leaving: Cell<bool>,
     /// Memory that the next list of messages, and the next list of items for one hub, use again.
     spare: Cell<Vec<Outbound>>,
     spare_items: Cell<HubItems>,
@@ -72,12 +74,24 @@ impl Mail {
 
     /// Adds items for a hub, to those that wait for it already where their order allows. If the hub has too many items on their
     /// way to it, returns the semaphore to wait for before sending more.
+    ///
+    /// Answers to clients of this thread wait for nothing if they would be the first to leave. A broadcast waits nevertheless,
+    /// because more of them may follow, and the hub then visits each receiver only once.
     pub(crate) fn push_items(
         &self,
         hub: &HubAddress,
         mut items: HubItems,
     ) -> Option<Arc<Semaphore>> {
         hub.count(&items);
+        let is_answer = |item: &HubItem| matches!(item, HubItem::Direct { .. });
+        if self.is_empty()
+            && !self.is_leaving.get()
+            && items.iter().all(is_answer)
+            && let Some(hub) = self.local_hub(hub)
+        {
+            let _ok = contain(|| hub.take_items(&mut items));
+            return hub.address().backlog_if_full();
+        }
         if let Some(waiting) = last_items(&mut self.outward.borrow_mut(), hub, &items) {
             if !waiting.spilled() {
                 let few = std::mem::replace(waiting, self.spare_items.take());
@@ -105,9 +119,11 @@ impl Mail {
         let mut outward = self.outward.replace(self.spare.take());
         let is_for_rooms = |o: &Outbound| matches!(o, Outbound::Room(..) | Outbound::Channel(..));
         let has_reached_rooms = self.has_rooms.get() && outward.iter().any(is_for_rooms);
+        self.is_leaving.set(true);
         for message in outward.drain(..) {
             let _ok = contain(|| self.send(message));
         }
+        self.is_leaving.set(false);
         if outward.capacity() <= SPARE {
             self.spare.set(outward);
         }
@@ -180,7 +196,8 @@ mod tests {
     use crate::config::Config;
     use crate::ids::{RoomId, SessionId};
     use crate::runtime::flusher::Flusher;
-    use crate::runtime::messages::Topic;
+    use crate::runtime::messages::{Broadcast, Topic};
+    use crate::runtime::visitor::Visitor;
     use crate::runtime::worker::hub::Hub;
     use crate::session::outbox::Delivery;
     use crate::wire::codec::Format;
@@ -235,6 +252,49 @@ mod tests {
             }
         });
         assert_eq!(batches, [Some(0), Some(1)]);
+    }
+
+    /// An answer to a client of this thread does not wait for the end of the turn, unless something waits that was sent before.
+    #[test]
+    fn an_answer_leaves_at_once_if_it_is_the_first_to_leave() {
+        actix::System::new().block_on(async {
+            let server = crate::Server::builder().build().unwrap();
+            let hub = Hub::start(server.shared.clone());
+            let session = SessionId::random();
+            let topic = Topic::Room(RoomId::random());
+            let (worker, nobody) = (hub.address.worker, Visitor::default());
+            let begun = hub.shared.begin_session(session, worker, &nobody);
+            assert!(begun.full.is_none());
+            hub.apply_all([HubItem::Adopt {
+                session,
+                format: Format::Json,
+                topic: topic.clone(),
+                watches: false,
+            }]);
+            let frame = || Encoded::of_bytes(Format::Json, "sent".into());
+            let answer = || HubItem::Direct {
+                session,
+                frame: frame(),
+                delivery: Delivery::Sequenced,
+            };
+            let broadcast = Broadcast {
+                frame: frame(),
+                delivery: Delivery::Sequenced,
+                except: None,
+            };
+            let queued = || {
+                let queue = hub.arrivals.borrow().queue_of(session).unwrap();
+                queue.with_outbox(|outbox| outbox.produced())
+            };
+            let send = |items: HubItems| hub.flusher.items_to_hub(&hub.address, items);
+            let _behind = send(smallvec![answer(), answer()]);
+            assert_eq!(queued(), 2);
+            let _behind = send(smallvec![HubItem::Publish(topic, broadcast)]);
+            let _behind = send(smallvec![answer()]);
+            assert_eq!(queued(), 2, "no answer overtakes a broadcast");
+            hub.flusher.flush();
+            assert_eq!(queued(), 4);
+        });
     }
 
     #[test]

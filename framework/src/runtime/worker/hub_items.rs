@@ -309,8 +309,7 @@ impl Hub {
         }
     }
 
-    /// Sends a counted event of a session's own, or of a call of its client, at the end of the turn and after what the thread
-    /// sends before.
+    /// Sends a counted event of a session's own, or of a call of its client, after what the thread has sent before.
     pub(crate) fn send_to_own(&self, session: SessionId, frame: Encoded) {
         let item = HubItem::Direct {
             session,
@@ -320,7 +319,7 @@ impl Hub {
         self.send_item(item);
     }
 
-    /// Applies an item for a session of this worker at the end of the turn, after what the thread sends before.
+    /// Sends an item for a session of this worker, after what the thread has sent before.
     pub(crate) fn send_item(&self, item: HubItem) {
         // The worker's own backlog delays nothing here: an action's permit bounds the number of its answers.
         let _backlog = self.flusher.items_to_hub(&self.address, smallvec![item]);

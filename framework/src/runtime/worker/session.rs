@@ -140,8 +140,8 @@ impl SessionActor {
         self.hub.note_memory();
     }
 
-    /// Sends the client an error. The event is counted, so it takes the path of all counted events: it leaves with this
-    /// turn's mail and reaches the outbox by the hub.
+    /// Sends the client an error. The event is counted, so it takes the path of all counted events: it reaches the outbox by the
+    /// hub, after all mail that was sent before.
     pub(crate) fn error(&self, id: Option<u64>, refusal: &Refusal) {
         let frame = Encoded::new(Formats::only(self.handle.send_queue.format()), |w| {
             event::error(w, id, None, refusal)

@@ -356,11 +356,12 @@ impl SessionActor {
                     event::error(w, id, None, &refusal)
                 }),
             };
+            // The call must not count beside its reply when the hub checks how much the server holds.
+            drop(permit);
             match frame {
                 Ok(frame) => hub.send_to_own(session, frame),
                 Err(error) => tracing::error!(call = name, %error, "an error cannot be encoded"),
             }
-            drop(permit);
         });
         Ok(())
     }
