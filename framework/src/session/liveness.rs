@@ -23,7 +23,10 @@ pub(crate) enum Verdict {
 /// sends but does not read is alive by the first and stalled by the second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Liveness {
+    /// At which check the peer was last known to be alive.
     heard: Moment,
+    /// Whether a frame has arrived since the last check. Its time is not taken: a look at the clock for each frame has its price.
+    has_heard: bool,
     was_pinged: bool,
     waiting_since: Option<Moment>,
     /// Whether the full network has accepted more bytes since the last check.
@@ -37,15 +40,16 @@ impl Liveness {
     pub(crate) fn new(now: Duration) -> Self {
         Self {
             heard: now.into(),
+            has_heard: false,
             was_pinged: false,
             waiting_since: None,
             has_drained: false,
         }
     }
 
-    pub(crate) fn heard(&mut self, now: Duration) {
-        self.heard = now.into();
-        self.was_pinged = false;
+    /// A frame has arrived.
+    pub(crate) fn heard(&mut self) {
+        self.has_heard = true;
     }
 
     /// The peer has read something, or nothing waits.
@@ -58,6 +62,7 @@ impl Liveness {
         self.has_drained = true;
     }
 
+    /// What to do about the connection. The interval of the checks is the precision of the times.
     pub(crate) fn check(
         &mut self,
         now: Duration,
@@ -65,8 +70,12 @@ impl Liveness {
         config: &Heartbeat,
     ) -> Verdict {
         if std::mem::take(&mut self.has_drained) {
-            self.heard(now);
+            self.heard();
             self.took();
+        }
+        if std::mem::take(&mut self.has_heard) {
+            self.heard = now.into();
+            self.was_pinged = false;
         }
         let limit = config.longest_silence().saturating_sub(Self::FAREWELL);
         if something_waits {
@@ -113,8 +122,9 @@ mod tests {
         let config = Config::default().heartbeat;
         let mut liveness = Liveness::new(at(0));
         assert_eq!(liveness.check(at(10_000), false, &config), Verdict::Ping);
-        liveness.heard(at(12_000));
-        assert_eq!(liveness.check(at(15_000), false, &config), Verdict::Fine);
+        liveness.heard();
+        assert_eq!(liveness.check(at(12_000), false, &config), Verdict::Fine);
+        assert_eq!(liveness.check(at(21_999), false, &config), Verdict::Fine);
         assert_eq!(liveness.check(at(22_000), false, &config), Verdict::Ping);
     }
 
@@ -123,14 +133,14 @@ mod tests {
         let config = Config::default().heartbeat;
         let mut liveness = Liveness::new(at(0));
         for second in 0..15 {
-            liveness.heard(at(second * 1000));
+            liveness.heard();
             assert_eq!(
                 liveness.check(at(second * 1000), true, &config),
                 Verdict::Fine,
                 "{second}"
             );
         }
-        liveness.heard(at(15_000));
+        liveness.heard();
         assert_eq!(liveness.check(at(15_000), true, &config), Verdict::Stalled);
     }
 
@@ -155,7 +165,7 @@ mod tests {
         let config = Config::default().heartbeat;
         let mut liveness = Liveness::new(at(0));
         for second in 0..60 {
-            liveness.heard(at(second * 1000));
+            liveness.heard();
             if second % 10 == 0 {
                 liveness.took();
             }

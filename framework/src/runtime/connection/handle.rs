@@ -147,9 +147,9 @@ impl ConnectionHandle {
         }
     }
 
-    pub(crate) fn note_received(&self, now: Duration) {
+    pub(crate) fn note_received(&self) {
         let mut liveness = self.liveness.get();
-        liveness.heard(now);
+        liveness.heard();
         self.liveness.set(liveness);
     }
 
@@ -203,12 +203,12 @@ impl ConnectionHandle {
     /// Whether the connection is alive.
     pub(crate) fn check(&self, now: Duration, config: &Heartbeat) -> Verdict {
         if self.is_paused.get() {
-            self.note_received(now);
+            self.note_received();
         }
         let mut liveness = self.liveness.get();
         let verdict = liveness.check(now, !self.send_queue.borrow().is_empty(), config);
         if verdict == Verdict::Ping && self.only_listens.get() {
-            liveness.heard(now);
+            liveness.heard();
         }
         self.liveness.set(liveness);
         verdict

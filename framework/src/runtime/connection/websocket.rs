@@ -174,7 +174,7 @@ impl Actor for WebSocket {
 
 impl StreamHandler<Result<Message, ProtocolError>> for WebSocket {
     fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Ctx) {
-        self.handle.note_received(self.hub.now());
+        self.handle.note_received();
         self.incoming.note_processed();
         match item {
             Ok(Message::Pong(_) | Message::Nop) => {}

@@ -68,7 +68,7 @@ impl Hub {
         let session = self.sessions.borrow().get(&posted.place.session).cloned();
         let connection = self.connection(posted.place.connection);
         if let (Some(session), Some(connection)) = (session, connection) {
-            connection.note_received(self.now());
+            connection.note_received();
             let hub = self.clone();
             actix_rt::spawn(async move { hub.admit_posted(&session, &connection, posted).await });
         }
