@@ -39,8 +39,20 @@ export interface SubscribeSettings {
   keep?: number | undefined;
   /** Whether to follow who is subscribed: see `subscription.presence`. The channel must have presence. Default: false. */
   presence?: boolean | undefined;
-  /** What this client shows of itself to others, in a channel with presence. Default: nothing. */
+  /**
+   * What the application's check of the subscription receives and, in a channel with presence, what this client shows of itself to
+   * others. The client sends it again in each new session. A later listener's `data` takes its place, and is checked at once; if the
+   * check refuses it, the subscription ends for all listeners. Default: nothing.
+   */
   data?: unknown;
+}
+
+/** What the server answers to a subscription. */
+export interface Confirmation {
+  /** What the application gives the subscriber to begin with; undefined if that is nothing. */
+  readonly data: unknown;
+  /** Milliseconds from now until the subscription ends with the reason `expired`; undefined if it is not limited in time. */
+  readonly expiresIn: number | undefined;
 }
 
 /** Which part of a channel's history to read. */
@@ -74,6 +86,7 @@ export interface ChannelPort {
 }
 
 interface ChannelEvents {
+  subscribed: [confirmation: Confirmation];
   publication: [data: never, info: PublicationInfo];
   gap: [gap: Gap];
   ended: [error: CourtsideError];
@@ -92,6 +105,8 @@ export class Channel {
   /** The last publication that was delivered, or that the server reported as older than this subscription. */
   private position: Position | undefined;
   private settleReady!: { resolve: () => void; reject: (error: CourtsideError) => void };
+  /** What the application gave the subscriber to begin with, the last time. */
+  given: unknown;
   /** With patches: the newest publication, which the next patch changes. */
   private base: Publication | undefined;
   private hasPatches = false;
@@ -162,10 +177,12 @@ export class Channel {
 
   /** The answer to `begin`. */
   subscribed(event: Extract<SessionEvent, { event: 'subscribed' }>): void {
-    const { epoch, offset, publications = [], delta = false } = event;
+    const { epoch, offset, publications = [], delta = false, data, expires_ms: expiresIn } = event;
     const seen = this.position;
     this.active = true;
     this.presence.restart();
+    this.given = data;
+    this.events.emit('subscribed', { data, expiresIn });
     const sameStream = seen?.epoch === epoch;
     if (seen && !event.recovered) {
       const next = publications[0]?.offset ?? offset + 1;
@@ -209,11 +226,14 @@ export class Channel {
     if (this.active && this.isWatched) this.presence.hear(event);
   }
 
+  /** Whether the server has confirmed the last subscription; otherwise an `unsubscribed` belongs to an earlier one. */
+  get isActive(): boolean {
+    return this.active;
+  }
+
   /** The server ended the subscription by itself. */
-  unsubscribed(reason: string): boolean {
-    if (!this.active) return false;
-    this.ended(new CourtsideError('unsubscribed', `The server ended the subscription to "${this.name}": ${reason}.`));
-    return true;
+  unsubscribed(reason: string): void {
+    this.ended(new CourtsideError('unsubscribed', `The server ended the subscription to "${this.name}": ${reason}.`, { reason }));
   }
 
   /** Ends the subscription for all listeners. Returns whether a listener or a reader of `ready` was notified. */
@@ -260,6 +280,11 @@ export class Subscription<D = unknown> {
     return this.of.lastSeen;
   }
 
+  /** What the application has given this subscriber to begin with. Undefined before `ready`, and if it gives nothing. */
+  get data(): unknown {
+    return this.of.given;
+  }
+
   /**
    * Reads a page of the channel's history: the newest publications, those before an offset, or those after a position.
    * Rejects with `not_subscribed` if the subscription has ended or was refused.
@@ -278,7 +303,16 @@ export class Subscription<D = unknown> {
     return this.events.on('gap', listener);
   }
 
-  /** Calls the listener once if the server refuses or ends the subscription, or the client closes. The client does not subscribe again by itself. */
+  /** Calls the listener each time the server confirms the subscription: the first time, and again in each new session. What follows from the history comes after it. */
+  onSubscribed(listener: (confirmation: Confirmation) => void): Off {
+    return this.events.on('subscribed', listener);
+  }
+
+  /**
+   * Calls the listener once if the server refuses or ends the subscription, or the client closes. The client does not subscribe again
+   * by itself. If the server ended it, the code is `unsubscribed`, with a `reason`: `expired` if its time is over, so that you may
+   * subscribe again from `position`, or `removed` if the application has ended it.
+   */
   onEnded(listener: (error: CourtsideError) => void): Off {
     return this.events.on('ended', listener);
   }

@@ -7,14 +7,17 @@ import type { Sender } from './sender.js';
 
 type Subscribed = Extract<SessionEvent, { event: 'subscribed' }>;
 
-/** How long the client waits after a `too_fast` before it subscribes again; a random time of up to as much is added. */
-const TOO_FAST_MS = 1_000;
+/** How long the client waits after one of `TRY_AGAIN` before it subscribes again; a random time of up to as much is added. */
+const TRY_AGAIN_MS = 1_000;
+
+/** Refusals that pass: after a restart all clients reconnect at once, perhaps from one address, and all are checked again. */
+const TRY_AGAIN: readonly string[] = ['too_fast', 'authorization_timeout'];
 
 /** The channels that a client is subscribed to, across its sessions. */
 export class Channels {
   private readonly channels = new Map<string, Channel>();
   private readonly port: ChannelPort;
-  /** Channels that the server refused with `too_fast`: they are subscribed to again together. */
+  /** Channels that the server refused with one of `TRY_AGAIN`: they are subscribed to again together. */
   private readonly hurried = new Set<Channel>();
   private readonly calm: Timer;
 
@@ -78,7 +81,11 @@ export class Channels {
 
   /** The server ended a subscription by itself. */
   unsubscribed({ channel, reason }: Extract<SessionEvent, { event: 'unsubscribed' }>): void {
-    if (this.channels.get(channel)?.unsubscribed(reason)) this.channels.delete(channel);
+    const known = this.channels.get(channel);
+    if (!known?.isActive) return;
+    // First, because a listener may subscribe again.
+    this.channels.delete(channel);
+    known.unsubscribed(reason);
   }
 
   /** A new session has begun: all channels continue in it from their last position. */
@@ -110,8 +117,7 @@ export class Channels {
     const refused = (error: CourtsideError): void => {
       // After a lost session, the channel is subscribed to again in the next one.
       if (error.code === 'session_lost' || !isMine()) return;
-      // After a restart all clients reconnect at once, perhaps from one address: the channel tries again later.
-      if (error.code === 'too_fast' && since) return this.hurry(channel);
+      if (TRY_AGAIN.includes(error.code) && since) return this.hurry(channel);
       this.channels.delete(channel.name);
       const isKnown = channel.ended(error);
       if (error.code !== 'closed' && !isKnown) this.complain(new CourtsideError(error.code, `Subscribing to "${channel.name}" was refused: ${error.message}`));
@@ -121,7 +127,7 @@ export class Channels {
   }
 
   private hurry(channel: Channel): void {
-    if (this.hurried.size === 0) this.calm.set(TOO_FAST_MS * (1 + this.settings.random()), () => this.goOn());
+    if (this.hurried.size === 0) this.calm.set(TRY_AGAIN_MS * (1 + this.settings.random()), () => this.goOn());
     this.hurried.add(channel);
   }
 

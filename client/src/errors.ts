@@ -10,6 +10,7 @@
  * | `queue_full` | the bound on unacknowledged actions or open requests is reached |
  * | `session_lost` | the server no longer has the session; see `sent` |
  * | `room_left` | the room was left before |
+ * | `unsubscribed` | the server ended the subscription; see `reason` |
  * | `closed` | the client is closed and will not reconnect |
  * | `not_connected` | a ping needs a connection, and there is none or it was lost meanwhile |
  * | `connect_failed`, `disconnected`, `token_failed`, `protocol` | a connection failed; the client reconnects by itself |
@@ -18,7 +19,7 @@
  * | `bad_hash` | a whole state does not have the hash that the server sent with it |
  */
 export type OwnErrorCode =
-  | 'bad_url' | 'no_websocket' | 'bad_option' | 'bad_data' | 'too_big' | 'aborted' | 'timeout' | 'queue_full' | 'session_lost' | 'room_left' | 'closed' | 'not_connected'
+  | 'bad_url' | 'no_websocket' | 'bad_option' | 'bad_data' | 'too_big' | 'aborted' | 'timeout' | 'queue_full' | 'session_lost' | 'room_left' | 'unsubscribed' | 'closed' | 'not_connected'
   | 'connect_failed' | 'disconnected' | 'token_failed' | 'protocol' | 'goodbye' | 'unheard' | 'bad_hash';
 
 /** Every error of this client, and every `error` event of the server: a `code` for programs, a `message` for people. */
@@ -33,12 +34,15 @@ export class CourtsideError extends Error {
   readonly sent?: boolean;
   /** The room that the server's error is about, if it names one. */
   readonly room?: string;
+  /** With the code `unsubscribed`: the server's reason, such as `expired` or `removed`. */
+  readonly reason?: string;
 
-  constructor(code: OwnErrorCode | (string & {}), message: string, details: { sent?: boolean; room?: string; cause?: unknown } = {}) {
+  constructor(code: OwnErrorCode | (string & {}), message: string, details: { sent?: boolean; room?: string; reason?: string; cause?: unknown } = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
     this.code = code;
     if (details.sent !== undefined) this.sent = details.sent;
     if (details.room !== undefined) this.room = details.room;
+    if (details.reason !== undefined) this.reason = details.reason;
   }
 }
 

@@ -11,7 +11,7 @@
 
 export { connect, type AnyChannels, type ChannelName, type Client } from './client.js';
 export type { ClientEvents, Loss } from './client-events.js';
-export type { Gap, HistoryPage, HistorySettings, PublicationInfo, SubscribeSettings, Subscription } from './channel.js';
+export type { Confirmation, Gap, HistoryPage, HistorySettings, PublicationInfo, SubscribeSettings, Subscription } from './channel.js';
 export type { Clock } from './clock.js';
 export type { EntityListener } from './entities.js';
 export { CourtsideError, type OwnErrorCode } from './errors.js';

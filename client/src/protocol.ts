@@ -161,7 +161,7 @@ export type SessionEvent =
   | { event: 'message' | 'signal'; room: string; type: string; data?: unknown }
   | StateEvent
   | PatchEvent
-  | { event: 'subscribed'; id?: number; channel: string; epoch: string; offset: number; recovered: boolean; publications?: Publication[]; delta?: boolean; base?: Publication }
+  | { event: 'subscribed'; id?: number; channel: string; epoch: string; offset: number; recovered: boolean; publications?: Publication[]; delta?: boolean; base?: Publication; data?: unknown; expires_ms?: number }
   | { event: 'unsubscribed'; id?: number; channel: string; reason: string }
   | PublicationEvent
   | { event: 'latest'; channel: string; offset: number; data: unknown }

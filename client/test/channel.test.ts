@@ -49,8 +49,9 @@ test('a new session continues after the last offset and delivers none twice', as
   assert.deepEqual(on.server.log.at(-1)?.since, { epoch: 'one', offset: 2 });
 });
 
-test('a subscription that is refused with too_fast is tried again until it succeeds', async () => {
+for (const code of ['too_fast', 'authorization_timeout']) test(`a subscription that is refused with ${code} is tried again until it succeeds`, async () => {
   const on = stage();
+  on.server.hurryCode = code;
   const heard: unknown[] = [];
   const ends: string[] = [];
   const names = ['a', 'b', 'c'];
@@ -243,18 +244,61 @@ test('a subscription that the server ends is over', async () => {
   const on = stage();
   const heard: unknown[] = [];
   const subscription = on.client.subscribe('news', (item) => heard.push(item));
-  const ended: string[] = [];
-  subscription.onEnded(({ message }) => ended.push(message));
+  const ended: unknown[] = [];
+  subscription.onEnded(({ code, reason, message }) => ended.push([code, reason, message]));
   await settle(on);
-  on.server.tell(on.server.session, { event: 'unsubscribed', channel: 'news', reason: 'withdrawn' });
+  on.server.tell(on.server.session, { event: 'unsubscribed', channel: 'news', reason: 'removed' });
   await settle(on);
-  assert.deepEqual(ended, ['The server ended the subscription to "news": withdrawn.']);
+  assert.deepEqual(ended, [['unsubscribed', 'removed', 'The server ended the subscription to "news": removed.']]);
   const before = on.server.log.length;
   subscription.unsubscribe();
   on.server.forgetSessions();
   on.socket().end();
   await reconnect(on);
   assert.equal(on.server.log.length, before, 'nothing is said of it any more');
+});
+
+for (const format of FORMATS) {
+  test(`a subscriber sends its data without presence, and learns what it was given and for how long, in ${format}`, async () => {
+    const on = stage({ format });
+    on.server.given = { data: { seat: 7 }, expires_ms: 60_000 };
+    on.server.publish('news', 1);
+    const story: unknown[] = [];
+    const subscription = on.client.subscribe('news', (item) => story.push(item), { data: { pass: 'a' } });
+    subscription.onSubscribed(({ data, expiresIn }) => story.push([data, expiresIn]));
+    assert.equal(subscription.data, undefined);
+    await settle(on);
+    assert.deepEqual(on.server.log.at(-1)?.data, { pass: 'a' });
+    assert.equal('presence' in (on.server.log.at(-1) ?? {}), false);
+    assert.deepEqual([story, subscription.data], [[[{ seat: 7 }, 60_000], 1], { seat: 7 }]);
+    // The next session's check gets the same data, and may give something else.
+    on.server.given = {};
+    on.server.forgetSessions();
+    on.socket().end();
+    await reconnect(on);
+    assert.deepEqual(on.server.log.at(-1)?.data, { pass: 'a' });
+    assert.deepEqual([story.slice(2), subscription.data], [[[undefined, undefined]], undefined]);
+  });
+}
+
+test('a subscription whose time is over can be taken up again by the listener that hears of it', async () => {
+  const on = stage();
+  const heard: unknown[] = [];
+  const first = on.client.subscribe('news', (item) => heard.push(item), { data: 'old pass' });
+  first.onEnded(({ reason }) => {
+    if (reason === 'expired') on.client.subscribe('news', (item) => heard.push(item), { since: first.position, data: 'new pass' });
+  });
+  await settle(on);
+  on.server.publish('news', 1);
+  await settle(on);
+  on.server.session.channels.delete('news');
+  on.server.tell(on.server.session, { event: 'unsubscribed', channel: 'news', reason: 'expired' });
+  on.server.publish('news', 2);
+  await settle(on);
+  on.server.publish('news', 3);
+  await settle(on);
+  assert.deepEqual(heard, [1, 2, 3]);
+  assert.deepEqual(on.server.log.filter(({ action }) => action === 'subscribe').map(({ data }) => data), ['old pass', 'new pass']);
 });
 
 test('a channel that was left while offline is not subscribed to again', async () => {

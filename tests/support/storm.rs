@@ -271,7 +271,9 @@ fn take(event: Event, streams: &mut [Stream; 2], seen: &mut Seen) -> Result<(), 
             seen.received += 1;
             streams[of(channel.as_str())].take(offset, &data)?;
         }
-        Event::Resubscribed { channel, recovered } => match recovered {
+        Event::Resubscribed {
+            channel, recovered, ..
+        } => match recovered {
             true => seen.recovered += 1,
             false => {
                 seen.gaps += 1;

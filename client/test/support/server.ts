@@ -68,8 +68,11 @@ export class ServerModel implements ServerSide {
   epoch = 'one';
   /** How many publications are retained. */
   retained = Infinity;
-  /** How many subscriptions are refused with `too_fast`. */
+  /** How many subscriptions are refused with `hurryCode`. */
   tooFast = 0;
+  hurryCode = 'too_fast';
+  /** What a subscriber is given to begin with, and for how long it may stay. */
+  given: { data?: unknown; expires_ms?: number } = {};
   /** Who is present, everywhere. */
   present: Entry[] = [];
   presenceVersion = 0;
@@ -281,7 +284,7 @@ export class ServerModel implements ServerSide {
         if (act.channel === 'secret') return answer('error', { code: 'unknown_channel', message: 'There is no such channel.' });
         if (this.tooFast > 0) {
           this.tooFast -= 1;
-          return answer('error', { code: 'too_fast', message: 'This address begins channels too fast.' });
+          return answer('error', { code: this.hurryCode, message: 'Not now.' });
         }
         session.channels.add(act.channel);
         const history = this.histories.get(act.channel) ?? [];
@@ -292,7 +295,7 @@ export class ServerModel implements ServerSide {
         const publications = recovered ? history.filter((each) => each.offset > since.offset) : history.slice(-(act.last ?? Infinity) || history.length);
         const newest = history.at(-1);
         const base = act.delta && newest && publications.at(-1) !== newest && { base: newest };
-        answer('subscribed', { channel: act.channel, epoch: this.epoch, offset, recovered, publications, ...(act.delta && { delta: true }), ...base });
+        answer('subscribed', { channel: act.channel, epoch: this.epoch, offset, recovered, publications, ...(act.delta && { delta: true }), ...base, ...this.given });
         if (!act.presence) return void session.watched.delete(act.channel);
         session.watched.add(act.channel);
         return this.tell(session, this.list(act.channel));

@@ -81,12 +81,17 @@ pub enum Event {
         /// Whether all publications from the time in between follow.
         /// If not, some are lost, and those follow that the server still had.
         recovered: bool,
+        /// What the application gives the subscriber to begin with; null if that is nothing.
+        data: Value,
+        /// After this time the subscription ends with the reason `expired`. `None`: it is not limited in time.
+        expires_in: Option<Duration>,
     },
     /// The server has ended a subscription, or has refused to renew it after a lost session.
     Unsubscribed {
         /// The channel.
         channel: ChannelName,
-        /// Why.
+        /// Why: `expired` if the subscription was limited in time, and the client may subscribe again; `removed` if the application
+        /// has ended it; otherwise the code of the refusal.
         reason: String,
     },
     /// The client is no longer in a room, and has not asked to leave it.
@@ -234,6 +239,10 @@ pub struct Subscribed {
     pub position: Position,
     /// Whether all publications after the requested position follow. False if no position was given.
     pub recovered: bool,
+    /// What the application gives the subscriber to begin with; null if that is nothing.
+    pub data: Value,
+    /// After this time the subscription ends: [`Event::Unsubscribed`] with the reason `expired`. `None`: it is not limited in time.
+    pub expires_in: Option<Duration>,
 }
 
 /// The answer to a request.

@@ -273,6 +273,8 @@ impl Client {
     /// Subscribes to a channel. The publications of its history, and all further ones, arrive as [`Event::Publication`]s.
     ///
     /// After a lost session the client subscribes again by itself and continues after the last publication that it received.
+    /// If the server refuses that with `too_fast` or `authorization_timeout`, the client tries again after one to two seconds, until
+    /// it succeeds; after any other refusal, the subscription has ended, with an [`Event::Unsubscribed`].
     ///
     /// # Errors
     ///
@@ -310,27 +312,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// See [`Client::subscribe`]. [`CallError::Send`] if the data cannot be encoded.
+    /// See [`Client::subscribe`]. [`CallError::NotSent`] if the data cannot be encoded.
     pub async fn watch<T: Serialize + ?Sized>(
         &self,
         channel: impl Into<ChannelName>,
         data: &T,
     ) -> Result<Subscribed, CallError> {
-        let channel = channel.into();
-        let data = encodable(data)?;
-        let subscribe = OutboundAction {
-            channel: Some(&channel),
-            presence: Some(true),
-            data: Some(&data).filter(|data| !data.is_null()),
-            ..OutboundAction::new(ActionName::Subscribe)
-        };
-        match self.inner().ask(subscribe).await? {
-            Answer::Subscribed(subscribed) => {
-                self.note_watched(channel, Some(data));
-                Ok(subscribed)
-            }
-            answer => Err(unexpected(&answer)),
-        }
+        let mut options = SubscribeOptions::default().data(data);
+        options.wish.presence = true;
+        self.subscribe_with(channel, options).await
     }
 
     /// Asks for the list of who is present in a channel. It arrives as [`Event::Presence`] before this returns.
@@ -368,12 +358,6 @@ impl Client {
         let show = |rules: &mut Rules| rules.subscriptions_mut().show(&channel, data);
         self.inner().rules_mut(show);
         Ok(())
-    }
-
-    /// Notes for the next session whether the presence of a channel is watched, and what is shown there.
-    pub(crate) fn note_watched(&self, channel: ChannelName, data: Option<Value>) {
-        let watch = |rules: &mut Rules| rules.subscriptions_mut().watch(channel, data);
-        self.inner().rules_mut(watch);
     }
 
     /// Ends a subscription. Publications may still arrive until this returns.

@@ -81,6 +81,11 @@ pub(crate) enum ReceivedEvent {
         delta: bool,
         /// What the next patch changes, if it is not the last publication.
         base: Option<Published>,
+        /// What the application gives the subscriber to begin with.
+        #[serde(default)]
+        data: Value,
+        /// The time that is left, if the subscription is limited in time.
+        expires_ms: Option<u64>,
     },
     Unsubscribed {
         id: Option<u64>,

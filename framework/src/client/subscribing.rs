@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::client::action::{ActionName, OutboundAction, SinceField};
-use crate::client::error::CallError;
+use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Position, Subscribed};
 use crate::client::handle::{Client, reply, unexpected};
 use crate::ids::ChannelName;
@@ -21,14 +21,20 @@ use crate::ids::ChannelName;
 pub struct SubscribeOptions {
     pub(crate) since: Option<Position>,
     pub(crate) wish: Wish,
+    /// Why the data could not be encoded. [`Client::subscribe_with`] returns it.
+    pub(crate) unencodable: Option<String>,
 }
 
 /// What a newcomer asks for. The client asks for it again when it subscribes again by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Wish {
     pub(crate) last: Option<u64>,
     pub(crate) from: Option<u64>,
     pub(crate) delta: bool,
+    /// Whether the application watches the channel's presence.
+    pub(crate) presence: bool,
+    /// What the application sends along; never null.
+    pub(crate) data: Option<Value>,
 }
 
 impl SubscribeOptions {
@@ -65,6 +71,20 @@ impl SubscribeOptions {
     #[must_use]
     pub fn delta(mut self) -> Self {
         self.wish.delta = true;
+        self
+    }
+
+    /// Sends data along: the application's check of the subscription receives it, and in a channel with presence it is what the
+    /// client shows to others. The client sends it again whenever it subscribes again by itself.
+    ///
+    /// Default: nothing, which is the same as null. If the client is subscribed already, what it has sent before stays valid. If
+    /// the data cannot be encoded, [`Client::subscribe_with`] returns [`CallError::NotSent`].
+    #[must_use]
+    pub fn data<T: Serialize + ?Sized>(mut self, data: &T) -> Self {
+        (self.wish.data, self.unencodable) = match serde_json::to_value(data) {
+            Ok(data) => (Some(data).filter(|data| !data.is_null()), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         self
     }
 }
@@ -142,14 +162,16 @@ impl<'a> From<&'a Position> for SinceField<'a> {
 pub(crate) fn subscribe<'a>(
     channel: &'a ChannelName,
     since: Option<&'a Position>,
-    wish: Wish,
-) -> OutboundAction<'a, ()> {
+    wish: &'a Wish,
+) -> OutboundAction<'a, Value> {
     OutboundAction {
         channel: Some(channel),
         since: since.map(SinceField::from),
         last: wish.last,
         from: wish.from,
         delta: wish.delta.then_some(true),
+        presence: wish.presence.then_some(true),
+        data: wish.data.as_ref(),
         ..OutboundAction::new(ActionName::Subscribe)
     }
 }
@@ -161,31 +183,33 @@ impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
             last: self.last,
             from: self.from,
             delta: self.delta.unwrap_or_default(),
+            presence: self.presence.unwrap_or_default(),
+            data: self.data.and_then(|data| serde_json::to_value(data).ok()),
         }
     }
 }
 
 impl Client {
-    /// Subscribes to a channel, from a position or with a part of its history, with whole publications or with patches.
+    /// Subscribes to a channel, from a position or with a part of its history, with whole publications or with patches, and with data.
     ///
     /// After a lost session the client subscribes again by itself, continues after the last publication that it received, and asks
     /// for the same.
     ///
     /// # Errors
     ///
-    /// See [`Client::subscribe`].
+    /// See [`Client::subscribe`]. [`CallError::NotSent`] if the data cannot be encoded.
     pub async fn subscribe_with(
         &self,
         channel: impl Into<ChannelName>,
         options: SubscribeOptions,
     ) -> Result<Subscribed, CallError> {
         let channel = channel.into();
-        let action = subscribe(&channel, options.since.as_ref(), options.wish);
+        if let Some(error) = options.unencodable {
+            return Err(SendError::Encode(error).into());
+        }
+        let action = subscribe(&channel, options.since.as_ref(), &options.wish);
         match self.inner().ask(action).await? {
-            Answer::Subscribed(subscribed) => {
-                self.note_watched(channel, None);
-                Ok(subscribed)
-            }
+            Answer::Subscribed(subscribed) => Ok(subscribed),
             answer => Err(unexpected(&answer)),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::action::{ActionName, OutboundAction};
+use crate::client::action::OutboundAction;
 use crate::client::error::{CallError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
 use crate::client::rules::attempts::AttemptCounter;
@@ -19,9 +19,12 @@ use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId};
 use crate::wire::event::{PROTOCOL, Reconnect, ResumeFailure};
 
-/// How long the client waits before it renews a subscription that the server refused as too fast. A random time of up to the same
-/// length is added.
-const TOO_FAST: Duration = Duration::from_secs(1);
+/// How long the client waits before it renews a subscription that the server refused with one of [`TRY_AGAIN`]. A random time of up
+/// to the same length is added.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Refusals that pass: after a restart all clients reconnect at once, perhaps from one address, and all are checked again.
+const TRY_AGAIN: [&str; 2] = ["too_fast", "authorization_timeout"];
 
 impl Rules {
     /// A frame arrived.
@@ -163,16 +166,16 @@ impl Rules {
         self.wishes.retain(|id, _| self.waiters.contains_key(id));
         // In front of the waiting actions, so that an `unsubscribe` or `publish` among them finds the subscription.
         for (channel, position, wish) in self.subscriptions.renew().into_iter().rev() {
-            if let Some(queued) = self.resubscribe(channel, &position, wish) {
+            if let Some(queued) = self.resubscribe(channel, &position, &wish) {
                 self.queue.push_front(queued);
             }
         }
     }
 
-    /// Asks again for the subscriptions that the server refused as too fast, when they are due.
+    /// Asks again for the subscriptions that the server refused with one of [`TRY_AGAIN`], when they are due.
     pub(crate) fn resubscribe_due(&mut self, now: Duration) {
         for (channel, position, wish) in self.subscriptions.take_due(now) {
-            if let Some(queued) = self.resubscribe(channel, &position, wish) {
+            if let Some(queued) = self.resubscribe(channel, &position, &wish) {
                 self.queue.push_unbounded(queued);
             }
         }
@@ -182,21 +185,12 @@ impl Rules {
         &mut self,
         channel: ChannelName,
         position: &Position,
-        wish: Wish,
+        wish: &Wish,
     ) -> Option<Queued> {
         self.last_id += 1;
-        let watched = self.subscriptions.watched(&channel);
-        let plain = subscribe(&channel, Some(position), wish);
         let subscribe = OutboundAction {
             id: Some(self.last_id),
-            channel: plain.channel,
-            since: plain.since,
-            last: plain.last,
-            from: plain.from,
-            delta: plain.delta,
-            presence: watched.map(|_| true),
-            data: watched.filter(|data| !data.is_null()),
-            ..OutboundAction::new(ActionName::Subscribe)
+            ..subscribe(&channel, Some(position), wish)
         };
         let queued = self.queued(&subscribe).ok()?;
         self.waiters
@@ -318,6 +312,8 @@ impl Rules {
                 publications,
                 delta,
                 base,
+                data,
+                expires_ms,
             } => {
                 let position = Position { epoch, offset };
                 let base = base.as_ref().or(publications.last());
@@ -326,7 +322,13 @@ impl Rules {
                     true => Patches::Of(base.map(|base| (offset, base.data.clone()))),
                     false => Patches::None,
                 };
-                self.subscribed(id, channel, position, recovered, publications, patches)
+                let subscribed = Subscribed {
+                    position,
+                    recovered,
+                    data,
+                    expires_in: expires_ms.map(Duration::from_millis),
+                };
+                self.subscribed(id, channel, subscribed, publications, patches)
             }
             ReceivedEvent::Unsubscribed {
                 id,
@@ -404,7 +406,7 @@ impl Rules {
             return;
         }
         if let Some((position, wish)) = self.subscriptions.begin_again(channel)
-            && let Some(queued) = self.resubscribe(channel.clone(), &position, wish)
+            && let Some(queued) = self.resubscribe(channel.clone(), &position, &wish)
         {
             self.queue.push_unbounded(queued);
         }
@@ -430,22 +432,22 @@ impl Rules {
         &mut self,
         id: Option<u64>,
         channel: ChannelName,
-        position: Position,
-        recovered: bool,
+        subscribed: Subscribed,
         publications: Vec<Published>,
         patches: Patches,
     ) -> Vec<Output> {
         let mut outputs = Vec::new();
         let wish = id.and_then(|id| self.wishes.remove(&id));
         let again = id.and_then(|id| self.waiters.get(&id));
+        let position = subscribed.position.clone();
         if let Some(Waiter::Resubscribe(_)) = again {
-            let channel = channel.clone();
-            outputs.push(Output::Emit(Event::Resubscribed { channel, recovered }));
+            outputs.push(Output::Emit(Event::Resubscribed {
+                channel: channel.clone(),
+                recovered: subscribed.recovered,
+                data: subscribed.data.clone(),
+                expires_in: subscribed.expires_in,
+            }));
         }
-        let subscribed = Subscribed {
-            position: position.clone(),
-            recovered,
-        };
         outputs.extend(self.answer(id, Answer::Subscribed(subscribed)));
         let mut seen = self.subscriptions.subscribed(&channel, &position.epoch);
         for Published { offset, data } in publications {
@@ -480,13 +482,10 @@ impl Rules {
                 Output::Complete(id, Err(CallError::Refused(refusal)))
             }
             Some((_, Waiter::Resubscribe(channel))) => {
-                // After a restart all clients reconnect at once, perhaps from one address.
-                if refusal.code() == "too_fast" {
-                    let jitter = TOO_FAST.mul_f64(self.random.fraction());
-                    if self
-                        .subscriptions
-                        .put_off(&channel, now + TOO_FAST + jitter)
-                    {
+                if TRY_AGAIN.contains(&refusal.code()) {
+                    let jitter = TRY_AGAIN_AFTER.mul_f64(self.random.fraction());
+                    let at = now + TRY_AGAIN_AFTER + jitter;
+                    if self.subscriptions.put_off(&channel, at) {
                         return Vec::new();
                     }
                 }

@@ -20,7 +20,7 @@ struct Subscription {
     base: Option<(u64, Value)>,
     /// The application has asked to unsubscribe.
     leaving: bool,
-    /// The server has refused to renew it as too fast; the client will ask again.
+    /// The server has refused to renew it for now; the client will ask again.
     is_put_off: bool,
 }
 
@@ -28,10 +28,8 @@ struct Subscription {
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     channels: BTreeMap<ChannelName, Subscription>,
-    /// When to ask again for the subscriptions that were refused as too fast.
+    /// When to ask again for the subscriptions that were refused for now.
     again_at: Option<Duration>,
-    /// The channels whose presence the application watches, and the data that it shows there.
-    watched: BTreeMap<ChannelName, Value>,
 }
 
 impl Subscriptions {
@@ -49,7 +47,7 @@ impl Subscriptions {
     }
 
     /// A subscription is confirmed, and its publications up to `position` were delivered. `wish` is what the application asked for,
-    /// or `None` for the same as before.
+    /// or `None` for the same as before. Without data in it, the data of before stays valid.
     pub(crate) fn confirm(
         &mut self,
         channel: ChannelName,
@@ -57,8 +55,15 @@ impl Subscriptions {
         wish: Option<Wish>,
         patches: Patches,
     ) {
-        let known = self.channels.get(&channel);
-        let wish = wish.or(known.map(|known| known.wish)).unwrap_or_default();
+        let before = self.channels.remove(&channel).map(|known| known.wish);
+        let before = before.unwrap_or_default();
+        let wish = match wish {
+            Some(wish) => Wish {
+                data: wish.data.or(before.data),
+                ..wish
+            },
+            None => before,
+        };
         let (has_patches, base) = match patches {
             Patches::None => (false, None),
             Patches::Of(base) => (true, base),
@@ -111,7 +116,7 @@ impl Subscriptions {
             return None;
         }
         known.base = None;
-        let mut wish = known.wish;
+        let mut wish = known.wish.clone();
         if known.position.epoch.is_empty() {
             // Another client has subscribed, and it is unknown what it has received.
             wish.last = Some(1);
@@ -132,24 +137,11 @@ impl Subscriptions {
         is_new
     }
 
-    /// The application subscribes and watches the channel's presence, or does not: `None`.
-    pub(crate) fn watch(&mut self, channel: ChannelName, data: Option<Value>) {
-        match data {
-            Some(data) => drop(self.watched.insert(channel, data)),
-            None => drop(self.watched.remove(&channel)),
-        }
-    }
-
     /// The application changes the data that it shows.
     pub(crate) fn show(&mut self, channel: &ChannelName, data: Value) {
-        if let Some(shown) = self.watched.get_mut(channel) {
-            *shown = data;
+        if let Some(known) = self.channels.get_mut(channel) {
+            known.wish.data = Some(data).filter(|data| !data.is_null());
         }
-    }
-
-    /// The data that the application shows in a channel whose presence it watches.
-    pub(crate) fn watched(&self, channel: &ChannelName) -> Option<&Value> {
-        self.watched.get(channel)
     }
 
     /// The application unsubscribes: a new session does not renew the subscription.
@@ -162,7 +154,6 @@ impl Subscriptions {
 
     /// The server has ended a subscription.
     pub(crate) fn remove(&mut self, channel: &ChannelName) {
-        self.watched.remove(channel);
         self.channels.remove(channel);
     }
 
@@ -175,11 +166,11 @@ impl Subscriptions {
         }
         let again = self.channels.iter();
         again
-            .map(|(channel, known)| (channel.clone(), known.position.clone(), known.wish))
+            .map(|(channel, known)| (channel.clone(), known.position.clone(), known.wish.clone()))
             .collect()
     }
 
-    /// The server has refused to renew a subscription as too fast. It is due again at `at`, or earlier with others that were refused
+    /// The server has refused to renew a subscription for now. It is due again at `at`, or earlier with others that were refused
     /// before. Returns false if there is no such subscription.
     pub(crate) fn put_off(&mut self, channel: &ChannelName, at: Duration) -> bool {
         let known = self.channels.get_mut(channel);
@@ -203,7 +194,7 @@ impl Subscriptions {
         }
         let due = self.channels.iter_mut().filter_map(|(channel, known)| {
             let is_due = std::mem::take(&mut known.is_put_off);
-            is_due.then(|| (channel.clone(), known.position.clone(), known.wish))
+            is_due.then(|| (channel.clone(), known.position.clone(), known.wish.clone()))
         });
         due.collect()
     }
@@ -268,7 +259,12 @@ mod tests {
             ..Wish::default()
         };
         let patches = Patches::Of(Some((4, base)));
-        subscriptions.confirm(channel.clone(), position.clone(), Some(wish), patches);
+        subscriptions.confirm(
+            channel.clone(),
+            position.clone(),
+            Some(wish.clone()),
+            patches,
+        );
         let mut whole = |offset, patch: Value| {
             let patch = patch.as_object().cloned();
             subscriptions.whole(&channel, offset, Value::Null, patch)
@@ -280,7 +276,7 @@ mod tests {
         assert_eq!(whole(6, json!({"b": 1})), Some(json!({"b": 1})));
         assert_eq!(
             subscriptions.begin_again(&channel),
-            Some((position.clone(), wish))
+            Some((position.clone(), wish.clone()))
         );
         let patch = json!({}).as_object().cloned();
         assert_eq!(subscriptions.whole(&channel, 7, Value::Null, patch), None);

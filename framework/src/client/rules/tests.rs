@@ -280,10 +280,14 @@ fn a_subscription_is_renewed_from_its_position() {
         assert_eq!(again[0]["since"], json!({"epoch": "e", "offset": 5}));
         let mut event = subscribed(epoch, *listed.last().unwrap(), recovered, &listed);
         event["id"] = again[0]["id"].clone();
+        event["data"] = json!({"seat": 7});
+        event["expires_ms"] = json!(60_000);
         let outputs = receive(&mut rules, event);
         let resubscribed = Output::Emit(Event::Resubscribed {
             channel: "c".into(),
             recovered,
+            data: json!({"seat": 7}),
+            expires_in: Some(Duration::from_secs(60)),
         });
         assert_eq!(outputs[0], resubscribed);
         assert_eq!(offsets(&outputs), expected);
@@ -306,7 +310,7 @@ fn patches_are_hidden_and_what_was_asked_for_is_asked_for_again() {
     let mut rules = online();
     let channel = "c".into();
     let wish = SubscribeOptions::default().last(2).from(7).delta().wish;
-    rules.act(subscribe(&channel, None, wish), true).unwrap();
+    rules.act(subscribe(&channel, None, &wish), true).unwrap();
     let asked = written(&mut rules).remove(0);
     assert_eq!(
         (&asked["last"], &asked["from"], &asked["delta"]),
@@ -356,6 +360,46 @@ fn patches_are_hidden_and_what_was_asked_for_is_asked_for_again() {
 }
 
 #[test]
+fn what_was_sent_with_a_subscription_is_sent_again_until_it_changes() {
+    let mut rules = online();
+    let channel = "c".into();
+    let subscribe_with = |rules: &mut Rules, options: SubscribeOptions| {
+        let action = subscribe(&channel, None, &options.wish);
+        let id = rules.act(action, true).unwrap();
+        let sent = written(rules)[0]["data"].clone();
+        let mut event = subscribed("e", 4, false, &[]);
+        event["id"] = json!(id);
+        receive(rules, event);
+        sent
+    };
+    let again = |rules: &mut Rules| {
+        come_back(rules, json!({"reason": "expired"}));
+        let again = written(rules).remove(0);
+        (again["data"].clone(), again["presence"].clone())
+    };
+    let options = SubscribeOptions::default().data("pass");
+    assert_eq!(subscribe_with(&mut rules, options), "pass");
+    assert_eq!(again(&mut rules), (json!("pass"), Value::Null));
+    // Without data, and with null, that of before stays valid.
+    for options in [
+        SubscribeOptions::default(),
+        SubscribeOptions::default().data(&()),
+    ] {
+        assert_eq!(subscribe_with(&mut rules, options), Value::Null);
+        assert_eq!(again(&mut rules).0, "pass");
+    }
+    let mut options = SubscribeOptions::default().data("other");
+    options.wish.presence = true;
+    subscribe_with(&mut rules, options);
+    assert_eq!(again(&mut rules), (json!("other"), json!(true)));
+    let subscriptions = rules.subscriptions_mut();
+    subscriptions.show(&"c".into(), json!({"name": "Ann"}));
+    assert_eq!(again(&mut rules).0, json!({"name": "Ann"}));
+    rules.subscriptions_mut().show(&"c".into(), Value::Null);
+    assert_eq!(again(&mut rules), (Value::Null, json!(true)));
+}
+
+#[test]
 fn the_newest_publication_is_handed_on_once_and_only_to_subscribers() {
     let latest =
         |offset: u64| json!({"event": "latest", "channel": "c", "offset": offset, "data": offset});
@@ -387,11 +431,16 @@ fn a_subscription_that_cannot_be_renewed_is_reported() {
 }
 
 #[test]
-fn a_subscription_that_is_renewed_too_fast_is_tried_again() {
+fn a_subscription_that_is_refused_for_now_is_tried_again() {
+    for code in ["too_fast", "authorization_timeout"] {
+        is_tried_again_after(code);
+    }
+}
+
+fn is_tried_again_after(code: &str) {
     let mut rules = reader();
     come_back(&mut rules, json!({"reason": "unknown"}));
-    let too_fast =
-        |id: &Value| json!({"event": "error", "id": id, "code": "too_fast", "message": ""});
+    let too_fast = |id: &Value| json!({"event": "error", "id": id, "code": code, "message": ""});
     let id = written(&mut rules)[0]["id"].clone();
     assert!(receive(&mut rules, too_fast(&id)).is_empty());
     assert!(written(&mut rules).is_empty(), "not at once");

@@ -1,12 +1,15 @@
 //! What is asked and answered.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::peer::{Network, in_both, paused, refuse};
-use crate::client::{CallError, ConnectError, Event, JoinedRoom, Options, SendError};
+use crate::client::{
+    CallError, ConnectError, Event, JoinedRoom, Options, SendError, SubscribeOptions,
+};
 use crate::wire::action::JoinMode;
 use crate::wire::codec::Format;
 
@@ -162,10 +165,12 @@ fn channels_are_subscribed_used_and_left() {
         let mut network = Network::new();
         let (client, mut peer) = network.open(Options::default().format(format)).await;
         let serving = async {
-            let id = peer.action().await["id"].clone();
+            let subscribe = peer.action().await;
+            assert_eq!(subscribe["data"], json!({"pass": "a"}));
+            assert_eq!(subscribe.get("presence"), None);
             peer.send(json!({
-                "event": "subscribed", "id": id, "channel": "c", "epoch": "e", "offset": 2, "recovered": false,
-                "publications": [{"offset": 2, "data": "old"}]
+                "event": "subscribed", "id": subscribe["id"], "channel": "c", "epoch": "e", "offset": 2, "recovered": false,
+                "publications": [{"offset": 2, "data": "old"}], "data": {"seat": 7}, "expires_ms": 60_000
             }))
             .await;
             let publish = peer.action().await;
@@ -183,11 +188,21 @@ fn channels_are_subscribed_used_and_left() {
                 .await;
         };
         let asking = async {
-            let subscribed = client.subscribe("c").await.unwrap();
+            let unencodable = BTreeMap::from([((1, 2), 3)]);
+            let options = SubscribeOptions::default().data(&unencodable);
+            let refused = client.subscribe_with("c", options).await;
+            assert!(matches!(
+                refused,
+                Err(CallError::NotSent(SendError::Encode(_)))
+            ));
+            let options = SubscribeOptions::default().data(&json!({"pass": "a"}));
+            let subscribed = client.subscribe_with("c", options).await.unwrap();
             assert_eq!(
                 (subscribed.position.offset, subscribed.recovered),
                 (2, false)
             );
+            let begun = (subscribed.data, subscribed.expires_in);
+            assert_eq!(begun, (json!({"seat": 7}), Some(Duration::from_secs(60))));
             assert_eq!(client.publish("c", &json!({"goal": 1})).await, Ok(3));
             assert_eq!(client.position("c").unwrap().offset, 3);
             client.unsubscribe("c").await.unwrap();
