@@ -7,6 +7,7 @@ pub(crate) mod backlog;
 pub(crate) mod config;
 pub(crate) mod core;
 pub(crate) mod delta;
+pub(crate) mod effect;
 pub(crate) mod follow;
 pub(crate) mod frames;
 pub(crate) mod input;

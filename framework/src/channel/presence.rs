@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::core::{ChannelCore, ChannelEffect, Effects, or_log, reply};
+use super::core::{ChannelCore, or_log, reply};
+use super::effect::{ChannelEffect, Effects};
 use super::frames::only;
 use super::input::{Appearance, Requester, Subscribe};
 use super::log::ChannelLogs;

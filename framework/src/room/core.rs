@@ -16,7 +16,6 @@ use super::context::{
 };
 #[cfg(feature = "testing")]
 use super::input::TestHandler;
-use super::input::{Declined, Entrant};
 use super::member::Member;
 use super::syncing::Syncing;
 use crate::error::Refusal;
@@ -37,37 +36,28 @@ const FIRST: Duration = Duration::from_secs(10);
 /// How often each second, at most, a member that asks is sent the whole state, in a room that does not send changes by itself.
 const ASKED_HZ: f64 = 20.0;
 
-/// What a refused join restores.
-struct Before {
-    effects: usize,
-    jobs: usize,
-    listing: Listing,
-    wants_end: bool,
-    empty_since: Option<Duration>,
-}
-
 /// A room without its actor.
 pub(crate) struct RoomCore<R: Room> {
     pub(super) room: R,
     pub(crate) ctx: RoomContext<R>,
     handlers: Arc<Handlers<R>>,
     pub(super) config: RoomConfig,
-    members_ever: u32,
+    pub(super) members_ever: u32,
     pub(super) ticks: Option<TickClock>,
     syncs: Option<TickClock>,
     pub(super) syncing: Syncing,
     /// Who is present, as members see it. `None` if the kind has no presence, or nobody has joined.
     pub(super) presence: Option<Box<PresenceList>>,
-    empty_since: Option<Duration>,
+    pub(super) empty_since: Option<Duration>,
     /// Sessions that have a seat and are being checked. The room does not end as empty while there are any.
-    applicants: usize,
+    pub(super) applicants: usize,
     /// Whether no session has asked to join yet.
-    is_new: bool,
-    is_over: bool,
+    pub(super) is_new: bool,
+    pub(super) is_over: bool,
     /// Whether a panic has ended the room.
     is_crashed: bool,
     /// Whether the sender of the last input is answered, by an effect or by what it finds done.
-    is_answered: bool,
+    pub(super) is_answered: bool,
     /// How many of the effects come from hooks that have finished. Those effects are carried out also if the next hook panics.
     finished: usize,
     /// Whether the room may have a state to send: a hook has run since it was last asked for one, or it had one then.
@@ -175,128 +165,11 @@ impl<R: Room> RoomCore<R> {
         self.ctx.members.of_session(session).map(Member::id)
     }
 
-    fn member_of(&self, session: SessionId) -> Option<Member> {
+    pub(super) fn member_of(&self, session: SessionId) -> Option<Member> {
         self.ctx.members.of_session(session).cloned()
     }
 
-    /// A session becomes a member. The answer repeats the `id` of its action.
-    pub(super) fn join(
-        &mut self,
-        entrant: Entrant,
-        options: R::Options,
-        id: Option<u64>,
-    ) -> Result<(), Declined> {
-        self.enter(entrant, options, id)?;
-        self.is_answered = true;
-        self.finish_hook();
-        Ok(())
-    }
-
-    /// Whether the room takes a session now. Those that are being checked have their seats.
-    fn check_place(&self, session: SessionId, is_matched: bool) -> Result<(), Declined> {
-        if self.is_over {
-            return Err(Declined::NoPlace(room_gone()));
-        }
-        if self.member_of(session).is_some() {
-            return Err(Declined::Refused(Refusal::new(
-                "already_member",
-                "this session is in this room already",
-            )));
-        }
-        // The lobby may not know yet that the room has become private.
-        let is_hidden = is_matched && self.ctx.listing.is_private;
-        if self.ctx.listing.is_locked || is_hidden {
-            return Err(Declined::NoPlace(Refusal::new(
-                "room_locked",
-                "this room takes no new members now",
-            )));
-        }
-        let seats = if is_matched {
-            self.config.matched_up_to()
-        } else {
-            self.config.capacity
-        };
-        if self.ctx.members.len() + self.applicants >= seats {
-            return Err(Declined::NoPlace(Refusal::new(
-                "room_full",
-                "all seats of this room are taken",
-            )));
-        }
-        Ok(())
-    }
-
-    fn enter(
-        &mut self,
-        entrant: Entrant,
-        options: R::Options,
-        id: Option<u64>,
-    ) -> Result<(), Declined> {
-        let session = entrant.origin.session;
-        self.is_new = false;
-        self.check_place(session, entrant.is_matched)?;
-        let data = self.own_data(&entrant.data).map_err(Declined::Refused)?;
-        self.members_ever += 1;
-        let member_id = MemberId(self.members_ever);
-        let member = Member {
-            id: member_id,
-            session,
-            format: entrant.format,
-            claims: entrant.claims,
-            connected: true,
-        };
-        let (room, kind) = (self.ctx.id().clone(), self.ctx.kind().to_owned());
-        let frame = Encoded::new(Formats::only(member.format), |w| {
-            event::joined(w, id, &room, &kind, member_id)
-        })
-        .map_err(|_| Declined::Refused(Refusal::failed()))?;
-        let before = self.before();
-        self.ctx.effects.push(RoomEffect::Enter {
-            session,
-            member: member_id,
-            frame,
-        });
-        self.ctx.members.insert(member.clone());
-        self.syncing.enter(&member);
-        self.empty_since = None;
-        if let Err(refusal) = self.room.joined(&member, options, &mut self.ctx) {
-            self.remove(&member);
-            self.take_back(before);
-            return Err(Declined::by_room(refusal));
-        }
-        self.ctx.timers.keep();
-        // The member receives the state before what the hook has sent, which refers to it.
-        let sent = self.ctx.effects.split_off(before.effects + 1);
-        self.send_state(member_id);
-        self.appear(&member, data);
-        self.ctx.effects.extend(sent);
-        Ok(())
-    }
-
-    /// Notes what a refused join restores.
-    fn before(&mut self) -> Before {
-        self.ctx.timers.begin_undo();
-        Before {
-            effects: self.ctx.effects.len(),
-            jobs: self.ctx.jobs,
-            listing: self.ctx.listing.clone(),
-            wants_end: self.ctx.wants_end,
-            empty_since: self.empty_since,
-        }
-    }
-
-    /// Undoes a join that was refused, except for what the hook has changed in the room's own fields.
-    fn take_back(&mut self, before: Before) {
-        self.ctx.effects.truncate(before.effects);
-        self.ctx.timers.undo();
-        self.ctx.kicked.clear();
-        self.ctx.jobs = before.jobs;
-        self.ctx.listing = before.listing;
-        self.ctx.wants_end = before.wants_end;
-        self.empty_since = before.empty_since;
-        self.may_have_state.set(true);
-    }
-
-    fn remove(&mut self, member: &Member) {
+    pub(super) fn remove(&mut self, member: &Member) {
         self.ctx.members.remove(member.id);
         self.syncing.leave(member);
         self.disappear(member.session);
@@ -340,7 +213,7 @@ impl<R: Room> RoomCore<R> {
         Ok(())
     }
 
-    fn exit(&mut self, member: &Member, reason: LeaveReason, id: Option<u64>) {
+    pub(super) fn exit(&mut self, member: &Member, reason: LeaveReason, id: Option<u64>) {
         self.remove(member);
         let room = self.ctx.id().clone();
         let frame = Encoded::new(Formats::only(member.format), |w| {
@@ -449,26 +322,6 @@ impl<R: Room> RoomCore<R> {
         }
     }
 
-    /// A session is to be checked, if the room takes it now. It has a seat from now on.
-    pub(crate) fn check_begins(
-        &mut self,
-        session: SessionId,
-        is_matched: bool,
-    ) -> Result<(), Declined> {
-        self.check_place(session, is_matched)?;
-        self.applicants += 1;
-        Ok(())
-    }
-
-    /// The check is over; the session joins, or does not. A room that is empty counts so from now on.
-    pub(crate) fn check_ends(&mut self, now: Duration) {
-        self.applicants -= 1;
-        self.ctx.now = self.ctx.now.max(now);
-        if self.empty_since.is_some() {
-            self.empty_since = Some(self.ctx.now);
-        }
-    }
-
     /// When the room ends because it is empty.
     fn grace_ends(&self) -> Option<Duration> {
         if self.applicants > 0 {
@@ -519,7 +372,7 @@ impl<R: Room> RoomCore<R> {
     }
 
     /// Keeps the effects of a hook that has finished, and does what the hook has asked for: kicks, and the room's end.
-    fn finish_hook(&mut self) {
+    pub(super) fn finish_hook(&mut self) {
         self.may_have_state.set(true);
         self.finished = self.ctx.effects.len();
         while let Some(member) = self.ctx.kicked.pop_front() {

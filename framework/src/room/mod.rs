@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod core;
 pub(crate) mod create;
+mod entry;
 pub(crate) mod input;
 pub(crate) mod member;
 mod members;

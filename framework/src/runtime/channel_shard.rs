@@ -12,7 +12,8 @@ use actix::{
 };
 use tokio::sync::Semaphore;
 
-use crate::channel::core::{ChannelCore, ChannelEffect};
+use crate::channel::core::ChannelCore;
+use crate::channel::effect::ChannelEffect;
 use crate::channel::frames::Readers;
 use crate::channel::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
 use crate::channel::memory_log::MemoryLogs;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler, SpawnHandle};
-use smallvec::smallvec;
 use tokio::time::Instant;
 
 use crate::error::Refusal;
@@ -21,13 +20,11 @@ use crate::room::config::RoomConfig;
 use crate::room::context::RoomSeed;
 use crate::room::core::{RoomCore, options_of, room_gone};
 use crate::room::create::Make;
-use crate::room::input::{Declined, Entrant, JoinOptions, RoomInput};
+use crate::room::input::{Declined, RoomInput};
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::hub_batches::HubBatches;
-use crate::runtime::messages::{
-    HubItem, JoinRequest, LobbyMessage, Receiver, RoomAddress, RoomMessage, Topic,
-};
+use crate::runtime::messages::{HubItem, LobbyMessage, Receiver, RoomAddress, RoomMessage, Topic};
 use crate::runtime::receiver_hubs::ReceiverHubs;
 use crate::runtime::room_admission::RoomAdmission;
 use crate::runtime::server_inner::ServerInner;
@@ -185,7 +182,7 @@ pub(crate) struct RoomActor<R: Room> {
     pub(crate) receiver_hubs: ReceiverHubs,
     pub(crate) began: Instant,
     /// Why the room could not be created. The session for which it was to be created is the first to come, and receives this refusal.
-    refused: Option<Refusal>,
+    pub(crate) refused: Option<Refusal>,
     /// The timer that is set, and its time.
     timer: Option<(Duration, SpawnHandle)>,
     /// Whether the members and the lobby have been told of the room's end.
@@ -261,7 +258,11 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// Brings an input to the room, if it is alive, and carries out what follows.
-    fn step(&mut self, ctx: &mut Context<Self>, input: RoomInput<R>) -> Result<(), Declined> {
+    pub(crate) fn step(
+        &mut self,
+        ctx: &mut Context<Self>,
+        input: RoomInput<R>,
+    ) -> Result<(), Declined> {
         if self.has_ended && matches!(self.stage, Stage::Alive(_)) {
             return Err(Declined::by_room(room_gone()));
         }
@@ -370,76 +371,6 @@ impl<R: Room> RoomActor<R> {
             .is_some_and(|admission| admission.applicants > 0);
         if self.is_forgotten && !is_asking && !matches!(self.stage, Stage::Alive(_)) {
             ctx.stop();
-        }
-    }
-
-    /// A client has a seat here: it is checked, if there is a check, and then becomes a member.
-    fn join(&mut self, ctx: &mut Context<Self>, request: Box<JoinRequest>) {
-        if self.admission.is_some() && self.refused.is_none() {
-            self.check_applicant(ctx, request);
-        } else {
-            let options = JoinOptions::Encoded(request.options.clone());
-            self.enter(ctx, request, options);
-        }
-    }
-
-    /// A client becomes a member, unless it has given up or the room declines it.
-    pub(crate) fn enter(
-        &mut self,
-        ctx: &mut Context<Self>,
-        request: Box<JoinRequest>,
-        options: JoinOptions<R>,
-    ) {
-        if request.is_given_up() {
-            self.tell_lobby(LobbyMessage::Release(self.id.clone()));
-            return;
-        }
-        let receiver = request.receiver.clone();
-        let entrant = Entrant {
-            origin: request.permit.origin(receiver.session),
-            format: receiver.format,
-            claims: request.claims.clone(),
-            data: request.data.clone(),
-            is_matched: request.is_matched(),
-        };
-        let is_new = self.receiver_hubs.get(receiver.session).is_none();
-        if is_new {
-            self.receiver_hubs
-                .insert(receiver.session, receiver.hub.clone());
-        }
-        let joined = match self.refused.take() {
-            Some(refusal) => Err(Declined::Refused(refusal)),
-            None => {
-                let id = request.id;
-                let input = RoomInput::Join {
-                    entrant,
-                    options,
-                    id,
-                };
-                self.step(ctx, input)
-            }
-        };
-        // A member was sent `joined`, and `left` if it is out again.
-        let Err(declined) = joined else {
-            return;
-        };
-        if is_new {
-            self.receiver_hubs.remove(receiver.session);
-        }
-        self.decline(request, declined);
-    }
-
-    /// A client does not become a member: its seat is free, and it gets another one or is told why not.
-    pub(crate) fn decline(&self, mut request: Box<JoinRequest>, declined: Declined) {
-        self.tell_lobby(LobbyMessage::Release(self.id.clone()));
-        // A session that is refused by the room created for it would be refused by the next one, too.
-        if request.is_matched()
-            && let Declined::NoPlace(refusal) = declined
-        {
-            request.refused_by.push(self.id.clone());
-            self.tell_lobby(LobbyMessage::Retry(request, refusal));
-        } else {
-            refuse_join(&request.receiver, request.id, &declined.into_refusal());
         }
     }
 
@@ -588,19 +519,5 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 });
             }
         }
-    }
-}
-
-/// Tells a session that it is refused by a room.
-pub(crate) fn refuse_join(receiver: &Receiver, id: Option<u64>, refusal: &Refusal) {
-    let frame = Encoded::new(Formats::only(receiver.format), |w| {
-        event::error(w, id, None, refusal)
-    });
-    if let Ok(frame) = frame {
-        let refused = HubItem::JoinRefused {
-            session: receiver.session,
-            frame,
-        };
-        let _behind = Flusher::of_this_thread().items_to_hub(&receiver.hub, smallvec![refused]);
     }
 }

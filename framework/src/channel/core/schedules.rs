@@ -10,6 +10,7 @@ use super::*;
 use crate::channel::follow::{self, FollowBounds, FollowPattern, FollowQueue, Followed};
 use crate::channel::log::Start;
 use crate::wire::action::Since;
+use crate::wire::codec::Format;
 use crate::wire::codec::decode;
 
 const SCHEDULES: u64 = 10_000;

@@ -14,6 +14,7 @@ use super::*;
 use crate::config::Config;
 use crate::session::accounts::Book;
 use crate::wire::action::Since;
+use crate::wire::codec::Format;
 use crate::wire::codec::decode;
 
 mod delta;

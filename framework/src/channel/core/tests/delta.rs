@@ -2,6 +2,7 @@
 
 use super::recovery::start;
 use super::*;
+use crate::wire::codec::Format;
 
 /// A subscriber that applies patches as a client does.
 struct Follower {

@@ -2,6 +2,7 @@
 
 use super::super::super::log::PageAt;
 use super::*;
+use crate::wire::codec::Format;
 
 pub(super) fn start(since: Option<(&str, u64)>, last: Option<u64>, from: Option<u64>) -> Start {
     Start {
