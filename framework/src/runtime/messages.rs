@@ -3,7 +3,9 @@
 //! Order matters: each sender uses `do_send`, which keeps it. A message that a client can cause carries a permit of a
 //! bounded count, so that no mailbox grows without a bound.
 
-use std::sync::{Arc, Weak};
+mod channel;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Message, Recipient};
@@ -11,17 +13,11 @@ use bytestring::ByteString;
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::channel::follow::{FollowPattern, FollowSink};
-use crate::channel::input::{Appearance, Grant, UnsubscribeReason};
-use crate::channel::kind::{ChannelKind, PublishHook};
-use crate::channel::log::{Page, Start};
-use crate::channel::publish::{Admitted, PublishError};
 use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, Listed};
-use crate::presence::event::Present;
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
 use crate::runtime::authentication::{Accepted, Unaccepted};
@@ -29,7 +25,7 @@ use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::permit::{Permit, Permits};
 use crate::runtime::posts::{PostRequest, Posted};
-use crate::runtime::removal::{Removal, RemovalTicket};
+use crate::runtime::removal::Removal;
 pub(crate) use crate::runtime::topic::Topic;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::Accounts;
@@ -44,6 +40,10 @@ use crate::wire::action::{Inbound, JoinTarget};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure};
 use crate::wire::frame::Encoded;
+
+pub(crate) use channel::{
+    Asks, ChannelAction, ChannelMessage, PublishReply, PublishSource, Subscription,
+};
 
 /// The address of a room of any type. Shared, because a `Recipient` allocates when it is cloned.
 pub(crate) type RoomAddress = Arc<Recipient<RoomMessage>>;
@@ -519,139 +519,3 @@ pub(crate) enum LobbyMessage {
         done: oneshot::Sender<()>,
     },
 }
-
-/// A session that subscribes to a channel.
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    pub(crate) receiver: Receiver,
-    pub(crate) channel: ChannelName,
-    pub(crate) kind: Arc<ChannelKind>,
-    pub(crate) start: Start,
-    pub(crate) delta: bool,
-    pub(crate) grant: Option<Box<Grant>>,
-    /// How many bytes the answer may have.
-    pub(crate) budget: usize,
-    pub(crate) id: Option<u64>,
-    pub(crate) attempt: u64,
-    /// The accounts to which the channel is charged if it begins with this.
-    pub(crate) accounts: Option<Accounts>,
-    /// Whom others see, in a channel with presence.
-    pub(crate) appearance: Option<Box<Appearance>>,
-    pub(crate) permit: Permit,
-}
-
-/// An action of a client for a channel, and its permit.
-#[derive(Debug)]
-pub(crate) struct ChannelAction {
-    pub(crate) id: Option<u64>,
-    pub(crate) asks: Asks,
-    pub(crate) permit: Permit,
-}
-
-#[derive(Debug)]
-pub(crate) enum Asks {
-    Subscribe {
-        kind: Arc<ChannelKind>,
-        start: Start,
-        delta: bool,
-        attempt: u64,
-        /// Whom others see, in a channel with presence.
-        appearance: Option<Box<Appearance>>,
-        /// What the client sent for the channel's hook, if that has to answer.
-        data: Option<Box<RawData>>,
-        /// What the hook has granted.
-        grant: Option<Box<Grant>>,
-    },
-    /// To change what others see of the client or, without data, who is present.
-    Presence { data: Option<RawData> },
-    History {
-        page: Page,
-        /// The action's. Without an `id` there is no answer, so nothing is asked.
-        id: u64,
-    },
-    Unsubscribe {
-        /// The last attempt to subscribe that came before it.
-        attempt: u64,
-        reason: UnsubscribeReason,
-    },
-    Publish {
-        /// Whether the channel exists by a pattern only, so that the publication may bring it about on the client's account.
-        by_pattern: bool,
-        data: RawData,
-        /// The hook that has to answer before.
-        hook: Option<PublishHook>,
-    },
-}
-
-/// A message to the shard of a channel.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) enum ChannelMessage {
-    Subscribe(Box<Subscription>),
-    ReadHistory {
-        receiver: Receiver,
-        channel: ChannelName,
-        page: Page,
-        /// How many bytes the answer may have, unless it has a single publication.
-        budget: usize,
-        id: u64,
-        permit: Permit,
-    },
-    Unsubscribe {
-        session: SessionId,
-        channel: ChannelName,
-        /// The session's last attempt to subscribe before this.
-        attempt: u64,
-        /// Whom to answer, with the `id` of its action. `None`: the session has ended.
-        answer: Option<(Receiver, Option<u64>)>,
-        reason: UnsubscribeReason,
-        permit: Option<Permit>,
-        /// The application waits for it. It is held until the channel has processed this.
-        ticket: Option<Arc<RemovalTicket>>,
-    },
-    Publish {
-        channel: ChannelName,
-        data: RawData,
-        source: PublishSource,
-        /// The accounts to which the channel is charged if it begins with this. `None`: nobody's, because a room or the
-        /// application publishes.
-        accounts: Option<Accounts>,
-    },
-    /// A subscriber changes what others see of it or, without data, asks who is present.
-    Presence {
-        receiver: Receiver,
-        channel: ChannelName,
-        data: Option<RawData>,
-        id: Option<u64>,
-        /// `None`: the session asks by itself, for a client that has resumed it.
-        permit: Option<Permit>,
-    },
-    /// The application asks who is present.
-    WhoIsPresent {
-        channel: ChannelName,
-        reply: oneshot::Sender<Vec<Present>>,
-    },
-    Rehome {
-        session: SessionId,
-        channel: ChannelName,
-        from: HubAddress,
-        to: HubAddress,
-        question: ClaimOnce,
-    },
-    /// The application follows the channels of a pattern.
-    Follow(Arc<FollowPattern>, Arc<FollowSink>),
-    Unfollow(Weak<FollowSink>),
-}
-
-/// Who publishes.
-#[derive(Debug)]
-pub(crate) enum PublishSource {
-    /// A client, with the `id` of its action. Without an `id`, only a refusal is answered.
-    Client(Receiver, Option<u64>, Permit),
-    Room(RoomId, Admitted),
-    /// The application, which may wait for the answer.
-    Application(PublishReply, Admitted),
-}
-
-/// Where the application waits for the offset of its publication.
-pub(crate) type PublishReply = oneshot::Sender<Result<u64, PublishError>>;
