@@ -137,6 +137,24 @@ fn a_seat_that_is_held_is_nobody_elses() {
 }
 
 #[test]
+fn a_client_that_asks_again_while_it_is_checked_takes_no_second_seat() {
+    both(async |format| {
+        let (server, answers) = clubs().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let mut other = Wire::open(&server, 1, format).await;
+        let first = wire.begin(join("unknown")).await;
+        quiet().await;
+        let room = club(&server).await;
+        let into = |name| json!({"action": "join", "room": room, "options": {"name": name}});
+        let again = wire.ask(into("unknown")).await;
+        assert_eq!(again["code"], "already_member", "{again}");
+        assert_eq!(other.ask(into("known")).await["event"], "joined");
+        answers.add_permits(1);
+        assert_eq!(wire.answer(first).await["event"], "joined");
+    });
+}
+
+#[test]
 fn a_client_that_ends_while_it_is_checked_leaves_no_trace() {
     both(async |format| {
         let (server, answers) = clubs().await;
@@ -166,13 +184,13 @@ fn a_client_that_reconnects_while_it_is_checked_is_answered() {
         answers.add_permits(1);
         assert_eq!(back.answer(id).await["event"], "joined");
         let left = back
-            .ask(json!({"action": "leave", "room": back_room(&server).await}))
+            .ask(json!({"action": "leave", "room": club(&server).await}))
             .await;
         assert_eq!(left["event"], "left", "{left}");
     });
 }
 
-async fn back_room(server: &TestServer) -> String {
+async fn club(server: &TestServer) -> String {
     let rooms = server.server().rooms(Some("club")).await;
     rooms[0].room.to_string()
 }

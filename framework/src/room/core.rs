@@ -49,8 +49,8 @@ pub(crate) struct RoomCore<R: Room> {
     /// Who is present, as members see it. `None` if the kind has no presence, or nobody has joined.
     pub(super) presence: Option<Box<PresenceList>>,
     pub(super) empty_since: Option<Duration>,
-    /// Sessions that have a seat and are being checked. The room does not end as empty while there are any.
-    pub(super) applicants: usize,
+    /// The sessions that have a seat and are being checked. The room does not end as empty while there are any.
+    pub(super) applicants: Vec<SessionId>,
     /// Whether no session has asked to join yet.
     pub(super) is_new: bool,
     pub(super) is_over: bool,
@@ -92,7 +92,7 @@ impl<R: Room> RoomCore<R> {
             syncing: Syncing::default(),
             presence: None,
             empty_since: Some(Duration::ZERO),
-            applicants: 0,
+            applicants: Vec::new(),
             is_new: true,
             is_over: false,
             is_crashed: false,
@@ -324,7 +324,7 @@ impl<R: Room> RoomCore<R> {
 
     /// When the room ends because it is empty.
     fn grace_ends(&self) -> Option<Duration> {
-        if self.applicants > 0 {
+        if !self.applicants.is_empty() {
             return None;
         }
         let grace = match self.is_new {

@@ -40,7 +40,8 @@ impl<R: Room> RoomCore<R> {
         if self.is_over {
             return Err(Declined::NoPlace(room_gone()));
         }
-        if self.member_of(session).is_some() {
+        // One session is checked once at a time, so that it does not take the seats of others.
+        if self.member_of(session).is_some() || self.applicants.contains(&session) {
             return Err(Declined::Refused(Refusal::new(
                 "already_member",
                 "this session is in this room already",
@@ -59,7 +60,7 @@ impl<R: Room> RoomCore<R> {
         } else {
             self.config.capacity
         };
-        if self.ctx.members.len() + self.applicants >= seats {
+        if self.ctx.members.len() + self.applicants.len() >= seats {
             return Err(Declined::NoPlace(Refusal::new(
                 "room_full",
                 "all seats of this room are taken",
@@ -146,13 +147,13 @@ impl<R: Room> RoomCore<R> {
         is_matched: bool,
     ) -> Result<(), Declined> {
         self.check_place(session, is_matched)?;
-        self.applicants += 1;
+        self.applicants.push(session);
         Ok(())
     }
 
     /// The check is over; the session joins, or does not. A room that is empty counts so from now on.
-    pub(crate) fn check_ends(&mut self, now: Duration) {
-        self.applicants -= 1;
+    pub(crate) fn check_ends(&mut self, now: Duration, session: SessionId) {
+        self.applicants.retain(|applicant| *applicant != session);
         self.ctx.now = self.ctx.now.max(now);
         if self.empty_since.is_some() {
             self.empty_since = Some(self.ctx.now);

@@ -148,7 +148,7 @@ impl<R: Room> RoomActor<R> {
         }
         let now = self.began.elapsed();
         if let Stage::Alive(core) = &mut self.stage {
-            core.check_ends(now);
+            core.check_ends(now, request.receiver.session);
         }
         match checked {
             Some(Ok((options, Ok(())))) => {
