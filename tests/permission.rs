@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use courtside::prelude::*;
-use courtside::testing::TestServer;
+use courtside::testing::{Direction, TestServer};
 use courtside::{Access, CloseCode, Format};
 use courtside_tests::channel_tools::subscribe;
-use courtside_tests::wire_tools::{Desk, Wire, both, calm, names, on_each_worker, quiet};
+use courtside_tests::wire_tools::{Desk, Wire, both, calm, names, on_each_worker, quiet, turns};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -68,6 +68,7 @@ async fn server() -> (TestServer, Arc<Gate>) {
         let access = Access::granted().with(&hello);
         Ok(match subscriber.param("topic") {
             "brief" => access.for_at_most(Duration::from_secs(60)),
+            "moment" => access.for_at_most(Duration::from_secs(5)),
             _ => access,
         })
     });
@@ -368,5 +369,116 @@ fn a_subscriber_that_asks_again_and_is_refused_is_none_any_more() {
         server.server().publish("premium/7", &1).await.unwrap();
         assert!(ann.all().await.is_empty());
         subscribe(&mut ann, "premium/7", Value::Null).await;
+    });
+}
+
+#[test]
+fn the_answer_of_a_hook_whose_action_was_withdrawn_decides_on_nothing_else() {
+    for moment in 0..12 {
+        both(move |format| async move {
+            let (server, gate) = server().await;
+            let mut ann = as_who(&server, "ann", format).await;
+            let removed = ann.begin(asks("subscribe", "premium/slow")).await;
+            let mut wrong = asks("subscribe", "premium/7");
+            wrong["data"] = json!(7);
+            let refused = ann.begin(wrong).await;
+            quiet().await;
+            // The hook answers while the application ends the subscription.
+            let answers = async {
+                turns(moment).await;
+                gate.open.add_permits(1);
+            };
+            let app = server.server();
+            let (ended, ()) = tokio::join!(app.unsubscribe("ann", "premium/slow"), answers);
+            assert_eq!(ended, 1);
+            assert_eq!(ann.answer(refused).await["code"], "bad_payload");
+            let first = ann.answer(removed).await;
+            assert!(
+                first["code"] == "removed" || first["event"] == "subscribed",
+                "{first}"
+            );
+        });
+    }
+}
+
+/// A subscription for 5 s, while a hook of another channel takes longer and these actions for the channel wait behind it.
+async fn outlasts_nothing(format: Format, behind: &[&str], then: &[&str]) {
+    let (server, _gate) = server().await;
+    let mut ann = as_who(&server, "ann", format).await;
+    subscribe(&mut ann, "premium/moment", Value::Null).await;
+    ann.begin(publish("chat/1", text("never"))).await;
+    for action in behind {
+        ann.begin(asks(action, "premium/moment")).await;
+    }
+    ann.idle(Duration::from_secs(4)).await;
+    let app = server.server();
+    app.publish("premium/moment", &1).await.unwrap();
+    ann.idle(Duration::from_secs(2)).await;
+    app.publish("premium/moment", &2).await.unwrap();
+    let heard = ann.all().await;
+    assert_eq!(names(&heard), ["publication", "unsubscribed"], "{behind:?}");
+    assert_eq!(heard[1]["reason"], "expired");
+    ann.idle(Duration::from_secs(5)).await;
+    let heard = ann.all().await;
+    assert_eq!(heard[0]["code"], "authorization_timeout");
+    assert_eq!(names(&heard[1..]), then, "{heard:?}");
+}
+
+#[test]
+fn a_subscription_ends_at_its_time_limit_whatever_waits_for_its_channel() {
+    both(async |format| {
+        outlasts_nothing(format, &["subscribe"], &["subscribed"]).await;
+        outlasts_nothing(format, &["history"], &["error"]).await;
+        let (both, then) = (["history", "unsubscribe"], ["error", "unsubscribed"]);
+        outlasts_nothing(format, &both, &then).await;
+    });
+}
+
+#[test]
+fn a_subscription_has_its_time_limit_also_if_the_client_has_asked_again_before_it_began() {
+    both(async |format| {
+        let (server, _gate) = server().await;
+        let mut ann = as_who(&server, "ann", format).await;
+        ann.send(asks("subscribe", "premium/moment")).await;
+        let mut again = asks("subscribe", "premium/moment");
+        again["data"] = json!("never");
+        ann.send(again).await;
+        ann.idle(Duration::from_secs(6)).await;
+        server.server().publish("premium/moment", &1).await.unwrap();
+        let heard = ann.all().await;
+        assert_eq!(names(&heard), ["subscribed", "unsubscribed"]);
+        // The second attempt ends by itself, and nothing is left of the two.
+        ann.idle(Duration::from_secs(5)).await;
+        assert_eq!(ann.all().await[0]["code"], "authorization_timeout");
+        let left = ann.ask(asks("unsubscribe", "premium/moment")).await;
+        assert_eq!(left["code"], "not_subscribed");
+        subscribe(&mut ann, "premium/moment", Value::Null).await;
+    });
+}
+
+#[test]
+fn what_was_allowed_for_a_time_does_not_begin_after_it() {
+    both(async |format| {
+        let (server, _gate) = server().await;
+        let app = server.server();
+        // A client that reads nothing is granted three of so long histories, and then no more.
+        for _ in 0..5 {
+            app.publish("open/1", &"x".repeat(66_000)).await.unwrap();
+        }
+        let mut ann = as_who(&server, "ann", format).await;
+        ann.control.stall(Direction::ToClient);
+        for _ in 0..3 {
+            ann.begin(asks("subscribe", "open/1")).await;
+        }
+        let late = ann.begin(asks("subscribe", "premium/moment")).await;
+        let behind = ann.begin(asks("subscribe", "open/2")).await;
+        ann.idle(Duration::from_secs(6)).await;
+        ann.control.release(Direction::ToClient);
+        let late = ann.answer(late).await;
+        assert_eq!(late["code"], "authorization_timeout", "{late}");
+        assert_eq!(ann.answer(behind).await["event"], "subscribed");
+        app.publish("premium/moment", &1).await.unwrap();
+        let heard = ann.all().await;
+        assert!(!names(&heard).contains(&"publication"), "{heard:?}");
     });
 }

@@ -100,8 +100,8 @@ pub(crate) enum SessionMessage {
     JoinRefused,
     /// A channel has processed an `unsubscribe`.
     Unsubscribed(ChannelName),
-    /// The hook of the action that waits first has answered.
-    HookAnswered(Result<Allowed, Refusal>),
+    /// The hook of the action that waits first has answered, when it was asked with this number.
+    HookAnswered(u64, Result<Allowed, Refusal>),
     /// The outbox has space for an action that waits for it.
     HasRoom,
     /// The server may hold another history, for which this session waits.

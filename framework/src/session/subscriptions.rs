@@ -81,6 +81,15 @@ impl Subscriptions {
         self.is_last(channel, attempt) && self.remove(channel)
     }
 
+    /// Removes the subscription of this attempt or an earlier one, unless a later attempt has replaced it.
+    pub(crate) fn remove_until(&mut self, channel: &ChannelName, attempt: u64) {
+        if let Ok(at) = self.position(channel)
+            && self.0[at].1.last <= attempt
+        {
+            self.0.remove(at);
+        }
+    }
+
     pub(crate) fn channels(&self) -> impl Iterator<Item = &ChannelName> {
         self.0.iter().map(|(channel, _)| channel)
     }
@@ -131,5 +140,9 @@ mod tests {
         assert!(list.is_done_since(&news, 1));
         assert!(!list.is_done_since(&news, 2));
         assert!(!list.is_done_since(&"goals".into(), 0));
+        list.remove_until(&news, 1);
+        assert!(list.contains(&news));
+        list.remove_until(&news, 3);
+        assert!(!list.contains(&news));
     }
 }

@@ -17,6 +17,17 @@ impl TimeLimits {
         }
     }
 
+    /// The subscription of this attempt has ended, with those of earlier ones.
+    pub(crate) fn forget(&mut self, channel: &ChannelName, attempt: u64) {
+        self.0
+            .retain(|(known, limited, _)| known != channel || *limited > attempt);
+    }
+
+    /// Keeps only the limits of these channels.
+    pub(crate) fn retain(&mut self, fits: impl Fn(&ChannelName) -> bool) {
+        self.0.retain(|(channel, ..)| fits(channel));
+    }
+
     /// When the next one ends.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.0.iter().map(|(.., until)| *until).min()
@@ -50,5 +61,17 @@ mod tests {
         limits.set(&"c".into(), 5, None);
         assert_eq!(limits.take_ended(second(9)), [("a".into(), 3)]);
         assert_eq!(limits.next(), None);
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_attempt_leaves_the_limit_of_a_later_one() {
+        let mut limits = TimeLimits::default();
+        for (channel, attempt) in [("a", 1), ("b", 2), ("c", 3)] {
+            limits.set(&channel.into(), attempt, Some(Duration::ZERO));
+        }
+        limits.forget(&"a".into(), 1);
+        limits.forget(&"b".into(), 1);
+        limits.retain(|channel| channel.as_str() != "c");
+        assert_eq!(limits.take_ended(Duration::ZERO), [("b".into(), 2)]);
     }
 }

@@ -249,8 +249,9 @@ impl SessionActor {
         action: ChannelAction,
         budget: usize,
     ) {
-        if matches!(action.asks, Asks::Unsubscribe { .. }) {
+        if let Asks::Unsubscribe { attempt, .. } = action.asks {
             self.unsubscribing.push(channel.clone());
+            self.forget_limit(&channel, attempt);
         }
         let accounts = action.may_begin_it().then(|| self.accounts());
         let message = action.into_message(self.receiver(), channel.clone(), accounts, budget);

@@ -27,11 +27,15 @@ use crate::wire::codec::RawData;
 
 /// A hook that runs. It ends when this is dropped.
 #[derive(Debug)]
-struct RunningHook(JoinHandle<()>);
+struct RunningHook {
+    /// Its answer has the same number. A hook that is given up may have answered just before.
+    number: u64,
+    task: JoinHandle<()>,
+}
 
 impl Drop for RunningHook {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -82,6 +86,7 @@ impl SessionActor {
         let pattern = kind.map_or_else(String::new, |kind| kind.pattern.clone());
         let (patience, channel) = (shared.config.authorization, channel.clone());
         let (shared, session) = (shared.clone(), self.handle.address.clone());
+        let number = self.hub.number_hook();
         let asked = async move {
             let answer = AssertUnwindSafe(answer).catch_unwind();
             let outcome = match if_ever(patience) {
@@ -108,21 +113,24 @@ impl SessionActor {
                     ))
                 }
             };
-            session.do_send(SessionMessage::HookAnswered(outcome));
+            session.do_send(SessionMessage::HookAnswered(number, outcome));
         };
-        let running = RunningHook(actix_rt::spawn(asked));
+        let task = actix_rt::spawn(asked);
+        let running = RunningHook { number, task };
         self.hooked.get_or_insert_default().running = Some(running);
     }
 
-    /// The hook of the action that waits first has answered.
+    /// The hook with this number has answered: that of the action that waits first, or one that was given up meanwhile, because
+    /// its action was withdrawn, or the session moves or has ended.
     pub(crate) fn hook_answered(
         &mut self,
         ctx: &mut Context<Self>,
+        number: u64,
         answer: Result<Allowed, Refusal>,
     ) {
-        // It was given up meanwhile, because the session moves or has ended.
-        let hooked = self.hooked.as_mut();
-        if hooked.and_then(|hooked| hooked.running.take()).is_none() {
+        let running = self.hooked.as_mut().map(|hooked| &mut hooked.running);
+        let is_it = |running: &mut RunningHook| running.number == number;
+        if running.and_then(|running| running.take_if(is_it)).is_none() {
             return;
         }
         match answer {
@@ -161,11 +169,7 @@ impl SessionActor {
         *data = None;
         *grant = Some(Box::new(Grant { data: begin, until }));
         let attempt = *attempt;
-        // It may have unsubscribed or subscribed again meanwhile.
-        let subscriptions = &self.handle.router.subscriptions;
-        if let Some(channel) =
-            channel.filter(|channel| subscriptions.borrow().is_last(channel, attempt))
-        {
+        if let Some(channel) = channel {
             self.limit(ctx, &channel, attempt, until);
         }
     }
@@ -181,10 +185,7 @@ impl SessionActor {
         };
         // The answer comes from the channel, which ends the subscription that the session may have had.
         let subscriptions = &self.handle.router.subscriptions;
-        let is_current = subscriptions.borrow_mut().remove_attempt(&channel, attempt);
-        if is_current {
-            self.forget_limit(&channel);
-        }
+        subscriptions.borrow_mut().remove_attempt(&channel, attempt);
         let reason = UnsubscribeReason::Refused(refusal);
         let asks = Asks::Unsubscribe { attempt, reason };
         self.send_to_channel(channel, ChannelAction { id, asks, permit }, 0);
@@ -206,17 +207,27 @@ impl SessionActor {
         until: Option<Duration>,
     ) {
         if until.is_some() || self.hooked.is_some() {
-            let hooked = self.hooked.get_or_insert_default();
+            let mut hooked = self.hooked.take().unwrap_or_default();
             hooked.limits.set(channel, attempt, until);
+            // A channel may have refused what its hook had allowed. So no more limits are kept than the session may have
+            // subscriptions, and actions that wait.
+            hooked.limits.retain(|known| self.may_subscribe_to(known));
+            self.hooked = Some(hooked);
             self.await_limit(ctx);
         }
     }
 
-    /// The client leaves the channel.
-    pub(crate) fn forget_limit(&mut self, channel: &ChannelName) {
+    /// The channel is asked to end the subscription of this attempt, and of earlier ones.
+    pub(crate) fn forget_limit(&mut self, channel: &ChannelName, attempt: u64) {
         if let Some(hooked) = &mut self.hooked {
-            hooked.limits.set(channel, 0, None);
+            hooked.limits.forget(channel, attempt);
         }
+    }
+
+    /// Whether the session may be a subscriber of the channel: it is listed, or its unsubscribe still waits.
+    pub(crate) fn may_subscribe_to(&self, channel: &ChannelName) -> bool {
+        self.handle.router.subscriptions.borrow().contains(channel)
+            || self.waiting_unsubscribes().any(|known| known == channel)
     }
 
     /// Sets the timer for the next subscription that ends.
@@ -249,27 +260,39 @@ impl SessionActor {
             .as_mut()
             .map(|hooked| hooked.limits.take_ended(now));
         for (channel, attempt) in ended.into_iter().flatten() {
-            let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
-            let is_current = subscriptions.remove_attempt(&channel, attempt);
-            drop(subscriptions);
-            if is_current {
-                let reason = UnsubscribeReason::Expired;
-                let asks = Asks::Unsubscribe {
-                    attempt: self.subscribes,
-                    reason,
-                };
-                let permit = self.handle.permits.take_nothing();
-                self.enqueue_for_channel(
-                    &channel,
-                    ChannelAction {
-                        id: None,
-                        asks,
-                        permit,
-                    },
-                );
-            }
+            self.end_limited(channel, attempt);
         }
+        self.send_waiting();
         self.await_limit(ctx);
+    }
+
+    /// The time of a subscription is over. That overtakes the actions for the channel that wait, because no number of them may
+    /// make it last longer. A later attempt to subscribe is decided on by itself.
+    fn end_limited(&mut self, channel: ChannelName, attempt: u64) {
+        if !self.may_subscribe_to(&channel) {
+            return;
+        }
+        let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
+        subscriptions.remove_attempt(&channel, attempt);
+        drop(subscriptions);
+        // It may be allowed and wait for space for its history. An earlier subscription ends as well.
+        let is_it = |action: &ChannelAction| matches!(action.asks, Asks::Subscribe { attempt: known, .. } if known == attempt);
+        let begun = self.admission.withdraw(&channel, is_it).pop();
+        let (id, permit, reason) = match begun {
+            Some(ChannelAction { id, permit, .. }) => {
+                let late = Refusal::new(
+                    "authorization_timeout",
+                    "the time for which this was allowed was over before it could begin: try again",
+                );
+                (id, permit, UnsubscribeReason::Refused(late))
+            }
+            None => {
+                let permit = self.handle.permits.take_nothing();
+                (None, permit, UnsubscribeReason::Expired)
+            }
+        };
+        let asks = Asks::Unsubscribe { attempt, reason };
+        self.send_to_channel(channel, ChannelAction { id, asks, permit }, 0);
     }
 }
 

@@ -33,17 +33,18 @@ use crate::wire::event::ResumeFailure;
 pub(crate) struct Arrivals {
     /// Frames for sessions that are still on another worker.
     queues: HashMap<SessionId, Rc<SendQueue>>,
-    /// Rooms and channels that such a session has left meanwhile, which its own lists still contain.
-    exits: HashMap<SessionId, Vec<Topic>>,
+    /// Rooms and channels that such a session has left meanwhile, which its own lists still contain. With the last
+    /// membership or attempt to subscribe that each of these exits ends.
+    exits: HashMap<SessionId, Vec<(Topic, u64)>>,
     /// Messages for sessions that were sent here and have not arrived yet.
     behind: HashMap<SessionId, Vec<HubMessage>>,
 }
 
 impl Arrivals {
     /// Records that a session that is not here yet has left a room or channel.
-    pub(crate) fn note_exit(&mut self, session: SessionId, topic: Topic) {
+    pub(crate) fn note_exit(&mut self, session: SessionId, topic: Topic, stay: u64) {
         if self.queues.contains_key(&session) {
-            self.exits.entry(session).or_default().push(topic);
+            self.exits.entry(session).or_default().push((topic, stay));
         }
     }
 
@@ -132,13 +133,15 @@ impl Hub {
         let session = transfer.id;
         let held = self.arrivals.borrow_mut().queues.remove(&session);
         let exits = self.arrivals.borrow_mut().exits.remove(&session);
-        for topic in exits.unwrap_or_default() {
+        for (topic, stay) in exits.unwrap_or_default() {
             transfer.late.retain(|late| *late != topic);
             match topic {
-                Topic::Room(room) => transfer.rooms.retain(|(known, _)| *known != room),
+                Topic::Room(room) => transfer.rooms.retain(|(known, membership)| {
+                    *known != room || u64::from(membership.member.get()) > stay
+                }),
                 Topic::Channel(channel) | Topic::Delta(channel) => {
                     forget_one(&mut transfer.unsubscribing, &channel);
-                    transfer.subscriptions.remove(&channel);
+                    transfer.subscriptions.remove_until(&channel, stay);
                 }
                 // It goes with its channel.
                 Topic::Presence(_) => {}

@@ -60,6 +60,8 @@ pub(crate) struct Hub {
     pub(crate) topics: RefCell<Topics>,
     pub(crate) forwarding: RefCell<Forwarding>,
     pub(crate) connections_ever: Cell<ConnectionId>,
+    /// How many hooks of channels were asked.
+    hooks_asked: Cell<u64>,
     /// When outboxes last forgot what is old.
     aged: Cell<Duration>,
     /// When the outboxes of this worker were last counted, and how much memory they had.
@@ -104,6 +106,7 @@ impl Hub {
             topics: RefCell::default(),
             forwarding: RefCell::default(),
             connections_ever: Cell::new(0),
+            hooks_asked: Cell::new(0),
             aged: Cell::new(Duration::ZERO),
             counted: Cell::new((Duration::ZERO, 0)),
             checked_at: Cell::new(0),
@@ -160,6 +163,12 @@ impl Hub {
             let (code, deadline) = (CloseCode::VIOLATION, self.closing_deadline());
             connection.end(code, reason, None, CloseMode::AfterPending, deadline);
         }
+    }
+
+    /// A number for a hook of a channel that is asked, which no other hook of this worker has.
+    pub(crate) fn number_hook(&self) -> u64 {
+        self.hooks_asked.update(|asked| asked + 1);
+        self.hooks_asked.get()
     }
 
     /// Sends a message to the shard of a channel.

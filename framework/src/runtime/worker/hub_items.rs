@@ -167,7 +167,7 @@ impl Hub {
                     self.deliver(session, frame, Delivery::Sequenced, is_forwarded);
                 }
                 if !self.sessions.borrow().contains_key(&session) {
-                    self.arrivals.borrow_mut().note_exit(session, topic);
+                    self.arrivals.borrow_mut().note_exit(session, topic, stay);
                     return;
                 }
                 if let Topic::Channel(channel) = topic {

@@ -62,15 +62,16 @@ impl SessionActor {
             // The hook of one of them may run.
             self.give_up_hook();
         }
-        self.forget_limit(&channel);
         for action in withdrawn {
             let refusal = Refusal::new("removed", "the application has ended this subscription");
             self.error(action.id, &refusal);
         }
-        let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
-        let was_there = subscriptions.remove(&channel);
-        drop(subscriptions);
+        // Its client may have unsubscribed, while another action for the channel waits before that.
+        let was_there = self.may_subscribe_to(&channel);
         if was_there {
+            let subscriptions = &self.handle.router.subscriptions;
+            subscriptions.borrow_mut().remove(&channel);
+            self.forget_limit(&channel, self.subscribes);
             ticket.note_ended();
             self.unsubscribing.push(channel.clone());
             let message = ChannelMessage::Unsubscribe {

@@ -489,7 +489,9 @@ impl Handler<SessionMessage> for SessionActor {
                 self.allow_displacing();
                 self.transfer_if_ready(ctx);
             }
-            SessionMessage::HookAnswered(answer) => self.hook_answered(ctx, answer),
+            SessionMessage::HookAnswered(number, answer) => {
+                self.hook_answered(ctx, number, answer);
+            }
             SessionMessage::HasRoom => self.send_waiting(),
             SessionMessage::MayGrant => self.grant_offered(),
             SessionMessage::Overflowed => self.overflow(ctx),

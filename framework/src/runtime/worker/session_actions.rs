@@ -205,7 +205,6 @@ impl SessionActor {
                     attempt: self.subscribes,
                     reason: UnsubscribeReason::Left,
                 };
-                self.forget_limit(&channel);
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
