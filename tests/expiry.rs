@@ -41,6 +41,9 @@ fn builder(change: impl Fn(&mut Config)) -> (ServerBuilder, Arc<Semaphore>) {
             if token == "wrong" {
                 return Err(Refusal::new("no_ticket", "buy one"));
             }
+            if token == "down" {
+                return Err(Refusal::unavailable("the keys cannot be fetched"));
+            }
             if token == "slow" {
                 let answer = asked.acquire().await;
                 answer.map_err(Refusal::internal)?.forget();
@@ -248,6 +251,20 @@ fn who_guesses_credentials_is_sent_away() {
 }
 
 #[test]
+fn credentials_that_cannot_be_checked_are_no_guesses() {
+    both(async |format| {
+        let stage = Stage::new(format).await;
+        let mut wire = stage.open(0, "ann:100").await;
+        for _ in 0..50 {
+            assert_eq!(refresh(&mut wire, "down").await["code"], "unavailable");
+        }
+        assert_eq!(stage.secs(), 0);
+        assert_eq!(refresh(&mut wire, "ann:200").await["event"], "reply");
+        assert_expires(&stage, &mut wire, 200).await;
+    });
+}
+
+#[test]
 fn refreshes_wait_beside_the_session_and_only_so_many() {
     both(async |format| {
         let stage = Stage::with(format, |config| config.limits.calls = 2).await;
@@ -440,5 +457,27 @@ fn the_rust_client_reports_a_refused_refresh_and_begins_anew_after_the_end() {
             "{next:?}"
         );
         assert_eq!(asked.load(Ordering::Relaxed), 3);
+    });
+}
+
+#[test]
+fn the_rust_client_tries_again_if_its_credential_cannot_be_checked() {
+    both(async |format| {
+        let stage = Stage::new(format).await;
+        // The answer to `slow` comes too late.
+        let tokens = &["ann:100", "down", "slow", "ann:200"];
+        let (client, asked) = client(&stage, tokens).await;
+        let session = client.session();
+        for (at, code) in [(70, "unavailable"), (95, "authentication_timeout")] {
+            let next = client.next().await;
+            let Some(Event::Error { refusal, .. }) = next else {
+                panic!("{next:?}")
+            };
+            assert_eq!((refusal.code(), stage.secs()), (code, at));
+        }
+        stage.until(110).await;
+        let name: String = client.call_raw("who_am_i", &()).await.unwrap();
+        assert_eq!((name.as_str(), client.session()), ("ann:200", session));
+        assert_eq!(asked.load(Ordering::Relaxed), 4);
     });
 }

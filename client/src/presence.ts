@@ -39,7 +39,10 @@ export class Presence<D = any> {
   private listed = true;
   /** The version of the list; undefined until the server has sent the whole list on this connection. */
   private version: number | undefined;
-  private isAsking = false;
+  /** The open question for the list; each is an object of its own, so that the answer to an earlier one is recognised. */
+  private question: object | undefined;
+  /** The newest version that a change or a note has told of since the last whole list. */
+  private heard = 0;
   /** @internal What this client shows, for the next session. */
   shown: unknown;
 
@@ -78,7 +81,8 @@ export class Presence<D = any> {
   /** @internal The server sends the whole list by itself: on a new connection, and to a new subscription or membership. */
   restart(): void {
     this.version = undefined;
-    this.isAsking = false;
+    this.question = undefined;
+    this.heard = 0;
   }
 
   /** @internal */
@@ -87,6 +91,11 @@ export class Presence<D = any> {
     if (this.version !== undefined && version < this.version) return;
     if (base === undefined) {
       this.version = version;
+      // The server's reply comes after the list: what is missed from here on needs a question of its own.
+      this.question = undefined;
+      const isOlder = version < this.heard;
+      this.heard = 0;
+      if (isOlder) this.ask();
       const members = new Map(event.members?.map((entry) => [entry.id, this.member(entry)]));
       this.update(members, event.count ?? members.size, event.members !== undefined);
     } else if (this.version !== undefined && base === this.version && version > base && this.listed) {
@@ -95,10 +104,18 @@ export class Presence<D = any> {
       for (const entry of [...(event.joined ?? []), ...(event.changed ?? [])]) members.set(entry.id, this.member(entry));
       for (const id of event.left ?? []) members.delete(id);
       this.update(members, members.size, true);
-    } else if (this.version !== undefined && version > this.version && !this.isAsking) {
-      this.isAsking = true;
-      this.port.ask(() => (this.isAsking = false));
+    } else if (this.version !== undefined && version > this.version) {
+      this.heard = Math.max(this.heard, version);
+      this.ask();
     }
+  }
+
+  private ask(): void {
+    if (this.question) return;
+    const question = (this.question = {});
+    this.port.ask(() => {
+      if (this.question === question) this.question = undefined;
+    });
   }
 
   /** The known object, if nothing about it has changed. */

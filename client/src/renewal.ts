@@ -9,12 +9,14 @@ export interface RenewalPort {
   refresh(token: string): Promise<unknown>;
   /** The server refused the credential. */
   refused(error: CourtsideError): void;
-  /** There was no credential because of an error. */
+  /** There was no credential because of an error, or the server could not check it. */
   failed(error: CourtsideError): void;
 }
 
-/** After a failure, another attempt is made only if at least this much time is left. */
+/** Another attempt is made only this long or longer after the one before. */
 const SHORTEST_MS = 1000;
+/** The codes with which a server says that it could not check a credential, which may be good. */
+const UNCHECKED: ReadonlySet<string> = new Set(['unavailable', 'authentication_timeout']);
 
 /** Replaces a session's credential before it expires. */
 export class Renewal {
@@ -22,14 +24,14 @@ export class Renewal {
   /** Grows with each warning and each connection, so that a credential for an earlier one is recognised. */
   private serial = 0;
 
-  constructor(clock: Clock, private readonly port: RenewalPort) {
+  constructor(private readonly clock: Clock, private readonly port: RenewalPort) {
     this.timer = new Timer(clock);
   }
 
   /** The server warned that so much time is left. */
   warned(inMs: number): void {
     this.forget();
-    void this.renew(inMs, this.serial);
+    void this.renew(this.clock.now() + inMs, this.serial);
   }
 
   /** The connection is lost, and the next one begins with a credential of its own; or the client is closed. */
@@ -38,22 +40,28 @@ export class Renewal {
     this.timer.clear();
   }
 
-  private async renew(inMs: number, serial: number): Promise<void> {
+  private async renew(endsAt: number, serial: number): Promise<void> {
     let token: string | undefined;
     try {
       token = await this.port.credential();
     } catch (thrown) {
-      if (serial !== this.serial) return;
-      // Half of the time is left for the next attempt, then half of that.
-      const next = inMs / 2;
-      if (next >= SHORTEST_MS) this.timer.set(next, () => void this.renew(next, serial));
-      return this.port.failed(thrown as CourtsideError);
+      return this.failed(thrown as CourtsideError, endsAt, serial);
     }
     if (token === undefined || serial !== this.serial) return;
     try {
       await this.port.refresh(token);
     } catch (thrown) {
-      if (serial === this.serial) this.port.refused(thrown as CourtsideError);
+      const error = thrown as CourtsideError;
+      if (UNCHECKED.has(error.code)) this.failed(error, endsAt, serial);
+      else if (serial === this.serial) this.port.refused(error);
     }
+  }
+
+  /** Tries again after half of the time that is left, then half of that. */
+  private failed(error: CourtsideError, endsAt: number, serial: number): void {
+    if (serial !== this.serial) return;
+    const next = (endsAt - this.clock.now()) / 2;
+    if (next >= SHORTEST_MS) this.timer.set(next, () => void this.renew(endsAt, serial));
+    this.port.failed(error);
   }
 }

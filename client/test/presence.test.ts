@@ -59,6 +59,36 @@ for (const format of FORMATS) {
   });
 }
 
+for (const comes of ['before the list', 'before the reply', 'after the reply'] as const) {
+  test(`a note that comes ${comes} of an open question leads to another question`, async () => {
+    const on = stage();
+    on.server.present = [ann];
+    const { subscription: { presence } } = await watch(on);
+    const { server } = on;
+    const before = server.log.length;
+    const note = (version: number): void => server.tell(server.session, { event: 'presence', channel: 'hall', base: version, version });
+    server.change('hall', { joined: [bob] });
+    note(server.presenceVersion);
+    server.holds = true;
+    await settle(on);
+    assert.equal(server.log.length - before, 1);
+    const id = server.log.at(-1)?.id;
+    const list = server.list('hall');
+    server.change('hall', { left: ['ann'] });
+    const newest = server.presenceVersion;
+    if (comes === 'before the list') note(newest);
+    server.tell(server.session, list);
+    if (comes === 'before the reply') note(newest);
+    server.tell(server.session, { event: 'reply', id });
+    if (comes === 'after the reply') note(newest);
+    server.holds = false;
+    await settle(on);
+    await settle(on);
+    assert.deepEqual([...presence.members.keys()], ['bob']);
+    assert.equal(server.log.length - before, 2);
+  });
+}
+
 test('after a reconnect and in a new session the list is complete, and only differences are reported', async () => {
   const on = stage();
   on.server.present = [ann, bob];

@@ -82,6 +82,43 @@ test('a function that fails is called again after half of the time that is left'
   assert.equal(asked(), 5, 'too little time is left');
 });
 
+test('a credential that the server cannot check is shown again after half of the time that is left', async () => {
+  for (const format of FORMATS) for (const code of ['unavailable', 'authentication_timeout']) {
+    const { on, refreshed, told } = await begin({ format });
+    on.server.uncheckable = code;
+    await warn(on, 8000);
+    assert.deepEqual([refreshed(), on.errors.map((error) => error.code), told], [['ticket-2'], [code], []]);
+    on.clock.advance(4000);
+    await settle(on);
+    await settle(on);
+    assert.deepEqual(refreshed(), ['ticket-2', 'ticket-3']);
+    on.server.uncheckable = undefined;
+    on.clock.advance(2000);
+    await settle(on);
+    await settle(on);
+    assert.deepEqual([refreshed(), on.errors.length, told, on.story], [['ticket-2', 'ticket-3', 'ticket-4'], 2, [], ['open']]);
+    on.clock.advance(2000);
+    await settle(on);
+    assert.equal(refreshed().length, 3, 'once it is accepted, there is nothing to do');
+  }
+});
+
+test('an answer that takes its time leaves less for the next attempt', async () => {
+  const { on, refreshed } = await begin();
+  on.server.uncheckable = 'authentication_timeout';
+  on.server.tell(on.server.session, { event: 'expiring', in_ms: 8000 });
+  on.network.settle();
+  await turn();
+  // The credential is on its way.
+  on.clock.advance(4000);
+  await settle(on);
+  assert.equal(refreshed().length, 1);
+  on.clock.advance(2000);
+  await settle(on);
+  await settle(on);
+  assert.equal(refreshed().length, 2);
+});
+
 test('a credential that is late for its connection is not sent on the next one', async () => {
   const hand: ((token: string) => void)[] = [];
   const on = stage({ accessToken: () => new Promise<string>((resolve) => hand.push(resolve)) });

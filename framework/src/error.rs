@@ -62,7 +62,8 @@ impl Refusal {
     /// again later. Its code is `unavailable`.
     ///
     /// If `authenticate` returns it, the server answers the handshake with 503 and `Retry-After`, so that the client reconnects
-    /// as after a lost connection. With any other refusal, the client gives up unless it can get another credential.
+    /// as after a lost connection. With any other refusal, the client gives up unless it can get another credential. When a session
+    /// shows a fresh credential, the client tries again while time is left, and the attempt does not count as a guess.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(UNAVAILABLE, message)
     }

@@ -54,6 +54,10 @@ export class ServerModel implements ServerSide {
   messageBytes = 65_536;
   /** Credentials that are refused. */
   readonly refused = new Set<string | null>();
+  /** Whether actions are not answered: the test does that. */
+  holds = false;
+  /** The code that says why no fresh credential can be checked. */
+  uncheckable: string | undefined;
   /** Kinds with a single room, so that a second join leads to the same one. */
   readonly single = new Set<string>();
   /** Rooms that have ended. */
@@ -189,7 +193,7 @@ export class ServerModel implements ServerSide {
     }
     session.actions += 1;
     this.log.push({ ...act, session: session.id });
-    if (!this.silent.has(act.type)) this.process(session, act);
+    if (!this.holds && !this.silent.has(act.type)) this.process(session, act);
   }
 
   /** Sends an event to the session; it is kept for a resume if it is counted. */
@@ -266,6 +270,7 @@ export class ServerModel implements ServerSide {
         return this.tellsJoiners ? this.state(room, { joined: true }, session) : undefined;
       }
       case 'refresh':
+        if (this.uncheckable) return answer('error', { code: this.uncheckable, message: 'Not now.' });
         if (this.refused.has(act.token)) return answer('error', { code: 'ticket_expired', message: 'Your ticket has expired.' });
         return answer('reply', { data: { expires_ms: 60_000 } });
       case 'leave':

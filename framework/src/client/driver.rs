@@ -188,11 +188,11 @@ async fn serve(inner: &ClientInner, socket: &mut ClientSocket) -> Option<Disconn
             }
             Instruction::Close => return None,
         }
-        if inner.take_wish_for_credential() {
+        let now = inner.now();
+        if inner.take_wish_for_credential() || inner.rules_mut(|rules| rules.renews(now)) {
             renewal.begin(inner);
         }
         let reads = inner.wants_more();
-        let now = inner.now();
         let (is_dead, deadline) = inner.rules_mut(|rules| {
             if !reads {
                 rules.server_is_alive();

@@ -145,7 +145,9 @@ pub enum Event {
     /// again. Otherwise, and if the server refuses the second credential, too, [`Event::Closed`] follows.
     ///
     /// With the code `expired`, the session has ended with its credential. If the server refuses a fresh credential during a
-    /// session, the session continues until the one before it expires.
+    /// session, the session continues until the one before it expires. If the server cannot check the fresh one at the moment,
+    /// [`Event::Error`] comes instead, with the code `unavailable` or `authentication_timeout`, and the client tries again after half
+    /// of the time that is left.
     Unauthorized {
         /// The server's refusal.
         refusal: Refusal,
@@ -166,7 +168,7 @@ pub enum Event {
         /// The reason as text, for logs.
         reason: String,
     },
-    /// The server has refused an action without a reply, or it has broken the protocol.
+    /// The server has refused an action without a reply, could not check a fresh credential, or has broken the protocol.
     Error {
         /// The server's refusal. Its code is `bad_event` or `miscount` if the server broke the protocol.
         refusal: Refusal,

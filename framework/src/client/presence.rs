@@ -228,6 +228,10 @@ mod tests {
         let note = |version: u64| event(json!({"base": version, "version": version}));
         assert_eq!(follower.see(&note(5)), Followed::Unchanged);
         assert_eq!(follower.see(&note(6)), Followed::Missed);
+        // A note that comes while the client asks, and a list that is older than the note.
+        assert_eq!(follower.see(&note(9)), Followed::Missed);
+        assert_eq!(follower.see(&whole(6)), Followed::Changed);
+        assert_eq!(follower.see(&note(7)), Followed::Missed);
         assert_eq!(
             follower.see(&whole(4)),
             Followed::Unchanged,

@@ -123,7 +123,9 @@ pub(crate) enum ReceivedEvent {
         message: String,
     },
     /// The credential expires soon.
-    Expiring {},
+    Expiring {
+        in_ms: u64,
+    },
     Goodbye {
         code: u16,
         reason: String,

@@ -208,20 +208,17 @@ impl Outbox {
 
     /// The client is behind and gets no further changes of this list, only one note that it has missed some.
     fn note_missed(&mut self, update: &PresenceUpdate, delivery: &Delivery) -> Pushed {
-        let (frame, format) = (update.missed.clone(), self.format);
-        self.pending_bytes += frame.websocket(format).len();
-        let mut pending = self.pending.iter_mut();
-        match pending.rfind(|entry| entry.delivery == *delivery) {
-            Some(older) => {
-                self.pending_bytes -= older.frame.websocket(format).len();
-                older.frame = frame;
-                Pushed::Unchanged
-            }
-            None => {
-                let delivery = delivery.clone();
-                self.pending.push_back(Entry { frame, delivery });
-                self.check_bounds()
-            }
+        // The note has to come after a whole list that waits: a client ignores a note of a list that it does not have yet.
+        let before = self.pending.len();
+        self.retain_pending(|waiting| waiting != delivery);
+        let is_first = self.pending.len() == before;
+        let frame = update.missed.clone();
+        self.pending_bytes += frame.websocket(self.format).len();
+        let delivery = delivery.clone();
+        self.pending.push_back(Entry { frame, delivery });
+        match self.check_bounds() {
+            Pushed::Queued if !is_first => Pushed::Unchanged,
+            pushed => pushed,
         }
     }
 

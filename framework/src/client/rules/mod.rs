@@ -8,6 +8,7 @@ mod backoff;
 mod keepalive;
 mod queue;
 mod receive;
+mod renewal;
 mod rooms;
 mod subscriptions;
 
@@ -41,6 +42,7 @@ use attempts::AttemptCounter;
 use backoff::Backoff;
 use keepalive::Keepalive;
 use queue::{Queued, ResendQueue};
+use renewal::RenewalTimer;
 use rooms::Rooms;
 use subscriptions::Subscriptions;
 
@@ -126,6 +128,7 @@ pub(crate) struct Rules {
     backoff: Backoff,
     /// The goodbye that the server sent on this connection.
     goodbye: Option<Goodbye>,
+    renewal: RenewalTimer,
     limits: Option<Limits>,
     /// The events that the client missed before this connection. `None` when all have arrived.
     missed: Option<Missed>,
@@ -170,6 +173,7 @@ impl Rules {
             wishes: BTreeMap::new(),
             backoff: Backoff::new(options.backoff_base, options.backoff_cap),
             goodbye: None,
+            renewal: RenewalTimer::default(),
             limits: None,
             missed: None,
             can_ask_again: options
@@ -415,11 +419,17 @@ impl Rules {
         self.phase == Phase::Online && self.queue.is_written()
     }
 
-    /// When to call [`Rules::next_to_write`] and [`Rules::is_dead`] again at the latest.
+    /// When to call [`Rules::next_to_write`], [`Rules::is_dead`] and [`Rules::renews`] again at the latest.
     pub(crate) fn deadline(&self) -> Duration {
+        let again = [self.subscriptions.deadline(), self.renewal.deadline()];
         let keepalive = self.keepalive.deadline();
-        let again = self.subscriptions.deadline();
-        again.map_or(keepalive, |again| again.min(keepalive))
+        again.into_iter().flatten().fold(keepalive, Duration::min)
+    }
+
+    /// Whether to get a fresh credential now for [`Rules::refresh`], because the server could not check the last one. Returns true
+    /// once.
+    pub(crate) fn renews(&mut self, now: Duration) -> bool {
+        self.renewal.take_due(now)
     }
 
     /// Whether the server has not answered a ping in time.
@@ -440,6 +450,7 @@ impl Rules {
         random: f64,
     ) -> AfterDisconnect {
         self.phase = Phase::Offline;
+        self.renewal = RenewalTimer::default();
         self.keepalive.end();
         self.missed = None;
         self.backoff.lost(now);

@@ -393,7 +393,10 @@ impl Rules {
                 error,
                 reconnect,
             } => self.goodbye(code, reason, error, reconnect),
-            ReceivedEvent::Expiring {} => vec![Output::Renew],
+            ReceivedEvent::Expiring { in_ms } => {
+                self.renewal.warned(now, Duration::from_millis(in_ms));
+                vec![Output::Renew]
+            }
             ReceivedEvent::Unknown => Vec::new(),
         }
     }
@@ -493,6 +496,10 @@ impl Rules {
                 let reason = refusal.code().to_owned();
                 Output::Emit(Event::Unsubscribed { channel, reason })
             }
+            Some((_, Waiter::Refresh)) if says_nothing_of_the_credential(&refusal) => {
+                self.renewal.failed(now);
+                Output::Emit(Event::Error { refusal, room })
+            }
             Some((_, Waiter::Refresh)) => Output::Emit(Event::Unauthorized { refusal }),
             // The room is gone, or the client is about to leave it.
             Some((_, Waiter::Sync | Waiter::Abandoned)) => return Vec::new(),
@@ -500,4 +507,9 @@ impl Rules {
         };
         vec![output]
     }
+}
+
+/// The server could not check the credential, which may be good.
+fn says_nothing_of_the_credential(refusal: &Refusal) -> bool {
+    refusal.is_unavailable() || refusal.code() == "authentication_timeout"
 }

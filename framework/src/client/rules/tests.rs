@@ -597,3 +597,36 @@ fn the_servers_clock_advances_between_its_messages() {
     let rules = online();
     assert_eq!(rules.server_time(at(250)), Some(1250));
 }
+
+#[test]
+fn a_credential_that_could_not_be_checked_is_shown_again_in_time() {
+    let mut rules = online();
+    for code in ["unavailable", "authentication_timeout", "no_ticket"] {
+        let warned = receive(&mut rules, json!({"event": "expiring", "in_ms": 8000}));
+        assert_eq!(warned, [Output::Renew]);
+        rules.refresh("ticket");
+        let id = written(&mut rules).pop().unwrap()["id"].clone();
+        let answer = json!({"event": "error", "id": id, "code": code, "message": ""});
+        let refusal = Refusal::new(code, "");
+        let outputs = receive(&mut rules, answer);
+        if code == "no_ticket" {
+            assert_eq!(outputs, [Output::Emit(Event::Unauthorized { refusal })]);
+            assert!(!rules.renews(at(8000)));
+            continue;
+        }
+        let room = None;
+        assert_eq!(outputs, [Output::Emit(Event::Error { refusal, room })]);
+        assert_eq!(rules.deadline(), at(4000));
+        assert!(!rules.renews(at(3999)));
+        assert!(rules.renews(at(4000)) && !rules.renews(at(4000)));
+        // The next connection begins with a credential of its own.
+        rules.refresh("ticket");
+        let id = written(&mut rules).pop().unwrap()["id"].clone();
+        receive(
+            &mut rules,
+            json!({"event": "error", "id": id, "code": code, "message": ""}),
+        );
+        come_back(&mut rules, json!({"resumed": true, "received": id}));
+        assert!(!rules.renews(at(8000)));
+    }
+}

@@ -122,6 +122,10 @@ impl SessionActor {
                 "this credential belongs to another subject than the session",
             ),
             Err(Unaccepted::Late(refusal)) => return self.error(id, &refusal),
+            // This says nothing about the credential.
+            Err(Unaccepted::Refused(refusal)) if refusal.is_unavailable() => {
+                return self.error(id, &refusal);
+            }
             Err(Unaccepted::Refused(refusal)) => refusal,
         };
         self.error(id, &refusal);

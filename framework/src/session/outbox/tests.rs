@@ -502,16 +502,17 @@ proptest! {
     }
 }
 
+/// A change of the list of a channel, with its note.
+fn update(channel: &str, note: u64) -> Delivery {
+    Delivery::Presence(Arc::new(PresenceUpdate {
+        place: crate::ids::Place::Channel(channel.into()),
+        missed: frame(note),
+    }))
+}
+
 #[test]
 fn a_client_that_is_behind_gets_one_note_instead_of_changes_of_a_list() {
     let mut outbox = new(bounds(1 << 20, 1000));
-    let update = |channel: &str, note: u64| {
-        let update = PresenceUpdate {
-            place: crate::ids::Place::Channel(channel.into()),
-            missed: frame(note),
-        };
-        Delivery::Presence(Arc::new(update))
-    };
     assert_eq!(outbox.push(&frame(1), &update("a", 91)), Pushed::Queued);
     let big = Bytes::from(vec![0; 17 << 10]);
     let pushed = outbox.push(
@@ -519,15 +520,29 @@ fn a_client_that_is_behind_gets_one_note_instead_of_changes_of_a_list() {
         &Delivery::Sequenced,
     );
     assert_eq!(pushed, Pushed::Queued);
-    // The change that waits already becomes the note.
+    // The note takes the place of the change that waits already.
     assert_eq!(outbox.push(&frame(2), &update("a", 92)), Pushed::Unchanged);
     assert_eq!(outbox.push(&frame(3), &update("b", 93)), Pushed::Queued);
     for n in 4..1000 {
         assert_eq!(outbox.push(&frame(n), &update("b", n)), Pushed::Unchanged);
     }
-    assert_eq!(drain(&mut outbox), [bytes(92), big, bytes(999)]);
+    assert_eq!(drain(&mut outbox), [big, bytes(92), bytes(999)]);
     assert_eq!(outbox.held().unsent, 0);
     assert_eq!(outbox.push(&frame(5), &update("a", 95)), Pushed::Queued);
     outbox.disconnect();
     assert_eq!(drain(&mut outbox), Vec::<Bytes>::new());
+}
+
+#[test]
+fn a_note_comes_after_a_whole_list_that_waits() {
+    let mut outbox = new(bounds(1 << 20, 1000));
+    let big = Bytes::from(vec![0; 17 << 10]);
+    let wide = Encoded::of_bytes(Format::Json, big.clone());
+    assert_eq!(outbox.push(&wide, &Delivery::Sequenced), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(1), &update("a", 98)), Pushed::Queued);
+    // The client has asked for the list; in front of it, it would ignore that the list has changed since.
+    assert_eq!(outbox.push(&frame(2), &Delivery::Plain), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(3), &update("a", 99)), Pushed::Unchanged);
+    assert_eq!(drain(&mut outbox), [big, bytes(2), bytes(99)]);
+    assert_eq!(outbox.held().unsent, 0);
 }
