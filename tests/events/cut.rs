@@ -102,3 +102,38 @@ fn a_client_that_falls_back_to_events_meanwhile_misses_nothing() {
         );
     });
 }
+
+#[test]
+fn a_session_that_resumes_and_a_new_one_that_shows_its_position_miss_nothing() {
+    on_each_worker(|format, worker| async move {
+        let server = ticking().await;
+        let mut wire = Wire::open(&server, 0, format).await;
+        let subscribe = json!({"action": "subscribe", "channel": "ticker"});
+        let subscribed = wire.ask(subscribe.clone()).await;
+        let mut seen = numbers_of(&subscribed);
+        wire.idle(Duration::from_secs(1)).await;
+        seen.extend(numbers(&wire.kept(), "publication"));
+        wire.control.cut();
+        sleep(CUT).await;
+        let mut back = wire.resume(&server, worker).await;
+        assert!(back.resumed(), "{}", back.welcome);
+        back.idle(Duration::from_secs(1)).await;
+        seen.extend(numbers(&back.kept(), "publication"));
+        back.control.cut();
+        sleep(CUT).await;
+        let mut new = Wire::open(&server, worker, format).await;
+        let mut subscribe = subscribe;
+        subscribe["since"] = json!({"epoch": subscribed["epoch"], "offset": seen.last()});
+        let subscribed = new.ask(subscribe).await;
+        assert_eq!(subscribed["recovered"], true, "{subscribed}");
+        seen.extend(numbers_of(&subscribed));
+        new.idle(Duration::from_secs(1)).await;
+        seen.extend(numbers(&new.kept(), "publication"));
+        assert!(seen.len() > 2400, "{}", seen.len());
+        assert!(
+            seen.iter()
+                .copied()
+                .eq(seen[0]..seen[0] + seen.len() as u64)
+        );
+    });
+}

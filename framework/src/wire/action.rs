@@ -173,6 +173,8 @@ pub(super) enum Scalar<'a> {
 /// The fields of an action. Those of the application, and `since`, are still encoded. `None`: the field is absent or null.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
+    /// The keys that the frame has had, one bit for each.
+    seen: u32,
     pub(super) action: Scalar<'a>,
     pub(super) id: Scalar<'a>,
     pub(super) room: Scalar<'a>,
@@ -227,6 +229,18 @@ pub(super) enum FieldMut<'f, 'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Notes that the frame has a key, also with null as its value. Returns false if the frame has had the key before. Keys that
+    /// no action has may be there several times.
+    pub(super) fn note(&mut self, key: Key) -> bool {
+        if matches!(key, Key::Unknown) {
+            return true;
+        }
+        let bit = 1_u32 << key as u32;
+        let is_first = self.seen & bit == 0;
+        self.seen |= bit;
+        is_first
+    }
+
     /// The place for the value of `key`. `None` for a key that no action has.
     pub(super) fn field_mut(&mut self, key: Key) -> Option<FieldMut<'_, 'a>> {
         use FieldMut::{Raw, Scalar};
@@ -251,16 +265,6 @@ impl<'a> Fields<'a> {
             Key::Token => Scalar(&mut self.token),
             Key::Unknown => return None,
         })
-    }
-}
-
-impl FieldMut<'_, '_> {
-    /// Whether the frame has had this key before, with a value other than null.
-    pub(super) fn is_set(&self) -> bool {
-        match self {
-            Self::Scalar(field) => **field != Scalar::Absent,
-            Self::Raw(field) => field.is_some(),
-        }
     }
 }
 

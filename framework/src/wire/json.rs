@@ -58,13 +58,13 @@ impl<'a> Visitor<'a> for FieldsReader<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Key>()? {
+            if !self.fields.note(key) {
+                return Err(A::Error::custom("a key that is there twice"));
+            }
             let Some(field) = self.fields.field_mut(key) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            if field.is_set() {
-                return Err(A::Error::custom("a key that is there twice"));
-            }
             match field {
                 FieldMut::Scalar(field) if self.are_scalars_raw => {
                     let raw: &RawValue = map.next_value()?;

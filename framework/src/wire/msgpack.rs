@@ -141,16 +141,17 @@ pub(super) fn read<'a>(bytes: &'a Bytes, fields: &mut Fields<'a>) -> Result<(), 
     for _ in 0..reader.pairs()? {
         let name = reader.text()?;
         let value = reader.value()?;
+        let key = key(name);
+        if !fields.note(key) {
+            return Err(FrameError::new(format!("has the key `{name}` twice")));
+        }
         if value == [0xc0] {
             // Many encoders write an absent value as nil. JSON's null means absent here, too.
             continue;
         }
-        let Some(field) = fields.field_mut(key(name)) else {
+        let Some(field) = fields.field_mut(key) else {
             continue;
         };
-        if field.is_set() {
-            return Err(FrameError::new(format!("has the key `{name}` twice")));
-        }
         match field {
             FieldMut::Scalar(field) => *field = scalar(value),
             FieldMut::Raw(field) => *field = Some(RawData::MsgPack(bytes.slice_ref(value))),

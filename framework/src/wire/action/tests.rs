@@ -182,7 +182,7 @@ fn a_scalar_that_cannot_be_decoded_is_a_bad_field_of_a_counted_action() {
 
 #[test]
 fn escapes_and_null_mean_in_an_action_what_they_mean_in_json() {
-    let text = r#" {"id":null,"\u0061ction":"c\u0061ll","type":"\u00e9","other":[{}],"id":3} "#;
+    let text = r#" {"room":null,"\u0061ction":"c\u0061ll","type":"\u00e9","other":[{}],"id":3} "#;
     let inbound = read(&RawData::Json(text.into()), 32);
     assert_eq!((inbound.id, inbound.counts), (Some(3), true));
     let (name, data) = ("é".into(), RawData::null(Format::Json));
@@ -191,11 +191,15 @@ fn escapes_and_null_mean_in_an_action_what_they_mean_in_json() {
 
 #[test]
 fn a_key_that_is_there_twice_is_no_action() {
-    let json = r#"{"action":"ping","action":"ping"}"#;
-    let msgpack = b"\x82\xa6action\xa4ping\xa6action\xa4ping";
+    let json = |text: &str| RawData::Json(text.into());
+    let msgpack = |bytes: &'static [u8]| RawData::MsgPack(Bytes::from_static(bytes));
     for frame in [
-        RawData::Json(json.into()),
-        RawData::MsgPack(msgpack[..].into()),
+        json(r#"{"action":"ping","action":"ping"}"#),
+        json(r#"{"action":"ping","id":null,"id":3}"#),
+        json(r#"{"action":"ping","data":1,"data":null}"#),
+        msgpack(b"\x82\xa6action\xa4ping\xa6action\xa4ping"),
+        msgpack(b"\x83\xa6action\xa4ping\xa2id\xc0\xa2id\x03"),
+        msgpack(b"\x83\xa6action\xa4ping\xa4data\x01\xa4data\xc0"),
     ] {
         let refusal = read(&frame, 32).action.unwrap_err().refusal;
         assert_eq!(refusal.code(), "not_an_action");
