@@ -123,6 +123,14 @@ pub struct Config {
     /// It works as `publish_backlog` does. A publication that is longer than this is admitted if no other one is on its way.
     /// Zero is refused. `usize::MAX`: no bound.
     pub publish_backlog_bytes: usize,
+    /// Bytes of the messages from outside that are on their way to all rooms: those of [`RoomHandle`](crate::RoomHandle).
+    ///
+    /// Default: 64 MiB.
+    /// When it is reached, [`RoomHandle::tell`](crate::RoomHandle::tell) sends nothing and returns
+    /// [`TellError::Busy`](crate::TellError::Busy). A message that is longer than this is sent if no other one is on its way.
+    /// [`RoomConfig::inbox`](crate::RoomConfig::inbox) bounds their number for each room.
+    /// Zero is refused. `usize::MAX`: no bound.
+    pub tell_backlog_bytes: usize,
     /// How many idempotency keys each channel remembers:
     /// [`ServerHandle::publish_once`](crate::ServerHandle::publish_once).
     ///
@@ -172,6 +180,7 @@ setters!(Config {
     hub_backlog: usize,
     publish_backlog: usize,
     publish_backlog_bytes: usize,
+    tell_backlog_bytes: usize,
     publish_keys: usize,
     publish_keys_age: Duration,
     follow_backlog: usize,
@@ -196,6 +205,7 @@ impl Default for Config {
             hub_backlog: 4096,
             publish_backlog: 4096,
             publish_backlog_bytes: 64 << 20,
+            tell_backlog_bytes: 64 << 20,
             publish_keys: 1024,
             publish_keys_age: Duration::from_secs(600),
             follow_backlog: 1024,
@@ -221,6 +231,7 @@ impl Config {
             ("hub_backlog", self.hub_backlog),
             ("publish_backlog", self.publish_backlog),
             ("publish_backlog_bytes", self.publish_backlog_bytes),
+            ("tell_backlog_bytes", self.tell_backlog_bytes),
             ("follow_backlog", self.follow_backlog),
             ("follow_backlog_bytes", self.follow_backlog_bytes),
         ] {

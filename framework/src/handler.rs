@@ -1,11 +1,14 @@
 //! Typed messages, and the handler that a room has for each type.
 
+mod receive;
+
 use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::receive::Receive;
 pub(crate) use crate::app_data::{AnyShared, AppData};
 use crate::error::Refusal;
 use crate::ids::IdHasher;
@@ -118,6 +121,8 @@ type Erased<R> = Box<
 pub struct Handlers<R: Room> {
     /// Its keys come from the application, so no client can choose keys that collide.
     by_name: HashMap<&'static str, Erased<R>, IdHasher>,
+    /// The handlers of messages from outside, which no client can send.
+    received: HashMap<&'static str, receive::Erased<R>, IdHasher>,
     repeated: Option<&'static str>,
 }
 
@@ -125,6 +130,7 @@ impl<R: Room> Handlers<R> {
     pub(crate) fn collect() -> Self {
         let mut handlers = Self {
             by_name: HashMap::default(),
+            received: HashMap::default(),
             repeated: None,
         };
         R::handlers(&mut handlers);
@@ -190,7 +196,10 @@ impl<R: Room> Handlers<R> {
 
 impl<R: Room> fmt::Debug for Handlers<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.by_name.keys()).finish()
+        f.debug_struct("Handlers")
+            .field("on", &self.by_name.keys())
+            .field("receive", &self.received.keys())
+            .finish()
     }
 }
 

@@ -133,19 +133,49 @@ shared_name! {
     ChannelName
 }
 
+/// The longest id that the application may give a room.
+const LONGEST_ID: usize = 64;
+
+/// The letters of a room's code: consonants, so that no code is a word, and none that sounds or looks like another.
+const CODE: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+
 impl RoomId {
     /// A new, random id: 60 bits in Crockford's base 32, which has no letters that look like digits.
     pub(crate) fn random() -> Self {
         const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        let mut bits = Uuid::new_v4().as_u128();
-        let id: String = (0..12)
+        Self::of_letters(ALPHABET, 12)
+    }
+
+    /// A new, random code that people can read out and type: six capital letters, such as `KRTWDB`. There are 64 million.
+    ///
+    /// It is an id for [`CreateRoom::id`](crate::CreateRoom::id). A code that is short can be guessed: what a client tries at random
+    /// is bounded.
+    ///
+    /// ```
+    /// # use courtside::RoomId;
+    /// assert_eq!(RoomId::code().as_str().len(), 6);
+    /// ```
+    #[must_use]
+    pub fn code() -> Self {
+        Self::of_letters(CODE, 6)
+    }
+
+    fn of_letters<const N: usize>(letters: &[u8; N], length: usize) -> Self {
+        let mut random = Uuid::new_v4().as_u128();
+        let id: String = (0..length)
             .map(|_| {
-                let letter = ALPHABET[(bits & 31) as usize];
-                bits >>= 5;
+                let letter = letters[(random % N as u128) as usize];
+                random /= N as u128;
                 char::from(letter)
             })
             .collect();
         Self::from(id)
+    }
+
+    /// Whether the application may give a room this id.
+    pub(crate) fn is_good(&self) -> bool {
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        (1..=LONGEST_ID).contains(&self.0.len()) && self.0.bytes().all(is_good)
     }
 }
 
@@ -165,5 +195,18 @@ mod tests {
         let (a, b) = (RoomId::random(), RoomId::random());
         assert_eq!(a.as_str().len(), 12);
         assert_ne!(a, b);
+    }
+
+    #[test]
+    fn a_code_has_no_letters_that_could_be_mistaken() {
+        for _ in 0..100 {
+            let code = RoomId::code();
+            assert!(code.is_good() && code.as_str().len() == 6);
+            assert!(!code.as_str().contains(['A', 'E', 'I', 'O', 'U', '0', '1']));
+        }
+        assert!(RoomId::from("Final_2026-11").is_good());
+        for bad in ["", "a b", "é", "a/b", &"a".repeat(65)] {
+            assert!(!RoomId::from(bad).is_good(), "{bad}");
+        }
     }
 }

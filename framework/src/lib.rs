@@ -79,6 +79,7 @@ mod app_data;
 #[cfg(feature = "__bench")]
 #[doc(hidden)]
 pub mod bench;
+mod bound;
 mod call;
 mod caller;
 mod channel;
@@ -100,6 +101,7 @@ mod observer;
 mod origin;
 mod presence;
 mod room;
+mod room_handle;
 mod runtime;
 mod server;
 mod server_handle;
@@ -127,7 +129,7 @@ pub use config::{
 pub use courtside_derive::{Message, room};
 pub use error::{BuildError, Refusal};
 pub use follower::Follower;
-pub use handler::{Handle, Handlers, Message};
+pub use handler::{Handle, Handlers, Message, Receive};
 pub use http::socket::watch_socket;
 pub use ids::{ChannelName, MemberId, RoomId, SessionId};
 #[cfg(feature = "jwt")]
@@ -135,6 +137,7 @@ pub use jwt::{JwtAlgorithm, JwtError, JwtVerifier};
 pub use lobby::info::{RoomInfo, RoomList};
 pub use memory::Memory;
 pub use observer::{Observer, ServerEvent, Stats};
+pub use origin::Sender;
 pub use presence::config::Presence;
 pub use presence::member::{PresenceError, PresenceMember};
 pub use room::Room;
@@ -144,10 +147,12 @@ pub use room::config::{DisposeReason, LeaveReason, RoomConfig};
 pub use room::context::RoomContext;
 #[doc(hidden)]
 pub use room::create::ByDefault as __ByDefault;
-pub use room::create::Create;
+pub use room::create::{Create, CreateError};
 pub use room::member::Member;
 pub use room::state::{State, View};
+pub use room::tell::{AskError, RoomGone, TellError};
 pub use room::timers::TimerId;
+pub use room_handle::{Ask, CreateRoom, RoomHandle, TellAck};
 pub use runtime::sign_in::SignIn;
 pub use server::{
     ListenOptions, Routes, Server, ServerBuilder, Site, SiteApp, listen, listen_with,
@@ -180,7 +185,7 @@ mod pages {
 pub mod prelude {
     pub use crate::{
         Call, Caller, Channel, Config, Create, DisposeReason, Handle, Handlers, Identity,
-        LeaveReason, Member, MemberId, Message, Presence, Refusal, Room, RoomConfig, RoomContext,
-        RoomId, Server, ServerBuilder, SignIn, State, Tick, TimerId, View,
+        LeaveReason, Member, MemberId, Message, Presence, Receive, Refusal, Room, RoomConfig,
+        RoomContext, RoomId, Sender, Server, ServerBuilder, SignIn, State, Tick, TimerId, View,
     };
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use crate::ids::{RoomId, SessionId};
 
@@ -38,20 +39,58 @@ impl fmt::Display for SessionOrigin {
     }
 }
 
-/// Who caused an input: a session, a room, or the application.
+/// Who sent a room a message that does not come from a member: see [`Receive`](crate::Receive).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Sender {
+    /// The application, by a [`RoomHandle`](crate::RoomHandle).
+    Application,
+    /// Another room, or this one.
+    Room(RoomId),
+    /// The HTTP API, with the key of this name.
+    Api(Arc<str>),
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Application => f.write_str("the application"),
+            Self::Room(room) => write!(f, "room {room}"),
+            Self::Api(key) => write!(f, "the API's key `{key}`"),
+        }
+    }
+}
+
+/// Where a message from outside comes from. With its number, whoever takes messages twice can tell which it has handled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct TellOrigin {
+    pub(crate) sender: Sender,
+    /// The number of the message among those of its sender, in this run of the server.
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for TellOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message {} of {}", self.number, self.sender)
+    }
+}
+
+/// Who caused an input.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum InputOrigin {
     Session(SessionOrigin),
-    Room(RoomId),
-    Application,
+    /// A publication of a room or of the application.
+    Sender(Sender),
+    /// A message to a room from outside.
+    Told(TellOrigin),
 }
 
 impl fmt::Display for InputOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Session(origin) => origin.fmt(f),
-            Self::Room(room) => write!(f, "room {room}"),
-            Self::Application => f.write_str("the application"),
+            Self::Sender(sender) => sender.fmt(f),
+            Self::Told(origin) => origin.fmt(f),
         }
     }
 }

@@ -17,14 +17,16 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Turns the methods of a struct into a room: writes its `impl Room`, its `impl Create`, and one `impl Handle` for each of its
-/// messages.
+/// Turns the methods of a struct into a room: writes its `impl Room`, its `impl Create`, and one `impl Handle` or `impl Receive` for
+/// each of its messages.
 ///
-/// A method with `#[on]` is the handler of the message that it takes by value. A method with the name of a hook of `Room`
+/// A method with `#[on]` is the handler of the message that it takes by value. A method with `#[receive]` is the handler of such a
+/// message from outside: from the application, another room or the HTTP API, see `Receive`. A method with the name of a hook of `Room`
 /// (`create`, `config`, `state`, `view`, `joined`, `dropped`, `resumed`, `left`, `tick`, `disposed`) is that hook. All other
 /// methods stay what they are.
 ///
-/// A handler or hook takes what it needs of what the trait's method is given: the member (`&Member`), one value (the message, the
+/// A handler or hook takes what it needs of what the trait's method is given: the member (`&Member`; of a message from outside the
+/// sender, `&Sender`), one value (the message, the
 /// options, the reason, the tick) and a context (`&mut RoomContext<Self>`), told apart by these forms. One that never refuses
 /// need not return a `Result`, and `state` may return the value itself in place of a `State`.
 ///

@@ -1,4 +1,5 @@
-//! `#[courtside::room]`: writes `impl Room`, `impl Create`, and one `impl Handle` for each message, from the methods of a struct.
+//! `#[courtside::room]`: writes `impl Room`, `impl Create`, and one `impl Handle` or `impl Receive` for each message, from the methods
+//! of a struct.
 //!
 //! The methods stay as they are. What is written beside them passes on only what a method asks for, so that a method can leave
 //! out the parameters that it does not need.
@@ -14,7 +15,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Error, ImplItem, ImplItemFn, ItemImpl, LitStr, ReturnType, Token, Type};
 
 use self::hooks::{Hook, Returns, hooks};
-use self::parameters::Parameters;
+use self::parameters::{Parameters, Role};
 
 /// What stands in `#[room(…)]`.
 #[derive(Default)]
@@ -69,8 +70,54 @@ fn body(method: &ImplItemFn, call: &TokenStream, wanted: Returns) -> TokenStream
     }
 }
 
-fn is_on(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("on")
+/// Whose messages a method handles.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handling {
+    /// Members': `#[on]`.
+    On,
+    /// Those from outside: `#[receive]`.
+    Receive,
+}
+
+impl Handling {
+    /// What the attribute makes of its method.
+    fn of(attribute: &Attribute) -> Option<Self> {
+        [Self::On, Self::Receive]
+            .into_iter()
+            .find(|handling| attribute.path().is_ident(handling.name()))
+    }
+
+    /// Takes the attributes off a method that say whose messages it handles.
+    fn take(method: &mut ImplItemFn) -> Vec<Self> {
+        let found = method.attrs.iter().filter_map(Self::of).collect();
+        method
+            .attrs
+            .retain(|attribute| Self::of(attribute).is_none());
+        found
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Receive => "receive",
+        }
+    }
+
+    /// The trait, its method, and the type of the sender.
+    fn implements(self) -> (TokenStream, TokenStream, TokenStream) {
+        match self {
+            Self::On => (
+                quote!(::courtside::Handle),
+                quote!(handle),
+                quote!(::courtside::Member),
+            ),
+            Self::Receive => (
+                quote!(::courtside::Receive),
+                quote!(receive),
+                quote!(::courtside::Sender),
+            ),
+        }
+    }
 }
 
 /// The attributes of a method that what is written for it needs as well.
@@ -116,14 +163,13 @@ fn stand_in(error: &Error, mut item: ItemImpl, mut options: Option<Type>) -> Tok
     let known = hooks();
     for entry in &mut item.items {
         if let ImplItem::Fn(method) = entry {
-            let is_handler = method.attrs.iter().any(is_on);
-            method.attrs.retain(|attribute| !is_on(attribute));
+            let is_handler = !Handling::take(method).is_empty();
             let hook = known.iter().find(|hook| method.sig.ident == hook.name);
             if is_handler || hook.is_some() {
                 parameters::make_context_mutable(method);
             }
             if let Some(hook) = hook.filter(|hook| gives_options(hook))
-                && let Ok(Parameters { value, .. }) = Parameters::of(method, Some(hook))
+                && let Ok(Parameters { value, .. }) = Parameters::of(method, Role::Hook(hook))
             {
                 options = options.or(value);
             }
@@ -167,16 +213,17 @@ fn must_be_synchronous(method: &ImplItemFn, what: &str) -> syn::Result<()> {
 
 /// The handlers of a room so far, each with the tokens of its message's type.
 #[derive(Default)]
-struct Handled(Vec<(String, Ident)>);
+struct Handled(Vec<(Handling, String, Ident)>);
 
 impl Handled {
     /// Refuses a second handler of one type of message. With `cfg`, only the compiler knows whether there are two.
-    fn add(&mut self, method: &ImplItemFn, message: &Type) -> syn::Result<()> {
+    fn add(&mut self, handling: Handling, method: &ImplItemFn, message: &Type) -> syn::Result<()> {
         if conditions(method).next().is_some() {
             return Ok(());
         }
         let (tokens, name) = (message.to_token_stream().to_string(), &method.sig.ident);
-        if let Some((_, first)) = self.0.iter().find(|(known, _)| *known == tokens) {
+        let is_same = |known: &&(Handling, String, Ident)| known.0 == handling && known.1 == tokens;
+        if let Some((_, _, first)) = self.0.iter().find(is_same) {
             return Err(Error::new_spanned(
                 message,
                 format!(
@@ -185,9 +232,58 @@ impl Handled {
                 ),
             ));
         }
-        self.0.push((tokens, name.clone()));
+        self.0.push((handling, tokens, name.clone()));
         Ok(())
     }
+}
+
+/// A handler's registration, and its implementation of the trait.
+fn handler(
+    item: &ItemImpl,
+    handling: Handling,
+    method: &ImplItemFn,
+    handled: &mut Handled,
+) -> syn::Result<(TokenStream, TokenStream)> {
+    must_be_synchronous(method, "handlers")?;
+    let parameters = Parameters::of(method, Role::Handler(handling))?;
+    let Some(message) = &parameters.value else {
+        let (name, attribute) = (&method.sig.ident, handling.name());
+        let sender = match handling {
+            Handling::On => "Member",
+            Handling::Receive => "Sender",
+        };
+        return Err(Error::new(
+            method.sig.ident.span(),
+            format!(
+                "`{name}` takes no message: an `#[{attribute}]` method takes one by value, as in `fn say(&mut self, from: &{sender}, say: Say)`"
+            ),
+        ));
+    };
+    handled.add(handling, method, message)?;
+    let body = body(method, &parameters.call(method), Returns::Result);
+    let conditions: Vec<_> = conditions(method).collect();
+    let (generics, _, clause) = item.generics.split_for_impl();
+    let room = &item.self_ty;
+    let (implemented, function, sender) = handling.implements();
+    let register = Ident::new(handling.name(), message.span());
+    let registered =
+        quote_spanned!(message.span()=> #(#conditions)* handlers.#register::<#message>(););
+    let written = quote! {
+        #(#conditions)*
+        #[automatically_derived]
+        impl #generics #implemented<#message> for #room #clause {
+            #[allow(unused_variables)]
+            fn #function(
+                &mut self,
+                member: &#sender,
+                value: #message,
+                ctx: &mut ::courtside::RoomContext<Self>,
+            ) -> ::core::result::Result<<#message as ::courtside::Message>::Reply, ::courtside::Refusal> {
+                #body
+            }
+        }
+    };
+    Ok((registered, written))
 }
 
 fn write(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream> {
@@ -216,50 +312,28 @@ fn write(attributes: Attributes, mut item: ItemImpl) -> syn::Result<TokenStream>
     let mut registered = Vec::new();
     let mut handlers = Vec::new();
     let mut handled = Handled::default();
+    let mut methods = Vec::new();
+    for entry in &mut item.items {
+        if let ImplItem::Fn(method) = entry {
+            let handlings = Handling::take(method);
+            methods.push((method.clone(), handlings));
+        }
+    }
     let (generics, _, clause) = item.generics.split_for_impl();
     let room = &item.self_ty;
-    for entry in &mut item.items {
-        let ImplItem::Fn(method) = entry else {
-            continue;
-        };
-        let is_handler = method.attrs.iter().any(is_on);
-        method.attrs.retain(|attribute| !is_on(attribute));
-        let method = &*method;
+    for (method, handlings) in &methods {
         let name = method.sig.ident.to_string();
-        if is_handler {
-            must_be_synchronous(method, "handlers")?;
-            let parameters = Parameters::of(method, None)?;
-            let Some(message) = &parameters.value else {
-                return Err(Error::new(
-                    method.sig.ident.span(),
-                    format!(
-                        "`{name}` takes no message: an `#[on]` method takes one by value, as in `fn say(&mut self, from: &Member, say: Say)`"
-                    ),
-                ));
-            };
-            handled.add(method, message)?;
-            let body = body(method, &parameters.call(method), Returns::Result);
-            let conditions: Vec<_> = conditions(method).collect();
-            registered
-                .push(quote_spanned!(message.span()=> #(#conditions)* handlers.on::<#message>();));
-            handlers.push(quote! {
-                #(#conditions)*
-                #[automatically_derived]
-                impl #generics ::courtside::Handle<#message> for #room #clause {
-                    #[allow(unused_variables)]
-                    fn handle(
-                        &mut self,
-                        member: &::courtside::Member,
-                        value: #message,
-                        ctx: &mut ::courtside::RoomContext<Self>,
-                    ) -> ::core::result::Result<<#message as ::courtside::Message>::Reply, ::courtside::Refusal> {
-                        #body
-                    }
-                }
-            });
-        } else if let Some(hook) = known.iter().find(|hook| hook.name == name) {
+        for handling in handlings {
+            let (register, implementation) = handler(&item, *handling, method, &mut handled)?;
+            registered.push(register);
+            handlers.push(implementation);
+        }
+        if !handlings.is_empty() {
+            continue;
+        }
+        if let Some(hook) = known.iter().find(|hook| hook.name == name) {
             must_be_synchronous(method, "hooks")?;
-            let parameters = Parameters::of(method, Some(hook))?;
+            let parameters = Parameters::of(method, Role::Hook(hook))?;
             if gives_options(hook) {
                 options = options.or_else(|| parameters.value.clone());
             }

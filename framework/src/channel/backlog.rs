@@ -1,27 +1,23 @@
 //! Bounds the publications of rooms and the application that are on their way to their channels.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::bound::Bound;
 use crate::memory::Ledger;
 
 /// Counts the publications on their way, and their bytes. Taking a place never waits.
 #[derive(Debug)]
 pub(crate) struct PublishBacklog {
-    most: usize,
-    most_bytes: usize,
-    number: AtomicUsize,
-    bytes: AtomicUsize,
+    number: Bound,
+    bytes: Bound,
     ledger: Arc<Ledger>,
 }
 
 impl PublishBacklog {
     pub(crate) fn new(most: usize, most_bytes: usize, ledger: Arc<Ledger>) -> Arc<Self> {
         Arc::new(Self {
-            most,
-            most_bytes,
-            number: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            number: Bound::new(most),
+            bytes: Bound::new(most_bytes),
             ledger,
         })
     }
@@ -29,20 +25,11 @@ impl PublishBacklog {
     /// A place for a publication of this length. `None`: too many are on their way. One that is longer than all may be together
     /// has a place if it is alone.
     pub(crate) fn try_take(self: &Arc<Self>, bytes: usize) -> Option<PublishPlace> {
-        let within = |taken: &AtomicUsize, more: usize, most: usize| {
-            let add = |taken: usize| {
-                let sum = taken.checked_add(more)?;
-                (sum <= most || taken == 0).then_some(sum)
-            };
-            taken
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add)
-                .is_ok()
-        };
-        if !within(&self.number, 1, self.most) {
+        if !self.number.try_add(1) {
             return None;
         }
-        if !within(&self.bytes, bytes, self.most_bytes) {
-            self.number.fetch_sub(1, Ordering::Relaxed);
+        if !self.bytes.try_add(bytes) {
+            self.number.subtract(1);
             return None;
         }
         self.ledger.add_action(bytes);
@@ -63,8 +50,8 @@ pub(crate) struct PublishPlace {
 impl Drop for PublishPlace {
     fn drop(&mut self) {
         self.of.ledger.drop_action(self.bytes);
-        self.of.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.of.number.fetch_sub(1, Ordering::Relaxed);
+        self.of.bytes.subtract(self.bytes);
+        self.of.number.subtract(1);
     }
 }
 

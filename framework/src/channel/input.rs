@@ -11,7 +11,7 @@ use super::log::{Page, Start};
 use super::publish::PublishKey;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, RoomId, SessionId};
-use crate::origin::{InputOrigin, SessionOrigin};
+use crate::origin::{InputOrigin, Sender, SessionOrigin};
 use crate::presence::who::Who;
 use crate::session::accounts::Accounts;
 use crate::wire::codec::{Format, RawData};
@@ -63,8 +63,8 @@ impl<H> Publisher<H> {
     pub(super) fn origin(&self) -> InputOrigin {
         match self {
             Self::Client(client) => InputOrigin::Session(client.origin),
-            Self::Room(room) => InputOrigin::Room(room.clone()),
-            Self::Application => InputOrigin::Application,
+            Self::Room(room) => InputOrigin::Sender(Sender::Room(room.clone())),
+            Self::Application => InputOrigin::Sender(Sender::Application),
         }
     }
 }

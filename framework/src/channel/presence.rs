@@ -11,7 +11,7 @@ use super::log::ChannelLogs;
 use super::registry::ActiveChannel;
 use super::subscribers::Subscribers;
 use crate::ids::{ChannelName, Place, SessionId};
-use crate::origin::{InputOrigin, SessionOrigin};
+use crate::origin::{InputOrigin, Sender, SessionOrigin};
 use crate::presence::config::Presence;
 use crate::presence::event::Present;
 use crate::presence::list::PresenceList;
@@ -211,7 +211,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                     }));
                 }
                 Some(Err(error)) => effects.push(ChannelEffect::NotEncoded {
-                    origin: InputOrigin::Application,
+                    origin: InputOrigin::Sender(Sender::Application),
                     channel: name.clone(),
                     error,
                 }),

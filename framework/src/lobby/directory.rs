@@ -195,24 +195,29 @@ impl<A: Clone + fmt::Debug + Send> RoomDirectory<A> for Directory<A> {
         address: A,
         founded_on: Fields,
         charge: Option<Charge>,
+        seats_taken: usize,
     ) {
         let number = self.next_moment();
         let Some(kind) = self.kinds.get_mut(kind) else {
             return;
         };
+        let empty_since = (seats_taken == 0).then_some(number);
         let entry = Entry {
             kind: kind.name.clone(),
             address,
-            seats_taken: 1,
+            seats_taken,
             is_locked: false,
             is_private: false,
             metadata: Arc::default(),
             fields: founded_on.clone(),
             founded_on,
             number,
-            empty_since: None,
+            empty_since,
             charge,
         };
+        if let Some(since) = empty_since {
+            self.empty.insert(since, id.clone());
+        }
         if entry.is_open(&kind.terms) {
             kind.open.insert(id, entry.rank(), &entry.fields);
         }
@@ -267,6 +272,20 @@ impl<A: Clone + fmt::Debug + Send> RoomDirectory<A> for Directory<A> {
         Some(address)
     }
 
+    fn info(&self, id: &RoomId) -> Option<Listed> {
+        let entry = self.rooms.get(id)?;
+        let capacity = self.kinds.get(&entry.kind)?.terms.capacity;
+        Some(Listed {
+            room: id.clone(),
+            kind: entry.kind.clone(),
+            // A client may be on its way to a seat that is not free.
+            members: entry.seats_taken.min(capacity),
+            capacity,
+            is_locked: entry.is_locked,
+            metadata: entry.metadata.clone(),
+        })
+    }
+
     fn list(&self, query: &ListQuery) -> (Vec<Listed>, bool) {
         let ids = match &query.kind {
             None => Some(&self.public),
@@ -278,23 +297,10 @@ impl<A: Clone + fmt::Debug + Send> RoomDirectory<A> for Directory<A> {
             .map_or(Bound::Unbounded, Bound::Excluded);
         let ids = ids.into_iter();
         let mut ids = ids.flat_map(|ids| ids.range::<RoomId, _>((after, Bound::Unbounded)));
-        let listed = |id: &RoomId| {
-            let entry = self.rooms.get(id)?;
-            let capacity = self.kinds.get(&entry.kind)?.terms.capacity;
-            Some(Listed {
-                room: id.clone(),
-                kind: entry.kind.clone(),
-                // A client may be on its way to a seat that is not free.
-                members: entry.seats_taken.min(capacity),
-                capacity,
-                is_locked: entry.is_locked,
-                metadata: entry.metadata.clone(),
-            })
-        };
         let rooms = ids
             .by_ref()
             .take(query.limit())
-            .filter_map(listed)
+            .filter_map(|id| self.info(id))
             .collect();
         (rooms, ids.next().is_some())
     }
@@ -323,7 +329,7 @@ mod tests {
         let mut rooms = Directory::new(kinds.map(|(kind, terms)| (kind.to_owned(), terms)));
         for (n, map) in maps.iter().enumerate() {
             let id = format!("r{n}").into();
-            rooms.begin(&id, "arena", n, fields(&json!({"map": map})), None);
+            rooms.begin(&id, "arena", n, fields(&json!({"map": map})), None, 1);
             rooms.release(&id);
         }
         rooms
@@ -383,7 +389,7 @@ mod tests {
     fn some_are_matched_and_more_are_held() {
         let mut rooms = directory(&[]);
         let id = RoomId::from("duel");
-        rooms.begin(&id, "duel", 7, Fields::default(), None);
+        rooms.begin(&id, "duel", 7, Fields::default(), None, 1);
         let mut matched = || rooms.seat_by_kind("duel", &Fields::default(), &[]);
         assert_eq!((matched(), matched()), (Some(7), None));
         assert_eq!(rooms.seat_by_id(&id), Some(7));
@@ -431,7 +437,7 @@ mod tests {
         let mut given_up = 0;
         for n in 0..=MOST_ENDING {
             let id = format!("r{n}").into();
-            rooms.begin(&id, "arena", n, Fields::default(), None);
+            rooms.begin(&id, "arena", n, Fields::default(), None, 1);
             rooms.release(&id);
             given_up += usize::from(rooms.give_up_empty().is_some());
         }
@@ -441,7 +447,7 @@ mod tests {
     #[test]
     fn a_list_goes_on_where_the_one_before_ended() {
         let mut rooms = directory(&["moon"; 5]);
-        rooms.begin(&"r9".into(), "duel", 9, Fields::default(), None);
+        rooms.begin(&"r9".into(), "duel", 9, Fields::default(), None, 1);
         let list = |query| listed(&rooms, query);
         assert_eq!(
             list(json!({"limit": 2})),
@@ -493,7 +499,7 @@ mod tests {
                     .map(|room| RoomId::from(format!("r{}", room.n)));
                 match (below(random, 8), id) {
                     (0 | 1, _) => {
-                        rooms.begin(&format!("r{n}").into(), "arena", n, wish, None);
+                        rooms.begin(&format!("r{n}").into(), "arena", n, wish, None, 1);
                         let (locked, private) = (false, false);
                         model.push(Plain {
                             n,

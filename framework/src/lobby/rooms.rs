@@ -26,7 +26,7 @@ pub(crate) trait RoomDirectory<A>: fmt::Debug + Send {
     /// All rooms, including those that are about to end.
     fn addresses(&self) -> Box<dyn Iterator<Item = &A> + '_>;
 
-    /// Adds a new room, with a seat for the client for which it was created.
+    /// Adds a new room, with this many seats taken: one for the client for which it was created, if there is one.
     fn begin(
         &mut self,
         id: &RoomId,
@@ -34,6 +34,7 @@ pub(crate) trait RoomDirectory<A>: fmt::Debug + Send {
         address: A,
         founded_on: Fields,
         charge: Option<Charge>,
+        seats_taken: usize,
     );
 
     /// Reserves a seat in the room with this id, if there is such a room. The room decides whether it has a free seat.
@@ -54,6 +55,9 @@ pub(crate) trait RoomDirectory<A>: fmt::Debug + Send {
 
     /// Evicts the room that has been empty longest, to make space for another. The caller must end it.
     fn give_up_empty(&mut self) -> Option<A>;
+
+    /// What a list shows of a room, also of a private one.
+    fn info(&self, id: &RoomId) -> Option<Listed>;
 
     /// The public rooms after a given id, sorted by id, and whether there are more.
     fn list(&self, query: &ListQuery) -> (Vec<Listed>, bool);

@@ -83,6 +83,13 @@ pub struct RoomConfig {
     /// A client whose check takes longer is refused with `admission_timeout`. Until then it keeps a seat from others.
     /// Zero: only a check that need not wait succeeds. `Duration::MAX`: no deadline.
     pub admission: Duration,
+    /// How many messages from outside may be on their way to one room: those of [`RoomHandle`](crate::RoomHandle) and of other rooms.
+    ///
+    /// Default: 1,024.
+    /// When it is reached, [`RoomHandle::tell`](crate::RoomHandle::tell) sends nothing and returns
+    /// [`TellError::Busy`](crate::TellError::Busy). Clients' messages do not count: the limits of their sessions bound those.
+    /// Zero is refused. `usize::MAX`: no bound.
+    pub inbox: usize,
 }
 
 setters!(RoomConfig {
@@ -93,6 +100,7 @@ setters!(RoomConfig {
     empty_grace: Duration,
     jobs: usize,
     admission: Duration,
+    inbox: usize,
 });
 
 impl Default for RoomConfig {
@@ -108,6 +116,7 @@ impl Default for RoomConfig {
             jobs: 256,
             presence: None,
             admission: Duration::from_secs(10),
+            inbox: 1024,
         }
     }
 }
@@ -148,6 +157,8 @@ impl RoomConfig {
         let nobody = "set 1 or more: no client could join";
         check(self.capacity > 0, "capacity", &self.capacity, nobody)?;
         check(self.matched != Some(0), "matched", &self.matched, nobody)?;
+        let nothing = "set 1 or more: no message could reach the room";
+        check(self.inbox > 0, "inbox", &self.inbox, nothing)?;
         // Timers have a resolution of a millisecond.
         let is_rate = |hz: f64| (0.0..=1000.0).contains(&hz);
         let remedy = "set a rate from 0 to 1,000";
@@ -207,6 +218,8 @@ pub enum DisposeReason {
     Empty,
     /// The room called [`RoomContext::dispose`](crate::RoomContext::dispose).
     Asked,
+    /// The application ended it, by [`RoomHandle::dispose`](crate::RoomHandle::dispose).
+    Requested,
     /// The server is shutting down. Members receive `left` with [`LeaveReason::Shutdown`].
     Shutdown,
 }
@@ -215,7 +228,7 @@ impl DisposeReason {
     /// The reason that members receive.
     pub(crate) fn leave_reason(self) -> LeaveReason {
         match self {
-            Self::Empty | Self::Asked => LeaveReason::Disposed,
+            Self::Empty | Self::Asked | Self::Requested => LeaveReason::Disposed,
             Self::Shutdown => LeaveReason::Shutdown,
         }
     }

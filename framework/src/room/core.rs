@@ -40,7 +40,7 @@ const ASKED_HZ: f64 = 20.0;
 pub(crate) struct RoomCore<R: Room> {
     pub(super) room: R,
     pub(crate) ctx: RoomContext<R>,
-    handlers: Arc<Handlers<R>>,
+    pub(super) handlers: Arc<Handlers<R>>,
     pub(super) config: RoomConfig,
     pub(super) members_ever: u32,
     pub(super) ticks: Option<TickClock>,
@@ -58,6 +58,8 @@ pub(crate) struct RoomCore<R: Room> {
     is_crashed: bool,
     /// Whether the sender of the last input is answered, by an effect or by what it finds done.
     pub(super) is_answered: bool,
+    /// The reply to the last message from outside.
+    pub(super) reply: Option<RawData>,
     /// How many of the effects come from hooks that have finished. Those effects are carried out also if the next hook panics.
     finished: usize,
     /// Whether the room may have a state to send: a hook has run since it was last asked for one, or it had one then.
@@ -97,6 +99,7 @@ impl<R: Room> RoomCore<R> {
             is_over: false,
             is_crashed: false,
             is_answered: false,
+            reply: None,
             finished: 0,
             may_have_state: Cell::new(true),
         };

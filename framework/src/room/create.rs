@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
+
 use super::Room;
 use super::context::RoomContext;
 use crate::error::Refusal;
@@ -23,6 +25,37 @@ pub trait Create: Room {
     /// Creates the room, with the options of the client that asked for it.
     /// If it is refused, the client receives an `error`, and there is no room.
     fn create(options: Self::Options, ctx: &mut RoomContext<Self>) -> Result<Self, Refusal>;
+}
+
+/// Why the application gets no new room: [`ServerHandle::create`](crate::ServerHandle::create).
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// No room of this kind is registered: see [`ServerBuilder::room`](crate::ServerBuilder::room).
+    #[error("no room of kind `{0}` is registered: call `ServerBuilder::room`")]
+    UnknownKind(String),
+    /// The id is empty, longer than 64 bytes, or has other characters than letters and digits of ASCII, `_` and `-`.
+    #[error("a room's id has 1 to 64 letters, digits, `_` or `-`")]
+    BadId,
+    /// Another room has this id. Also if it has ended a moment ago: an id is free again ten seconds later, when nothing that its
+    /// members have sent can reach the new room.
+    #[error("another room has this id, or had it a moment ago")]
+    Taken,
+    /// The options cannot be encoded; the text gives the reason.
+    #[error("the options cannot be encoded: {0}")]
+    NotEncodable(String),
+    /// The room has refused to begin. With the code `bad_payload`, the options are not those of its kind.
+    #[error("the room has refused to begin: {0}")]
+    Refused(Refusal),
+    /// The code that creates the room has panicked. The log says why.
+    #[error("the room has crashed when it began; the log says why")]
+    Crashed,
+    /// The server has as many rooms as [`Limits::rooms_in_all`](crate::Limits::rooms_in_all) allows, each with members.
+    #[error("the server has as many rooms as `Limits::rooms_in_all` allows, each with members")]
+    TooManyRooms,
+    /// The server is shutting down, or has ended.
+    #[error("the server is shutting down, or has ended")]
+    Ended,
 }
 
 /// Creates the rooms of one kind.

@@ -14,10 +14,11 @@ use super::context::RoomContext;
 use super::core::{RoomCore, options_of};
 #[cfg(feature = "testing")]
 use super::member::Member;
+use super::tell::Told;
 use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::ids::SessionId;
-use crate::origin::SessionOrigin;
+use crate::origin::{InputOrigin, SessionOrigin};
 use crate::wire::codec::{Format, RawData};
 
 /// One thing that happens to a room.
@@ -42,6 +43,8 @@ pub(crate) enum RoomInput<R: Room> {
         name: &'static str,
         handle: TestHandler<R>,
     },
+    /// The application, another room or the HTTP API sends a message.
+    Told(Told),
     /// A member asks for the whole state, because what it has does not fit the patches that it receives.
     Sync {
         from: SessionOrigin,
@@ -109,6 +112,8 @@ pub(crate) enum Declined {
     NoPlace(Refusal),
     /// The room refused it.
     Refused(Refusal),
+    /// A hook panicked, which has ended the room.
+    Crashed,
 }
 
 impl Declined {
@@ -121,29 +126,33 @@ impl Declined {
     }
 
     pub(crate) fn into_refusal(self) -> Refusal {
-        let (Self::NoPlace(refusal) | Self::Refused(refusal)) = self;
-        refusal
+        match self {
+            Self::NoPlace(refusal) | Self::Refused(refusal) => refusal,
+            Self::Crashed => Refusal::failed(),
+        }
     }
 }
 
 impl<R: Room> RoomInput<R> {
-    /// The session that caused it, with the number of its action. `None`: the clock, the server, or the room itself.
-    pub(crate) fn origin(&self) -> Option<SessionOrigin> {
-        match self {
-            Self::Join { entrant, .. } => Some(entrant.origin),
+    /// Who caused it. `None`: the clock, the server, or the room itself.
+    pub(crate) fn origin(&self) -> Option<InputOrigin> {
+        let session = match self {
+            Self::Join { entrant, .. } => entrant.origin,
             Self::Message { from, .. }
             | Self::Sync { from, .. }
             | Self::Presence { from, .. }
-            | Self::Leave { from, .. } => Some(*from),
+            | Self::Leave { from, .. } => *from,
             #[cfg(feature = "testing")]
-            Self::Decoded { from, .. } => Some(*from),
+            Self::Decoded { from, .. } => *from,
             Self::SessionGone { session, .. }
             | Self::Dropped { session }
             | Self::Resumed { session }
             | Self::FellBehind { session, .. }
-            | Self::CaughtUp { session } => Some(SessionOrigin::event(*session)),
-            Self::JobDone(_) | Self::Clock | Self::Dispose(_) => None,
-        }
+            | Self::CaughtUp { session } => SessionOrigin::event(*session),
+            Self::Told(told) => return Some(InputOrigin::Told(told.origin.clone())),
+            Self::JobDone(_) | Self::Clock | Self::Dispose(_) => return None,
+        };
+        Some(InputOrigin::Session(session))
     }
 }
 
@@ -181,6 +190,7 @@ impl<R: Room> RoomCore<R> {
             RoomInput::Decoded { from, name, handle } => {
                 refused(self.handle(from.session, name, handle))
             }
+            RoomInput::Told(told) => self.told(&told),
             RoomInput::Sync { from, id } => refused(self.resync(from.session, id)),
             RoomInput::Presence { from, id, data } => {
                 refused(self.receive_presence(from.session, id, &data))

@@ -7,13 +7,16 @@ pub(crate) mod context;
 pub(crate) mod core;
 pub(crate) mod create;
 mod entry;
+pub(crate) mod inbox;
 pub(crate) mod input;
 pub(crate) mod member;
 mod members;
 mod presence;
+mod receive;
 pub(crate) mod state;
 mod stream;
 mod syncing;
+pub(crate) mod tell;
 pub(crate) mod timers;
 
 use serde::de::DeserializeOwned;

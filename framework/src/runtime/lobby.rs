@@ -11,20 +11,40 @@ use crate::error::Refusal;
 use crate::handler::hint;
 use crate::ids::RoomId;
 use crate::lobby::directory::{Directory, Terms};
+use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, RoomInfo, RoomList};
 use crate::lobby::rooms::RoomDirectory;
 use crate::observer::ServerEvent;
 use crate::room::config::DisposeReason;
-use crate::runtime::messages::{End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage};
-use crate::runtime::room::RoomKind;
+use crate::room::create::CreateError;
+use crate::runtime::messages::{
+    CreateAnswer, CreateRequest, End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage,
+};
+use crate::runtime::room::{NewRoom, RoomKind};
 use crate::runtime::room_admission::refuse_join;
 use crate::runtime::server_inner::ServerInner;
-use crate::session::accounts::Thing;
+use crate::session::accounts::{Charge, Thing};
 use crate::wire::action::{JoinMode, JoinTarget};
+use crate::wire::codec::RawData;
 
 /// How many rooms may refuse a client that asks for a kind. After that the client gets a new room, or a refusal if it wants
 /// an existing one.
 const MOST_REFUSALS: usize = 8;
+
+/// A room that is to begin.
+struct Beginning<'a> {
+    kind: &'a str,
+    id: RoomId,
+    options: RawData,
+    /// The values of its options in the fields that the kind is matched on.
+    founded_on: Fields,
+    charge: Option<Charge>,
+    seats_taken: usize,
+    /// The thread to run it on if there are none for rooms.
+    thread: Option<&'a ArbiterHandle>,
+    /// Who is told whether it has begun, if not a client.
+    answer: Option<CreateAnswer>,
+}
 
 /// The directory of rooms, and the matchmaker.
 pub(crate) struct Lobby {
@@ -94,7 +114,7 @@ impl Lobby {
             }
             JoinTarget::Kind(kind, mode) => (kind, *mode),
         };
-        let Some(registered) = self.kinds.get(kind) else {
+        if !self.kinds.contains_key(kind) {
             let known = self.kinds.keys().map(String::as_str);
             let known = self.shared.config.hints.then_some(known);
             let hint = hint("this server has", known);
@@ -102,7 +122,7 @@ impl Lobby {
                 "unknown_kind",
                 format!("there is no such kind of room{hint}"),
             ));
-        };
+        }
         let refused_by = &request.refused_by;
         if mode != JoinMode::Create && refused_by.len() < MOST_REFUSALS {
             let seat = self.directory.seat_by_kind(kind, &request.wish, refused_by);
@@ -117,33 +137,99 @@ impl Lobby {
         let limits = &self.shared.config.limits;
         let now = self.shared.now();
         let charge = request.accounts.charge(Thing::Room, now, limits)?;
-        if self.directory.len() >= limits.rooms_in_all {
-            let Some(given_up) = self.directory.give_up_empty() else {
-                return Err(Refusal::new(
-                    "room_full",
-                    "this server has as many rooms as it can: try again later",
-                ));
-            };
-            given_up.do_send(RoomMessage::Dispose(DisposeReason::Empty));
+        if !self.make_space() {
+            return Err(Refusal::new(
+                "room_full",
+                "this server has as many rooms as it can: try again later",
+            ));
         }
-        let id = RoomId::random();
-        let of_client = || request.receiver.hub.thread();
-        let thread = self.threads.get(self.next_thread).or_else(of_client);
-        let room = registered.start(
-            thread,
-            self.shared.clone(),
-            id.clone(),
-            request.options.clone(),
-        );
+        let room = self.begin(Beginning {
+            kind,
+            id: RoomId::random(),
+            options: request.options.clone(),
+            founded_on: request.wish.clone(),
+            charge: Some(charge),
+            seats_taken: 1,
+            thread: request.receiver.hub.thread(),
+            answer: None,
+        });
+        // Its id is random, so no other room has it.
+        let room = room.map_err(Refusal::internal)?;
+        request.is_founder = true;
+        Ok(room)
+    }
+
+    /// Makes space for another room, if the server has as many as it may. False if each has members.
+    fn make_space(&mut self) -> bool {
+        if self.directory.len() < self.shared.config.limits.rooms_in_all {
+            return true;
+        }
+        let Some(given_up) = self.directory.give_up_empty() else {
+            return false;
+        };
+        given_up.do_send(RoomMessage::Dispose(DisposeReason::Empty));
+        true
+    }
+
+    /// Begins a room of a kind that is registered.
+    fn begin(&mut self, beginning: Beginning<'_>) -> Result<RoomAddress, CreateError> {
+        let Beginning { kind, id, .. } = beginning;
+        let unknown = || CreateError::UnknownKind(kind.to_owned());
+        let registered = self.kinds.get(kind).ok_or_else(unknown)?;
+        let (name, inbox) = (registered.name(), registered.config().inbox);
+        let entry = self.shared.rooms.begin(id.clone(), name, inbox);
+        let entry = entry.ok_or(CreateError::Taken)?;
+        let new = NewRoom {
+            entry: entry.clone(),
+            options: beginning.options,
+            answer: beginning.answer,
+        };
+        let thread = self.threads.get(self.next_thread);
+        let thread = thread.or(beginning.thread);
+        let room = registered.start(thread, self.shared.clone(), new);
+        entry.open(room.clone());
         self.next_thread = (self.next_thread + 1) % self.threads.len().max(1);
         self.shared
             .observers
             .tell(&ServerEvent::RoomBegan { room: &id, kind });
-        let wish = request.wish.clone();
+        let (founded_on, charge) = (beginning.founded_on, beginning.charge);
+        let seats = beginning.seats_taken;
         self.directory
-            .begin(&id, kind, room.clone(), wish, Some(charge));
-        request.is_founder = true;
+            .begin(&id, kind, room.clone(), founded_on, charge, seats);
         Ok(room)
+    }
+
+    /// Begins a room for the application. The room tells it whether it has begun.
+    fn create(&mut self, request: CreateRequest) {
+        let is_taken = self.shared.rooms.is_taken(&request.id);
+        let refused = if self.shared.is_draining.load(Ordering::Relaxed) {
+            Some(CreateError::Ended)
+        } else if is_taken {
+            // Before another room ends for this one.
+            Some(CreateError::Taken)
+        } else if !self.make_space() {
+            Some(CreateError::TooManyRooms)
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            // The receiver may have stopped waiting.
+            let _gone = request.answer.send(Err(error));
+            return;
+        }
+        let begun = self.begin(Beginning {
+            kind: &request.kind,
+            id: request.id,
+            options: request.options,
+            founded_on: request.founded_on,
+            charge: None,
+            seats_taken: 0,
+            thread: None,
+            answer: Some(request.answer),
+        });
+        if let Err(error) = begun {
+            tracing::error!(kind = request.kind, %error, "a room could not begin");
+        }
     }
 
     fn finish_draining(&mut self) {
@@ -194,6 +280,11 @@ impl Handler<LobbyMessage> for Lobby {
                     address.do_send(RoomMessage::Forgotten);
                 }
                 self.finish_draining();
+            }
+            LobbyMessage::Create(request) => self.create(*request),
+            LobbyMessage::Info { room, reply } => {
+                // The receiver may have stopped waiting.
+                let _gone = reply.send(self.directory.info(&room));
             }
             LobbyMessage::List { query, reply } => {
                 // The receiver may have stopped waiting.

@@ -20,6 +20,8 @@ use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, Listed};
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
+use crate::room::create::CreateError;
+use crate::room::tell::{Admitted, TellError};
 use crate::runtime::authentication::{Accepted, Unaccepted};
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
@@ -448,6 +450,23 @@ impl JoinRequest {
     }
 }
 
+/// Where the outcome of a message from outside goes: the reply, or null if its sender wants none.
+pub(crate) type TellAnswer = oneshot::Sender<Result<RawData, TellError>>;
+
+/// Where it goes whether a room has begun.
+pub(crate) type CreateAnswer = oneshot::Sender<Result<(), CreateError>>;
+
+/// A room that the application wants to begin.
+#[derive(Debug)]
+pub(crate) struct CreateRequest {
+    pub(crate) kind: String,
+    pub(crate) id: RoomId,
+    pub(crate) options: RawData,
+    /// The values of its options in the fields that the kind is matched on.
+    pub(crate) founded_on: Fields,
+    pub(crate) answer: CreateAnswer,
+}
+
 /// For a room of any type.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -492,6 +511,8 @@ pub(crate) enum RoomMessage {
         to: HubAddress,
         question: ClaimOnce,
     },
+    /// A message from outside. The answer is dropped if the room does not handle it.
+    Told(Box<(Admitted, Option<TellAnswer>)>),
     /// Ends the room.
     Dispose(DisposeReason),
     /// The lobby has forgotten the room, so no further joins arrive.
@@ -509,6 +530,13 @@ pub(crate) enum LobbyMessage {
     Release(RoomId),
     Relist(RoomId, Listing),
     Ended(RoomId),
+    /// The application wants a room to begin.
+    Create(Box<CreateRequest>),
+    /// Asks for what a list shows of a room, also of a private one.
+    Info {
+        room: RoomId,
+        reply: oneshot::Sender<Option<Listed>>,
+    },
     /// Asks for some of the public rooms, and whether there are more.
     List {
         query: ListQuery,

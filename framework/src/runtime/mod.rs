@@ -23,6 +23,8 @@ pub(crate) mod removal;
 pub(crate) mod room;
 mod room_admission;
 mod room_effects;
+mod room_inbox;
+pub(crate) mod room_registry;
 pub(crate) mod server_inner;
 pub(crate) mod sign_in;
 mod topic;

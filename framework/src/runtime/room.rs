@@ -13,20 +13,23 @@ use crate::error::Refusal;
 use crate::handler::Handlers;
 use crate::ids::{RoomId, SessionId};
 use crate::observer::ServerEvent;
-use crate::origin::SessionOrigin;
+use crate::origin::InputOrigin;
 use crate::room::Room;
 use crate::room::applicant::Admit;
 use crate::room::config::RoomConfig;
 use crate::room::context::RoomSeed;
 use crate::room::core::{RoomCore, options_of, room_gone};
-use crate::room::create::Make;
+use crate::room::create::{CreateError, Make};
 use crate::room::input::{Declined, RoomInput};
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::hub_batches::HubBatches;
-use crate::runtime::messages::{HubItem, LobbyMessage, Receiver, RoomAddress, RoomMessage, Topic};
+use crate::runtime::messages::{
+    CreateAnswer, HubItem, LobbyMessage, Receiver, RoomAddress, RoomMessage, Topic,
+};
 use crate::runtime::receiver_hubs::ReceiverHubs;
 use crate::runtime::room_admission::RoomAdmission;
+use crate::runtime::room_registry::RoomEntry;
 use crate::runtime::server_inner::ServerInner;
 use crate::wire::codec::RawData;
 use crate::wire::event;
@@ -35,8 +38,18 @@ use crate::wire::frame::{Encoded, Formats};
 /// How long the actor of a room that has ended still answers sessions that do not know of the end.
 const AFTERLIFE: Duration = Duration::from_secs(10);
 
+/// A room that is to begin.
+pub(crate) struct NewRoom {
+    pub(crate) entry: Arc<RoomEntry>,
+    pub(crate) options: RawData,
+    /// Who is told whether it has begun, if not a client.
+    pub(crate) answer: Option<CreateAnswer>,
+}
+
 /// A registered kind of room, with its type erased.
 pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
+    fn name(&self) -> Arc<str>;
+
     fn config(&self) -> &RoomConfig;
 
     /// The kind itself, so that the builder can add to it.
@@ -47,8 +60,7 @@ pub(crate) trait RoomKind: Send + Sync + fmt::Debug {
         &self,
         thread: Option<&ArbiterHandle>,
         shared: Arc<ServerInner>,
-        id: RoomId,
-        options: RawData,
+        new: NewRoom,
     ) -> RoomAddress;
 }
 
@@ -85,6 +97,10 @@ impl<R: Room> fmt::Debug for KindOf<R> {
 }
 
 impl<R: Room> RoomKind for KindOf<R> {
+    fn name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
     fn config(&self) -> &RoomConfig {
         &self.config
     }
@@ -97,9 +113,14 @@ impl<R: Room> RoomKind for KindOf<R> {
         &self,
         thread: Option<&ArbiterHandle>,
         shared: Arc<ServerInner>,
-        id: RoomId,
-        options: RawData,
+        new: NewRoom,
     ) -> RoomAddress {
+        let NewRoom {
+            entry,
+            options,
+            answer,
+        } = new;
+        let id = entry.id().clone();
         let (handlers, config) = (self.handlers.clone(), Box::new(self.config.clone()));
         let make = self.make.clone();
         let admission = self.admit.clone().map(|admit| RoomAdmission {
@@ -117,6 +138,7 @@ impl<R: Room> RoomKind for KindOf<R> {
         };
         let actor = move |_: &mut Context<RoomActor<R>>| RoomActor {
             id,
+            entry,
             shared,
             stage: Stage::Unborn {
                 seed,
@@ -124,6 +146,7 @@ impl<R: Room> RoomKind for KindOf<R> {
                 options,
                 handlers,
                 config,
+                answer,
             },
             admission,
             receiver_hubs: ReceiverHubs::default(),
@@ -132,6 +155,7 @@ impl<R: Room> RoomKind for KindOf<R> {
             timer: None,
             has_ended: false,
             is_forgotten: false,
+            reply: None,
         };
         match thread {
             Some(thread) => Arc::new(RoomActor::start_in_arbiter(thread, actor).recipient()),
@@ -143,6 +167,7 @@ impl<R: Room> RoomKind for KindOf<R> {
 impl<R: Room> Drop for RoomActor<R> {
     /// The lobby's directory must not keep a room whose actor has ended without the room's doing.
     fn drop(&mut self) {
+        self.shared.rooms.forget(&self.entry);
         if !matches!(self.stage, Stage::Alive(_)) {
             return;
         }
@@ -164,6 +189,7 @@ pub(crate) enum Stage<R: Room> {
         options: RawData,
         handlers: Arc<Handlers<R>>,
         config: Box<RoomConfig>,
+        answer: Option<CreateAnswer>,
     },
     /// Also after the room has ended, as long as it waits for its jobs.
     Alive(Box<RoomCore<R>>),
@@ -174,6 +200,8 @@ pub(crate) enum Stage<R: Room> {
 /// The actor around one room.
 pub(crate) struct RoomActor<R: Room> {
     pub(crate) id: RoomId,
+    /// How it is reached from outside.
+    entry: Arc<RoomEntry>,
     pub(crate) shared: Arc<ServerInner>,
     pub(crate) stage: Stage<R>,
     /// The check of clients that want to join. `None`: there is none.
@@ -189,6 +217,8 @@ pub(crate) struct RoomActor<R: Room> {
     has_ended: bool,
     /// Whether no session asks for the room any more.
     is_forgotten: bool,
+    /// The reply to the message from outside that was handled last.
+    pub(crate) reply: Option<RawData>,
 }
 
 impl<R: Room> Actor for RoomActor<R> {
@@ -202,6 +232,7 @@ impl<R: Room> Actor for RoomActor<R> {
             options,
             handlers,
             config,
+            answer,
         } = std::mem::replace(&mut self.stage, over)
         else {
             return;
@@ -211,20 +242,28 @@ impl<R: Room> Actor for RoomActor<R> {
             let options = options_of::<R>(&options)?;
             RoomCore::create(seed, &*make, options, handlers, *config, phase)
         }));
-        match created {
+        let outcome = match created {
             Ok(Ok(core)) => {
                 self.stage = Stage::Alive(Box::new(core));
                 self.carry_out(ctx);
+                Ok(())
             }
-            Ok(Err(refusal)) => {
-                self.refused = Some(refusal);
-                self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
-            }
+            Ok(Err(refusal)) => Err(CreateError::Refused(refusal)),
             Err(panic) => {
                 self.log_panic(&*panic, None);
-                self.refused = Some(Refusal::failed());
-                self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
+                Err(CreateError::Crashed)
             }
+        };
+        if outcome.is_err() {
+            self.shared.rooms.end(&self.entry);
+            self.tell_lobby(LobbyMessage::Ended(self.id.clone()));
+        }
+        match (answer, outcome) {
+            // The receiver may have stopped waiting.
+            (Some(answer), outcome) => drop(answer.send(outcome)),
+            (None, Err(CreateError::Refused(refusal))) => self.refused = Some(refusal),
+            (None, Err(_)) => self.refused = Some(Refusal::failed()),
+            (None, Ok(())) => {}
         }
     }
 }
@@ -243,7 +282,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// Logs a panic of a hook, with the session and the action that led to the hook, if any did.
-    fn log_panic(&self, panic: &(dyn Any + Send), origin: Option<SessionOrigin>) {
+    fn log_panic(&self, panic: &(dyn Any + Send), origin: Option<InputOrigin>) {
         self.shared.observers.tell(&ServerEvent::RoomCrashed {
             room: &self.id,
             kind: R::KIND,
@@ -284,11 +323,12 @@ impl<R: Room> RoomActor<R> {
         let origin = input.origin();
         let outcome = catch_unwind(AssertUnwindSafe(|| core.step(now, input)));
         let is_answered = core.is_answered();
+        self.reply = core.take_reply();
         let outcome = outcome.unwrap_or_else(|panic| {
             self.crash(&*panic, origin);
             match is_answered {
                 true => Ok(()),
-                false => Err(Declined::Refused(Refusal::failed())),
+                false => Err(Declined::Crashed),
             }
         });
         self.carry_out(ctx);
@@ -296,7 +336,7 @@ impl<R: Room> RoomActor<R> {
     }
 
     /// Ends the room because of a panic.
-    pub(crate) fn crash(&mut self, panic: &(dyn Any + Send), origin: Option<SessionOrigin>) {
+    pub(crate) fn crash(&mut self, panic: &(dyn Any + Send), origin: Option<InputOrigin>) {
         self.log_panic(panic, origin);
         if let Stage::Alive(core) = &mut self.stage {
             let discarded = core.crash();
@@ -338,6 +378,7 @@ impl<R: Room> RoomActor<R> {
             return;
         }
         self.has_ended = true;
+        self.shared.rooms.end(&self.entry);
         if jobs == 0 {
             self.finish(ctx);
         } else {
@@ -510,6 +551,10 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 if question.claim() {
                     self.rehome(session, from, to);
                 }
+            }
+            RoomMessage::Told(told) => {
+                let (admitted, answer) = *told;
+                self.receive_told(ctx, admitted, answer);
             }
             RoomMessage::Dispose(reason) => self.step_if_alive(ctx, RoomInput::Dispose(reason)),
             RoomMessage::Forgotten => {

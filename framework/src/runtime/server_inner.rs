@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -24,12 +24,15 @@ use crate::handler::{AppData, ReplyTo};
 use crate::ids::{ChannelName, IdHasher, SessionId};
 use crate::memory::Ledger;
 use crate::observer::Observers;
+use crate::origin::{Sender, TellOrigin};
+use crate::room::inbox::TellBacklog;
 use crate::runtime::actor_address::{LobbyAddress, ShardAddress};
 use crate::runtime::authentication::Authentication;
 use crate::runtime::ended_rooms::EndedRooms;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{ChannelMessage, LobbyMessage};
 use crate::runtime::removal::REMOVALS;
+use crate::runtime::room_registry::RoomRegistry;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::{Accounts, Book};
 use crate::session::directory::{Begun, SessionDirectory, WorkerIndex};
@@ -72,6 +75,10 @@ pub(crate) struct ServerInner {
     shards: OnceLock<Vec<ShardAddress>>,
     /// The publications of rooms and the application on their way to the shards.
     publishing: Arc<PublishBacklog>,
+    /// How rooms are reached from outside.
+    pub(crate) rooms: RoomRegistry,
+    /// How many messages the application has sent to rooms.
+    tells: AtomicU64,
     /// Bounds how many calls are ending subscriptions.
     pub(crate) removals: Arc<Semaphore>,
     /// Counts the memory that is held for clients.
@@ -155,6 +162,8 @@ impl ServerInner {
                 config.publish_backlog_bytes,
                 ledger.clone(),
             ),
+            rooms: RoomRegistry::new(TellBacklog::new(config.tell_backlog_bytes, ledger.clone())),
+            tells: AtomicU64::new(0),
             removals: Arc::new(Semaphore::new(REMOVALS)),
             ledger,
             connections: AtomicUsize::new(0),
@@ -293,6 +302,16 @@ impl ServerInner {
         }
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
+    }
+
+    /// The origin of the next message to a room that comes from outside of all rooms.
+    pub(crate) fn next_tell(&self, sender: Sender) -> TellOrigin {
+        let number = self.tells.fetch_add(1, Ordering::Relaxed) + 1;
+        TellOrigin { sender, number }
+    }
+
     /// Ends the actors that may live on threads that are not the server's own.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
@@ -305,6 +324,7 @@ impl ServerInner {
         for shard in self.shards.get().into_iter().flatten() {
             shard.end();
         }
+        self.rooms.clear();
     }
 
     /// Starts the shards, unless they were started before.
@@ -349,7 +369,7 @@ impl PublishGate for ServerInner {
         if self.channels.find(channel.as_str()).is_none() {
             return Err(PublishError::UnknownChannel);
         }
-        if self.has_ended.load(Ordering::Relaxed) {
+        if self.has_ended() {
             return Err(PublishError::Ended);
         }
         self.publishing.try_take(bytes).ok_or(PublishError::Busy)

@@ -4,7 +4,28 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Error, FnArg, ImplItemFn, PatType, Type};
 
+use super::Handling;
 use super::hooks::Hook;
+
+/// What a method is to the room.
+#[derive(Clone, Copy)]
+pub(super) enum Role<'a> {
+    Hook(&'a Hook),
+    Handler(Handling),
+}
+
+impl<'a> Role<'a> {
+    fn hook(self) -> Option<&'a Hook> {
+        match self {
+            Self::Hook(hook) => Some(hook),
+            Self::Handler(_) => None,
+        }
+    }
+
+    fn is_receive(self) -> bool {
+        matches!(self, Self::Handler(Handling::Receive))
+    }
+}
 
 /// The parameters of a method, except for the receiver.
 #[derive(Default)]
@@ -16,9 +37,8 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// The form of a parameter tells what it is: `&Member`, a value such as a message, `&mut RoomContext<Self>`.
-    /// `hook` is the hook that the method is; without it, the method is a handler.
-    pub(super) fn of(method: &ImplItemFn, hook: Option<&Hook>) -> syn::Result<Self> {
+    /// The form of a parameter tells what it is: `&Member` or `&Sender`, a value such as a message, `&mut RoomContext<Self>`.
+    pub(super) fn of(method: &ImplItemFn, role: Role<'_>) -> syn::Result<Self> {
         let typed: Vec<_> = method
             .sig
             .inputs
@@ -29,7 +49,7 @@ impl Parameters {
             })
             .collect();
         for parameter in &typed {
-            if let Some(hint) = wrong_form(parameter, &typed, hook) {
+            if let Some(hint) = wrong_form(parameter, &typed, role) {
                 return Err(Error::new_spanned(parameter, hint));
             }
         }
@@ -41,15 +61,19 @@ impl Parameters {
             let name = form(&parameter.ty);
             if let Some(first) = found.names.iter().position(|known| *known == name) {
                 let both = &typed[first..=at];
+                let sender = match role.is_receive() {
+                    true => "the sender (`&Sender`)",
+                    false => "the member (`&Member`)",
+                };
                 return Err(Error::new_spanned(
                     quote!(#(#both),*),
                     format!(
-                        "`{}` has two parameters of one form: it may take the member (`&Member`), one value such as a message, and a context (`&mut RoomContext<Self>`), each once",
+                        "`{}` has two parameters of one form: it may take {sender}, one value such as a message, and a context (`&mut RoomContext<Self>`), each once",
                         method.sig.ident
                     ),
                 ));
             }
-            if let Some(hook) = hook.filter(|hook| !hook.takes.contains(&name)) {
+            if let Some(hook) = role.hook().filter(|hook| !hook.takes.contains(&name)) {
                 return Err(Error::new_spanned(parameter, not_received(hook, name)));
             }
             if name == "value" {
@@ -104,7 +128,7 @@ fn is(of: &Type, name: &str) -> bool {
 }
 
 /// What to write in place of the member or the context in a form that is not theirs.
-fn wrong_form(parameter: &PatType, all: &[&PatType], hook: Option<&Hook>) -> Option<&'static str> {
+fn wrong_form(parameter: &PatType, all: &[&PatType], role: Role<'_>) -> Option<&'static str> {
     let (of, form) = match &*parameter.ty {
         Type::Reference(reference) => (&*reference.elem, form(&parameter.ty)),
         of => (of, "value"),
@@ -112,11 +136,21 @@ fn wrong_form(parameter: &PatType, all: &[&PatType], hook: Option<&Hook>) -> Opt
     if is(of, "RoomContext") && form != "ctx" {
         return Some("take the context as `&mut RoomContext<Self>`");
     }
+    if role.is_receive() && form == "member" && is(of, "Member") {
+        return Some(
+            "a message from outside comes from no member: take its sender as `&Sender`, or write `#[on]` for messages of clients",
+        );
+    }
+    if !role.is_receive() && form == "member" && is(of, "Sender") {
+        return Some(
+            "take the member as `&Member`: only `#[receive]` methods, which handle messages from outside, have a `Sender`",
+        );
+    }
     // A message or options may have either name, so that one such value alone may be meant.
     let values = all.iter().filter(|other| is_value(other)).count();
     let may_be_own = form == "value"
         && values == 1
-        && match hook {
+        && match role.hook() {
             None => true,
             Some(hook) => matches!(hook.name, "create" | "joined") && is(of, "Member"),
         };

@@ -66,9 +66,10 @@ fn inputs_name_the_session_and_the_action_that_caused_them() {
     };
     let session = from.session;
     let leave = RoomInput::<Plain>::Leave { from, id: None };
-    assert_eq!(leave.origin(), Some(from));
+    assert_eq!(leave.origin(), Some(InputOrigin::Session(from)));
     let dropped = RoomInput::<Plain>::Dropped { session };
-    assert_eq!(dropped.origin(), Some(SessionOrigin::event(session)));
+    let event = SessionOrigin::event(session);
+    assert_eq!(dropped.origin(), Some(InputOrigin::Session(event)));
     assert_eq!(RoomInput::<Plain>::Clock.origin(), None);
 }
 
