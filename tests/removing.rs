@@ -1,37 +1,14 @@
 //! The application ends subscriptions.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
-use courtside::Format;
-use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside_tests::channel_tools::{builder, publish, subscribe};
-use courtside_tests::wire_tools::{Wire, both, numbers, quiet, turns};
+use courtside_tests::user_tools::{back, open, sign_in};
+use courtside_tests::wire_tools::{both, numbers, quiet, turns};
 use serde_json::{Value, json};
 
-/// A server that tells its users by their credentials.
 async fn server() -> TestServer {
-    let builder = builder().authenticate(async |sign_in| {
-        Ok(match sign_in.token() {
-            Some(user) => Identity::new(()).subject(user),
-            None => Identity::new(()),
-        })
-    });
-    TestServer::start(builder, 2).await.unwrap()
-}
-
-async fn open(server: &TestServer, worker: usize, format: Format, user: &str) -> Wire {
-    let path = format!("/ws?format={}&access_token={user}", format.name());
-    Wire::open_at(server, worker, format, &path).await
-}
-
-/// The client of `ann` comes back with its session.
-async fn back(wire: &Wire, server: &TestServer, worker: usize, format: Format) -> Wire {
-    let way = wire.way_back(&wire.token(), wire.received);
-    let path = format!("{way}&access_token=ann");
-    let mut back = Wire::open_at(server, worker, format, &path).await;
-    back.take_over(wire, wire.received);
-    assert!(back.resumed());
-    back
+    TestServer::start(sign_in(builder()), 2).await.unwrap()
 }
 
 /// The reasons of the `unsubscribed` among these events.
@@ -62,7 +39,7 @@ fn a_subject_loses_the_channel_in_all_its_sessions_and_nobody_else_does() {
         assert_eq!(app.unsubscribe("eve", "news").await, 0);
         publish(&server, "news", [7]).await;
         publish(&server, "open", [8]).await;
-        anns[2] = back(&anns[2], &server, 1, format).await;
+        anns[2] = back(&anns[2], &server, 1, "ann").await;
         for ann in &mut anns {
             let heard = ann.all().await;
             assert_eq!(reasons(&heard), ["removed"], "{heard:?}");
@@ -96,13 +73,13 @@ fn a_session_that_moves_loses_the_channel_at_each_moment_of_its_move() {
                 publish(&server, "open", [2]).await;
                 ended
             };
-            let (mut ann, ended) = tokio::join!(back(&ann, &server, 1, format), removal);
+            let (mut ann, ended) = tokio::join!(back(&ann, &server, 1, "ann"), removal);
             assert_eq!(ended, 1);
             let heard = ann.all().await;
             assert_eq!(reasons(&heard), ["removed"], "{heard:?}");
             assert_eq!(numbers(&heard, "publication"), [2]);
             // Nothing is left of it that the next move would wait for.
-            let mut again = back(&ann, &server, 0, format).await;
+            let mut again = back(&ann, &server, 0, "ann").await;
             publish(&server, "open", [3]).await;
             assert_eq!(numbers(&again.all().await, "publication"), [3]);
             subscribe(&mut again, "news", Value::Null).await;

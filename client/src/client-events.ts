@@ -6,8 +6,8 @@ import type { Room } from './room.js';
 /** What is lost with a session. Its rooms were left; channels continue by themselves. */
 export interface Loss {
   /**
-   * `expired`, `unknown` (for example, the server was restarted), `overflow` (more was missed than the server keeps) or
-   * `identity` (the credential belongs to another subject); `protocol` if this client gave the session up, and `moved` if a
+   * `expired`, `unknown` (for example, the server was restarted), `overflow` (more was missed than the server keeps),
+   * `identity` (the credential belongs to another subject) or `disconnected` (the application has ended the session); `protocol` if this client gave the session up, and `moved` if a
    * page from the back-forward cache found that another page has continued its session.
    */
   readonly reason: string;
@@ -43,6 +43,9 @@ export interface ClientEvents {
   lost: [loss: Loss];
   /** An error that answers no request. */
   error: [error: CourtsideError];
-  /** The client is closed. With an error if the application did not close it. */
+  /**
+   * The client is closed. With an error if the application did not close it: `closeCode` and `reason` say why the server has ended
+   * the connection.
+   */
   closed: [error: CourtsideError | undefined];
 }

@@ -4,6 +4,7 @@ import type { ClientEvents } from './client-events.js';
 import { ServerClock } from './clock.js';
 import { CourtsideError } from './errors.js';
 import { Emitter, type Off } from './events.js';
+import { HELD_MESSAGES, Inbox } from './inbox.js';
 import { Keep } from './keep.js';
 import { Link, protocolError, type ClientState, type LinkOwner } from './link.js';
 import { badOption, settle, type Address, type ConnectOptions, type Settings, type Transport } from './options.js';
@@ -44,6 +45,8 @@ export class Client<C extends object = AnyChannels> {
   private readonly rooms: Rooms;
   private readonly channels: Channels;
   private readonly keep: Keep | undefined;
+  /** What the application sends outside of rooms. */
+  private readonly inbox: Inbox;
   private readonly stopPage: () => void;
   /** Message types without a listener that a warning was written for. */
   private readonly unheard = new Set<string>();
@@ -77,7 +80,11 @@ export class Client<C extends object = AnyChannels> {
       sync: (room) => void this.sender.ask({ action: 'sync', room }, () => {}, () => {}),
       askPresence: (room, done) => void this.sender.ask({ action: 'presence', room }, done, done),
       complain,
-      unheard: (room, type) => this.notHeard(room, type),
+      unheard: (room, type) => this.notHeard(`the room ${room}`, type, 'room.on', 'room.onMessage'),
+    });
+    this.inbox = new Inbox({
+      unheard: (type) => this.notHeard('the server', type, 'client.onMessage', 'client.onMessage without a type'),
+      discarded: () => complain(new CourtsideError('unheard', `${HELD_MESSAGES} messages outside of rooms were discarded because they have no listener: call client.onMessage() right after connect().`)),
     });
     this.renewal = new Renewal(clock, {
       credential: () => link.renewed(),
@@ -130,6 +137,17 @@ export class Client<C extends object = AnyChannels> {
 
   on<K extends keyof ClientEvents>(name: K, listener: (...args: ClientEvents[K]) => void): Off {
     return this.events.on(name, listener);
+  }
+
+  /**
+   * Listens to messages that the application sends to this user or session, outside of any room: of one type, or of all.
+   * Messages that arrive before the first listener are queued (up to 1000) and delivered in the next microtask after it is
+   * registered, so register all listeners together.
+   */
+  onMessage<D = unknown>(type: string, listener: (data: D) => void): Off;
+  onMessage(listener: (type: string, data: unknown) => void): Off;
+  onMessage(...args: [type: string, listener: (data: never) => void] | [listener: (type: string, data: unknown) => void]): Off {
+    return args.length === 2 ? this.inbox.on(...args) : this.inbox.onAll(args[0]);
   }
 
   /** Resolves as soon as the client is connected; rejects if the client closes before. */
@@ -357,6 +375,8 @@ export class Client<C extends object = AnyChannels> {
       case 'pong':
         return this.pong(event);
       case 'message':
+        if (event.room === undefined) return this.inbox.receive(event.type, event.data);
+        return this.rooms.get(event.room)?.receive(event);
       case 'signal':
       case 'state':
       case 'patch':
@@ -412,12 +432,12 @@ export class Client<C extends object = AnyChannels> {
     if (!this.events.emit('error', error)) console.warn(`courtside: ${error.code}: ${error.message}`);
   }
 
-  private notHeard(room: string, type: string): void {
+  private notHeard(sender: string, type: string, on: string, onAll: string): void {
     if (this.unheard.has(type)) return;
     // An application has few types; if there are many, warnings for the first are enough.
     if (this.unheard.size < 100) this.unheard.add(type);
     else return;
-    console.warn(`courtside: the room ${room} sent a message of type "${type}", which has no listener: add one with room.on("${type}", …), or with room.onMessage for all types. This warning appears once for each type.`);
+    console.warn(`courtside: ${sender} sent a message of type "${type}", which has no listener: add one with ${on}("${type}", …), or with ${onAll} for all types. This warning appears once for each type.`);
   }
 
   private ended(error: CourtsideError | undefined): void {

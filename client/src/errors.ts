@@ -15,7 +15,7 @@
  * | `not_connected` | a ping needs a connection, and there is none or it was lost meanwhile |
  * | `connect_failed`, `disconnected`, `token_failed`, `protocol` | a connection failed; the client reconnects by itself |
  * | `goodbye` and the names of close codes | the server ended the connection for good |
- * | `unheard` | a room's messages were discarded because no listener was registered |
+ * | `unheard` | messages were discarded because no listener was registered |
  * | `bad_hash` | a whole state does not have the hash that the server sent with it |
  */
 export type OwnErrorCode =
@@ -34,15 +34,18 @@ export class CourtsideError extends Error {
   readonly sent?: boolean;
   /** The room that the server's error is about, if it names one. */
   readonly room?: string;
-  /** With the code `unsubscribed`: the server's reason, such as `expired` or `removed`. */
+  /** With the code `unsubscribed`: the server's reason, such as `expired` or `removed`. With a `closeCode`: what the server said. */
   readonly reason?: string;
+  /** The close code with which the server ended the connection. 4400 to 4499 and 4901 to 4999 are the application's own. */
+  readonly closeCode?: number;
 
-  constructor(code: OwnErrorCode | (string & {}), message: string, details: { sent?: boolean; room?: string; reason?: string; cause?: unknown } = {}) {
+  constructor(code: OwnErrorCode | (string & {}), message: string, details: { sent?: boolean; room?: string; reason?: string | undefined; closeCode?: number; cause?: unknown } = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
     this.code = code;
     if (details.sent !== undefined) this.sent = details.sent;
     if (details.room !== undefined) this.room = details.room;
     if (details.reason !== undefined) this.reason = details.reason;
+    if (details.closeCode !== undefined) this.closeCode = details.closeCode;
   }
 }
 

@@ -333,10 +333,11 @@ export class Link {
       return this.failed(new CourtsideError('disconnected', 'An attempt that this client had given up reached the server late and superseded this connection.'));
     }
     const policy = closePolicy(closeCode);
-    if (!policy.comesBack) return this.end(new CourtsideError(policy.name, policy.meaning + said));
+    const details = { closeCode: code, reason: told || undefined };
+    if (!policy.comesBack) return this.end(new CourtsideError(policy.name, policy.meaning + said, details));
     this.failed(
       this.phase === 'welcomed'
-        ? new CourtsideError('disconnected', policy.meaning + said)
+        ? new CourtsideError('disconnected', policy.meaning + said, details)
         : new CourtsideError('connect_failed', `No connection to ${this.place}: the server is down, cannot be reached, or refused this page (browsers do not say which; the server’s log does).${said}`),
     );
   }
@@ -371,7 +372,8 @@ export class Link {
     this.forgetConnection();
     if (goodbye && !goodbye.reconnect) {
       const why = goodbye.error ? ` (${goodbye.error})` : '';
-      return this.end(new CourtsideError('goodbye', `The server ended the connection for good (code ${goodbye.code}): ${goodbye.reason || 'no reason given'}${why}.`));
+      const details = { closeCode: goodbye.code, reason: goodbye.reason || undefined };
+      return this.end(new CourtsideError('goodbye', `The server ended the connection for good (code ${goodbye.code}): ${goodbye.reason || 'no reason given'}${why}.`, details));
     }
     this.phase = 'waiting';
     if (welcomedAt !== undefined && now - welcomedAt >= STABLE_MS) backoff.reset();

@@ -154,11 +154,20 @@ export interface PatchEvent {
   hash?: number;
 }
 
+/** A room's message or signal. A message of the application has no room. */
+export interface RoomMessage {
+  event: 'message' | 'signal';
+  room: string;
+  type: string;
+  data?: unknown;
+}
+
 /** An event that the session passes on to rooms, channels and pending requests. */
 export type SessionEvent =
   | { event: 'joined'; id?: number; room: string; kind: string; member: number }
-  | { event: 'left'; id?: number; room: string; reason: string }
-  | { event: 'message' | 'signal'; room: string; type: string; data?: unknown }
+  | { event: 'left'; id?: number; room: string; reason: string; message?: string }
+  | RoomMessage
+  | (Omit<RoomMessage, 'event' | 'room'> & { event: 'message'; room?: undefined })
   | StateEvent
   | PatchEvent
   | { event: 'subscribed'; id?: number; channel: string; epoch: string; offset: number; recovered: boolean; publications?: Publication[]; delta?: boolean; base?: Publication; data?: unknown; expires_ms?: number }
@@ -209,10 +218,11 @@ export const CLOSE_CODES: readonly CloseCode[] = [
   { code: 4503, name: 'kicked', comesBack: false, meaning: 'The application ended this connection.' },
 ];
 
-/** 4000–4499 and WebSocket's own codes: reconnect, with jitter. 4500–4999: do not. The rows of the table take precedence. */
+/** 4000–4499 and WebSocket's own codes: reconnect, with jitter. 4500–4999: do not. The rows of the table take precedence. 4400–4499 and 4901–4999 are the application's. */
 export function closePolicy(code: number): CloseCode {
   const known = CLOSE_CODES.find((row) => row.code === code);
   if (known) return known;
+  if (code >= 4901 && code <= 4999) return { code, name: 'kicked', comesBack: false, meaning: `The application ended this connection (code ${code}).` };
   const comesBack = code < 4500;
   const ended = code === 1006 ? 'The connection was lost.' : `The connection ended (code ${code}).`;
   const meaning = comesBack ? ended : `The server closed this connection for good (code ${code}).`;

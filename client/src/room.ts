@@ -1,6 +1,7 @@
 import { Entities, type EntityListener } from './entities.js';
 import { CourtsideError } from './errors.js';
 import { Emitter, guarded, type Off } from './events.js';
+import { HELD_MESSAGES, Inbox } from './inbox.js';
 import { checkPath, valueAt, type At, type EntityAt, type Path, type PathIn } from './path.js';
 import { Presence } from './presence.js';
 import type { Action, SessionEvent } from './protocol.js';
@@ -67,36 +68,36 @@ export interface Seat {
   readonly member: number;
 }
 
-/** How many messages are queued until a room has its first listener. */
-const HELD_MESSAGES = 1000;
-
 interface RoomEvents {
   state: [state: never, tick: number];
-  left: [reason: string];
+  left: [reason: string, why: string | undefined];
   rejoined: [rejoined: { reason: string; previous: Seat }];
   error: [error: CourtsideError];
-  message: [type: never, data: never];
 }
 
 /** A room that this client has joined. */
 export class Room<T extends RoomTypes = AnyRoom> {
-  private readonly messages = new Emitter<Record<string, [data: never]>>();
+  private readonly inbox: Inbox;
   private readonly events = new Emitter<RoomEvents>();
   /** Who is in the room, if its kind has presence; otherwise it stays empty. */
   readonly presence: Presence<Part<T, 'presence'>>;
   private mirror: StateMirror;
-  /** Messages that arrived before the first listener; undefined once they were delivered. */
-  private held: { type: string; data: unknown }[] | undefined = [];
-  private flushing = false;
   /** Whether the session was lost and the room is being joined again. */
   private isAway = false;
-  private leftReason: string | undefined;
+  private ending: RoomEvents['left'] | undefined;
   /** @internal A `leave` in progress. */
   leaving: Promise<void> | undefined;
 
   /** @internal Rooms are created by `client.join`. */
   constructor(private readonly port: RoomPort, private seat: Seat) {
     this.mirror = this.newMirror();
+    this.inbox = new Inbox({
+      unheard: (type) => port.unheard(this.id, type),
+      discarded: () => port.complain(new CourtsideError('unheard', `${HELD_MESSAGES} messages of the room ${this.id} were discarded because it has no listener: call room.on() right after join().`, { room: this.id })),
+      flushed: () => {
+        if (this.ending) this.events.emit('left', ...this.ending);
+      },
+    });
     this.presence = new Presence({
       ask: (done) => port.askPresence(this.id, done),
       change: (data) => port.request<unknown>({ action: 'presence', room: this.id, data }).then(() => undefined),
@@ -138,7 +139,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
 
   /** @internal Whether the membership has ended for good. */
   get isOver(): boolean {
-    return this.leftReason !== undefined;
+    return this.ending !== undefined;
   }
 
   /**
@@ -147,8 +148,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
    * it is registered, so register all listeners together.
    */
   on<K extends Names<Part<T, 'incoming'>>>(type: K, listener: (data: Part<T, 'incoming'>[K]) => void): Off {
-    this.listened();
-    return this.messages.on(type, listener as (data: never) => void);
+    return this.inbox.on(type, listener as (data: never) => void);
   }
 
   /**
@@ -156,13 +156,12 @@ export class Room<T extends RoomTypes = AnyRoom> {
    * Messages that arrive before the room's first listener are queued, as with `on`.
    */
   onMessage(listener: (type: Names<Part<T, 'incoming'>>, data: Part<T, 'incoming'>[Names<Part<T, 'incoming'>>]) => void): Off {
-    this.listened();
-    return this.events.on('message', listener as (type: never, data: never) => void);
+    return this.inbox.onAll(listener as (type: string, data: unknown) => void);
   }
 
   /** Calls the listener with each state, and first with the present one if there is one. */
   onState(listener: (state: Part<T, 'state'>, tick: number) => void): Off {
-    this.listened();
+    this.inbox.listened();
     let due = this.mirror.tick !== undefined;
     const off = this.events.on('state', (state, tick) => {
       due = false;
@@ -189,7 +188,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
     listener: (now: At<Part<T, 'state'>, P> | undefined, before: At<Part<T, 'state'>, P> | undefined) => void,
   ): Off {
     checkPath('onChange', path);
-    this.listened();
+    this.inbox.listened();
     let seen = valueAt(this.mirror.data, path);
     return this.events.on('state', () => {
       const before = seen;
@@ -207,7 +206,7 @@ export class Room<T extends RoomTypes = AnyRoom> {
    */
   onEntities<const P extends Path>(path: P & PathIn<Part<T, 'state'>, P>, listener: EntityListener<EntityAt<Part<T, 'state'>, P>>): Off {
     checkPath('onEntities', path);
-    this.listened();
+    this.inbox.listened();
     const entities = new Entities(listener);
     const look = (): void => entities.look(valueAt(this.mirror.data, path));
     const off = this.events.on('state', look);
@@ -220,19 +219,19 @@ export class Room<T extends RoomTypes = AnyRoom> {
 
   /**
    * Calls the listener once when the membership ends: `left` if the application left, `kicked`, `disposed`, `crashed`,
-   * `shutdown` if the server shuts down, `expired`, `unknown`, `overflow` or `identity` if the server lost the session, and
-   * `closed` when the client closes.
+   * `shutdown` if the server shuts down, `expired`, `unknown`, `overflow`, `identity` or `disconnected` if the server lost or ended
+   * the session, and `closed` when the client closes. With `kicked`, `why` is what the room says about it, if it says anything.
    */
-  onLeft(listener: (reason: string) => void): Off {
-    this.listened();
+  onLeft(listener: (reason: string, why?: string) => void): Off {
+    this.inbox.listened();
     let on = true;
-    const once = (reason: string): void => {
-      if (on) guarded(() => listener(reason));
+    const once = (...ending: RoomEvents['left']): void => {
+      if (on) guarded(() => listener(...ending));
       on = false;
     };
     const off = this.events.on('left', once);
-    const reason = this.leftReason;
-    if (reason !== undefined && !this.flushing) queueMicrotask(() => once(reason));
+    const { ending } = this;
+    if (ending && !this.inbox.isFlushing) queueMicrotask(() => once(...ending));
     return () => {
       on = false;
       off();
@@ -298,23 +297,18 @@ export class Room<T extends RoomTypes = AnyRoom> {
       this.events.emit('state', this.mirror.data as never, event.tick);
     } else if (event.event === 'patch') {
       if (this.mirror.patch(event)) this.events.emit('state', this.mirror.data as never, event.tick);
-    } else if (!this.held) {
-      this.handOn(event.type, event.data);
-    } else if (this.held.length < HELD_MESSAGES) {
-      this.held.push({ type: event.type, data: event.data });
     } else {
-      this.held = undefined;
-      this.port.complain(new CourtsideError('unheard', `${HELD_MESSAGES} messages of the room ${this.id} were discarded because it has no listener: call room.on() right after join().`, { room: this.id }));
+      this.inbox.receive(event.type, event.data);
     }
   }
 
   /** @internal The membership is over. */
-  receiveLeft(reason: string): void {
+  receiveLeft(reason: string, why?: string): void {
     if (this.isOver) return;
     this.isAway = false;
-    this.leftReason = reason;
+    this.ending = [reason, why];
     // Queued messages arrived before the end and are delivered before it.
-    if (!this.flushing) this.events.emit('left', reason);
+    if (!this.inbox.isFlushing) this.events.emit('left', reason, why);
   }
 
   /** @internal The membership is lost, and the client joins again. */
@@ -340,29 +334,12 @@ export class Room<T extends RoomTypes = AnyRoom> {
   private mustBeJoined(): void {
     if (this.isJoined && !this.leaving) return;
     if (this.isAway) throw new CourtsideError('room_left', `The room ${this.id} was lost with its session and is being joined again: wait for room.onRejoined.`, { room: this.id, sent: false });
-    throw new CourtsideError('room_left', `The room ${this.id} was left (${this.leftReason ?? 'left'}): join it again to send to it.`, { room: this.id, sent: false });
-  }
-
-  private handOn(type: string, data: unknown): void {
-    const heard = this.messages.emit(type, data as never);
-    if (!this.events.emit('message', type as never, data as never) && !heard) this.port.unheard(this.id, type);
+    throw new CourtsideError('room_left', `The room ${this.id} was left (${this.ending?.[0] ?? 'left'}): join it again to send to it.`, { room: this.id, sent: false });
   }
 
   private newMirror(): StateMirror {
     const { port } = this;
     const { id } = this.seat;
     return new StateMirror({ sync: () => port.sync(id), complain: (error) => port.complain(error) });
-  }
-
-  private listened(): void {
-    if (!this.held || this.flushing) return;
-    this.flushing = true;
-    queueMicrotask(() => {
-      const held = this.held ?? [];
-      this.held = undefined;
-      for (const { type, data } of held) this.handOn(type, data);
-      this.flushing = false;
-      if (this.leftReason !== undefined) this.events.emit('left', this.leftReason);
-    });
   }
 }

@@ -86,12 +86,12 @@ export class Rooms {
     return room;
   }
 
-  left({ room: name, reason }: Extract<SessionEvent, { event: 'left' }>): void {
+  left({ room: name, reason, message }: Extract<SessionEvent, { event: 'left' }>): void {
     const room = this.rooms.get(name);
     if (!room) return;
     this.forget(room);
     if (reason === 'left') this.departures += 1;
-    if (reason !== 'shutdown') return room.receiveLeft(reason);
+    if (reason !== 'shutdown') return room.receiveLeft(reason, message);
     this.shutDown.push(room);
     // The next server may have the room, once this session is lost.
     if (this.plans.has(room)) room.suspend();

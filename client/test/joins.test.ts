@@ -279,6 +279,52 @@ test('onMessage receives every type, also earlier messages, and then there are n
   assert.equal(warn.mock.callCount(), 1);
 });
 
+test('messages of the application are heard outside of rooms, also earlier ones, and a type without a listener causes one warning', async (t) => {
+  const warn = t.mock.method(console, 'warn', () => {});
+  const on = stage();
+  await settle(on);
+  const send = (type: string, data?: unknown): void => on.server.tell(on.server.session, { event: 'message', type, data });
+  send('gift', 1);
+  await settle(on);
+  const heard: unknown[] = [];
+  on.client.onMessage<number>('gift', (gold) => heard.push(gold));
+  await turn();
+  for (const type of ['gift', 'strange', 'strange']) send(type, 2);
+  await settle(on);
+  assert.deepEqual(heard, [1, 2]);
+  assert.equal(warn.mock.callCount(), 1);
+  assert.match(String(warn.mock.calls[0]?.arguments[0]), /the server sent a message of type "strange".*client\.onMessage\("strange", …\)/);
+  const all: unknown[] = [];
+  const off = on.client.onMessage((type, data) => all.push([type, data]));
+  for (const type of ['other', 'gift']) send(type);
+  await settle(on);
+  off();
+  send('gift', 4);
+  await settle(on);
+  assert.deepEqual(all, [['other', undefined], ['gift', undefined]]);
+  assert.equal(warn.mock.callCount(), 1);
+});
+
+test('messages of the application that nobody listens to are bounded', async () => {
+  const on = stage();
+  await settle(on);
+  for (let n = 0; n <= 1000; n += 1) on.server.tell(on.server.session, { event: 'message', type: 'gift', data: n });
+  await settle(on);
+  assert.deepEqual(on.errors.map(({ code }) => code), ['unheard']);
+});
+
+test('a kicked member is told why', async () => {
+  const on = stage();
+  const room = await joined(on);
+  const told: unknown[] = [];
+  room.onLeft((reason, why) => told.push([reason, why]));
+  on.server.tell(on.server.session, { event: 'left', room: room.id, reason: 'kicked', message: 'no shouting' });
+  await settle(on);
+  room.onLeft((reason, why) => told.push([reason, why]));
+  await turn();
+  assert.deepEqual(told, [['kicked', 'no shouting'], ['kicked', 'no shouting']]);
+});
+
 test('caughtup is emitted after the last missed event was delivered', async () => {
   const on = stage();
   const room = await joined(on);

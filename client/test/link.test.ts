@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CLOSE_CODES } from '../src/index.js';
+import { CLOSE_CODES, type CourtsideError } from '../src/index.js';
 import { outcome, reconnect, settle, stage, turn } from './support/stage.js';
 
 const half = () => 0.5;
@@ -192,6 +192,22 @@ test('a goodbye says when to reconnect, and a wake-up does not shorten it', asyn
   assert.equal(on.network.sockets.length, 1);
   on.clock.advance(1);
   assert.equal(on.network.sockets.length, 2);
+});
+
+test('the application learns with which code and why it was disconnected', async () => {
+  for (const [code, goes] of [[4901, true], [4503, true], [4400, false]] as const) {
+    const on = stage();
+    await settle(on);
+    const told: unknown[] = [];
+    const tell = (name: string) => (error?: CourtsideError) => told.push([name, error?.code, error?.closeCode, error?.reason]);
+    on.client.on('closed', tell('closed'));
+    on.client.on('retry', ({ error }) => tell('retry')(error));
+    const goodbye = { event: 'goodbye', code, reason: 'you were banned' } as const;
+    on.server.tell(on.server.session, goes ? goodbye : { ...goodbye, reconnect: { after_ms: 0, jitter_ms: 0 } });
+    on.network.settle();
+    on.socket().end(code);
+    assert.deepEqual(told, [[goes ? 'closed' : 'retry', goes ? 'kicked' : 'disconnected', code, 'you were banned']]);
+  }
 });
 
 test('a goodbye without `reconnect` is for good, whatever the code', async () => {

@@ -6,6 +6,7 @@ use std::fmt;
 ///
 /// WebSocket's own codes (RFC 6455, 7.4.1) keep their meaning.
 /// Courtside's codes carry a policy: 4000 to 4499 mean reconnect, with jitter; 4500 to 4999 mean do not.
+/// Of these, 4400 to 4499 and 4901 to 4999 are the application's: see [`Disconnect`](crate::Disconnect).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CloseCode(pub u16);
 
@@ -64,6 +65,11 @@ impl CloseCode {
         }
     }
 
+    /// Whether an application may choose this code for a [`Disconnect`](crate::Disconnect). A client that goes away uses 4900.
+    pub(crate) fn is_of_application(self) -> bool {
+        matches!(self.0, 4400..=4499 | 4901..=4999) || self == Self::KICKED
+    }
+
     /// The code's name in the protocol, or `unknown`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -91,6 +97,20 @@ mod tests {
                 assert_eq!(code.comes_back(), code.0 < 4500, "{name}");
             }
         }
+        for (code, comes_back) in [(4400, true), (4499, true), (4901, false), (4999, false)] {
+            let code = CloseCode(code);
+            assert!(
+                code.is_of_application() && code.comes_back() == comes_back,
+                "{code}"
+            );
+        }
+        let of_application = CloseCode::TABLE
+            .iter()
+            .filter(|(c, _)| c.is_of_application());
+        assert_eq!(
+            of_application.collect::<Vec<_>>(),
+            [&(CloseCode::KICKED, "kicked")]
+        );
         assert!(CloseCode::TRY_LATER.comes_back());
         assert!(
             !CloseCode::TOO_BIG.comes_back(),

@@ -131,6 +131,20 @@ pub struct Config {
     /// [`RoomConfig::inbox`](crate::RoomConfig::inbox) bounds their number for each room.
     /// Zero is refused. `usize::MAX`: no bound.
     pub tell_backlog_bytes: usize,
+    /// How many events and disconnects of the application may be on their way to sessions at once:
+    /// [`UserHandle`](crate::UserHandle).
+    ///
+    /// Default: 4,096.
+    /// When it is reached, [`UserHandle::send`](crate::UserHandle::send) sends nothing and returns
+    /// [`UserError::Busy`](crate::UserError::Busy). One to several sessions counts once.
+    /// Zero is refused. `usize::MAX`: no bound.
+    pub send_backlog: usize,
+    /// Bytes of those events.
+    ///
+    /// Default: 64 MiB.
+    /// It works as `send_backlog` does. An event that is longer than this is sent if nothing else is on its way.
+    /// Zero is refused. `usize::MAX`: no bound.
+    pub send_backlog_bytes: usize,
     /// How many idempotency keys each channel remembers:
     /// [`ServerHandle::publish_once`](crate::ServerHandle::publish_once).
     ///
@@ -181,6 +195,8 @@ setters!(Config {
     publish_backlog: usize,
     publish_backlog_bytes: usize,
     tell_backlog_bytes: usize,
+    send_backlog: usize,
+    send_backlog_bytes: usize,
     publish_keys: usize,
     publish_keys_age: Duration,
     follow_backlog: usize,
@@ -206,6 +222,8 @@ impl Default for Config {
             publish_backlog: 4096,
             publish_backlog_bytes: 64 << 20,
             tell_backlog_bytes: 64 << 20,
+            send_backlog: 4096,
+            send_backlog_bytes: 64 << 20,
             publish_keys: 1024,
             publish_keys_age: Duration::from_secs(600),
             follow_backlog: 1024,
@@ -232,6 +250,8 @@ impl Config {
             ("publish_backlog", self.publish_backlog),
             ("publish_backlog_bytes", self.publish_backlog_bytes),
             ("tell_backlog_bytes", self.tell_backlog_bytes),
+            ("send_backlog", self.send_backlog),
+            ("send_backlog_bytes", self.send_backlog_bytes),
             ("follow_backlog", self.follow_backlog),
             ("follow_backlog_bytes", self.follow_backlog_bytes),
         ] {

@@ -111,6 +111,7 @@ mod sync;
 pub mod testing;
 mod tick;
 mod time;
+mod user_handle;
 mod wire;
 
 pub use address::ClientAddress;
@@ -158,13 +159,17 @@ pub use server::{
     ListenOptions, Routes, Server, ServerBuilder, Site, SiteApp, listen, listen_with,
 };
 pub use server_handle::{PublishAck, ServerHandle};
+pub use session::farewell::Disconnect;
+pub use session::info::{SessionInfo, Transport};
+pub use session::sending::UserError;
 pub use sync::fixed::Fixed;
 pub use sync::grid::Grid;
 pub use sync::subset::Subset;
 pub use tick::Tick;
+pub use user_handle::{UserAck, UserHandle};
 pub use wire::action::JoinMode;
 pub use wire::codec::Format;
-pub use wire::event::ResumeFailure;
+pub use wire::event::{ResumeFailure, SessionRoom};
 
 /// The programs on these pages must compile.
 #[cfg(doctest)]

@@ -10,15 +10,17 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::channel::publish::{Admitted, PublishError, PublishGate, PublishKey};
-use crate::ids::ChannelName;
+use crate::ids::{ChannelName, SessionId};
 use crate::lobby::info::{ListQuery, RoomInfo};
 use crate::memory::Memory;
 use crate::observer::Stats;
 use crate::presence::member::{PresenceError, PresenceMember};
+use crate::runtime::instruction::{Task, Ticket, all};
 use crate::runtime::lobby;
-use crate::runtime::messages::{ChannelMessage, HubMessage, PublishSource};
-use crate::runtime::removal::{Removal, RemovalTicket};
+use crate::runtime::messages::{ChannelMessage, PublishSource};
 use crate::runtime::server_inner::ServerInner;
+use crate::session::directory::Recipients;
+use crate::user_handle::UserHandle;
 use crate::wire::codec::{Format, RawData};
 
 /// A handle to a server, for code that only uses its rooms and channels. A clone is another handle to the same server.
@@ -160,20 +162,25 @@ impl ServerHandle {
     pub async fn unsubscribe(&self, subject: &str, channel: impl Into<ChannelName>) -> usize {
         let channel = channel.into();
         // It is never closed.
-        let permit = self.shared.removals.clone().acquire_owned().await.ok();
-        let (ticket, done) = RemovalTicket::new(permit);
-        for (session, worker) in self.shared.sessions_of(subject) {
-            let removal = Removal {
-                session,
-                channel: channel.clone(),
-                ticket: ticket.clone(),
-            };
-            if let Some(hub) = self.shared.hub(worker) {
-                hub.send(HubMessage::Remove(removal));
-            }
-        }
-        drop(ticket);
-        done.wait().await
+        let permit = self.shared.session_calls.clone().acquire_owned().await.ok();
+        let (ticket, answered) = Ticket::new(permit);
+        let recipients = Recipients::OfSubject(subject.into());
+        let task = Task::Unsubscribe(channel, ticket);
+        self.shared.instruct(&recipients, &task, false);
+        drop(task);
+        all(answered).await.len()
+    }
+
+    /// The sessions of a subject: to send to them, list them, or disconnect them.
+    pub fn user(&self, subject: impl Into<Arc<str>>) -> UserHandle {
+        let recipients = Recipients::OfSubject(subject.into());
+        UserHandle::new(self.shared.clone(), recipients)
+    }
+
+    /// One session, whosever it is: [`Caller::session`](crate::Caller::session), say. For clients without a subject.
+    #[must_use]
+    pub fn session(&self, id: SessionId) -> UserHandle {
+        UserHandle::new(self.shared.clone(), Recipients::Session(id))
     }
 
     /// Who is present in a channel, however many there are; in no particular order. Nobody, if nobody has subscribed.

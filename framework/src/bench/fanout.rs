@@ -58,7 +58,7 @@ impl Frame {
     /// What a room broadcasts. `None` if it cannot be encoded.
     pub fn message(format: Format, data: &impl Serialize) -> Option<Self> {
         let room = RoomId::from("b6ff1c7e9a2d");
-        let write = |w: &mut _| event::message(w, "message", &room, "line", Some(data));
+        let write = |w: &mut _| event::message(w, "message", Some(&room), "line", Some(data));
         Encoded::new(Formats::only(format), write).ok().map(Self)
     }
 

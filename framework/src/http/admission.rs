@@ -29,6 +29,7 @@ use crate::runtime::sign_in::SignIn;
 use crate::runtime::visitor::Visitor;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::opening::{Opening, Resume, TurnedAway};
+use crate::session::info::Transport;
 use crate::session::quota::LogQuota;
 use crate::wire::codec::Format;
 
@@ -242,6 +243,7 @@ impl Admission {
             }
         };
         let opening = Opening {
+            transport: Transport::Websocket,
             format: handshake.format.unwrap_or(format),
             visitor,
             resume,

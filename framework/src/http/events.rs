@@ -19,6 +19,7 @@ use crate::runtime::connection::handle::ConnectionHandle;
 use crate::runtime::messages::SessionMessage;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::opening::Opening;
+use crate::session::info::Transport;
 use crate::wire::action;
 use crate::wire::codec::{Format, RawData};
 use crate::wire::positions::Positions;
@@ -111,13 +112,16 @@ async fn open(
     let visitor = visitor.map_err(|refusal| (StatusCode::UNAUTHORIZED, refusal))?;
     place.keep();
     let opening = Opening {
+        transport: match positions {
+            Some(_) => Transport::Listening,
+            None => Transport::Events,
+        },
         format,
         visitor,
         resume,
     };
     let connection = hub.open(opening, cut_of(request));
     if let Some(positions) = &positions {
-        connection.expect_silence();
         let subscribing = subscribe(hub.clone(), connection.clone(), subscriptions(positions));
         actix_web::rt::spawn(subscribing);
     }

@@ -112,7 +112,7 @@ impl<'a, R: Room> Audience<'a, R> {
         let data = M::HAS_DATA.then_some(message);
         let room = self.ctx.id().clone();
         self.ctx.emit(&self.recipients, delivery, M::NAME, |w| {
-            event::message(w, event, &room, M::NAME, data)
+            event::message(w, event, Some(&room), M::NAME, data)
         });
     }
 }

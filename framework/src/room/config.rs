@@ -186,6 +186,8 @@ pub enum LeaveReason {
     Expired,
     /// The client did not read fast enough, and its outbox overflowed.
     Overflow,
+    /// The application has disconnected it: see [`UserHandle::disconnect`](crate::UserHandle::disconnect).
+    Disconnected,
     /// The room ended.
     Disposed,
     /// The server is shutting down, and the room ended.
@@ -203,6 +205,7 @@ impl LeaveReason {
             Self::Kicked => "kicked",
             Self::Expired => "expired",
             Self::Overflow => "overflow",
+            Self::Disconnected => "disconnected",
             Self::Disposed => "disposed",
             Self::Shutdown => "shutdown",
             Self::Crashed => "crashed",

@@ -25,19 +25,22 @@ use crate::room::tell::{Admitted, TellError};
 use crate::runtime::authentication::{Accepted, Unaccepted};
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
+use crate::runtime::instruction::{Instruction, Task};
 use crate::runtime::permit::{Permit, Permits};
 use crate::runtime::posts::{PostRequest, Posted};
-use crate::runtime::removal::Removal;
 pub(crate) use crate::runtime::topic::Topic;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::Accounts;
+use crate::session::farewell::Disconnect;
 use crate::session::history_queue::HistoryQueue;
+use crate::session::in_order::InOrder;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox};
 use crate::session::rate_limiter::RateLimiter;
 use crate::session::resume::{Attempts, ResumeToken, Tokens};
 use crate::session::subscriptions::Subscriptions;
 use crate::session::time_limits::TimeLimits;
+use crate::time::Moment;
 use crate::wire::action::{Inbound, JoinTarget};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure};
@@ -123,8 +126,8 @@ pub(crate) enum SessionMessage {
     Refreshed(Box<Refreshed>),
     /// Another session has displaced this one.
     Displaced,
-    /// The application ends a subscription.
-    Remove(Removal),
+    /// The application wants something of the session.
+    Instructed(Task),
     /// A request that wants to bring actions.
     AskToPost(Box<PostRequest>),
     /// An action that a request has brought.
@@ -185,7 +188,7 @@ pub(crate) enum Intent {
 }
 
 /// Why a connection does not get the session that it asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Denied {
     /// The connection gets a new session, and the reason.
     Anew(ResumeFailure),
@@ -193,6 +196,8 @@ pub(crate) enum Denied {
     Stale,
     /// The client asked to end the session, and the session has ended.
     Ended,
+    /// The application has ended the session, and its client is not to come back.
+    Disconnected(Arc<Disconnect>),
 }
 
 /// A message to a worker's hub.
@@ -213,8 +218,8 @@ pub(crate) enum HubMessage {
         denied: Denied,
     },
     Arrive(Box<SessionTransfer>),
-    /// The application ends a subscription of a session.
-    Remove(Removal),
+    /// The application wants something of a session.
+    Instruct(Instruction),
     /// A request on any worker wants to bring actions for a session of this worker.
     AskToPost(Box<PostRequest>),
     /// The actions that a request has brought.
@@ -413,8 +418,12 @@ pub(crate) struct SessionTransfer {
     pub(crate) first_forwarder: Option<HubAddress>,
     /// Requests for the session that arrived during the move, and the hubs of their connections.
     pub(crate) waiting: Vec<(ResumeRequest, HubAddress)>,
+    /// When it began.
+    pub(crate) began: Moment,
+    /// What the application has sent it, in order.
+    pub(crate) instructions: Option<InOrder<Task>>,
     /// What the application asked for during the move.
-    pub(crate) removals: Vec<Removal>,
+    pub(crate) tasks: Vec<Task>,
 }
 
 /// A session that wants to join a room.

@@ -30,14 +30,18 @@ use crate::runtime::actor_address::{LobbyAddress, ShardAddress};
 use crate::runtime::authentication::Authentication;
 use crate::runtime::ended_rooms::EndedRooms;
 use crate::runtime::hub_address::HubAddress;
-use crate::runtime::messages::{ChannelMessage, LobbyMessage};
-use crate::runtime::removal::REMOVALS;
+use crate::runtime::instruction::{Instruction, SESSION_CALLS, Task};
+use crate::runtime::messages::{ChannelMessage, HubMessage, LobbyMessage};
 use crate::runtime::room_registry::RoomRegistry;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::{Accounts, Book};
-use crate::session::directory::{Begun, SessionDirectory, WorkerIndex};
+use crate::session::directory::{Begun, Recipients, SessionDirectory, WorkerIndex};
+use crate::session::farewell::{Disconnect, Farewells};
 use crate::session::quota::LogQuota;
 use crate::session::registry::Registry;
+use crate::session::resume::{ResumeToken, Tokens};
+use crate::session::sending::UserError;
+use crate::time::millis;
 use crate::wire::codec::RawData;
 use crate::wire::event::ClientLimits;
 use crate::wire::frame::Encoded;
@@ -79,8 +83,12 @@ pub(crate) struct ServerInner {
     pub(crate) rooms: RoomRegistry,
     /// How many messages the application has sent to rooms.
     tells: AtomicU64,
-    /// Bounds how many calls are ending subscriptions.
-    pub(crate) removals: Arc<Semaphore>,
+    /// What the application sends sessions and is on its way to them.
+    sending: Arc<PublishBacklog>,
+    /// Bounds how many calls wait for answers of sessions.
+    pub(crate) session_calls: Arc<Semaphore>,
+    /// What clients are told whose sessions the application has ended.
+    farewells: Mutex<Farewells>,
     /// Counts the memory that is held for clients.
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) connections: AtomicUsize,
@@ -164,7 +172,13 @@ impl ServerInner {
             ),
             rooms: RoomRegistry::new(TellBacklog::new(config.tell_backlog_bytes, ledger.clone())),
             tells: AtomicU64::new(0),
-            removals: Arc::new(Semaphore::new(REMOVALS)),
+            sending: PublishBacklog::new(
+                config.send_backlog,
+                config.send_backlog_bytes,
+                ledger.clone(),
+            ),
+            session_calls: Arc::new(Semaphore::new(SESSION_CALLS)),
+            farewells: Mutex::default(),
             ledger,
             connections: AtomicUsize::new(0),
             channel_quota: Arc::new(ChannelQuota::new(config.limits.channels_in_all)),
@@ -197,6 +211,11 @@ impl ServerInner {
     /// The server's clock, in Unix milliseconds. It never goes back.
     pub(crate) fn time(&self) -> u64 {
         self.began_at + u64::try_from(self.now().as_millis()).unwrap_or_default()
+    }
+
+    /// A moment in Unix milliseconds.
+    pub(crate) fn time_of(&self, moment: Duration) -> u64 {
+        self.began_at + millis(moment)
     }
 
     /// The moment of a time in Unix milliseconds; the beginning for an earlier one.
@@ -262,9 +281,45 @@ impl ServerInner {
         lock(&self.sessions).keep(session)
     }
 
-    /// The sessions of a subject, each with its worker.
-    pub(crate) fn sessions_of(&self, subject: &str) -> Vec<(SessionId, WorkerIndex)> {
-        lock(&self.sessions).of_subject(subject)
+    /// Gives sessions an instruction. With `in_order`, each session carries it out after all that it was given that way before.
+    pub(crate) fn instruct(&self, recipients: &Recipients, task: &Task, in_order: bool) {
+        let numbered: Vec<_> = {
+            let mut sessions = lock(&self.sessions);
+            let found = sessions.find(recipients);
+            let number = |(session, worker)| {
+                let number = in_order.then(|| sessions.number(session));
+                (session, worker, number)
+            };
+            found.into_iter().map(number).collect()
+        };
+        for (session, worker, number) in numbered {
+            if let Some(hub) = self.hub(worker) {
+                hub.send(HubMessage::Instruct(Instruction {
+                    session,
+                    number,
+                    task: task.clone(),
+                }));
+            }
+        }
+    }
+
+    /// A place for something of this length that the application sends to sessions.
+    pub(crate) fn admit_sending(&self, bytes: usize) -> Result<PublishPlace, UserError> {
+        if self.has_ended.load(Ordering::Relaxed) {
+            return Err(UserError::Ended);
+        }
+        self.sending.try_take(bytes).ok_or(UserError::Busy)
+    }
+
+    /// The application has ended a session.
+    pub(crate) fn note_farewell(&self, session: SessionId, tokens: Tokens, why: Arc<Disconnect>) {
+        let (now, window) = (self.now(), self.config.window);
+        lock(&self.farewells).note(now, window, session, tokens, why);
+    }
+
+    /// Why the application has ended the session of this token, if it has.
+    pub(crate) fn farewell(&self, token: &ResumeToken) -> Option<Arc<Disconnect>> {
+        lock(&self.farewells).find(token)
     }
 
     pub(crate) fn sessions(&self) -> usize {

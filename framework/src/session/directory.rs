@@ -46,6 +46,14 @@ pub(crate) struct Begun {
     pub(crate) full: Option<Owner>,
 }
 
+/// The sessions that the application means: those of a subject, one of those, or one whosever it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Recipients {
+    OfSubject(Arc<str>),
+    OneOfSubject(Arc<str>, SessionId),
+    Session(SessionId),
+}
+
 /// Knows on which worker each session lives, and evicts sessions that nobody uses where there are too many.
 ///
 /// The server calls it when a session begins, ends, moves or is looked for, never for a message. The implementation in memory is
@@ -75,8 +83,11 @@ pub(crate) trait SessionDirectory: fmt::Debug + Send {
     /// A session moves from one worker to another. False, and nothing changes, if its home is not `from`: then it has been evicted.
     fn relocate(&mut self, id: SessionId, from: WorkerIndex, to: WorkerIndex) -> bool;
 
-    /// The sessions of a subject, each with its worker. Costs nothing for other sessions.
-    fn of_subject(&self, subject: &str) -> Vec<(SessionId, WorkerIndex)>;
+    /// The sessions that are meant, each with its worker. Costs nothing for other sessions.
+    fn find(&self, recipients: &Recipients) -> Vec<(SessionId, WorkerIndex)>;
+
+    /// The number of the next thing that the application sends this session, from 0: see [`InOrder`](super::in_order::InOrder).
+    fn number(&mut self, id: SessionId) -> u64;
 
     /// The number of sessions.
     fn len(&self) -> usize;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::directory::{Begun, Owner, Owners, SessionDirectory, WorkerIndex};
+use super::directory::{Begun, Owner, Owners, Recipients, SessionDirectory, WorkerIndex};
 use crate::address::ClientAddress;
 use crate::config::Limits;
 use crate::ids::{IdHasher, SessionId};
@@ -33,6 +33,8 @@ pub(crate) struct Registry {
     /// The order in which they are evicted, for each of their owners.
     turns: BTreeMap<(Owner, u64), SessionId>,
     spared_ever: u64,
+    /// How many things the application has sent each session that it has sent any.
+    numbers: HashMap<SessionId, u64, IdHasher>,
 }
 
 impl SessionDirectory for Registry {
@@ -70,6 +72,7 @@ impl SessionDirectory for Registry {
     fn end(&mut self, id: SessionId, owners: &Owners) -> Option<WorkerIndex> {
         self.keep(id);
         let worker = self.homes.remove(&id)?;
+        self.numbers.remove(&id);
         if let Some(address) = owners.address
             && let Some(count) = self.addresses.get_mut(&address)
         {
@@ -124,11 +127,26 @@ impl SessionDirectory for Registry {
         }
     }
 
-    fn of_subject(&self, subject: &str) -> Vec<(SessionId, WorkerIndex)> {
-        let sessions = self.subjects.get(subject).into_iter().flatten();
-        sessions
-            .filter_map(|id| Some((*id, self.home(*id)?)))
-            .collect()
+    fn find(&self, recipients: &Recipients) -> Vec<(SessionId, WorkerIndex)> {
+        let at_home = |id: &SessionId| Some((*id, self.home(*id)?));
+        match recipients {
+            Recipients::OfSubject(subject) => {
+                let sessions = self.subjects.get(subject).into_iter().flatten();
+                sessions.filter_map(at_home).collect()
+            }
+            Recipients::OneOfSubject(subject, id) => {
+                let sessions = self.subjects.get(subject);
+                let id = sessions.and_then(|sessions| sessions.get(id));
+                id.and_then(at_home).into_iter().collect()
+            }
+            Recipients::Session(id) => at_home(id).into_iter().collect(),
+        }
+    }
+
+    fn number(&mut self, id: SessionId) -> u64 {
+        let next = self.numbers.entry(id).or_default();
+        *next += 1;
+        *next - 1
     }
 
     fn len(&self) -> usize {
@@ -255,6 +273,24 @@ mod tests {
         assert_eq!(registry.home(id), None);
     }
 
+    #[test]
+    fn one_session_is_found_by_its_id_and_among_its_subject_s() {
+        let mut registry = Registry::default();
+        let (ann, guest) = (SessionId::random(), SessionId::random());
+        registry.begin(ann, 1, &owners(0, 1), &limits());
+        registry.begin(guest, 2, &owners(0, 0), &limits());
+        let of = |user| move |id| Recipients::OneOfSubject(subject(user).unwrap(), id);
+        assert_eq!(registry.find(&of(1)(ann)), [(ann, 1)]);
+        assert_eq!(registry.find(&of(1)(guest)), []);
+        assert_eq!(registry.find(&of(2)(ann)), []);
+        assert_eq!(registry.find(&Recipients::Session(guest)), [(guest, 2)]);
+        assert_eq!([0; 3].map(|_| registry.number(ann)), [0, 1, 2]);
+        assert_eq!(registry.number(guest), 0);
+        registry.end(ann, &owners(0, 1));
+        assert_eq!(registry.find(&Recipients::Session(ann)), []);
+        assert_eq!(registry.numbers.len(), 1, "nothing is left of it");
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Begin(u8, u8),
@@ -334,7 +370,7 @@ mod tests {
                     let of_subject = model.iter().filter(|(.., s)| *s == n).map(|(id, ..)| (*id, 0));
                     let of_subject: BTreeSet<_> = of_subject.collect();
                     prop_assert!(of_subject.len() <= limits.sessions_per_subject);
-                    let known = registry.of_subject(&subject(n).unwrap());
+                    let known = registry.find(&Recipients::OfSubject(subject(n).unwrap()));
                     prop_assert_eq!(known.into_iter().collect::<BTreeSet<_>>(), of_subject);
                 }
             }

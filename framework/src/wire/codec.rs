@@ -14,7 +14,8 @@ use super::model::InModel;
 ///
 /// A session receives events in the format that it chose when it began. A client may send actions in both: a text frame is JSON,
 /// a binary frame is MessagePack.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Text frames.
     #[default]

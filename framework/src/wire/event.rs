@@ -51,6 +51,8 @@ pub enum ResumeFailure {
     Overflow,
     /// The client's credential belongs to another subject than the session.
     Identity,
+    /// The application has ended the session, and its client may begin a new one: see [`Disconnect`](crate::Disconnect).
+    Disconnected,
 }
 
 /// The first event on each connection.
@@ -74,15 +76,20 @@ pub(crate) struct Welcome<'a> {
 /// The rooms and subscriptions of a session.
 #[derive(Debug)]
 pub(crate) struct Restored {
-    pub(crate) rooms: Vec<RestoredRoom>,
+    pub(crate) rooms: Vec<SessionRoom>,
     pub(crate) subscriptions: Vec<ChannelName>,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-pub(crate) struct RestoredRoom {
-    pub(crate) room: RoomId,
-    pub(crate) kind: String,
-    pub(crate) member: MemberId,
+/// A room that a session is in.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SessionRoom {
+    /// The room.
+    pub room: RoomId,
+    /// Its kind.
+    pub kind: String,
+    /// The member that the session is there.
+    pub member: MemberId,
 }
 
 /// The bounds that concern clients, so that a client need not learn them from errors. Each `welcome` has them, so they are encoded
@@ -211,15 +218,19 @@ pub(crate) fn left(w: &mut FrameWriter, id: Option<u64>, room: &RoomId, reason: 
     Ok(())
 }
 
-/// `message`, or `signal`, which has the same fields and is not sequenced.
+/// `message`, or `signal`, which has the same fields and is not sequenced. Without a room, the application has sent it.
 pub(crate) fn message<T: Serialize + ?Sized>(
     w: &mut FrameWriter,
     event: &'static str,
-    room: &RoomId,
+    room: Option<&RoomId>,
     name: &str,
     data: Option<&T>,
 ) -> Written {
-    w.event(event).field("room", room)?.text("type", name)?;
+    w.event(event);
+    if let Some(room) = room {
+        w.field("room", room)?;
+    }
+    w.text("type", name)?;
     if let Some(data) = data {
         w.data(data)?;
     }

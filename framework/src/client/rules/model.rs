@@ -113,7 +113,7 @@ impl World {
                 let n = self.messages;
                 self.messages += 1;
                 self.push(Delivery::Sequenced, |w| {
-                    event::message(w, "message", &"r".into(), "t", Some(&n))
+                    event::message(w, "message", Some(&"r".into()), "t", Some(&n))
                 });
             }
             Step::Publication => {

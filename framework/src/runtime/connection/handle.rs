@@ -18,6 +18,7 @@ use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::messages::{ConnectionId, RoomMessage, SessionMessage};
 use crate::runtime::worker::session_handle::SessionHandle;
 use crate::runtime::writes::WaitingWriter;
+use crate::session::info::Transport;
 use crate::session::liveness::{Liveness, Verdict};
 use crate::session::outbox::{Delivery, Outbox};
 use crate::wire::codec::Format;
@@ -31,6 +32,7 @@ pub(crate) type Cut = Rc<dyn Fn()>;
 /// Shared by the connection's actor, its writer, its session and its hub, on one thread.
 pub(crate) struct ConnectionHandle {
     pub(crate) id: ConnectionId,
+    pub(crate) transport: Transport,
     /// The format that the client reads: the one that it asked for, or that of its session.
     format: Cell<Format>,
     /// The queue that the writer takes from: the connection's own until it has a session, then the session's.
@@ -42,8 +44,6 @@ pub(crate) struct ConnectionHandle {
     /// The server has paused reading from the client, because its rooms have not processed its actions or because it is over
     /// its rate. The client's silence means nothing then.
     is_paused: Cell<bool>,
-    /// The client can send nothing on this connection, nor on another one: its silence means nothing at all.
-    only_listens: Cell<bool>,
     /// Counts the requests that bring actions of the client at the moment. Empty until the first.
     posts: OnceCell<Arc<()>>,
     /// How many bytes were taken from the send queue and not written to the socket yet.
@@ -66,6 +66,7 @@ impl fmt::Debug for ConnectionHandle {
 impl ConnectionHandle {
     pub(crate) fn new(
         id: ConnectionId,
+        transport: Transport,
         send_queue: Rc<SendQueue>,
         now: Duration,
         cut: Option<Cut>,
@@ -74,13 +75,13 @@ impl ConnectionHandle {
         send_queue.connect(id);
         Rc::new(Self {
             id,
+            transport,
             format: Cell::new(send_queue.format()),
             send_queue: RefCell::new(send_queue),
             session: RefCell::new(None),
             changed: Notify::new(),
             liveness: Cell::new(Liveness::new(now)),
             is_paused: Cell::new(false),
-            only_listens: Cell::new(false),
             posts: OnceCell::new(),
             unsent: Cell::new(0),
             phase: RefCell::default(),
@@ -178,11 +179,6 @@ impl ConnectionHandle {
         self.posts.get_or_init(Arc::default)
     }
 
-    /// The client only listens, so that nothing but what the network says about it shows whether it is alive.
-    pub(crate) fn expect_silence(&self) {
-        self.only_listens.set(true);
-    }
-
     /// Sends a pong to a client that the server has paused reading from: the client's own ping waits behind its other
     /// messages. If other frames wait to be written, they show as well that the server is alive.
     pub(crate) fn send_pong_if_paused(&self, time: u64) {
@@ -207,7 +203,8 @@ impl ConnectionHandle {
         }
         let mut liveness = self.liveness.get();
         let verdict = liveness.check(now, !self.send_queue.borrow().is_empty(), config);
-        if verdict == Verdict::Ping && self.only_listens.get() {
+        // A client that only listens can send nothing, on any connection: its silence means nothing at all.
+        if verdict == Verdict::Ping && self.transport == Transport::Listening {
             liveness.heard();
         }
         self.liveness.set(liveness);

@@ -15,8 +15,8 @@ use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::presence::event::Present;
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
+use crate::runtime::instruction::RemovalTicket;
 use crate::runtime::permit::Permit;
-use crate::runtime::removal::RemovalTicket;
 use crate::session::accounts::Accounts;
 use crate::wire::codec::RawData;
 

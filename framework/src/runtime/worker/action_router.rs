@@ -17,7 +17,7 @@ use crate::runtime::permit::Permit;
 use crate::session::rate_limiter::{Pass, RateLimiter};
 use crate::session::subscriptions::Subscriptions;
 use crate::wire::action::{Action, Inbound};
-use crate::wire::event::{Restored, RestoredRoom};
+use crate::wire::event::{Restored, SessionRoom};
 
 /// The rooms of a session.
 pub(crate) type Rooms = HashMap<RoomId, Membership, IdHasher>;
@@ -188,22 +188,26 @@ impl ActionRouter {
         }
     }
 
-    /// The rooms and channels of the session, for a client that has lost its own list.
-    pub(crate) fn restored(&self) -> Restored {
+    /// The rooms of the session, in the order of their ids.
+    pub(crate) fn session_rooms(&self) -> Vec<SessionRoom> {
         let rooms = self.rooms.borrow();
         let mut rooms: Vec<_> = rooms
             .iter()
-            .map(|(room, known)| RestoredRoom {
+            .map(|(room, known)| SessionRoom {
                 room: room.clone(),
                 kind: known.kind.to_string(),
                 member: known.member,
             })
             .collect();
         rooms.sort_unstable();
-        let subscriptions = self.subscriptions.borrow().channels().cloned().collect();
+        rooms
+    }
+
+    /// The rooms and channels of the session, for a client that has lost its own list.
+    pub(crate) fn restored(&self) -> Restored {
         Restored {
-            rooms,
-            subscriptions,
+            rooms: self.session_rooms(),
+            subscriptions: self.subscriptions.borrow().channels().cloned().collect(),
         }
     }
 

@@ -332,6 +332,7 @@ mod tests {
     use crate::runtime::messages::HubItem;
     use crate::runtime::visitor::Visitor;
     use crate::runtime::worker::opening::Opening;
+    use crate::session::info::Transport;
     use crate::wire::codec::Format;
 
     fn topic(name: &str) -> Topic {
@@ -363,6 +364,7 @@ mod tests {
             let shared = server.shared.clone();
             let (first, second) = (Hub::start(shared.clone()), Hub::start(shared));
             let opening = Opening {
+                transport: Transport::Websocket,
                 format: Format::Json,
                 visitor: Visitor::default(),
                 resume: None,

@@ -15,11 +15,11 @@ use crate::room::config::LeaveReason;
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::hub_address::HubAddress;
+use crate::runtime::instruction::{Instruction, Task};
 use crate::runtime::messages::{
     ChannelMessage, Denied, HubMessage, ResumeRequest, RoomMessage, SessionMessage,
     SessionTransfer, Topic,
 };
-use crate::runtime::removal::Removal;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::SessionActor;
 use crate::session::outbox::{Outbox, Pushed};
@@ -160,11 +160,18 @@ impl Hub {
             overflowed |= outbox.append(&mut early) == Pushed::Overflow;
         }
         send_queue.with_outbox(|held| *held = outbox);
-        let removals = std::mem::take(&mut transfer.removals);
+        let tasks = std::mem::take(&mut transfer.tasks);
+        if let Some(instructions) = transfer.instructions.take() {
+            self.instructions.borrow_mut().insert(session, instructions);
+        }
         SessionActor::start_arrived(self, transfer, send_queue, overflowed);
         self.end_forwarding(session, early);
-        for removal in removals {
-            self.remove_subscription(removal);
+        for task in tasks {
+            self.instruct(Instruction {
+                session,
+                number: None,
+                task,
+            });
         }
         let behind = self.arrivals.borrow_mut().behind.remove(&session);
         for message in behind.unwrap_or_default() {
@@ -191,8 +198,8 @@ pub(crate) struct Moving {
     is_overdue: bool,
     /// Requests of further connections for the session.
     waiting: Vec<(ResumeRequest, HubAddress)>,
-    /// Subscriptions that the application ends when the session has arrived.
-    pub(crate) removals: Vec<Removal>,
+    /// What the application asked for meanwhile, for when the session has arrived.
+    pub(crate) tasks: Vec<Task>,
 }
 
 impl SessionActor {
@@ -219,9 +226,7 @@ impl SessionActor {
             self.hub.flusher.to_hub(&to, refused);
             return;
         }
-        if let Some(window) = self.window.take() {
-            ctx.cancel_future(window);
-        }
+        self.forget_window(ctx);
         // The worker to which it moves watches its credential's time.
         self.forget_expiry(ctx);
         self.give_up_hook();
@@ -241,7 +246,7 @@ impl SessionActor {
             late: Vec::new(),
             is_overdue: false,
             waiting: Vec::new(),
-            removals: Vec::new(),
+            tasks: Vec::new(),
         }));
         let known = self.handle.router.rooms.borrow();
         let rooms: Vec<_> = known.keys().cloned().map(Topic::Room).collect();
@@ -438,7 +443,9 @@ impl SessionActor {
             late: moving.late,
             first_forwarder: first_forwarder.filter(|_| is_followed),
             waiting: moving.waiting,
-            removals: moving.removals,
+            began: self.began,
+            instructions: self.hub.instructions.borrow_mut().remove(&self.id),
+            tasks: moving.tasks,
         });
         let arrive = HubMessage::Arrive(transfer);
         self.hub.flusher.to_hub(&moving.to, arrive);

@@ -24,6 +24,7 @@ use crate::runtime::connection::phase::CloseMode;
 use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_address::HubAddress;
+use crate::runtime::instruction::Task;
 use crate::runtime::mail::LocalHub;
 use crate::runtime::messages::{
     ChannelMessage, ConnectionId, DrainHub, End, HubItems, HubMessage, SessionMessage, Topic,
@@ -33,6 +34,7 @@ use crate::runtime::worker::forwarding::Forwarding;
 use crate::runtime::worker::handover::Arrivals;
 use crate::runtime::worker::session_handle::SessionHandle;
 use crate::runtime::worker::topics::Topics;
+use crate::session::in_order::InOrder;
 use crate::session::liveness::Verdict;
 use crate::session::outbox::Outbox;
 use crate::time::after;
@@ -59,6 +61,8 @@ pub(crate) struct Hub {
     pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<ConnectionHandle>, IdHasher>>,
     pub(crate) topics: RefCell<Topics>,
     pub(crate) forwarding: RefCell<Forwarding>,
+    /// What the application has sent the sessions of this worker that it has sent anything, in order.
+    pub(crate) instructions: RefCell<HashMap<SessionId, InOrder<Task>, IdHasher>>,
     pub(crate) connections_ever: Cell<ConnectionId>,
     /// How many hooks of channels were asked.
     hooks_asked: Cell<u64>,
@@ -105,6 +109,7 @@ impl Hub {
             connections: RefCell::default(),
             topics: RefCell::default(),
             forwarding: RefCell::default(),
+            instructions: RefCell::default(),
             connections_ever: Cell::new(0),
             hooks_asked: Cell::new(0),
             aged: Cell::new(Duration::ZERO),
@@ -209,7 +214,7 @@ impl Hub {
                 denied,
             } => self.deny(&resume_request, denied),
             HubMessage::Arrive(transfer) => self.arrive(*transfer),
-            HubMessage::Remove(removal) => self.remove_subscription(removal),
+            HubMessage::Instruct(instruction) => self.instruct(instruction),
             HubMessage::AskToPost(request) => {
                 let session = request.token.session;
                 self.send_to_session(session, SessionMessage::AskToPost(request));
@@ -262,6 +267,7 @@ impl Hub {
         for connection in connections {
             connection.cut();
         }
+        self.instructions.take();
         for (_, local) in self.sessions.take() {
             local.address.do_send(SessionMessage::Stop);
         }

@@ -19,6 +19,7 @@ use crate::runtime::worker::hub::{GOODBYE_TIME, Hub};
 use crate::runtime::worker::session::SessionActor;
 use crate::runtime::worker::session_seed::SessionSeed;
 use crate::session::directory::Owner;
+use crate::session::info::Transport;
 use crate::session::resume::ResumeToken;
 use crate::wire::codec::Format;
 use crate::wire::event::{Reconnect, ResumeFailure};
@@ -26,6 +27,7 @@ use crate::wire::event::{Reconnect, ResumeFailure};
 /// What a connection asks for when it opens.
 #[derive(Debug)]
 pub(crate) struct Opening {
+    pub(crate) transport: Transport,
     pub(crate) format: Format,
     pub(crate) visitor: Visitor,
     pub(crate) resume: Option<Resume>,
@@ -57,14 +59,15 @@ impl Hub {
         opening: Opening,
         cut: Option<Cut>,
     ) -> Rc<ConnectionHandle> {
-        let connection = self.new_connection(opening.format, cut, opening.visitor.address);
+        let (format, address) = (opening.format, opening.visitor.address);
+        let connection = self.new_connection(opening.transport, format, cut, address);
         let id = connection.id;
         let Some(resume) = opening.resume else {
             self.begin_session(&connection, opening.visitor, None);
             return connection;
         };
         match ResumeToken::parse(&resume.token) {
-            None if resume.intent == Intent::End => self.send_away(&connection, Denied::Ended),
+            None if resume.intent == Intent::End => self.send_away(&connection, &Denied::Ended),
             None => self.begin_session(&connection, opening.visitor, Some(ResumeFailure::Unknown)),
             Some(token) => self.resume_request(ResumeRequest {
                 connection: id,
@@ -83,7 +86,8 @@ impl Hub {
         turned_away: &TurnedAway,
         cut: Option<Cut>,
     ) -> Rc<ConnectionHandle> {
-        let connection = self.new_connection(turned_away.format, cut, turned_away.address);
+        let (format, address) = (turned_away.format, turned_away.address);
+        let connection = self.new_connection(Transport::Websocket, format, cut, address);
         let deadline = self.now() + GOODBYE_TIME;
         connection.refuse(turned_away.code, &turned_away.refusal, deadline);
         connection
@@ -91,14 +95,15 @@ impl Hub {
 
     fn new_connection(
         &self,
+        transport: Transport,
         format: Format,
         cut: Option<Cut>,
         address: Option<ClientAddress>,
     ) -> Rc<ConnectionHandle> {
         let id = self.connections_ever.get() + 1;
         self.connections_ever.set(id);
-        let connection =
-            ConnectionHandle::new(id, self.new_send_queue(format), self.now(), cut, address);
+        let (send_queue, now) = (self.new_send_queue(format), self.now());
+        let connection = ConnectionHandle::new(id, transport, send_queue, now, cut, address);
         self.connections.borrow_mut().insert(id, connection.clone());
         self.shared
             .observers
@@ -135,7 +140,11 @@ impl Hub {
         match resume_request.intent {
             Intent::End => Denied::Ended,
             _ if resume_request.token.run == self.shared.run => {
-                Denied::Anew(ResumeFailure::Expired)
+                match self.shared.farewell(&resume_request.token) {
+                    Some(why) if why.code.comes_back() => Denied::Anew(ResumeFailure::Disconnected),
+                    Some(why) => Denied::Disconnected(why),
+                    None => Denied::Anew(ResumeFailure::Expired),
+                }
             }
             _ => Denied::Anew(ResumeFailure::Unknown),
         }
@@ -150,13 +159,14 @@ impl Hub {
             Denied::Anew(reason) => {
                 self.begin_session(&connection, resume_request.visitor.clone(), Some(reason));
             }
-            Denied::Stale | Denied::Ended => self.send_away(&connection, denied),
+            denied => self.send_away(&connection, &denied),
         }
     }
 
-    fn send_away(&self, connection: &ConnectionHandle, denied: Denied) {
+    fn send_away(&self, connection: &ConnectionHandle, denied: &Denied) {
         let (code, reason) = match denied {
             Denied::Ended => (CloseCode::NORMAL, "the session has ended"),
+            Denied::Disconnected(why) => (why.code, why.reason.as_str()),
             _ => (
                 CloseCode::SUPERSEDED,
                 "a later attempt has resumed the session",

@@ -28,6 +28,7 @@ use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Resumed};
 use crate::session::resume::{Attempts, Tokens};
+use crate::time::Moment;
 use crate::wire::action::Inbound;
 use crate::wire::codec::CodecError;
 use crate::wire::event::{self, ResumeFailure, Welcome};
@@ -67,13 +68,23 @@ pub(crate) struct SessionActor {
     pub(crate) violations: Violations,
     /// The accounts that the rooms and channels it creates are charged to. Opened when it may create the first one.
     pub(crate) accounts: Option<Accounts>,
-    pub(crate) window: Option<SpawnHandle>,
+    /// When the session began.
+    pub(crate) began: Moment,
+    /// Boxed, because only disconnected sessions have it.
+    pub(crate) window: Option<Box<Window>>,
     /// Boxed, because only credentials that expire have it.
     pub(crate) expiry: Option<Box<ExpiryWatch>>,
     /// What still arrives by a longer path after a move. Boxed, because it is rare.
     pub(crate) trail: Option<Box<Trail>>,
     /// Boxed, because it is rare.
     pub(crate) moving: Option<Box<Moving>>,
+}
+
+/// How long a disconnected session stays.
+pub(crate) struct Window {
+    /// Since when it is disconnected.
+    pub(crate) since: Moment,
+    timer: SpawnHandle,
 }
 
 impl Actor for SessionActor {
@@ -219,9 +230,7 @@ impl SessionActor {
             self.hub.deny(&resume_request, denied);
             return;
         }
-        if let Some(window) = self.window.take() {
-            ctx.cancel_future(window);
-        }
+        self.forget_window(ctx);
         self.tokens.rotate();
         self.welcome(&connection, Welcomed::Back(resume_request.intent));
         self.returned();
@@ -360,11 +369,20 @@ impl SessionActor {
     pub(crate) fn wait_for_return(&mut self, ctx: &mut Context<Self>) {
         self.allow_displacing();
         let window = self.hub.shared.config.window;
-        self.window = Some(ctx.run_later(window, |session, ctx| {
+        let timer = ctx.run_later(window, |session, ctx| {
             if session.moving.is_none() {
                 session.end(ctx, LeaveReason::Expired);
             }
-        }));
+        });
+        let since = self.hub.now().into();
+        self.window = Some(Box::new(Window { since, timer }));
+    }
+
+    /// The session is not disconnected any more, or not here.
+    pub(crate) fn forget_window(&mut self, ctx: &mut Context<Self>) {
+        if let Some(window) = self.window.take() {
+            ctx.cancel_future(window.timer);
+        }
     }
 
     fn leave_all(&mut self, reason: LeaveReason) {
@@ -398,15 +416,14 @@ impl SessionActor {
         self.handle.permits.close();
         self.hub.sessions.borrow_mut().remove(&self.id);
         self.hub.forget_gate(self.id);
+        self.hub.instructions.borrow_mut().remove(&self.id);
         self.hub.shared.forget_home(self.id, &self.visitor);
         self.note(&ServerEvent::SessionEnded {
             session: self.id,
             reason,
         });
         self.forget_expiry(ctx);
-        if let Some(window) = self.window.take() {
-            ctx.cancel_future(window);
-        }
+        self.forget_window(ctx);
         self.stop_after_mailbox(ctx);
     }
 
@@ -499,7 +516,7 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Settled => self.transfer_if_ready(ctx),
             SessionMessage::Refreshed(refreshed) => self.refreshed(ctx, refreshed),
             SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
-            SessionMessage::Remove(removal) => self.remove_subscription(removal),
+            SessionMessage::Instructed(task) => self.instructed(ctx, task),
             SessionMessage::AskToPost(request) => self.answer_post(*request),
             SessionMessage::Posted {
                 connection,

@@ -21,6 +21,10 @@ fn events_say_what_the_protocol_says() {
         json!({"event": "joined", "id": 3, "room": "r1", "kind": "arena", "member": 7})
     );
     assert_eq!(
+        both(|w| message(w, "message", None, "gift", Some(&7))),
+        json!({"event": "message", "type": "gift", "data": 7})
+    );
+    assert_eq!(
         both(|w| error(w, None, None, &Refusal::new("no", "why"))),
         json!({"event": "error", "code": "no", "message": "why"})
     );
@@ -86,7 +90,9 @@ fn what_no_client_could_read_is_no_frame() {
         let formats = Formats::only(format);
         assert!(Encoded::new(formats, |w| reply(w, 9, &deep)).is_err());
         let room = RoomId::random();
-        let sent = Encoded::new(formats, |w| message(w, "message", &room, "m", Some(&deep)));
+        let sent = Encoded::new(formats, |w| {
+            message(w, "message", Some(&room), "m", Some(&deep))
+        });
         assert!(sent.is_err());
     }
 }
