@@ -1,12 +1,15 @@
-//! What `bench/sync` measures: the synchronising of states, without rooms around it.
+//! What `bench/sync` and `benches/exact.rs` measure: the synchronising and storing of states, without rooms around it.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use crate::sync::exact::{Change, ExactState, ExactTree};
 use crate::sync::keys::{KeyTable, Names};
 use crate::sync::layers::Layers;
 use crate::sync::tree::{Tree, Version};
 use crate::wire::codec::Format;
 
+pub use crate::sync::exact::trial::apply_messages;
 #[cfg(feature = "client")]
 pub use crate::sync::trial::apply_bytes;
 
@@ -84,5 +87,45 @@ impl View {
         // A state has never more parts than can be counted.
         let _written = layers.write_whole(format, out);
         false
+    }
+}
+
+/// The exact mode: a value that is stored by its changes.
+#[derive(Debug, Default)]
+pub struct Stored(ExactTree);
+
+impl Stored {
+    /// Appends what changed; `None` if the value cannot be serialised.
+    pub fn update<T: Serialize + ?Sized>(&mut self, value: &T, out: &mut Vec<u8>) -> Option<bool> {
+        let change = self.0.update(value, out).ok();
+        change.map(|change| change != Change::None)
+    }
+
+    /// Appends the whole value.
+    pub fn write_whole(&mut self, out: &mut Vec<u8>) -> bool {
+        self.0.write_whole(out)
+    }
+}
+
+/// What is read of a stored value.
+#[derive(Debug, Default)]
+pub struct Restored(ExactState);
+
+impl Restored {
+    /// Takes in what was written.
+    pub fn apply(&mut self, message: &[u8]) -> bool {
+        self.0.apply(message).is_ok()
+    }
+
+    /// The value as a type.
+    #[must_use]
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Option<T> {
+        self.0.deserialize().ok()
+    }
+
+    /// Goes on storing the value.
+    #[must_use]
+    pub fn into_stored(self) -> Option<Stored> {
+        self.0.into_tree().ok().map(Stored)
     }
 }

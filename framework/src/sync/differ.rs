@@ -44,7 +44,7 @@ type Walked<T = ()> = Result<T, BoxedStateError>;
 impl StateError {
     /// The error is within the value of this key.
     #[cold]
-    fn under(mut self: Box<Self>, key: impl fmt::Display) -> Box<Self> {
+    pub(super) fn under(mut self: Box<Self>, key: impl fmt::Display) -> Box<Self> {
         self.path.push(key.to_string());
         self
     }

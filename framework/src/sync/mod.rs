@@ -5,10 +5,14 @@
 //! any earlier version; in MessagePack's patches keys have the numbers of a [`keys::KeyTable`]. A client applies patches by
 //! [`merge`], and compares its state with the server's by the hash of [`canonical`].
 //!
+//! [`exact`] finds and applies changes without loss, for values that are stored and read again.
+//!
 //! [`fixed`], [`grid`] and [`subset`] help applications to write states and views with small patches.
 
 pub(crate) mod canonical;
 mod differ;
+#[cfg(any(test, feature = "__bench"))]
+pub(crate) mod exact;
 pub(crate) mod fixed;
 pub(crate) mod grid;
 mod key;

@@ -4,7 +4,7 @@ mod follow;
 mod golden;
 mod hostile;
 mod types;
-mod values;
+pub(in crate::sync) mod values;
 
 use serde::Serialize;
 use serde_json::Value;

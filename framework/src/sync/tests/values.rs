@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Number, Value};
 
 /// A state: mostly an object, as only objects can be patched.
-pub(super) fn state() -> impl Strategy<Value = Value> {
+pub(in crate::sync) fn state() -> impl Strategy<Value = Value> {
     prop_oneof![8 => object(value()), 1 => value()]
 }
 
@@ -17,7 +17,7 @@ pub(super) fn next_state() -> impl Strategy<Value = (Value, Value)> {
 }
 
 /// Takes each part from one of two values.
-pub(super) fn mix(one: &Value, other: &Value, seed: &mut u64) -> Value {
+pub(in crate::sync) fn mix(one: &Value, other: &Value, seed: &mut u64) -> Value {
     // Xorshift.
     *seed ^= *seed << 13;
     *seed ^= *seed >> 7;
