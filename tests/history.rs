@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use courtside::prelude::*;
 use courtside::testing::TestServer;
+use courtside::{HistoryError, HistoryQuery, PastPublication};
 use courtside_tests::channel_tools::{offsets, publish, server, subscribe};
 use courtside_tests::wire_tools::{Wire, both, calm, names, on_each_worker, quiet};
 use serde_json::{Value, json};
@@ -232,5 +233,50 @@ fn a_page_comes_in_the_order_of_what_is_said_to_its_channel() {
         );
         let page = events.iter().find(|event| event["event"] == "reply");
         assert_eq!(offsets(&page.unwrap()["data"]), [1]);
+    });
+}
+
+#[test]
+fn the_application_reads_pages_and_does_not_begin_a_channel_by_that() {
+    courtside::testing::run(async {
+        let server = server().await;
+        let app = server.server();
+        let read = async |query: HistoryQuery| {
+            let page = app.history("match/7", query).await.unwrap();
+            let data = |p: &PastPublication| (p.offset(), p.data::<u64>().unwrap());
+            let publications: Vec<_> = page.publications.iter().map(data).collect();
+            (page.epoch, page.offset, publications, page.more)
+        };
+        let newest = HistoryQuery::default;
+        assert_eq!(read(newest()).await, (String::new(), 0, vec![], false));
+        publish(&server, "match/7", 11..=13).await;
+        let (epoch, offset, publications, more) = read(newest()).await;
+        let kept = vec![(2, 12), (3, 13)];
+        assert_eq!(
+            (offset, publications, more),
+            (3, kept, false),
+            "it keeps two"
+        );
+        let page = read(newest().limit(1)).await;
+        assert_eq!(page, (epoch.clone(), 3, vec![(3, 13)], true));
+        let page = read(newest().before(3)).await;
+        assert_eq!(page, (epoch.clone(), 3, vec![(2, 12)], false));
+        let page = read(newest().since(&epoch, 2)).await;
+        assert_eq!(page, (epoch.clone(), 3, vec![(3, 13)], false));
+        let page = read(newest().since("another", 2).limit(1)).await;
+        assert_eq!(page, (epoch.clone(), 3, vec![(2, 12)], true));
+        // Longer than it keeps publications, and then than it stays without any.
+        sleep(Duration::from_secs(61)).await;
+        assert_eq!(read(newest()).await, (epoch, 3, vec![], false));
+        sleep(Duration::from_secs(61)).await;
+        assert_eq!(read(newest()).await, (String::new(), 0, vec![], false));
+        let unknown = app.history("weather", newest()).await;
+        assert_eq!(unknown, Err(HistoryError::UnknownChannel));
+        let handle = app.handle();
+        drop(server);
+        assert_eq!(
+            handle.history("news", newest()).await,
+            Err(HistoryError::Ended)
+        );
     });
 }

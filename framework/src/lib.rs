@@ -119,6 +119,7 @@ pub use call::Call;
 pub use caller::Caller;
 pub use channel::config::{Channel, Untyped};
 pub use channel::follow::{FollowError, Followed, FollowedPublication, Gap, MissedChannel};
+pub use channel::history::{HistoryError, HistoryPage, HistoryQuery, PastPublication};
 pub use channel::publish::PublishError;
 pub use channel::publishing::Publishing;
 pub use channel::subscriber::{Access, Subscriber};
@@ -131,6 +132,10 @@ pub use courtside_derive::{Message, room};
 pub use error::{BuildError, Refusal};
 pub use follower::Follower;
 pub use handler::{Handle, Handlers, Message, Receive};
+#[cfg(feature = "api")]
+pub use http::api::key::{ApiError, ApiKey, ApiScope};
+#[cfg(feature = "api")]
+pub use http::api::{Api, ApiRoutes};
 pub use http::socket::watch_socket;
 pub use ids::{ChannelName, MemberId, RoomId, SessionId};
 #[cfg(feature = "jwt")]
@@ -180,6 +185,9 @@ mod pages {
     mod from_colyseus {}
     #[doc = include_str!("../../docs/from-socket-io.md")]
     mod from_socket_io {}
+    #[cfg(feature = "api")]
+    #[doc = include_str!("../../docs/http-api.md")]
+    mod http_api {}
     #[doc = include_str!("../../docs/recipes/http-route.md")]
     mod http_route {}
     #[doc = include_str!("../../docs/recipes/live-lobby.md")]

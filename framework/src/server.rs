@@ -18,6 +18,10 @@ pub use self::listen::{ListenOptions, listen, listen_with};
 pub use self::site::{Routes, Site, SiteApp};
 use self::threads::Threads;
 use crate::http::admission::Admission;
+#[cfg(feature = "api")]
+use crate::http::api::key::ApiError;
+#[cfg(feature = "api")]
+use crate::http::api::{Api, ApiRoutes};
 use crate::runtime::worker::hub::Hub;
 use crate::server_handle::ServerHandle;
 
@@ -93,6 +97,18 @@ impl Server {
                 hub
             })
         })
+    }
+
+    /// Makes the routes of an HTTP API, with which other programs act on this server: see [`Api`].
+    ///
+    /// The routes do not keep the server alive. While it shuts down and when it has ended, they answer with 503.
+    ///
+    /// # Errors
+    ///
+    /// If the API has no key, one of its keys is too short or has no scopes, two keys are the same, or a bound is zero.
+    #[cfg(feature = "api")]
+    pub fn api(&self, api: Api) -> Result<ApiRoutes, ApiError> {
+        api.routes(self.handle())
     }
 
     /// Places the server at a path of an actix-web application, to be [served](Site::serve) or mounted there.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::channel::history::{HistoryError, HistoryPage, HistoryQuery};
 use crate::channel::publish::{Admitted, PublishError, PublishGate, PublishKey};
 use crate::ids::{ChannelName, SessionId};
 use crate::lobby::info::{ListQuery, RoomInfo};
@@ -206,6 +207,49 @@ impl ServerHandle {
         self.shared.send_to_channel(&channel, message);
         let present = present.await.map_err(|_| PresenceError::Unavailable)?;
         Ok(present.into_iter().map(PresenceMember::new).collect())
+    }
+
+    /// A page of a channel's history: the newest publications, those before an offset, or those after a position.
+    ///
+    /// ```
+    /// # use courtside::{HistoryError, HistoryQuery, ServerHandle};
+    /// # async fn print_all(server: &ServerHandle) -> Result<(), HistoryError> {
+    /// let mut query = HistoryQuery::default();
+    /// loop {
+    ///     let page = server.history("news", query).await?;
+    ///     for publication in page.publications.iter().rev() {
+    ///         println!("{}: {:?}", publication.offset(), publication.data::<String>());
+    ///     }
+    ///     match page.publications.first() {
+    ///         Some(oldest) if page.more => query = HistoryQuery::default().before(oldest.offset()),
+    ///         _ => return Ok(()),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// Reading does not begin a channel, and does not keep it: the page of one that nobody has used is empty, and so is its epoch.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is not offered, or the server has ended.
+    pub async fn history(
+        &self,
+        channel: impl Into<ChannelName>,
+        query: HistoryQuery,
+    ) -> Result<HistoryPage, HistoryError> {
+        let channel = channel.into();
+        if self.shared.channels.find(channel.as_str()).is_none() {
+            return Err(HistoryError::UnknownChannel);
+        }
+        let (reply, page) = oneshot::channel();
+        let message = ChannelMessage::HistoryFor {
+            channel: channel.clone(),
+            page: query.page(),
+            reply,
+        };
+        self.shared.send_to_channel(&channel, message);
+        page.await.map_err(|_| HistoryError::Ended)
     }
 
     /// The public rooms, of one kind or of all, in the order of their ids.

@@ -10,6 +10,7 @@ pub(crate) mod delta;
 pub(crate) mod effect;
 pub(crate) mod follow;
 pub(crate) mod frames;
+pub(crate) mod history;
 pub(crate) mod input;
 pub(crate) mod kind;
 pub(crate) mod log;

@@ -2,6 +2,8 @@
 
 pub(crate) mod actions;
 pub(crate) mod admission;
+#[cfg(feature = "api")]
+pub(crate) mod api;
 pub(crate) mod cors;
 pub(crate) mod entrance;
 pub(crate) mod events;

@@ -61,6 +61,16 @@ impl ListQuery {
         }
     }
 
+    /// At most `limit` rooms; the usual number, if that is not given.
+    #[cfg(feature = "api")]
+    pub(crate) fn page(kind: Option<&str>, after: Option<RoomId>, limit: Option<usize>) -> Self {
+        Self {
+            kind: kind.map(str::to_owned),
+            after,
+            limit,
+        }
+    }
+
     pub(crate) fn limit(&self) -> usize {
         self.limit.unwrap_or(USUAL).clamp(1, MOST)
     }

@@ -475,6 +475,15 @@ impl Handler<ChannelMessage> for ChannelShard {
                 let _gone = reply.send(self.core.everybody(&channel));
                 return;
             }
+            ChannelMessage::HistoryFor {
+                channel,
+                page,
+                reply,
+            } => {
+                // The application may have stopped waiting.
+                let _gone = reply.send(self.core.history(self.shared.now(), &channel, &page));
+                return;
+            }
             ChannelMessage::Rehome {
                 session,
                 channel,

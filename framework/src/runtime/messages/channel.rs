@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Receiver;
 use crate::channel::follow::{FollowPattern, FollowSink};
+use crate::channel::history::HistoryPage;
 use crate::channel::input::{Appearance, Grant, UnsubscribeReason};
 use crate::channel::kind::{ChannelKind, PublishHook};
 use crate::channel::log::{Page, Start};
@@ -130,6 +131,12 @@ pub(crate) enum ChannelMessage {
     WhoIsPresent {
         channel: ChannelName,
         reply: oneshot::Sender<Vec<Present>>,
+    },
+    /// The application reads a page of the history.
+    HistoryFor {
+        channel: ChannelName,
+        page: Page,
+        reply: oneshot::Sender<HistoryPage>,
     },
     Rehome {
         session: SessionId,

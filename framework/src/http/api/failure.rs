@@ -1,0 +1,219 @@
+//! The answers to requests that fail: one shape for all of them.
+
+use std::borrow::Cow;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::idempotency::Answer;
+use super::key::ApiScope;
+use crate::channel::history::HistoryError;
+use crate::channel::publish::PublishError;
+use crate::presence::member::PresenceError;
+
+/// When to try again if the server has too much to do, in seconds.
+const RETRY_AFTER: &str = "1";
+
+/// Why a request failed, or one item of a request that has several.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    /// For programs: stable, in `snake_case`.
+    #[schema(example = "unknown_channel")]
+    code: Cow<'static, str>,
+    /// For people.
+    message: Cow<'static, str>,
+    /// The field of the request that is wrong, such as `channel` or `commands[2].publish.channel`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
+
+/// The answer to a request that failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorAnswer {
+    error: ErrorBody,
+}
+
+/// A request that fails, with the status of its answer.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) error: ErrorBody,
+    /// What a key would need.
+    scope: Option<ApiScope>,
+    /// What may be done at this address.
+    allows: Option<&'static str>,
+}
+
+impl Failure {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            error: ErrorBody {
+                code: code.into(),
+                message: message.into(),
+                field: None,
+            },
+            scope: None,
+            allows: None,
+        }
+    }
+
+    /// A fault in the request, at a field.
+    pub(super) fn bad(
+        code: &'static str,
+        field: impl Into<String>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let mut failure = Self::new(StatusCode::BAD_REQUEST, code, message);
+        failure.error.field = Some(field.into()).filter(|field| !field.is_empty());
+        failure
+    }
+
+    pub(super) fn unauthorized(message: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    pub(super) fn missing_scope(scope: ApiScope) -> Self {
+        let message = format!("the key does not have the scope `{scope}`, which this needs");
+        Self {
+            scope: Some(scope),
+            ..Self::new(StatusCode::FORBIDDEN, "missing_scope", message)
+        }
+    }
+
+    pub(super) fn method_not_allowed(allowed: &Method) -> Self {
+        let (allows, message) = match *allowed {
+            Method::GET => ("GET", "this address is read with GET"),
+            _ => ("POST", "this address takes POST"),
+        };
+        Self {
+            allows: Some(allows),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                message,
+            )
+        }
+    }
+
+    pub(super) fn busy(message: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+    }
+
+    /// Something in the server has failed. The log has the cause.
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the server failed to do this; its log says why",
+        )
+    }
+
+    pub(super) fn ended() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ended",
+            "the server has ended",
+        )
+    }
+
+    fn unknown_channel() -> Self {
+        Self {
+            error: ErrorBody {
+                code: "unknown_channel".into(),
+                message: "the server offers no channel of this name".into(),
+                field: Some("channel".to_owned()),
+            },
+            ..Self::new(StatusCode::NOT_FOUND, "", "")
+        }
+    }
+
+    /// The answer that repeats get, too, because something may have been done. `None`: nothing was, so that the request may be
+    /// made again.
+    pub(super) fn lasting(&self) -> Option<Answer> {
+        let may_be_done = matches!(
+            self.status,
+            StatusCode::GATEWAY_TIMEOUT | StatusCode::INTERNAL_SERVER_ERROR
+        );
+        let error = self.error.clone();
+        let body = may_be_done.then(|| serde_json::to_vec(&ErrorAnswer { error }))?;
+        Some(Answer {
+            status: self.status,
+            body: body.ok()?.into(),
+        })
+    }
+
+    pub(super) fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            }
+            StatusCode::UNAUTHORIZED => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"courtside\""));
+            }
+            _ => {}
+        }
+        if let Some(allows) = self.allows {
+            response.insert_header((header::ALLOW, allows));
+        }
+        let challenge = self.scope.and_then(|scope| {
+            let text = format!(
+                "Bearer realm=\"courtside\", error=\"insufficient_scope\", scope=\"{scope}\""
+            );
+            HeaderValue::from_str(&text).ok()
+        });
+        if let Some(challenge) = challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
+        response.json(ErrorAnswer { error: self.error })
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::UnknownChannel => Self::unknown_channel(),
+            PublishError::NotEncodable(_) => Self::bad("bad_data", "data", error.to_string()),
+            PublishError::BadKey => Self::bad("bad_field", "key", error.to_string()),
+            PublishError::Busy => Self::busy("too many publications are on their way: try again"),
+            PublishError::TooManyChannels => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_channels",
+                "the server has as many channels as it can, each with subscribers",
+            ),
+            PublishError::Ended => Self::ended(),
+        }
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::UnknownChannel => Self::unknown_channel(),
+            HistoryError::Ended => Self::ended(),
+        }
+    }
+}
+
+impl From<PresenceError> for Failure {
+    fn from(error: PresenceError) -> Self {
+        match error {
+            PresenceError::UnknownChannel => Self::unknown_channel(),
+            PresenceError::NoPresence => Self::new(
+                StatusCode::NOT_FOUND,
+                "no_presence",
+                "the channel does not show who is present",
+            ),
+            PresenceError::Unavailable => Self::ended(),
+        }
+    }
+}

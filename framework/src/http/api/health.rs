@@ -1,0 +1,34 @@
+//! Whether the server takes requests: for load balancers and monitors, without a key.
+
+use std::sync::atomic::Ordering;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::failure::Failure;
+use crate::server_handle::ServerHandle;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+pub(super) fn answer(server: &ServerHandle) -> HttpResponse {
+    let shared = &server.shared;
+    let failure = if shared.has_ended() {
+        Failure::ended()
+    } else if shared.is_draining.load(Ordering::Relaxed) {
+        Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "this server is shutting down",
+        )
+    } else {
+        return HttpResponse::Ok().json(Health { status: "ok" });
+    };
+    failure.into_response()
+}
