@@ -418,3 +418,39 @@ fn the_members_of_a_room_see_each_other() {
         assert!(!follower.has_missed);
     });
 }
+
+/// A refused `subscribe` ends the subscription that there was; one that the server cannot read changes nothing.
+#[test]
+fn who_asks_again_and_is_refused_is_subscribed_and_present_no_more() {
+    both(async |format| {
+        let server = server().await;
+        let mut watcher = open_as(&server, 1, format, "bob").await;
+        enter(&mut watcher, "hall", true, Value::Null).await;
+        let mut ann = open_as(&server, 0, format, "ann").await;
+        for (channel, presence, data, code) in [
+            ("plain", json!(true), Value::Null, "no_presence"),
+            ("hall", json!(true), json!("x".repeat(600)), "bad_payload"),
+        ] {
+            enter(&mut ann, channel, false, Value::Null).await;
+            let mut again = json!({"action": "subscribe", "channel": channel, "presence": 7});
+            assert_eq!(ann.ask(again.clone()).await["code"], "bad_field");
+            again["presence"] = presence.clone();
+            again["data"] = (0..40).fold(json!(1), |data, _| json!([data]));
+            assert_eq!(ann.ask(again.clone()).await["code"], "too_deep");
+            server.server().publish(channel, &1).await.unwrap();
+            assert_eq!(ann.event("publication").await["data"], 1);
+            again["data"] = data;
+            assert_eq!(ann.ask(again).await["code"], code);
+            server.server().publish(channel, &2).await.unwrap();
+            assert!(ann.all().await.is_empty(), "{channel}");
+            let left = json!({"action": "unsubscribe", "channel": channel});
+            assert_eq!(ann.ask(left).await["code"], "not_subscribed");
+        }
+        sleep(A_WHILE).await;
+        let mut seen = Follower::default();
+        for event in watcher.all().await {
+            seen.hear(&event);
+        }
+        assert_eq!(seen.members.unwrap().keys().collect::<Vec<_>>(), ["bob"]);
+    });
+}

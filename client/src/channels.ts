@@ -13,6 +13,9 @@ const TRY_AGAIN_MS = 1_000;
 /** Refusals that pass: after a restart all clients reconnect at once, perhaps from one address, and all are checked again. */
 const TRY_AGAIN: readonly string[] = ['too_fast', 'authorization_timeout'];
 
+/** The server could not read the action, so a subscription that it had continues there. After any other refusal, it has ended. */
+const MALFORMED: readonly string[] = ['bad_field', 'too_deep'];
+
 /** The channels that a client is subscribed to, across its sessions. */
 export class Channels {
   private readonly channels = new Map<string, Channel>();
@@ -119,6 +122,7 @@ export class Channels {
       if (error.code === 'session_lost' || !isMine()) return;
       if (TRY_AGAIN.includes(error.code) && since) return this.hurry(channel);
       this.channels.delete(channel.name);
+      if (MALFORMED.includes(error.code) && since) this.unsubscribe(channel.name);
       const isKnown = channel.ended(error);
       if (error.code !== 'closed' && !isKnown) this.complain(new CourtsideError(error.code, `Subscribing to "${channel.name}" was refused: ${error.message}`));
     };

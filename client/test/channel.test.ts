@@ -233,6 +233,26 @@ test('a refused subscription is reported by ready and onEnded', async () => {
   assert.deepEqual(on.errors, [], 'who was told is not told once more');
 });
 
+for (const code of ['members_only', 'too_deep']) test(`a subscription that a later listener changes, and that is refused with ${code}, ends here and at the server`, async () => {
+  const on = stage();
+  const heard: unknown[] = [];
+  const ends: string[] = [];
+  on.client.subscribe('news', (item) => heard.push(item)).onEnded((error) => ends.push(`first ${error.code}`));
+  await settle(on);
+  Object.assign(on.server, { hurryCode: code, tooFast: 1 });
+  on.client.subscribe('news', (item) => heard.push(item), { data: 'no pass' }).onEnded((error) => ends.push(`second ${error.code}`));
+  await settle(on);
+  assert.deepEqual(ends, [`first ${code}`, `second ${code}`]);
+  assert.deepEqual([...on.server.session.channels], []);
+  on.server.publish('news', 1);
+  await settle(on);
+  on.client.subscribe('news', (item) => heard.push(item), { last: 0 });
+  await settle(on);
+  on.server.publish('news', 2);
+  await settle(on);
+  assert.deepEqual([heard.at(-1), [...on.server.session.channels], on.errors], [2, ['news'], []]);
+});
+
 test('a refused subscription is reported by the error event without ready and onEnded', async () => {
   const on = stage();
   on.client.subscribe('secret', () => {});

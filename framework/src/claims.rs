@@ -84,6 +84,22 @@ impl<C: Serialize + DeserializeOwned + Send + Sync + 'static> Identity<C> {
         self
     }
 
+    /// The claims.
+    pub fn claims(&self) -> &C {
+        &self.claims
+    }
+
+    /// The [subject](Self::subject), if there is one.
+    pub fn subject_id(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// How much longer the credential is valid at this time of the system's clock; zero if it has expired. `None`: it does not
+    /// expire.
+    pub fn time_left(&self, now: SystemTime) -> Option<Duration> {
+        self.expiry.map(|expiry| expiry.left(now))
+    }
+
     /// The claims as the server keeps them, and when the credential expires.
     pub(crate) fn into_parts(self) -> (Claims, Option<Expiry>) {
         let claims = Claims(Some(Arc::new(Known {
@@ -195,7 +211,7 @@ mod tests {
     fn an_expiry_is_a_time_or_a_span() {
         let minute = Duration::from_secs(60);
         let (time, identity) = (SystemTime::UNIX_EPOCH + minute, Identity::new(()));
-        let left = |identity: Identity<()>| Some(identity.into_parts().1?.left(time));
+        let left = |identity: Identity<()>| identity.time_left(time);
         assert_eq!(left(identity.clone()), None);
         assert_eq!(left(identity.clone().expires_in(minute)), Some(minute));
         let expires_at = |at| left(identity.clone().expires_at(at));

@@ -289,6 +289,8 @@ export class ServerModel implements ServerSide {
         if (act.channel === 'secret') return answer('error', { code: 'unknown_channel', message: 'There is no such channel.' });
         if (this.tooFast > 0) {
           this.tooFast -= 1;
+          // Of a subscription that it cannot read, a server changes nothing; any other refusal ends the one that there was.
+          if (!['bad_field', 'too_deep'].includes(this.hurryCode)) session.channels.delete(act.channel);
           return answer('error', { code: this.hurryCode, message: 'Not now.' });
         }
         session.channels.add(act.channel);

@@ -25,7 +25,7 @@ pub(crate) enum UnsubscribeReason {
     Removed,
     /// The channel's hook has limited it in time.
     Expired,
-    /// The channel's hook has refused the client's last `subscribe`, which is answered with an `error`.
+    /// The client's last `subscribe` was refused, and is answered with an `error`.
     Refused(Refusal),
 }
 

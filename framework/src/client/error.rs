@@ -123,6 +123,9 @@ pub enum SendError {
     NotInRoom,
     /// The data could not be encoded; the text says why.
     Encode(String),
+    /// There is no fresh credential: [`Options::access_token`](crate::client::Options::access_token) is no function, or the function
+    /// returned none.
+    NoCredential,
 }
 
 impl fmt::Display for SendError {
@@ -136,6 +139,9 @@ impl fmt::Display for SendError {
             Self::Closed => f.write_str("the client is closed"),
             Self::NotInRoom => f.write_str("the client is not in that room"),
             Self::Encode(why) => write!(f, "the data could not be encoded: {why}"),
+            Self::NoCredential => f.write_str(
+                "there is no function that returns a fresh credential, or it returned none",
+            ),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::client::action::{ActionName, OutboundAction, mode_name};
 use crate::client::connect::{Connect, Path, ServerUrl};
+use crate::client::credential::AccessToken;
 use crate::client::driver::{Dialer, run};
 use crate::client::error::{CallError, ConnectError, SendError};
 use crate::client::event::{Answer, Event, Position, Subscribed};
@@ -399,6 +400,30 @@ impl Client {
             Answer::Published(offset) => Ok(offset),
             answer => Err(unexpected(&answer)),
         }
+    }
+
+    /// Gets a fresh credential from the application's function and shows it to the server now, for example after the user has changed
+    /// the profile that it names. The client does so by itself before a credential expires.
+    ///
+    /// Returns when the server has accepted the credential, which holds for everything that begins later, such as the next join.
+    ///
+    /// # Errors
+    ///
+    /// Returns the server's refusal, and the session continues with the credential before; or why there is no answer;
+    /// [`SendError::NoCredential`] without [`Options::access_token_with`], or if its function returns none.
+    pub async fn refresh(&self) -> Result<(), CallError> {
+        let source = self.inner().options.access_token.clone();
+        let source = source.filter(AccessToken::can_change);
+        let token = match source {
+            Some(source) => source.get().await,
+            None => None,
+        };
+        let refresh: OutboundAction<'_, ()> = OutboundAction {
+            token: Some(&token.ok_or(SendError::NoCredential)?),
+            ..OutboundAction::new(ActionName::Refresh)
+        };
+        reply::<serde::de::IgnoredAny>(self.inner().ask(refresh).await?)?;
+        Ok(())
     }
 
     /// The id of the session. `None` until the client has been connected.

@@ -54,6 +54,11 @@
 //! so replies do not arrive either. An application that waits for a reply and does not call [`Client::next`] can wait for ever.
 //! Call [`Client::next`] in one task and make requests in another.
 //!
+//! # Without WebSocket
+//!
+//! This client speaks WebSocket only. Networks that block it are those of browsers, and the TypeScript client falls back to event
+//! streams there. A program that has to listen in such a network can read an event stream with any HTTP client.
+//!
 //! # Runtime
 //!
 //! The client spawns a task with `tokio::task::spawn_local`, so it must run in a `tokio::task::LocalSet`. Each thread of an actix

@@ -123,7 +123,8 @@ const FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-for
 /// How a page is related to this server, as browsers say. `http` has no constant for it.
 const FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
 
-fn flag(value: Option<&str>) -> Option<bool> {
+/// A flag of the query. `None` if it is neither `true` nor `false`.
+pub(super) fn flag(value: Option<&str>) -> Option<bool> {
     match value {
         None | Some("false") => Some(false),
         Some("true") => Some(true),

@@ -7,12 +7,12 @@
 use std::rc::Rc;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::admission::{Admission, Query, Refused, refusal};
+use super::admission::{Admission, Refused, refusal};
 use super::cors::LAST_EVENT_ID;
 use super::socket::{cut_of, has_gone_of};
+use super::stream_query::StreamQuery;
 use crate::error::Refusal;
 use crate::runtime::connection::event_stream::EventStream;
 use crate::runtime::connection::handle::ConnectionHandle;
@@ -21,60 +21,7 @@ use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::opening::Opening;
 use crate::session::info::Transport;
 use crate::wire::action;
-use crate::wire::codec::{Format, RawData};
-use crate::wire::positions::Positions;
-
-/// What a request for a stream asks for.
-struct Asked {
-    query: Query,
-    /// For a client that only listens.
-    positions: Option<Positions>,
-}
-
-impl Asked {
-    fn read(request: &HttpRequest, most_channels: usize) -> Result<Self, String> {
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
-        let pairs = pairs.map_err(|_| "the query cannot be read")?.into_inner();
-        let (mut channels, mut last_event_id, mut query) = (Vec::new(), None, Query::default());
-        for (name, value) in pairs {
-            let field = match name.as_str() {
-                "channel" => {
-                    channels.push(value);
-                    continue;
-                }
-                "last_event_id" => Some(&mut last_event_id),
-                name => query.field_mut(name),
-            };
-            if field.is_some_and(|field| field.replace(value).is_some()) {
-                return Err(format!("`{name}` is there twice"));
-            }
-        }
-        if channels.is_empty() {
-            let positions = None;
-            return Ok(Self { query, positions });
-        }
-        if channels.len() > most_channels {
-            return Err(format!("a stream may have {most_channels} channels"));
-        }
-        let mut sorted: Vec<_> = channels.iter().collect();
-        sorted.sort_unstable();
-        if sorted.windows(2).any(|two| two[0] == two[1]) {
-            return Err("each `channel` may be there once".to_owned());
-        }
-        if query.resume.is_some() || query.end.is_some() {
-            return Err("a stream with `channel` is a new session and resumes none".to_owned());
-        }
-        if query.format()? != Format::Json {
-            return Err("a stream with `channel` is in JSON".to_owned());
-        }
-        let header = request.headers().get(LAST_EVENT_ID);
-        let header = header.and_then(|id| id.to_str().ok());
-        // A browser sends the header when it opens the stream again; the address is still the first one then.
-        let last = header.or(last_event_id.as_deref()).unwrap_or_default();
-        let positions = Some(Positions::new(channels, last));
-        Ok(Self { query, positions })
-    }
-}
+use crate::wire::codec::RawData;
 
 /// Answers a request for an event stream.
 pub(crate) async fn answer(
@@ -100,10 +47,14 @@ async fn open(
         let refusal = Refusal::new("bad_query", message);
         (StatusCode::BAD_REQUEST, refusal)
     };
-    let asked = Asked::read(request, hub.shared.config.limits.subscriptions);
-    let Asked {
-        mut query,
+    let header = request.headers().get(LAST_EVENT_ID);
+    let header = header.and_then(|id| id.to_str().ok());
+    let limits = &hub.shared.config.limits;
+    let asked = StreamQuery::read(request.query_string(), header, limits);
+    let StreamQuery {
+        handshake: mut query,
         positions,
+        terms,
     } = asked.map_err(bad_query)?;
     let format = query.format().map_err(|m| bad_query(m.to_owned()))?;
     let resume = query.resume().map_err(|m| bad_query(m.to_owned()))?;
@@ -122,7 +73,8 @@ async fn open(
     };
     let connection = hub.open(opening, cut_of(request));
     if let Some(positions) = &positions {
-        let subscribing = subscribe(hub.clone(), connection.clone(), subscriptions(positions));
+        let actions = terms.subscriptions(positions);
+        let subscribing = subscribe(hub.clone(), connection.clone(), actions);
         actix_web::rt::spawn(subscribing);
     }
     let stream = EventStream::new(connection, hub.clone(), positions, has_gone_of(request));
@@ -135,22 +87,21 @@ async fn open(
         .streaming(stream))
 }
 
-/// The actions that a client of a stream's channels would send. The id of each is the number of its channel in the address.
-fn subscriptions(positions: &Positions) -> Vec<String> {
-    let action = |(n, (channel, since)): (usize, (&str, Option<&action::Since>))| {
-        let since = since.map(|since| json!({"epoch": since.epoch, "offset": since.offset}));
-        json!({"action": "subscribe", "id": n + 1, "channel": channel, "since": since}).to_string()
-    };
-    positions.channels().enumerate().map(action).collect()
-}
-
 /// Subscribes for a client, as soon as it has a session.
-async fn subscribe(hub: Rc<Hub>, connection: Rc<ConnectionHandle>, actions: Vec<String>) {
+async fn subscribe(
+    hub: Rc<Hub>,
+    connection: Rc<ConnectionHandle>,
+    actions: impl Iterator<Item = serde_json::Result<String>>,
+) {
     connection.clone().until_attached_or_ending().await;
     let Some(session) = connection.session() else {
         return;
     };
     for action in actions {
+        let Ok(action) = action else {
+            tracing::error!("a subscription of a stream cannot be encoded");
+            return;
+        };
         let bytes = action.len();
         let nesting = hub.shared.config.limits.nesting;
         let mut inbound = action::read(&RawData::Json(action.into()), nesting);

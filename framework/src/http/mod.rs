@@ -11,3 +11,4 @@ pub(crate) mod lean;
 pub(crate) mod origin;
 pub(crate) mod script;
 pub(crate) mod socket;
+pub(crate) mod stream_query;

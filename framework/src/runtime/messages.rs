@@ -31,6 +31,7 @@ use crate::runtime::posts::{PostRequest, Posted};
 pub(crate) use crate::runtime::topic::Topic;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::Accounts;
+use crate::session::credential_order::CredentialOrder;
 use crate::session::farewell::Disconnect;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::in_order::InOrder;
@@ -153,6 +154,8 @@ pub(crate) enum SessionMessage {
 pub(crate) struct Refreshed {
     /// The `id` of the client's action.
     pub(crate) id: Option<u64>,
+    /// The number of that action.
+    pub(crate) action: u64,
     pub(crate) outcome: Result<Accepted, Unaccepted>,
 }
 
@@ -396,6 +399,7 @@ pub(crate) struct SessionTransfer {
     pub(crate) visitor: Visitor,
     pub(crate) tokens: Tokens,
     pub(crate) attempts: Attempts,
+    pub(crate) credentials: CredentialOrder,
     pub(crate) received: u64,
     pub(crate) outbox: Outbox,
     pub(crate) rooms: Vec<(RoomId, Membership)>,

@@ -168,7 +168,6 @@ impl Permit {
     }
 
     /// The action's number, if its client counts it.
-    #[cfg(test)]
     pub(crate) fn number(&self) -> Option<ActionNumber> {
         self.number
     }

@@ -1,6 +1,7 @@
 //! The rules of a session: what is kept, counted, resumed and closed. Plain data, with the time as a parameter; no runtime.
 
 pub(crate) mod accounts;
+pub(crate) mod credential_order;
 pub(crate) mod delivery;
 pub(crate) mod directory;
 pub(crate) mod expiry;

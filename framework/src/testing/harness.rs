@@ -535,9 +535,10 @@ impl<R: Room> RoomHarness<R> {
     }
 }
 
-/// The values that [`RoomContext::data`](crate::RoomContext::data) returns in a room under test.
+/// The values of the application in a test: what [`RoomContext::data`](crate::RoomContext::data) and
+/// [`SignIn::data`](crate::SignIn::data) return.
 #[derive(Default)]
-pub struct Data(HashMap<std::any::TypeId, AnyShared>);
+pub struct Data(pub(super) HashMap<std::any::TypeId, AnyShared>);
 
 impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,9 +7,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::codec::{RawData, decode};
@@ -41,7 +41,7 @@ pub(crate) enum JoinTarget {
 }
 
 /// Where a subscriber stopped: recovery goes on after it.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Since {
     pub(crate) epoch: String,
     pub(crate) offset: u64,

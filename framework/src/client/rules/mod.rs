@@ -124,7 +124,7 @@ pub(crate) struct Rules {
     rooms: Rooms,
     subscriptions: Subscriptions,
     /// What subscriptions that were not answered yet ask for, by the ids of their actions.
-    wishes: BTreeMap<u64, Wish>,
+    wishes: BTreeMap<u64, (ChannelName, Wish)>,
     backoff: Backoff,
     /// The goodbye that the server sent on this connection.
     goodbye: Option<Goodbye>,
@@ -309,8 +309,8 @@ impl Rules {
         if let Some(id) = action.id {
             self.last_id = id;
             self.waiters.insert(id, Waiter::Application);
-            if action.action == ActionName::Subscribe {
-                self.wishes.insert(id, action.wish());
+            if let (ActionName::Subscribe, Some(channel)) = (action.action, action.channel) {
+                self.wishes.insert(id, (channel.clone(), action.wish()));
             }
         }
         if let (ActionName::Unsubscribe, Some(channel)) = (action.action, action.channel) {

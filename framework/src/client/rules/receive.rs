@@ -26,6 +26,9 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Refusals that pass: after a restart all clients reconnect at once, perhaps from one address, and all are checked again.
 const TRY_AGAIN: [&str; 2] = ["too_fast", "authorization_timeout"];
 
+/// The server could not read the action, so nothing has changed.
+const MALFORMED: [&str; 2] = ["bad_field", "too_deep"];
+
 impl Rules {
     /// A frame arrived.
     pub(crate) fn receive(&mut self, now: Duration, frame: ServerFrame) -> Vec<Output> {
@@ -441,6 +444,7 @@ impl Rules {
     ) -> Vec<Output> {
         let mut outputs = Vec::new();
         let wish = id.and_then(|id| self.wishes.remove(&id));
+        let wish = wish.map(|(_, wish)| wish);
         let again = id.and_then(|id| self.waiters.get(&id));
         let position = subscribed.position.clone();
         if let Some(Waiter::Resubscribe(_)) = again {
@@ -477,9 +481,11 @@ impl Rules {
         room: Option<RoomId>,
         refusal: Refusal,
     ) -> Vec<Output> {
-        if let Some(id) = id {
-            self.wishes.remove(&id);
-        }
+        let subscribe = id.and_then(|id| self.wishes.remove(&id));
+        let ended = subscribe.and_then(|(channel, _)| {
+            let ends = !MALFORMED.contains(&refusal.code());
+            (ends && self.subscriptions.remove(&channel)).then_some(channel)
+        });
         let output = match id.and_then(|id| Some((id, self.waiters.remove(&id)?))) {
             Some((id, Waiter::Application)) => {
                 Output::Complete(id, Err(CallError::Refused(refusal)))
@@ -501,8 +507,14 @@ impl Rules {
                 Output::Emit(Event::Error { refusal, room })
             }
             Some((_, Waiter::Refresh)) => Output::Emit(Event::Unauthorized { refusal }),
-            // The room is gone, or the client is about to leave it.
-            Some((_, Waiter::Sync | Waiter::Abandoned)) => return Vec::new(),
+            // The room is gone, or the client is about to leave it. Nobody awaits the end of a subscription.
+            Some((_, Waiter::Sync | Waiter::Abandoned)) => {
+                let Some(channel) = ended else {
+                    return Vec::new();
+                };
+                let reason = refusal.code().to_owned();
+                Output::Emit(Event::Unsubscribed { channel, reason })
+            }
             None => Output::Emit(Event::Error { refusal, room }),
         };
         vec![output]

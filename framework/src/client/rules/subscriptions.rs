@@ -152,9 +152,9 @@ impl Subscriptions {
         }
     }
 
-    /// The server has ended a subscription.
-    pub(crate) fn remove(&mut self, channel: &ChannelName) {
-        self.channels.remove(channel);
+    /// The server has ended a subscription. Returns false if there was none.
+    pub(crate) fn remove(&mut self, channel: &ChannelName) -> bool {
+        self.channels.remove(channel).is_some()
     }
 
     /// A new session has begun. Returns the subscriptions to renew, with their positions and what to ask for.

@@ -423,6 +423,7 @@ impl SessionActor {
             visitor: self.visitor.clone(),
             tokens: self.tokens.clone(),
             attempts: self.attempts,
+            credentials: self.credentials,
             received: self.handle.router.received(),
             outbox,
             rooms: self.handle.router.rooms.take().into_iter().collect(),

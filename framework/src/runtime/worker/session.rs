@@ -24,6 +24,7 @@ use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session_expiry::ExpiryWatch;
 use crate::runtime::worker::session_handle::SessionHandle;
 use crate::session::accounts::Accounts;
+use crate::session::credential_order::CredentialOrder;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
 use crate::session::outbox::{Delivery, Outbox, Resumed};
@@ -52,6 +53,7 @@ pub(crate) struct SessionActor {
     pub(crate) handle: Rc<SessionHandle>,
     pub(crate) tokens: Tokens,
     pub(crate) attempts: Attempts,
+    pub(crate) credentials: CredentialOrder,
     pub(crate) connection: Option<Rc<ConnectionHandle>>,
     /// Joins that were not answered yet.
     pub(crate) joining: usize,

@@ -125,7 +125,14 @@ impl SessionActor {
                 data,
             } => {
                 let kind = self.kind_of(&channel)?.clone();
-                let appearance = self.appearance(kind.presence, presence, &data)?;
+                let appearance = match self.appearance(kind.presence, presence, &data) {
+                    Ok(appearance) => appearance,
+                    Err(refusal) => {
+                        let reason = UnsubscribeReason::Refused(refusal.clone());
+                        let ended = self.end_subscription(&channel, id, permit, reason);
+                        return ended.map_err(|_| refusal);
+                    }
+                };
                 let most = self.hub.shared.config.limits.subscriptions;
                 // A client that has the subscription already only gets the answer again.
                 let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
@@ -192,21 +199,7 @@ impl SessionActor {
                 Ok(())
             }
             Action::Unsubscribe { channel } => {
-                if !self
-                    .handle
-                    .router
-                    .subscriptions
-                    .borrow_mut()
-                    .remove(&channel)
-                {
-                    return Err(not_subscribed());
-                }
-                let asks = Asks::Unsubscribe {
-                    attempt: self.subscribes,
-                    reason: UnsubscribeReason::Left,
-                };
-                self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
-                Ok(())
+                self.end_subscription(&channel, id, permit, UnsubscribeReason::Left)
             }
             Action::Publish { channel, data } => {
                 let kind = self.kind_of(&channel)?;
@@ -266,6 +259,26 @@ impl SessionActor {
             None if watches => Err(no_presence()),
             None => Ok(None),
         }
+    }
+
+    /// Ends a subscription because of the client's action `id`, which the channel answers after the channel's waiting actions.
+    fn end_subscription(
+        &mut self,
+        channel: &ChannelName,
+        id: Option<u64>,
+        permit: Permit,
+        reason: UnsubscribeReason,
+    ) -> Result<(), Refusal> {
+        let subscriptions = &self.handle.router.subscriptions;
+        if !subscriptions.borrow_mut().remove(channel) {
+            return Err(not_subscribed());
+        }
+        let asks = Asks::Unsubscribe {
+            attempt: self.subscribes,
+            reason,
+        };
+        self.enqueue_for_channel(channel, ChannelAction { id, asks, permit });
+        Ok(())
     }
 
     fn send_to_room(&mut self, id: &str, message: RoomMessage) -> Result<(), Refusal> {

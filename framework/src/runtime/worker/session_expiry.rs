@@ -4,6 +4,7 @@ use actix::{AsyncContext, Context, SpawnHandle};
 
 use crate::close::CloseCode;
 use crate::error::Refusal;
+use crate::origin::ActionNumber;
 use crate::room::config::LeaveReason;
 use crate::runtime::authentication::{Unaccepted, expired};
 use crate::runtime::messages::{HubItem, Refreshed};
@@ -24,11 +25,12 @@ pub(crate) struct ExpiryWatch {
 }
 
 impl SessionActor {
-    /// Takes over what the application says of the client by a fresh credential: until when it is good, and the claims for
+    /// Takes over what the application says of the client by the credential of a resume: until when it is good, and the claims for
     /// everything that begins later.
     pub(crate) fn identify(&mut self, visitor: &Visitor) {
         self.visitor.claims = visitor.claims.clone();
         self.visitor.expires = visitor.expires;
+        self.credentials.resumed(self.handle.router.received());
     }
 
     /// Watches the time of the credential that the session has now. One that does not expire costs nothing.
@@ -85,12 +87,17 @@ impl SessionActor {
         let permit = take_call(permit)?;
         let (hub, shared, session) = (self.hub.clone(), self.hub.shared.clone(), self.id);
         let address = self.visitor.address;
+        let action = permit.number().map_or(0, ActionNumber::get);
         actix_rt::spawn(async move {
             let sign_in = SignIn::of_refresh(token.0, address, shared.data.clone());
             let patience = shared.config.authentication;
             let asked = shared.authentication.ask(&sign_in, patience, || hub.now());
             let outcome = asked.await;
-            let refreshed = Box::new(Refreshed { id, outcome });
+            let refreshed = Box::new(Refreshed {
+                id,
+                action,
+                outcome,
+            });
             hub.send_item(HubItem::Refreshed { session, refreshed });
             drop(permit);
         });
@@ -106,13 +113,20 @@ impl SessionActor {
                 .forward(session, HubItem::Refreshed { session, refreshed });
             return;
         }
-        let Refreshed { id, outcome } = *refreshed;
+        let Refreshed {
+            id,
+            action,
+            outcome,
+        } = *refreshed;
         let refusal = match outcome {
             Ok(accepted) if accepted.claims.subject() == self.visitor.claims.subject() => {
-                self.visitor.claims = accepted.claims;
-                self.visitor.expires = accepted.expires;
+                let is_newest = self.credentials.accept(action);
+                if is_newest {
+                    self.visitor.claims = accepted.claims;
+                    self.visitor.expires = accepted.expires;
+                }
                 self.refresh_answered(id);
-                if self.moving.is_none() {
+                if is_newest && self.moving.is_none() {
                     self.watch_expiry(ctx);
                 }
                 return;

@@ -19,6 +19,7 @@ use crate::runtime::worker::handover::Trail;
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::{SessionActor, Welcomed};
 use crate::runtime::worker::session_handle::SessionHandle;
+use crate::session::credential_order::CredentialOrder;
 use crate::session::history_queue::HistoryQueue;
 use crate::session::limits::Violations;
 use crate::session::rate_limiter::RateLimiter;
@@ -81,6 +82,7 @@ impl SessionActor {
             handle: register(hub, seed.id, &context, router, send_queue, seed.permits),
             tokens: seed.tokens,
             attempts: Attempts::default(),
+            credentials: CredentialOrder::default(),
             connection: None,
             joining: 0,
             subscribes: 0,
@@ -139,6 +141,7 @@ impl SessionActor {
             ),
             tokens: transfer.tokens,
             attempts: transfer.attempts,
+            credentials: transfer.credentials,
             connection: None,
             joining: transfer.joining,
             subscribes: transfer.subscribes,

@@ -212,6 +212,60 @@ fn a_subscription_that_cannot_be_renewed_is_reported() {
     assert!(written(&mut rules).is_empty(), "it is not asked for again");
 }
 
+/// Subscribes to channel `c` once more, and is refused with this code.
+fn refused_again(rules: &mut Rules, code: &str, is_awaited: bool) -> Vec<Output> {
+    let wish = SubscribeOptions::default().data("pass").wish;
+    let channel = "c".into();
+    let id = rules.act(subscribe(&channel, None, &wish), true).unwrap();
+    written(rules);
+    if !is_awaited {
+        rules.abandon(id.unwrap());
+    }
+    receive(
+        rules,
+        json!({"event": "error", "id": id, "code": code, "message": ""}),
+    )
+}
+
+#[test]
+fn a_subscription_ends_if_the_server_refuses_to_change_it() {
+    for is_awaited in [true, false] {
+        let mut rules = reader();
+        let outputs = refused_again(&mut rules, "members_only", is_awaited);
+        match &outputs[..] {
+            [Output::Complete(_, Err(CallError::Refused(refusal)))] if is_awaited => {
+                assert_eq!(refusal.code(), "members_only");
+            }
+            [Output::Emit(Event::Unsubscribed { channel, reason })] if !is_awaited => {
+                assert_eq!((channel.as_str(), reason.as_str()), ("c", "members_only"));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(rules.position(&"c".into()), None);
+        come_back(&mut rules, json!({"reason": "expired"}));
+        assert!(written(&mut rules).is_empty(), "it is not asked for again");
+    }
+}
+
+#[test]
+fn a_subscription_continues_if_the_server_cannot_read_what_would_change_it() {
+    for code in ["bad_field", "too_deep"] {
+        for is_awaited in [true, false] {
+            let mut rules = reader();
+            let outputs = refused_again(&mut rules, code, is_awaited);
+            assert_eq!(outputs.len(), usize::from(is_awaited), "{outputs:?}");
+            let event = json!({"event": "publication", "channel": "c", "offset": 6});
+            assert_eq!(offsets(&receive(&mut rules, event)), [6]);
+            come_back(&mut rules, json!({"reason": "expired"}));
+            let again = written(&mut rules).remove(0);
+            assert_eq!(
+                (&again["channel"], &again["data"]),
+                (&json!("c"), &Value::Null)
+            );
+        }
+    }
+}
+
 #[test]
 fn a_subscription_that_is_refused_for_now_is_tried_again() {
     for code in ["too_fast", "authorization_timeout"] {
