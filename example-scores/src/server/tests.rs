@@ -23,6 +23,8 @@ use crate::{
     tournament::{Fixture, Tournament},
 };
 
+mod patches;
+
 const PLAN: Plan = Plan {
     speed: 60.0,
     again_in: None,

@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some(Key(key)) = entries.next_key()? {
+        while let Some(MapKey(key)) = entries.next_key()? {
             let Loose(value) = entries.next_value()?;
             map.insert(key, value);
         }
@@ -93,9 +93,9 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-struct Key(String);
+struct MapKey(String);
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for MapKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyKey).map(Self)
     }

@@ -197,7 +197,7 @@ impl Admission {
         &self,
         hub: &'a Hub,
         request: &HttpRequest,
-    ) -> Result<(Handshake, Result<Opening, TurnedAway>, Place<'a>), Refused> {
+    ) -> Result<(Handshake, Result<Opening, TurnedAway>, ConnectionPlace<'a>), Refused> {
         let address = self.address_of(request);
         let query = web::Query::<Query>::from_query(request.query_string()).ok();
         let query = query.map(web::Query::into_inner);
@@ -332,8 +332,8 @@ impl Admission {
         hub: &'a Hub,
         request: &HttpRequest,
         address: Option<ClientAddress>,
-    ) -> Result<Place<'a>, Refused> {
-        Place::take(&hub.shared, address).inspect_err(|(_, refusal)| {
+    ) -> Result<ConnectionPlace<'a>, Refused> {
+        ConnectionPlace::take(&hub.shared, address).inspect_err(|(_, refusal)| {
             let now = hub.now();
             match refusal.code() {
                 TOO_MANY => {
@@ -476,12 +476,12 @@ fn refuse_if_draining(shared: &ServerInner) -> Result<(), Refused> {
 }
 
 /// One of the connections that the server and the client's address may have. Released when it is dropped.
-pub(super) struct Place<'a> {
+pub(super) struct ConnectionPlace<'a> {
     shared: &'a ServerInner,
     address: Option<ClientAddress>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ConnectionPlace<'a> {
     fn take(shared: &'a ServerInner, address: Option<ClientAddress>) -> Result<Self, Refused> {
         refuse_if_draining(shared)?;
         if !shared.add_connection(address) {
@@ -507,7 +507,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ConnectionPlace<'_> {
     fn drop(&mut self) {
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         self.shared.forget_connection(self.address);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 
-use super::keys::{Key, Keys};
+use super::keys::{Keys, VerifyingKey};
 
 /// How long fetched keys are used before they are fetched again. A key that its issuer has withdrawn is accepted for this long.
 pub(super) const FRESH: Duration = Duration::from_secs(600);
@@ -27,7 +27,7 @@ pub(super) struct KeyCache {
 /// What to do for a token.
 #[derive(Debug)]
 pub(super) enum Lookup {
-    Use(Box<Key>),
+    Use(Box<VerifyingKey>),
     /// Fetch the keys and look again.
     Fetch,
     /// No key fits the token, and the keys are up to date.

@@ -43,23 +43,23 @@ impl fmt::Display for JwtAlgorithm {
 
 /// A key, and the one algorithm that it is used with: a token cannot choose another one for it.
 #[derive(Clone)]
-pub(super) struct Key {
+pub(super) struct VerifyingKey {
     pub(super) id: Option<String>,
     pub(super) algorithm: Algorithm,
     pub(super) key: DecodingKey,
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for VerifyingKey {
     /// Without the key, which may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key")
+        f.debug_struct("VerifyingKey")
             .field("id", &self.id)
             .field("algorithm", &self.algorithm)
             .finish_non_exhaustive()
     }
 }
 
-impl Key {
+impl VerifyingKey {
     pub(super) fn from_pem(algorithm: JwtAlgorithm, pem: &[u8]) -> Result<Self, JwtError> {
         let key = match algorithm {
             JwtAlgorithm::Rs256 => DecodingKey::from_rsa_pem(pem),
@@ -79,10 +79,10 @@ impl Key {
 
 /// Some keys of one issuer.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Keys(Vec<Key>);
+pub(super) struct Keys(Vec<VerifyingKey>);
 
 impl Keys {
-    pub(super) fn one(key: Key) -> Self {
+    pub(super) fn one(key: VerifyingKey) -> Self {
         Self(vec![key])
     }
 
@@ -101,7 +101,7 @@ impl Keys {
 
     /// The key that signed a token of this algorithm: the one with the token's key id, or the only one of the algorithm if the
     /// token or the key names none.
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
+    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&VerifyingKey> {
         let mut fitting = self.0.iter().filter(|key| key.algorithm == algorithm);
         if let Some(id) = id {
             let named = self
@@ -116,7 +116,7 @@ impl Keys {
 }
 
 /// A key of a set, if it verifies signatures of an algorithm that is supported.
-fn usable(jwk: &Jwk) -> Option<Key> {
+fn usable(jwk: &Jwk) -> Option<VerifyingKey> {
     if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
         return None;
     }
@@ -140,7 +140,7 @@ fn usable(jwk: &Jwk) -> Option<Key> {
     if named != algorithm {
         return None;
     }
-    Some(Key {
+    Some(VerifyingKey {
         id: jwk.common.key_id.clone(),
         algorithm,
         key: DecodingKey::from_jwk(jwk).ok()?,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::cache::{KeyCache, Lookup};
 use super::error::JwtError;
-use super::keys::{JwtAlgorithm, Key, Keys};
+use super::keys::{JwtAlgorithm, Keys, VerifyingKey};
 use crate::claims::Identity;
 use crate::error::Refusal;
 use crate::session::quota::LogQuota;
@@ -108,7 +108,7 @@ impl JwtVerifier {
         if secret.len() < SECRET {
             return Err(JwtError::ShortSecret(secret.len()));
         }
-        let key = Key {
+        let key = VerifyingKey {
             id: None,
             algorithm: Algorithm::HS256,
             key: DecodingKey::from_secret(secret),
@@ -122,7 +122,7 @@ impl JwtVerifier {
     ///
     /// If this is no public key for the algorithm.
     pub fn pem(algorithm: JwtAlgorithm, public_key: impl AsRef<[u8]>) -> Result<Self, JwtError> {
-        let key = Key::from_pem(algorithm, public_key.as_ref())?;
+        let key = VerifyingKey::from_pem(algorithm, public_key.as_ref())?;
         Ok(Self::new(KeySource::Fixed(Keys::one(key))))
     }
 
@@ -284,7 +284,7 @@ impl JwtVerifier {
     }
 
     /// The key that a token asks for.
-    async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Key, Fault> {
+    async fn key(&self, id: Option<&str>, algorithm: Algorithm) -> Result<VerifyingKey, Fault> {
         let missing = || Fault::Token(format!("there is no {algorithm:?} key for the id {id:?}"));
         let (fetch, cache, fetching) = match &self.keys {
             KeySource::Fixed(keys) => return keys.find(id, algorithm).cloned().ok_or_else(missing),

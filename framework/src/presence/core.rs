@@ -23,7 +23,7 @@ use crate::wire::codec::RawData;
 
 /// What others see of somebody.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Entry {
+struct PresenceEntry {
     /// The data that one of the sessions has set last.
     data: Option<RawData>,
     /// The number of sessions; never zero.
@@ -34,7 +34,7 @@ struct Entry {
 #[derive(Debug)]
 struct Touched {
     /// The entry when the batch began.
-    before: Option<Entry>,
+    before: Option<PresenceEntry>,
     /// Whether a whole list has shown the entry as it was in between.
     is_shown: bool,
 }
@@ -54,7 +54,7 @@ struct Batch {
 #[derive(Debug)]
 pub(crate) struct PresenceCore {
     settings: Presence,
-    entries: IndexMap<Who, Entry>,
+    entries: IndexMap<Who, PresenceEntry>,
     sessions: HashMap<SessionId, Who, IdHasher>,
     version: u64,
     /// How many entries the last version had.
@@ -91,7 +91,7 @@ impl PresenceCore {
 
     /// Everybody who is present now, however many there are.
     pub(crate) fn everybody(&self) -> Vec<Present> {
-        let present = |(who, entry): (&Who, &Entry)| entry.present(who);
+        let present = |(who, entry): (&Who, &PresenceEntry)| entry.present(who);
         self.entries.iter().map(present).collect()
     }
 
@@ -117,7 +117,7 @@ impl PresenceCore {
                 entry.data = data.or(entry.data.take());
             }
             None => {
-                let entry = Entry { data, sessions: 1 };
+                let entry = PresenceEntry { data, sessions: 1 };
                 self.entries.insert(who.clone(), entry);
             }
         }
@@ -260,7 +260,7 @@ impl PresenceCore {
     }
 }
 
-impl Entry {
+impl PresenceEntry {
     fn present(&self, who: &Who) -> Present {
         Present {
             who: who.clone(),

@@ -167,7 +167,7 @@ impl Drop for Charge {
 
 /// The holder of an account that sessions share.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Key {
+enum AccountKey {
     Subject(Arc<str>),
     Address(ClientAddress),
 }
@@ -175,7 +175,7 @@ enum Key {
 /// The accounts that several sessions share. An account exists as long as one of the sessions, or anything charged to it.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
-    accounts: HashMap<Key, Weak<Account>>,
+    accounts: HashMap<AccountKey, Weak<Account>>,
     /// At how many accounts unused ones are removed.
     tidy_at: usize,
 }
@@ -187,15 +187,16 @@ impl Book {
         subject: Option<&Arc<str>>,
         address: Option<ClientAddress>,
     ) -> Accounts {
-        let subject = subject.map(|subject| (Holder::Subject, Key::Subject(subject.clone())));
-        let address = address.map(|address| (Holder::Address, Key::Address(address)));
+        let subject =
+            subject.map(|subject| (Holder::Subject, AccountKey::Subject(subject.clone())));
+        let address = address.map(|address| (Holder::Address, AccountKey::Address(address)));
         let own = (Holder::Session, Arc::default());
         let shared = subject.into_iter().chain(address);
         let shared = shared.map(|(holder, key)| (holder, self.account(key)));
         Accounts(std::iter::once(own).chain(shared).collect())
     }
 
-    fn account(&mut self, key: Key) -> Arc<Account> {
+    fn account(&mut self, key: AccountKey) -> Arc<Account> {
         if self.accounts.len() >= self.tidy_at {
             self.accounts
                 .retain(|_, account| account.strong_count() > 0);

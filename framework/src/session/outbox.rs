@@ -35,7 +35,7 @@ pub(crate) enum Pushed {
 
 /// A frame and how to treat it. All receivers share the frame.
 #[derive(Debug)]
-struct Entry {
+struct PendingFrame {
     frame: Encoded,
     delivery: Delivery,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Outbox {
     /// The counted frames that are kept for a replay.
     kept: VecDeque<Encoded>,
     kept_bytes: usize,
-    pending: VecDeque<Entry>,
+    pending: VecDeque<PendingFrame>,
     pending_bytes: usize,
     /// How many of the pending frames and bytes a resume has put back. They were within the replay's bounds, and do not count
     /// towards the bounds of pending frames.
@@ -199,7 +199,7 @@ impl Outbox {
             _ => {}
         }
         self.pending_bytes += length;
-        self.pending.push_back(Entry {
+        self.pending.push_back(PendingFrame {
             frame: frame.clone(),
             delivery: delivery.clone(),
         });
@@ -215,7 +215,7 @@ impl Outbox {
         let frame = update.missed.clone();
         self.pending_bytes += frame.websocket(self.format).len();
         let delivery = delivery.clone();
-        self.pending.push_back(Entry { frame, delivery });
+        self.pending.push_back(PendingFrame { frame, delivery });
         match self.check_bounds() {
             Pushed::Queued if !is_first => Pushed::Unchanged,
             pushed => pushed,
@@ -319,7 +319,7 @@ impl Outbox {
     }
 
     fn take_next(&mut self, out: &mut BytesMut) -> bool {
-        let Some(Entry { frame, delivery }) = self.pending.pop_front() else {
+        let Some(PendingFrame { frame, delivery }) = self.pending.pop_front() else {
             return false;
         };
         let bytes = frame.websocket(self.format);
@@ -372,7 +372,7 @@ impl Outbox {
 
     /// How many counted frames there have been so far, including those that still wait.
     pub(crate) fn produced(&self) -> u64 {
-        let waits = |entry: &&Entry| entry.delivery == Delivery::Sequenced;
+        let waits = |entry: &&PendingFrame| entry.delivery == Delivery::Sequenced;
         self.sent + self.pending.iter().filter(waits).count() as u64
     }
 
@@ -426,7 +426,7 @@ impl Outbox {
         self.pending_bytes += std::mem::take(&mut self.kept_bytes);
         while let Some(frame) = self.kept.pop_back() {
             let delivery = Delivery::Sequenced;
-            self.pending.push_front(Entry { frame, delivery });
+            self.pending.push_front(PendingFrame { frame, delivery });
         }
         Resumed::Yes
     }
@@ -463,7 +463,8 @@ impl Outbox {
 
     /// The memory of the references to events.
     pub(crate) fn queue_bytes(&self) -> usize {
-        self.kept.capacity() * size_of::<Encoded>() + self.pending.capacity() * size_of::<Entry>()
+        self.kept.capacity() * size_of::<Encoded>()
+            + self.pending.capacity() * size_of::<PendingFrame>()
     }
 
     /// Drops everything that was sent: a resume that needs any of it will fail.
@@ -542,7 +543,7 @@ impl Outbox {
 
     /// The pending counted frames.
     pub(crate) fn into_pending(self) -> impl Iterator<Item = Encoded> {
-        let counted = |entry: &Entry| entry.delivery == Delivery::Sequenced;
+        let counted = |entry: &PendingFrame| entry.delivery == Delivery::Sequenced;
         self.pending
             .into_iter()
             .filter(counted)

@@ -5,11 +5,11 @@ use crate::ids::ChannelName;
 /// The channels that a session is subscribed to, and the attempts to subscribe to each: the answer to an earlier attempt does not
 /// apply to a later one. A sorted list, because most sessions have few or none, and a map would take more memory.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions(Vec<(ChannelName, Attempts)>);
+pub(crate) struct Subscriptions(Vec<(ChannelName, SubscribeAttempts)>);
 
 /// Attempts to subscribe to one channel, by their numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Attempts {
+struct SubscribeAttempts {
     last: u64,
     /// The last attempt that was answered with `subscribed`; 0 if none was.
     done: u64,
@@ -37,7 +37,7 @@ impl Subscriptions {
                 (attempts.last, attempts.watches) = (attempt, watches);
             }
             Err(at) => {
-                let attempts = Attempts {
+                let attempts = SubscribeAttempts {
                     last: attempt,
                     done: 0,
                     watches,

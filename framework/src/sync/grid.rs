@@ -24,7 +24,7 @@ pub struct Grid<K> {
     /// The width of a cell.
     cell: f64,
     cells: HashMap<Cell, Vec<Item<K>>>,
-    places: HashMap<K, Place>,
+    places: HashMap<K, CellPosition>,
 }
 
 type Cell = (i64, i64);
@@ -38,7 +38,7 @@ struct Item<K> {
 
 /// The cell of a thing, and its position in the cell's list.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct CellPosition {
     cell: Cell,
     at: usize,
 }
@@ -73,12 +73,12 @@ impl<K: Copy + Eq + Hash> Grid<K> {
         let items = self.cells.entry(cell).or_default();
         let at = items.len();
         items.push(Item { key, x, y });
-        self.places.insert(key, Place { cell, at });
+        self.places.insert(key, CellPosition { cell, at });
     }
 
     /// Removes a thing. False if it was not there.
     pub fn remove(&mut self, key: &K) -> bool {
-        let Some(Place { cell, at }) = self.places.remove(key) else {
+        let Some(CellPosition { cell, at }) = self.places.remove(key) else {
             return false;
         };
         let Some(items) = self.cells.get_mut(&cell) else {

@@ -256,11 +256,11 @@ struct AsKey<'a, T: ?Sized>(&'a T);
 
 impl<T: Serialize + ?Sized> Serialize for AsKey<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Key(serializer))
+        self.0.serialize(KeySerializer(serializer))
     }
 }
 
-struct Key<S>(S);
+struct KeySerializer<S>(S);
 
 /// Converts a key that is no text to the text that JSON would write.
 macro_rules! as_text {
@@ -275,7 +275,7 @@ fn no_key<T, E: serde::ser::Error>() -> Result<T, E> {
     Err(E::custom("a map's key must be a text or a number"))
 }
 
-impl<S: Serializer> Serializer for Key<S> {
+impl<S: Serializer> Serializer for KeySerializer<S> {
     type Ok = S::Ok;
     type Error = S::Error;
     type SerializeSeq = Impossible<S::Ok, S::Error>;

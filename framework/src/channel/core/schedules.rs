@@ -1,21 +1,26 @@
 //! Ten thousand schedules by seed: clients subscribe, move, are cut and come back, while others publish. Each client must receive
-//! each publication once and in order, except where it is told of a gap.
+//! each publication once and in order, whole or as a patch, except where it is told of a gap; of a channel that delivers only the
+//! newest publication, it must end with that one.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::tests::Shard;
+use super::tests::delta::apply;
 use super::*;
 use crate::channel::follow::{self, FollowBounds, FollowPattern, FollowQueue, Followed};
+use crate::channel::frames::Readers;
 use crate::channel::log::Start;
 use crate::wire::action::Since;
 use crate::wire::codec::Format;
 use crate::wire::codec::decode;
 
 const SCHEDULES: u64 = 10_000;
-const STEPS: usize = 40;
-const CHANNELS: [&str; 3] = ["news", "by/1", "bare/1"];
+const STEPS: usize = 60;
+/// The last two offer patches. Subscribers of the clock receive the newest publication.
+const CHANNELS: [&str; 6] = ["news", "by/1", "bare/1", "clock", "delta", "delta/bare"];
 const HOMES: u64 = 3;
 const CLIENTS: usize = 4;
 
@@ -37,6 +42,22 @@ impl Numbers {
     }
 }
 
+/// The publication of a number: mostly an object, of which little changes from one to the next.
+fn publication(n: u64) -> Value {
+    match n % 7 {
+        0 => json!(n),
+        _ => {
+            json!({"n": n, "half": n / 2, "place": {"ground": "a stadium with a long name", "fifth": n / 5}})
+        }
+    }
+}
+
+/// Whether it is a publication, and not mixed from two of them.
+fn is_whole(value: &Value) -> bool {
+    let n = value.as_u64().or(value["n"].as_u64());
+    n.is_some_and(|n| *value == publication(n))
+}
+
 /// An event, as far as it matters here.
 #[derive(Deserialize)]
 struct Event {
@@ -46,11 +67,17 @@ struct Event {
     offset: Option<u64>,
     recovered: Option<bool>,
     publications: Option<Vec<Numbered>>,
+    #[serde(default)]
+    delta: bool,
+    base: Option<Numbered>,
+    data: Option<Value>,
+    patch: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Numbered {
     offset: u64,
+    data: Value,
 }
 
 /// What a client knows of a channel.
@@ -59,6 +86,10 @@ struct Stream {
     /// The epoch, and the offset up to which it has received everything or was told of a gap.
     position: Option<(String, u64)>,
     is_active: bool,
+    /// How many patches and newest publications it has received.
+    uncommon: u64,
+    /// With patches: the newest publication, which the next patch changes.
+    base: Option<(u64, Value)>,
     /// Its subscriptions that were not answered yet, with the positions that they continue from.
     asked: VecDeque<Option<(String, u64)>>,
 }
@@ -72,6 +103,28 @@ impl Stream {
                 let position = self.position.as_mut().unwrap();
                 assert_eq!(event.offset, Some(position.1 + 1));
                 position.1 += 1;
+                let value = match (event.data, event.patch) {
+                    (Some(data), None) => data,
+                    (None, Some(patch)) => {
+                        let (at, mut value) = self.base.take().expect("a patch of nothing");
+                        assert_eq!(at + 1, position.1, "a patch of something else");
+                        apply(&mut value, &patch);
+                        self.uncommon += 1;
+                        value
+                    }
+                    both => panic!("{both:?}"),
+                };
+                assert!(is_whole(&value), "{value}");
+                self.base = Some((position.1, value));
+            }
+            "latest" => {
+                let offset = event.offset.unwrap();
+                assert!(is_whole(&event.data.unwrap()));
+                let position = self.position.as_mut().filter(|_| self.is_active);
+                if let Some(position) = position {
+                    position.1 = offset.max(position.1);
+                    self.uncommon += 1;
+                }
             }
             "unsubscribed" => self.is_active = false,
             "error" => drop(self.asked.pop_front()),
@@ -86,14 +139,20 @@ impl Stream {
         let length = publications.len() as u64;
         let numbers = publications.iter().map(|p| p.offset);
         assert!(numbers.eq(offset + 1 - length..=offset), "the newest ones");
+        assert!(publications.iter().all(|p| is_whole(&p.data)));
         let missing = since
             .filter(|(of, at)| *of == epoch && *at <= offset)
             .map(|(_, at)| offset - at);
+        let is_newest = event.channel.as_str() == "clock";
         match event.recovered {
+            Some(true) if is_newest => assert_eq!(missing.map(|n| n.min(1)), Some(length)),
             Some(true) => assert_eq!(missing, Some(length)),
             _ => assert!(missing.is_none_or(|missing| missing > length), "no gap"),
         }
-        if self.is_active {
+        let newest = event.base.or(publications.into_iter().next_back());
+        let newest = newest.filter(|newest| newest.offset == offset);
+        self.base = (newest.filter(|_| event.delta)).map(|newest| (offset, newest.data));
+        if self.is_active && !is_newest {
             let known = self.position.as_ref();
             assert_eq!(known, Some(&(epoch.clone(), offset)), "something was lost");
         }
@@ -153,11 +212,11 @@ enum Item {
     Arrival(SessionId),
 }
 
-/// A worker: what is on its way to it, its receivers, and what it holds for sessions that are on their way.
+/// A worker: what is on its way to it, its receivers and whether they receive patches, and what it holds for sessions that are on their way.
 #[derive(Default)]
 struct Home {
     queue: VecDeque<Item>,
-    receivers: HashSet<(ChannelName, SessionId)>,
+    receivers: HashMap<(ChannelName, SessionId), bool>,
     held: HashMap<SessionId, Vec<Encoded>>,
 }
 
@@ -166,6 +225,8 @@ type Reached = HashMap<ChannelName, (Arc<str>, u64)>;
 
 struct World {
     numbers: Numbers,
+    /// The number of the last publication.
+    published: u64,
     shard: Shard,
     homes: Vec<Home>,
     clients: Vec<Client>,
@@ -193,6 +254,7 @@ impl World {
             clients: (0..CLIENTS).map(|_| Client::new(&mut numbers)).collect(),
             homes: (0..HOMES).map(|_| Home::default()).collect(),
             numbers,
+            published: 0,
             shard,
             keys: HashMap::new(),
             followers,
@@ -211,6 +273,7 @@ impl World {
                 | ChannelEffect::SubscribeRefused { home, .. }
                 | ChannelEffect::Unsubscribed { home, .. }
                 | ChannelEffect::Adopt { home, .. }
+                | ChannelEffect::Newest { home, .. }
                 | ChannelEffect::Rehomed { home, .. } => *home,
                 ChannelEffect::Published { offset } => {
                     published = Some(*offset);
@@ -252,6 +315,7 @@ impl World {
 
     fn subscribe(&mut self, who: usize, channel: &'static str) {
         let continues = self.numbers.below(3) > 0;
+        let delta = channel.starts_with("delta") && self.numbers.below(2) > 0;
         let client = &mut self.clients[who];
         if client.moves_to.is_some() {
             return;
@@ -266,7 +330,10 @@ impl World {
             since,
             ..Start::default()
         };
-        let subscribe = self.shard.wish(&from, channel, start, 10_000, attempt);
+        let subscribe = Subscribe {
+            delta,
+            ..self.shard.wish(&from, channel, start, 10_000, attempt)
+        };
         self.step(ChannelInput::Subscribe(subscribe));
     }
 
@@ -290,10 +357,11 @@ impl World {
 
     fn publish(&mut self, channel: &'static str) {
         let key = Some(self.numbers.below(6)).filter(|key| *key < 2);
+        self.published += 1;
         let input = ChannelInput::Publish {
             from: Publisher::Application,
             channel: channel.into(),
-            data: RawData::of(Format::Json, &self.shard.now).unwrap(),
+            data: RawData::of(Format::Json, &publication(self.published)).unwrap(),
             key: key.map(|key| PublishKey::new(&key.to_string()).unwrap()),
             accounts: None,
         };
@@ -354,10 +422,21 @@ impl World {
         };
         let home = &mut self.homes[at];
         match effect {
-            ChannelEffect::Publish { channel, frame, .. } => {
+            ChannelEffect::Publish {
+                channel,
+                frame,
+                readers,
+                ..
+            } => {
+                let receives = |is_delta: bool| match readers {
+                    Readers::Whole => !is_delta,
+                    Readers::Delta => is_delta,
+                    Readers::Newest => true,
+                };
                 let receivers = home.receivers.iter();
-                let of_channel = receivers.filter(|(known, _)| *known == channel);
-                let sessions: Vec<_> = of_channel.map(|(_, session)| *session).collect();
+                let receivers = receivers
+                    .filter(|((known, _), is_delta)| *known == channel && receives(**is_delta));
+                let sessions: Vec<_> = receivers.map(|((_, session), _)| *session).collect();
                 for session in sessions {
                     self.give(at, session, frame.clone());
                 }
@@ -366,11 +445,13 @@ impl World {
                 session,
                 channel,
                 frame,
+                is_delta,
                 ..
             } => {
-                home.receivers.insert((channel, session));
+                home.receivers.insert((channel, session), is_delta);
                 self.give(at, session, frame);
             }
+            ChannelEffect::Newest { session, frame, .. } => self.give(at, session, frame),
             ChannelEffect::SubscribeRefused {
                 session,
                 channel,
@@ -389,9 +470,12 @@ impl World {
                 }
             }
             ChannelEffect::Adopt {
-                session, channel, ..
+                session,
+                channel,
+                is_delta,
+                ..
             } => {
-                home.receivers.insert((channel, session));
+                home.receivers.insert((channel, session), is_delta);
                 home.held.entry(session).or_default();
             }
             ChannelEffect::Rehomed {
@@ -479,11 +563,12 @@ impl World {
                 self.arrive(at);
             }
             for channel in CHANNELS.iter().filter(|_| round == 0) {
+                self.published += 1;
                 let publisher = Publisher::Room("last".into());
                 let input = ChannelInput::Publish {
                     from: publisher,
                     channel: (*channel).into(),
-                    data: RawData::of(Format::Json, "last").unwrap(),
+                    data: RawData::of(Format::Json, &publication(self.published)).unwrap(),
                     key: None,
                     accounts: None,
                 };
@@ -505,6 +590,7 @@ impl World {
 
 #[test]
 fn each_publication_reaches_each_subscriber_once_and_in_order_or_as_a_gap() {
+    let mut uncommon = 0;
     for seed in 0..SCHEDULES {
         let schedule = || {
             let mut world = World::new(seed);
@@ -512,10 +598,16 @@ fn each_publication_reaches_each_subscriber_once_and_in_order_or_as_a_gap() {
                 world.act();
             }
             world.end();
+            let streams = world.clients.iter().flat_map(|c| c.streams.values());
+            streams.map(|stream| stream.uncommon).sum::<u64>()
         };
-        if let Err(panic) = std::panic::catch_unwind(schedule) {
-            eprintln!("the schedule of seed {seed} failed");
-            std::panic::resume_unwind(panic);
+        match std::panic::catch_unwind(schedule) {
+            Ok(seen) => uncommon += seen,
+            Err(panic) => {
+                eprintln!("the schedule of seed {seed} failed");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    assert!(uncommon > SCHEDULES, "{uncommon} patches and newest ones");
 }

@@ -17,7 +17,7 @@ use crate::wire::action::Since;
 use crate::wire::codec::Format;
 use crate::wire::codec::decode;
 
-mod delta;
+pub(super) mod delta;
 mod keys;
 mod latest;
 mod limits;

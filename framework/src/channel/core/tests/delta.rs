@@ -13,7 +13,7 @@ struct Follower {
 }
 
 /// RFC 7396.
-fn apply(target: &mut Value, patch: &Value) {
+pub(in crate::channel::core) fn apply(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;
