@@ -159,6 +159,21 @@ impl<R: Room> Handlers<R> {
         self
     }
 
+    /// Registers the handler of `M` for messages from outside. If two have the same name, the server cannot be built. A message of
+    /// clients may have the name as well.
+    pub fn receive<M>(&mut self) -> &mut Self
+    where
+        M: Message + DeserializeOwned + 'static,
+        M::Reply: Serialize,
+        R: Receive<M>,
+    {
+        let handler = receive::erase::<R, M>();
+        if self.received.insert(M::NAME, handler).is_some() {
+            self.repeated = Some(M::NAME);
+        }
+        self
+    }
+
     pub(crate) fn repeated(&self) -> Option<&'static str> {
         self.repeated
     }

@@ -155,10 +155,11 @@ pub use room::context::RoomContext;
 pub use room::create::ByDefault as __ByDefault;
 pub use room::create::{Create, CreateError};
 pub use room::member::Member;
+pub use room::server_context::{OtherRoom, ServerContext};
 pub use room::state::{State, View};
-pub use room::tell::{AskError, RoomGone, TellError};
+pub use room::tell::{AskError, BroadcastError, BroadcastSent, RoomGone, TellError};
 pub use room::timers::TimerId;
-pub use room_handle::{Ask, CreateRoom, RoomHandle, TellAck};
+pub use room_handle::{Ask, BroadcastAck, BroadcastReport, CreateRoom, RoomHandle, TellAck};
 pub use runtime::sign_in::SignIn;
 pub use server::{
     ListenOptions, Routes, Server, ServerBuilder, Site, SiteApp, listen, listen_with,

@@ -1,5 +1,7 @@
 //! Rooms as seen from outside: create them, tell and ask them, end them.
 
+mod broadcast;
+
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -14,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+pub use self::broadcast::{BroadcastAck, BroadcastReport};
 use crate::handler::Message;
 use crate::ids::RoomId;
 use crate::lobby::fields::Fields;
@@ -21,14 +24,12 @@ use crate::lobby::info::RoomInfo;
 use crate::origin::Sender;
 use crate::room::Room;
 use crate::room::create::CreateError;
-use crate::room::tell::{AskError, RoomGone, TellError, Told, encode};
+use crate::room::server_context::read_reply;
+use crate::room::tell::{AskError, PATIENCE, RoomGone, TellError, Told, encode};
 use crate::runtime::messages::{CreateRequest, LobbyMessage};
 use crate::runtime::server_inner::ServerInner;
 use crate::server_handle::ServerHandle;
 use crate::wire::codec::{CodecError, Format, RawData};
-
-/// How long a question waits for its reply.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 impl ServerHandle {
     /// Creates a room of the kind `R`, with these options. Await it for the room.
@@ -382,11 +383,7 @@ impl<T: DeserializeOwned> Future for Ask<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Poll::Ready(outcome) = self.answer.poll(cx) {
-            let reply = outcome?;
-            let reply = reply
-                .decode()
-                .map_err(|CodecError(error)| AskError::BadReply(error));
-            return Poll::Ready(reply);
+            return Poll::Ready(read_reply(&outcome?));
         }
         // A time that cannot be expressed never comes.
         let Some(end) = self.asked.checked_add(self.timeout) else {

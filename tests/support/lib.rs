@@ -10,6 +10,7 @@ pub mod presence_tools;
 pub mod raw_tools;
 pub mod scene;
 pub mod storm;
+pub mod tell_storm;
 pub mod user_tools;
 pub mod wire_tools;
 

@@ -247,15 +247,15 @@ fn handler(
     must_be_synchronous(method, "handlers")?;
     let parameters = Parameters::of(method, Role::Handler(handling))?;
     let Some(message) = &parameters.value else {
-        let (name, attribute) = (&method.sig.ident, handling.name());
-        let sender = match handling {
-            Handling::On => "Member",
-            Handling::Receive => "Sender",
+        let name = &method.sig.ident;
+        let (attribute, sender) = match handling {
+            Handling::On => ("an `#[on]`", "Member"),
+            Handling::Receive => ("a `#[receive]`", "Sender"),
         };
         return Err(Error::new(
             method.sig.ident.span(),
             format!(
-                "`{name}` takes no message: an `#[{attribute}]` method takes one by value, as in `fn say(&mut self, from: &{sender}, say: Say)`"
+                "`{name}` takes no message: {attribute} method takes one by value, as in `fn say(&mut self, from: &{sender}, say: Say)`"
             ),
         ));
     };

@@ -62,30 +62,25 @@ pub(super) type Erased<R> = Box<
         + Sync,
 >;
 
-impl<R: Room> Handlers<R> {
-    /// Registers the handler of `M` for messages from outside. If two have the same name, the server cannot be built. A message of
-    /// clients may have the name as well.
-    pub fn receive<M>(&mut self) -> &mut Self
-    where
-        M: Message + DeserializeOwned + 'static,
-        M::Reply: Serialize,
-        R: Receive<M>,
-    {
-        let handler: Erased<R> = Box::new(|room, from, data, wants_reply, ctx| {
-            let message = decode::<M>(data)?;
-            let reply = room.receive(from, message, ctx)?;
-            let encoded = wants_reply.then(|| RawData::of(data.format(), &reply));
-            encoded.transpose().map_err(|error| {
-                tracing::error!(message = M::NAME, %error, "a reply cannot be encoded");
-                Refusal::failed()
-            })
-        });
-        if self.received.insert(M::NAME, handler).is_some() {
-            self.repeated = Some(M::NAME);
-        }
-        self
-    }
+/// The handler of one type of message, with its types erased.
+pub(super) fn erase<R, M>() -> Erased<R>
+where
+    M: Message + DeserializeOwned + 'static,
+    M::Reply: Serialize,
+    R: Receive<M>,
+{
+    Box::new(|room, from, data, wants_reply, ctx| {
+        let message = decode::<M>(data)?;
+        let reply = room.receive(from, message, ctx)?;
+        let encoded = wants_reply.then(|| RawData::of(data.format(), &reply));
+        encoded.transpose().map_err(|error| {
+            tracing::error!(message = M::NAME, %error, "a reply cannot be encoded");
+            Refusal::failed()
+        })
+    })
+}
 
+impl<R: Room> Handlers<R> {
     pub(crate) fn handle_told(
         &self,
         room: &mut R,

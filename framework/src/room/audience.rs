@@ -230,7 +230,7 @@ mod tests {
             time: 0,
             data: AppData::default(),
             hints: true,
-            gate: None,
+            outside: None,
         };
         let mut ctx = RoomContext::new(seed, &RoomConfig::default());
         let mut sessions = Vec::new();

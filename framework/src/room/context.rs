@@ -16,10 +16,13 @@ use serde::Serialize;
 use super::Room;
 use super::audience::{Audience, Recipients};
 use super::config::RoomConfig;
+use super::inbox::InboxPlace;
 use super::member::Member;
 use super::members::Members;
+use super::outside::Outside;
+use super::tell::{self, TellAnswer, Told};
 use super::timers::{TimerId, Timers};
-use crate::channel::publish::{Admitted, PublishError, PublishGate, PublishKey};
+use crate::channel::publish::{Admitted, PublishError, PublishKey};
 use crate::error::Refusal;
 use crate::handler::{AppData, Message};
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
@@ -74,6 +77,20 @@ pub(crate) enum RoomEffect<R: Room> {
         data: RawData,
         admitted: Admitted,
     },
+    /// A message to another room.
+    Tell {
+        to: RoomId,
+        admitted: Box<tell::Admitted>,
+        answer: Option<TellAnswer>,
+    },
+    /// A message to the rooms of a kind that have a place for it.
+    Broadcast {
+        kind: &'static str,
+        told: Box<Told>,
+        places: Vec<(RoomId, InboxPlace)>,
+    },
+    /// Another room is to end.
+    DisposeRoom(RoomId),
     Spawn(Job<R>),
     /// The listing that the lobby has of the room has changed.
     Relist,
@@ -86,6 +103,9 @@ impl<R: Room> fmt::Debug for RoomEffect<R> {
             Self::Enter { session, .. } => write!(f, "Enter({session})"),
             Self::Exit { member, .. } => write!(f, "Exit({})", member.id),
             Self::Publish { channel, .. } => write!(f, "Publish({channel})"),
+            Self::Tell { to, .. } => write!(f, "Tell({to})"),
+            Self::Broadcast { kind, .. } => write!(f, "Broadcast({kind})"),
+            Self::DisposeRoom(room) => write!(f, "DisposeRoom({room})"),
             Self::Spawn(_) => f.write_str("Spawn"),
             Self::Relist => f.write_str("Relist"),
         }
@@ -121,7 +141,9 @@ pub struct RoomContext<R: Room> {
     /// Whether the room is to end after the hook.
     pub(super) wants_end: bool,
     hints: bool,
-    gate: Option<Arc<dyn PublishGate>>,
+    pub(super) outside: Option<Arc<dyn Outside>>,
+    /// How many messages the room has sent to rooms.
+    pub(super) tells: u64,
     /// The first thing that could not be encoded, for tests. It is in the log, too.
     pub(super) fault: Option<String>,
     data: AppData,
@@ -148,8 +170,8 @@ pub(crate) struct RoomSeed {
     pub(crate) data: AppData,
     /// Whether errors may tell clients which names there are.
     pub(crate) hints: bool,
-    /// Admits its publications. `None`: each is admitted.
-    pub(crate) gate: Option<Arc<dyn PublishGate>>,
+    /// Admits what it sends to others. `None`: all of it is admitted.
+    pub(crate) outside: Option<Arc<dyn Outside>>,
 }
 
 impl<R: Room> RoomContext<R> {
@@ -169,7 +191,8 @@ impl<R: Room> RoomContext<R> {
             kicked: VecDeque::new(),
             wants_end: false,
             hints: seed.hints,
-            gate: seed.gate,
+            outside: seed.outside,
+            tells: 0,
             fault: None,
             data: seed.data,
         }
@@ -423,12 +446,7 @@ impl<R: Room> RoomContext<R> {
     where
         F: Future + 'static,
     {
-        if self.jobs >= self.max_jobs {
-            return Err(Refusal::new(
-                "busy",
-                "this room has too many jobs running: try again",
-            ));
-        }
+        self.check_jobs()?;
         self.jobs += 1;
         self.effects.push(RoomEffect::Spawn(Box::pin(async move {
             let output = job.await;
@@ -436,6 +454,17 @@ impl<R: Room> RoomContext<R> {
             then
         })));
         Ok(())
+    }
+
+    /// Refuses another job if there are as many as there may be.
+    pub(super) fn check_jobs(&self) -> Result<(), Refusal> {
+        match self.jobs < self.max_jobs {
+            true => Ok(()),
+            false => Err(Refusal::new(
+                "busy",
+                "this room has too many jobs running: try again",
+            )),
+        }
     }
 
     /// Lets a room that ends spawn as many jobs as it may run at once, in addition to those that are running.
@@ -483,8 +512,8 @@ impl<R: Room> RoomContext<R> {
     ) -> Result<(), PublishError> {
         let data = RawData::of(Format::Json, data)
             .map_err(|error| PublishError::NotEncodable(error.to_string()))?;
-        let gate = self.gate.as_ref();
-        let place = gate.map(|gate| gate.admit(&channel, data.bytes().len()));
+        let outside = self.outside.as_ref();
+        let place = outside.map(|outside| outside.admit(&channel, data.bytes().len()));
         let place = place.transpose()?;
         self.effects.push(RoomEffect::Publish {
             channel,

@@ -1,15 +1,22 @@
 //! What a room is told from outside, and what can become of it.
 
+use std::time::Duration;
+
 use bytestring::ByteString;
 use serde::Serialize;
 use thiserror::Error;
+use tokio::sync::oneshot;
 
 use super::inbox::InboxPlace;
 use crate::error::Refusal;
 use crate::handler::Message;
+use crate::ids::RoomId;
 use crate::origin::TellOrigin;
 use crate::room::core::room_gone;
 use crate::wire::codec::{CodecError, Format, RawData};
+
+/// How long a question waits for its reply.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A message to a room that comes from no client. It is plain data, so that it could be kept, or sent to another process.
 #[derive(Clone, Debug)]
@@ -27,6 +34,17 @@ pub(crate) struct Admitted {
     pub(crate) told: Told,
     /// `None`: nobody counts it, as in a harness.
     pub(crate) place: Option<InboxPlace>,
+}
+
+/// Where the outcome of a message goes: the reply, or null if its sender wants none. It is dropped with the message.
+pub(crate) type TellAnswer = oneshot::Sender<Result<RawData, TellError>>;
+
+/// The places of a message that goes to all rooms of a kind.
+#[derive(Debug, Default)]
+pub(crate) struct BroadcastPlaces {
+    pub(crate) places: Vec<(RoomId, InboxPlace)>,
+    /// How many rooms have no place for it.
+    pub(crate) busy: usize,
 }
 
 /// Encodes a message.
@@ -77,6 +95,31 @@ pub enum AskError {
     BadReply(String),
 }
 
+/// Why a message was sent to no room of a kind.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum BroadcastError {
+    /// No room of this kind is registered: see [`ServerBuilder::room`](crate::ServerBuilder::room).
+    #[error("no room of kind `{0}` is registered: call `ServerBuilder::room`")]
+    UnknownKind(String),
+    /// The message cannot be encoded; the text gives the reason.
+    #[error("the message cannot be encoded: {0}")]
+    NotEncodable(String),
+    /// The server has ended.
+    #[error("the server has ended")]
+    Ended,
+}
+
+/// To how many rooms of a kind a message was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct BroadcastSent {
+    /// The rooms to which it is on its way.
+    pub rooms: usize,
+    /// The rooms that do not get it, because too much is on its way to them, or to all rooms.
+    pub busy: usize,
+}
+
 /// There is no room with this id any more, or there never was one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("the room has ended, or there never was one with this id")]
@@ -95,6 +138,13 @@ impl From<TellError> for Refusal {
             ),
             error => Self::internal(error),
         }
+    }
+}
+
+impl From<BroadcastError> for Refusal {
+    /// For handlers: each is a fault of the server. The client receives `internal`, and the log has the error.
+    fn from(error: BroadcastError) -> Self {
+        Self::internal(error)
     }
 }
 

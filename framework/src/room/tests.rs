@@ -46,7 +46,7 @@ where
         time: 0,
         data: AppData::default(),
         hints: true,
-        gate: None,
+        outside: None,
     };
     let handlers = Arc::new(Handlers::collect());
     let options = R::Options::default();

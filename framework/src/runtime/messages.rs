@@ -21,7 +21,7 @@ use crate::lobby::info::{ListQuery, Listed};
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
 use crate::room::create::CreateError;
-use crate::room::tell::{Admitted, TellError};
+use crate::room::tell::{Admitted, TellAnswer};
 use crate::runtime::authentication::{Accepted, Unaccepted};
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
@@ -462,9 +462,6 @@ impl JoinRequest {
         self.permit.is_closed()
     }
 }
-
-/// Where the outcome of a message from outside goes: the reply, or null if its sender wants none.
-pub(crate) type TellAnswer = oneshot::Sender<Result<RawData, TellError>>;
 
 /// Where it goes whether a room has begun.
 pub(crate) type CreateAnswer = oneshot::Sender<Result<(), CreateError>>;

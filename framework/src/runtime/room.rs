@@ -134,7 +134,7 @@ impl<R: Room> RoomKind for KindOf<R> {
             time: shared.time(),
             data: shared.data.clone(),
             hints: shared.config.hints,
-            gate: Some(shared.clone()),
+            outside: Some(shared.clone()),
         };
         let actor = move |_: &mut Context<RoomActor<R>>| RoomActor {
             id,

@@ -7,15 +7,19 @@ use std::sync::Arc;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures_util::FutureExt;
 
+use crate::ids::RoomId;
 use crate::room::Room;
+use crate::room::config::DisposeReason;
 use crate::room::context::{RoomEffect, SendTarget};
 use crate::room::input::RoomInput;
+use crate::room::tell::{Admitted, RoomGone, TellAnswer};
 use crate::runtime::flusher::Flusher;
 use crate::runtime::hub_batches::HubBatches;
 use crate::runtime::messages::{
-    Broadcast, ChannelMessage, HubItem, LobbyMessage, Membership, PublishSource, Topic,
+    Broadcast, ChannelMessage, HubItem, LobbyMessage, Membership, PublishSource, RoomMessage, Topic,
 };
 use crate::runtime::room::{RoomActor, Stage};
+use crate::runtime::room_registry::RoomEntry;
 
 impl<R: Room> RoomActor<R> {
     /// Carries out the effects of the last input. That runs no hooks, but it may drop values of the user's. If one of them panics,
@@ -163,6 +167,26 @@ impl<R: Room> RoomActor<R> {
                     let _gone = catch_unwind(AssertUnwindSafe(finish));
                 }));
             }
+            RoomEffect::Tell {
+                to,
+                admitted,
+                answer,
+            } => self.send_told(&to, *admitted, answer),
+            RoomEffect::Broadcast { told, places, .. } => {
+                for (to, place) in places {
+                    let place = Some(place);
+                    let told = (*told).clone();
+                    self.send_told(&to, Admitted { told, place }, None);
+                }
+            }
+            RoomEffect::DisposeRoom(room) => {
+                if let Ok(entry) = self.shared.rooms.find(&room)
+                    && entry.claim_end()
+                {
+                    let dispose = RoomMessage::Dispose(DisposeReason::Requested);
+                    self.send_to_room(&entry, dispose);
+                }
+            }
             RoomEffect::Relist => {
                 let listing = core.listing().clone();
                 self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));
@@ -180,6 +204,25 @@ impl<R: Room> RoomActor<R> {
                 };
                 Flusher::of_this_thread().to_channel(&self.shared, &channel, message);
             }
+        }
+    }
+
+    /// Sends a message to a room, with this room's other mail. If that room is gone, the answer is dropped.
+    fn send_told(&self, to: &RoomId, admitted: Admitted, answer: Option<TellAnswer>) {
+        match self.shared.rooms.find(to) {
+            Ok(entry) => {
+                self.send_to_room(&entry, RoomMessage::Told(Box::new((admitted, answer))));
+            }
+            Err(RoomGone) => tracing::debug!(
+                room = %to, name = %admitted.told.name, origin = %admitted.told.origin,
+                "a message was for a room that has ended"
+            ),
+        }
+    }
+
+    fn send_to_room(&self, entry: &RoomEntry, message: RoomMessage) {
+        if let Ok(address) = entry.address() {
+            Flusher::of_this_thread().to_room(address, message);
         }
     }
 }

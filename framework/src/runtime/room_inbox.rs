@@ -4,8 +4,7 @@ use actix::Context;
 
 use crate::room::Room;
 use crate::room::input::{Declined, RoomInput};
-use crate::room::tell::{Admitted, TellError};
-use crate::runtime::messages::TellAnswer;
+use crate::room::tell::{Admitted, TellAnswer, TellError};
 use crate::runtime::room::RoomActor;
 use crate::wire::codec::{Format, RawData};
 

@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 
 use crate::ids::RoomId;
 use crate::room::config::DisposeReason;
-use crate::room::inbox::{Inbox, TellBacklog};
-use crate::room::tell::{Admitted, RoomGone, TellError, Told};
-use crate::runtime::messages::{RoomAddress, RoomMessage, TellAnswer};
+use crate::room::inbox::{Inbox, InboxPlace, TellBacklog};
+use crate::room::tell::{Admitted, RoomGone, TellAnswer, TellError, Told};
+use crate::runtime::messages::{RoomAddress, RoomMessage};
 
 /// A room from its beginning until its actor is gone. Its id is taken for so long: messages that its members sent may still be on
 /// their way, and must not reach another room.
@@ -44,7 +44,7 @@ impl RoomEntry {
         let _first = self.address.set(address);
     }
 
-    fn address(&self) -> Result<&RoomAddress, RoomGone> {
+    pub(crate) fn address(&self) -> Result<&RoomAddress, RoomGone> {
         let address = self.address.get().ok_or(RoomGone)?;
         match self.has_ended.load(Ordering::Acquire) {
             false => Ok(address),
@@ -52,11 +52,15 @@ impl RoomEntry {
         }
     }
 
+    /// A place for a message of this length among those on their way to this room.
+    pub(crate) fn take_place(&self, bytes: usize) -> Result<InboxPlace, TellError> {
+        self.address()?;
+        self.inbox.try_take(bytes).ok_or(TellError::Busy)
+    }
+
     /// Gives a message its place among those on their way to this room.
     pub(crate) fn admit(&self, told: Told) -> Result<Admitted, TellError> {
-        self.address()?;
-        let place = self.inbox.try_take(told.data.bytes().len());
-        let place = Some(place.ok_or(TellError::Busy)?);
+        let place = Some(self.take_place(told.data.bytes().len())?);
         Ok(Admitted { told, place })
     }
 
@@ -67,10 +71,15 @@ impl RoomEntry {
         }
     }
 
+    /// Whether the room is still to be asked to end. The caller does it.
+    pub(crate) fn claim_end(&self) -> bool {
+        !self.is_ending.swap(true, Ordering::AcqRel)
+    }
+
     /// Ends the room. Resolves when it has ended.
     pub(crate) async fn dispose(&self) -> Result<(), RoomGone> {
         let address = self.address()?;
-        if !self.is_ending.swap(true, Ordering::AcqRel) {
+        if self.claim_end() {
             address.do_send(RoomMessage::Dispose(DisposeReason::Requested));
         }
         // It is only ever closed.
@@ -140,6 +149,13 @@ impl RoomRegistry {
         let entry = self.read().by_id.get(id).cloned().ok_or(RoomGone)?;
         entry.address()?;
         Ok(entry)
+    }
+
+    /// The rooms of a kind that have not ended.
+    pub(crate) fn of_kind(&self, kind: &str) -> Vec<Arc<RoomEntry>> {
+        let rooms = self.read();
+        let of_kind = rooms.by_kind.get(kind).into_iter().flatten();
+        of_kind.map(|(_, entry)| entry.clone()).collect()
     }
 
     /// A room has ended. Its id stays taken until its actor is gone.

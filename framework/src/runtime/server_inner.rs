@@ -21,11 +21,13 @@ use crate::channel::quota::ChannelQuota;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::handler::{AppData, ReplyTo};
-use crate::ids::{ChannelName, IdHasher, SessionId};
+use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
 use crate::memory::Ledger;
 use crate::observer::Observers;
 use crate::origin::{Sender, TellOrigin};
-use crate::room::inbox::TellBacklog;
+use crate::room::inbox::{InboxPlace, TellBacklog};
+use crate::room::outside::Outside;
+use crate::room::tell::{BroadcastError, BroadcastPlaces, TellError};
 use crate::runtime::actor_address::{LobbyAddress, ShardAddress};
 use crate::runtime::authentication::Authentication;
 use crate::runtime::ended_rooms::EndedRooms;
@@ -357,6 +359,17 @@ impl ServerInner {
         }
     }
 
+    /// Whether messages can be sent to rooms of a kind.
+    pub(crate) fn check_kind(&self, kind: &str) -> Result<(), BroadcastError> {
+        if self.has_ended() {
+            return Err(BroadcastError::Ended);
+        }
+        match self.match_on.contains_key(kind) {
+            true => Ok(()),
+            false => Err(BroadcastError::UnknownKind(kind.to_owned())),
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::Relaxed)
     }
@@ -428,5 +441,29 @@ impl PublishGate for ServerInner {
             return Err(PublishError::Ended);
         }
         self.publishing.try_take(bytes).ok_or(PublishError::Busy)
+    }
+}
+
+impl Outside for ServerInner {
+    fn admit_told(&self, to: &RoomId, bytes: usize) -> Result<InboxPlace, TellError> {
+        self.rooms.find(to)?.take_place(bytes)
+    }
+
+    fn admit_broadcast(&self, kind: &str, bytes: usize) -> Result<BroadcastPlaces, BroadcastError> {
+        self.check_kind(kind)?;
+        let mut places = BroadcastPlaces::default();
+        for entry in self.rooms.of_kind(kind) {
+            match entry.take_place(bytes) {
+                Ok(place) => places.places.push((entry.id().clone(), place)),
+                Err(TellError::Busy) => places.busy += 1,
+                // It has just ended.
+                Err(_) => {}
+            }
+        }
+        Ok(places)
+    }
+
+    fn wait(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(tokio::time::sleep(time))
     }
 }

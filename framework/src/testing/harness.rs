@@ -1,5 +1,7 @@
 //! A room without a runtime: call its hooks, advance its time, and inspect what it sent.
 
+mod outside;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::outside::Question;
 use crate::claims::{Claims, Identity};
 use crate::error::Refusal;
 use crate::handler::{AnyShared, AppData, Handle, Handlers, Message};
@@ -82,6 +85,8 @@ pub struct RoomHarness<R: Room> {
     /// The state as each member has it.
     states: HashMap<MemberId, Value>,
     publications: Vec<(String, Value)>,
+    /// What it has sent to other rooms.
+    sent: outside::Sent,
     jobs: Vec<Job<R>>,
 }
 
@@ -157,7 +162,7 @@ impl<R: Room> RoomHarness<R> {
             time: 1_700_000_000_000,
             data: AppData::new(data.0),
             hints: true,
-            gate: None,
+            outside: None,
         };
         let config = R::config();
         if let Err(bad) = config.check() {
@@ -173,6 +178,7 @@ impl<R: Room> RoomHarness<R> {
             received: HashMap::new(),
             states: HashMap::new(),
             publications: Vec::new(),
+            sent: outside::Sent::default(),
             jobs: Vec::new(),
         };
         harness.collect();
@@ -493,6 +499,16 @@ impl<R: Room> RoomHarness<R> {
                         self.publications.push((channel.to_string(), data));
                     }
                 }
+                RoomEffect::Tell {
+                    to,
+                    admitted,
+                    answer,
+                } => match answer {
+                    None => self.sent.told.push((to, admitted.told)),
+                    Some(answer) => self.sent.asked.push((to, admitted.told, answer)),
+                },
+                RoomEffect::Broadcast { kind, told, .. } => self.sent.broadcast.push((kind, *told)),
+                RoomEffect::DisposeRoom(room) => self.sent.disposed.push(room),
                 RoomEffect::Spawn(job) => self.jobs.push(job),
                 RoomEffect::Relist => {}
             }

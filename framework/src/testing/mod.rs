@@ -9,6 +9,6 @@ mod server;
 mod sign_in;
 
 pub use cable::{Cable, CableControl, CableEnd, Direction};
-pub use harness::{Data, RoomHarness};
+pub use harness::{Data, Question, RoomHarness};
 pub use server::{TestServer, run};
 pub use sign_in::TestSignIn;
