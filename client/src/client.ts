@@ -7,6 +7,7 @@ import { Emitter, type Off } from './events.js';
 import { HELD_MESSAGES, Inbox } from './inbox.js';
 import { Keep } from './keep.js';
 import { Link, protocolError, type ClientState, type LinkOwner } from './link.js';
+import { Listings, type FollowSettings, type ListedRoom, type RoomListing, type RoomsChange } from './listings.js';
 import { badOption, settle, type Address, type ConnectOptions, type Settings, type Transport } from './options.js';
 import type { Limits, Pong, SessionEvent, Welcome } from './protocol.js';
 import { Pulse } from './pulse.js';
@@ -44,6 +45,7 @@ export class Client<C extends object = AnyChannels> {
   private readonly sender: Sender;
   private readonly rooms: Rooms;
   private readonly channels: Channels;
+  private readonly listings: Listings;
   private readonly keep: Keep | undefined;
   /** What the application sends outside of rooms. */
   private readonly inbox: Inbox;
@@ -93,6 +95,7 @@ export class Client<C extends object = AnyChannels> {
       failed: complain,
     });
     this.channels = new Channels(this.settings, this.sender, () => this.state === 'closed', complain);
+    this.listings = new Listings(this.settings, this.sender, () => this.state === 'closed', complain);
     this.keep = storage && new Keep(storage, link.place);
     const kept = this.keep?.take();
     if (kept) {
@@ -208,6 +211,15 @@ export class Client<C extends object = AnyChannels> {
   }
 
   /**
+   * Follows the rooms of a kind as they begin, end and change, a page at a time. The listener is called when the page arrives and
+   * after each change, with all rooms of the page. Continues by itself in a new session. Private rooms are in no listing.
+   */
+  followRooms<M = unknown>(kind: string, settings: FollowSettings, listener: (rooms: readonly ListedRoom<M>[], change: RoomsChange<M>) => void): RoomListing<M> {
+    this.mustNotBeClosed();
+    return this.listings.follow(kind, settings, listener);
+  }
+
+  /**
    * Calls the function `accessToken` and shows the server its credential now, for example after the user has changed the profile
    * that it names. The client does so by itself before a credential expires.
    * Resolves when the server has accepted the credential, which holds for everything that begins later, such as the next join.
@@ -312,6 +324,7 @@ export class Client<C extends object = AnyChannels> {
     this.behind = undefined;
     if (goesOn) {
       this.channels.resumed();
+      this.listings.resumed();
       this.rooms.resumed();
     }
     if (goesOn && welcome.sent !== undefined) this.behind = { until: welcome.sent, missed: Math.max(0, welcome.sent - this.delivery.received) };
@@ -358,6 +371,7 @@ export class Client<C extends object = AnyChannels> {
       return new CourtsideError('session_lost', `The server no longer has this session (${reason}), so this request gets no answer. ${advice}`, { sent });
     });
     this.channels.renew();
+    this.listings.renew();
     return () => {
       rooms.tell();
       const never = remains.filter(({ written }) => !written).length;
@@ -405,6 +419,8 @@ export class Client<C extends object = AnyChannels> {
       case 'presence':
         if (event.room === undefined) return this.channels.present(event);
         return this.rooms.get(event.room)?.presence.hear(event);
+      case 'rooms':
+        return this.listings.hear(event);
       case 'error':
         return this.serverError(event);
       default:
@@ -446,6 +462,7 @@ export class Client<C extends object = AnyChannels> {
     this.requests.rejectAll(() => this.closedError());
     this.rooms.closed();
     this.channels.ended(this.closedError());
+    this.listings.ended(this.closedError());
     if (!this.events.emit('closed', error) && error) console.error(`courtside: ${error.message} The client is closed and will not reconnect.`);
   }
 

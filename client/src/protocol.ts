@@ -28,6 +28,8 @@ export type Action = (
   | { action: 'refresh'; token: string }
   | { action: 'presence'; channel: string; data?: unknown }
   | { action: 'presence'; room: string; data?: unknown }
+  | { action: 'rooms.follow'; kind: string; filter?: RoomFilter | undefined; after?: string | undefined; limit?: number | undefined }
+  | { action: 'rooms.unfollow'; listing: number }
 ) & { id?: number };
 
 /** The only action that is not counted: it acknowledges events, measures the round trip and checks that the server is alive. */
@@ -130,6 +132,41 @@ export interface PresenceEvent {
   left?: readonly string[];
 }
 
+/** Which rooms of a kind a listing shows. Every condition must hold. */
+export interface RoomFilter {
+  /** Values of fields that the kind is matched on. */
+  readonly fields?: Readonly<Record<string, unknown>> | undefined;
+  /** Only rooms that are locked, or only those that are not. */
+  readonly locked?: boolean | undefined;
+  /** Only rooms that have a free seat, or only those that have none. */
+  readonly has_space?: boolean | undefined;
+}
+
+/** A room in a listing. */
+export interface RoomEntry {
+  readonly room: string;
+  readonly kind: string;
+  readonly members: number;
+  readonly capacity: number;
+  readonly locked: boolean;
+  readonly metadata: unknown;
+}
+
+/** A page of a listing: with `rooms` the whole page, with `base` a change of it. */
+export interface RoomsEvent {
+  event: 'rooms';
+  listing: number;
+  version: number;
+  kind?: string;
+  rooms?: readonly RoomEntry[];
+  base?: number;
+  added?: readonly RoomEntry[];
+  changed?: readonly RoomEntry[];
+  removed?: readonly string[];
+  /** The last room, if there are more behind the page. */
+  next?: string;
+}
+
 /** A room's whole state. */
 export interface StateEvent {
   event: 'state';
@@ -176,13 +213,14 @@ export type SessionEvent =
   | { event: 'latest'; channel: string; offset: number; data: unknown }
   | { event: 'published'; id?: number; channel: string; offset: number }
   | PresenceEvent
+  | RoomsEvent
   | { event: 'reply'; id?: number; data?: unknown }
   | { event: 'expiring'; in_ms: number }
   | { event: 'error'; id?: number; code: string; message: string; room?: string };
 
 export type ServerEvent = Welcome | Pong | Goodbye | SessionEvent;
 
-const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch', 'latest', 'presence', 'expiring']);
+const UNCOUNTED = new Set(['welcome', 'pong', 'goodbye', 'signal', 'state', 'patch', 'latest', 'presence', 'rooms', 'expiring']);
 
 /** Whether an event is counted. Events that this client does not know are counted. */
 export function isSequenced(event: string): boolean {

@@ -3,4 +3,5 @@
 //! A wrapper does what its inner part is asked to in earnest, and nothing else, so that what is measured is the part.
 
 pub mod fanout;
+pub mod listing;
 pub mod sync;

@@ -172,6 +172,13 @@ pub struct Config {
     /// It works as `follow_backlog` does. A longer publication is queued if nothing else waits.
     /// Zero is refused. `usize::MAX`: no bound.
     pub follow_backlog_bytes: usize,
+    /// How long changes of the rooms are collected before clients that [follow](crate::ServerBuilder::listing) a listing of them
+    /// receive one event with all of them.
+    ///
+    /// Default: 500 ms, so at most two events a second for each listing. A change after a quiet time is sent at once.
+    /// A longer interval costs less traffic and less of the lobby's time.
+    /// Zero: an event follows as soon as the lobby has handled what waits. `Duration::MAX`: after the first change, no other is sent.
+    pub listing_interval: Duration,
     /// Whether errors tell clients the right values: the names that exist, if one does not exist, and the reason why a state cannot
     /// be sent.
     ///
@@ -201,6 +208,7 @@ setters!(Config {
     publish_keys_age: Duration,
     follow_backlog: usize,
     follow_backlog_bytes: usize,
+    listing_interval: Duration,
     hints: bool,
 });
 
@@ -228,6 +236,7 @@ impl Default for Config {
             publish_keys_age: Duration::from_secs(600),
             follow_backlog: 1024,
             follow_backlog_bytes: 16 << 20,
+            listing_interval: Duration::from_millis(500),
             hints: cfg!(debug_assertions),
         }
     }

@@ -179,6 +179,16 @@ impl RoomId {
     }
 }
 
+/// Identifies a listing of rooms that clients follow; never used again by the same server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ListingId(pub(crate) u64);
+
+impl ListingId {
+    /// Before all ids that listings have.
+    pub(crate) const FIRST: Self = Self(0);
+}
+
 /// A room or a channel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Place {

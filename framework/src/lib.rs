@@ -141,6 +141,8 @@ pub use ids::{ChannelName, MemberId, RoomId, SessionId};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtAlgorithm, JwtError, JwtVerifier};
 pub use lobby::info::{RoomInfo, RoomList};
+pub use lobby::lister::Lister;
+pub use lobby::listing::filter::RoomFilter;
 pub use memory::Memory;
 pub use observer::{Observer, ServerEvent, Stats};
 pub use origin::Sender;

@@ -47,6 +47,7 @@ const INNER_FLOORS: &[(&str, &[&[&str]])] = &[(
         &[
             "channel_shard",
             "connection",
+            "listings",
             "lobby",
             "room",
             "room_admission",

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod channel_tools;
 pub mod desk;
 pub mod event_tools;
+pub mod listing_tools;
 pub mod lobby_tools;
 pub mod logged;
 pub mod presence_tools;

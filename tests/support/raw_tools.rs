@@ -270,6 +270,7 @@ impl Peer {
                         | "state"
                         | "patch"
                         | "latest"
+                        | "rooms"
                         | "expiring"
                         | "goodbye"
                 );

@@ -94,6 +94,7 @@ pub fn is_sequenced(event: &Value) -> bool {
                 | "patch"
                 | "latest"
                 | "presence"
+                | "rooms"
                 | "expiring"
                 | "goodbye"
         )

@@ -30,6 +30,7 @@ interface ModelSession {
   channels: Set<string>;
   /** The channels and rooms whose list of who is present it follows. */
   watched: Set<string>;
+  followsRooms: boolean;
 }
 
 interface Entry {
@@ -38,7 +39,7 @@ interface Entry {
   sessions: number;
 }
 
-const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'latest', 'presence', 'expiring', 'goodbye'];
+const UNCOUNTED = ['welcome', 'pong', 'signal', 'state', 'patch', 'latest', 'presence', 'rooms', 'expiring', 'goodbye'];
 const KINDS_REFUSED = 'closed_kind';
 
 export class ServerModel implements ServerSide {
@@ -80,6 +81,9 @@ export class ServerModel implements ServerSide {
   /** Who is present, everywhere. */
   present: Entry[] = [];
   presenceVersion = 0;
+  /** The rooms of the one listing, and its version. */
+  listed: readonly { room: string }[] = [];
+  listVersion = 0;
   readonly histories = new Map<string, { offset: number; data: unknown }[]>();
   private readonly offsets = new Map<string, number>();
   private readonly of = new Map<FakeSocket, ModelSession>();
@@ -135,7 +139,7 @@ export class ServerModel implements ServerSide {
     } else {
       session = {
         id: `session-${this.serial}`, format: (query.get('format') ?? 'json') as Format, token, before: undefined,
-        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(), watched: new Set(), attempt: 0, hasEnded: false,
+        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(), watched: new Set(), followsRooms: false, attempt: 0, hasEnded: false,
       };
       this.sessions.push(session);
     }
@@ -150,6 +154,8 @@ export class ServerModel implements ServerSide {
       for (const event of session.events.slice(received)) this.write(session, event);
       for (const room of session.rooms.keys()) this.state(room, { again: true }, session);
       for (const name of session.watched) this.tell(session, this.list(name));
+      if (isRestored) session.followsRooms = false;
+      if (session.followsRooms) this.tell(session, this.rooms());
     }
   }
 
@@ -241,6 +247,23 @@ export class ServerModel implements ServerSide {
     return { event: 'presence', ...this.place(name), base: this.presenceVersion - 1, version: this.presenceVersion, count: this.present.length, joined, changed, left };
   }
 
+  /** The whole page of the listing. */
+  private rooms(): { event: string; [field: string]: unknown } {
+    return { event: 'rooms', listing: 1, kind: 'arena', version: this.listVersion, rooms: this.listed };
+  }
+
+  /** A change of the listing. `arrives`: whether the followers receive it. */
+  relist(change: { added?: { room: string }[]; changed?: { room: string }[]; removed?: string[]; next?: string }, arrives = true): void {
+    const { added = [], changed = [], removed = [] } = change;
+    const gone = new Set([...removed, ...[...added, ...changed].map(({ room }) => room)]);
+    this.listed = [...this.listed.filter(({ room }) => !gone.has(room)), ...added, ...changed];
+    const base = this.listVersion;
+    this.listVersion += 1;
+    for (const session of this.sessions) {
+      if (arrives && session.followsRooms) this.tell(session, { event: 'rooms', listing: 1, base, version: this.listVersion, ...change });
+    }
+  }
+
   private place(name: string): { room: string } | { channel: string } {
     return this.session.rooms.has(name) ? { room: name } : { channel: name };
   }
@@ -251,6 +274,7 @@ export class ServerModel implements ServerSide {
       session.token = session.before = 'forgotten';
       session.channels.clear();
       session.watched.clear();
+      session.followsRooms = false;
       session.rooms.clear();
     }
   }
@@ -319,6 +343,18 @@ export class ServerModel implements ServerSide {
         return answer('unsubscribed', { channel: act.channel, reason: 'left' });
       case 'presence':
         if (act.data === undefined) this.tell(session, this.list(act.channel ?? act.room));
+        return answer('reply', {});
+      case 'rooms.follow':
+        if (act.kind === KINDS_REFUSED) return answer('error', { code: 'unknown_kind', message: `There is no room kind ${act.kind}.` });
+        if (this.tooFast > 0) {
+          this.tooFast -= 1;
+          return answer('error', { code: this.hurryCode, message: 'Not now.' });
+        }
+        session.followsRooms = true;
+        answer('reply', { data: { listing: 1 } });
+        return this.tell(session, this.rooms());
+      case 'rooms.unfollow':
+        session.followsRooms = false;
         return answer('reply', {});
       case 'publish':
         return answer('published', { channel: act.channel, offset: this.publish(act.channel, act.data) });

@@ -52,7 +52,7 @@ impl<H: Clone + PartialEq> Audience<H> {
         }
     }
 
-    fn add(&mut self, home: &H, format: Format) {
+    pub(crate) fn add(&mut self, home: &H, format: Format) {
         *self.count_of(format) += 1;
         match self.homes.iter_mut().find(|(known, _)| known == home) {
             Some((_, sessions)) => *sessions += 1,
@@ -60,7 +60,7 @@ impl<H: Clone + PartialEq> Audience<H> {
         }
     }
 
-    fn remove(&mut self, home: &H, format: Format) {
+    pub(crate) fn remove(&mut self, home: &H, format: Format) {
         *self.count_of(format) -= 1;
         if let Some(at) = self.homes.iter().position(|(known, _)| known == home) {
             self.homes[at].1 -= 1;

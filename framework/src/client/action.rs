@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::client::error::SendError;
 use crate::ids::{ChannelName, RoomId};
+use crate::lobby::listing::filter::RoomFilter;
 use crate::wire::action::JoinMode;
 use crate::wire::codec::{Format, RawData, encode_into};
 
@@ -39,6 +40,12 @@ pub(crate) struct OutboundAction<'a, T: ?Sized> {
     pub(crate) received: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) filter: Option<&'a RoomFilter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<&'a RoomId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listing: Option<u64>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(crate) type_: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +69,10 @@ pub(crate) enum ActionName {
     Publish,
     Refresh,
     Presence,
+    #[serde(rename = "rooms.follow")]
+    FollowRooms,
+    #[serde(rename = "rooms.unfollow")]
+    UnfollowRooms,
     Ping,
 }
 
@@ -77,6 +88,7 @@ impl ActionName {
                 | Self::Unsubscribe
                 | Self::Refresh
                 | Self::Presence
+                | Self::UnfollowRooms
         )
     }
 }
@@ -107,6 +119,9 @@ impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
             presence: None,
             received: None,
             token: None,
+            filter: None,
+            after: None,
+            listing: None,
             type_: None,
             options: None,
             data: None,
@@ -175,6 +190,23 @@ mod tests {
                 inbound.action,
                 Ok(Action::Subscribe { since: Some(s), .. }) if s.offset == 5 && s.epoch == "e"
             ));
+
+            let filter = RoomFilter::default().field("map", "moon").locked(false);
+            let follow: OutboundAction<'_, ()> = OutboundAction {
+                kind: Some("arena"),
+                filter: Some(&filter),
+                after: Some(&room),
+                limit: Some(20),
+                ..OutboundAction::new(ActionName::FollowRooms)
+            };
+            let inbound = read(&follow.encode(format).unwrap(), 32);
+            let Ok(Action::FollowRooms(wanted)) = inbound.action else {
+                panic!("{inbound:?}")
+            };
+            assert_eq!((wanted.kind.as_str(), wanted.limit), ("arena", Some(20)));
+            assert_eq!(wanted.after.as_ref(), Some(&room));
+            let read_filter: RoomFilter = wanted.filter.unwrap().decode().unwrap();
+            assert_eq!(read_filter, filter);
 
             let send: OutboundAction<'_, ()> = OutboundAction {
                 room: Some(&room),

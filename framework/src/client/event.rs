@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::client::error::CallError;
+use crate::client::listing::RoomsUpdate;
 use crate::client::presence::PresenceUpdate;
 use crate::close::CloseCode;
 use crate::error::Refusal;
@@ -72,6 +73,9 @@ pub enum Event {
     /// Who is present in a room or a channel, or what has changed about that. A
     /// [`PresenceFollower`](crate::client::PresenceFollower) keeps the list.
     Presence(PresenceUpdate),
+    /// The page of a listing of rooms that the client follows, or what has changed in it. A
+    /// [`RoomListing`](crate::client::RoomListing) keeps the page.
+    Rooms(RoomsUpdate),
     /// The session was lost, and the client has subscribed to a channel again by itself.
     ///
     /// A client that has taken over a session does so, too, when a patch arrives of a publication that it does not have.

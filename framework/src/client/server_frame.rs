@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::client::limits::Limits;
+use crate::client::listing::RoomsUpdate;
 use crate::client::presence::PresenceUpdate;
 use crate::client::value::value;
 use crate::close::CloseCode;
@@ -111,6 +112,7 @@ pub(crate) enum ReceivedEvent {
         offset: u64,
     },
     Presence(PresenceUpdate),
+    Rooms(RoomsUpdate),
     Reply {
         id: u64,
         #[serde(default)]

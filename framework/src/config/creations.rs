@@ -1,8 +1,9 @@
-//! How many of the things that outlive a client one client may create.
+//! How many of the things that the whole server has one client may cause.
 
 use super::{BadSetting, setters};
 
-/// How many rooms and channels one session, one subject or one address may create: they stay in the server without their client.
+/// How many rooms and channels one session, one subject or one address may create, which stay in the server without their client,
+/// and how many listings of rooms it may follow.
 ///
 /// ```
 /// use courtside::{Config, Quota};
@@ -25,11 +26,17 @@ pub struct Creations {
     /// Beyond `living`, an action that would create a channel is answered with the error `too_many_channels`; beyond the rate, with
     /// `too_fast`.
     pub channels: Quota,
+    /// Listings of rooms that it follows: see [`ServerBuilder::listing`](crate::ServerBuilder::listing).
+    ///
+    /// Beyond `living`, a `rooms.follow` is answered with the error `too_many_listings`; beyond the rate, with `too_fast`. To follow
+    /// a filter that nobody else follows makes the lobby look at each room of the kind once, so a high rate costs its time.
+    pub listings: Quota,
 }
 
 setters!(Creations {
     rooms: Quota,
     channels: Quota,
+    listings: Quota,
 });
 
 /// How many things one client may have created that still exist, and how fast it may create them.
@@ -76,11 +83,12 @@ impl Quota {
 }
 
 impl Default for Creations {
-    /// No bounds: [`Quota::UNBOUNDED`] for rooms and for channels.
+    /// No bounds: [`Quota::UNBOUNDED`] for all of them.
     fn default() -> Self {
         Self {
             rooms: Quota::UNBOUNDED,
             channels: Quota::UNBOUNDED,
+            listings: Quota::UNBOUNDED,
         }
     }
 }
@@ -89,20 +97,25 @@ impl Creations {
     pub(super) const OF_SESSION: Self = Self {
         rooms: Quota::new(64, 1, 32),
         channels: Quota::new(1024, 16, 256),
+        listings: Quota::new(8, 2, 16),
     };
     pub(super) const OF_SUBJECT: Self = Self {
         rooms: Quota::new(128, 2, 64),
         channels: Quota::new(2048, 32, 512),
+        listings: Quota::new(64, 4, 64),
     };
     pub(super) const OF_ADDRESS: Self = Self {
         rooms: Quota::new(1024, 32, 512),
         channels: Quota::new(16_384, 256, 4096),
+        listings: Quota::new(2048, 64, 1024),
     };
 
     pub(super) fn check(&self, field: &'static str) -> Result<(), BadSetting> {
         let lets_begin = |quota: Quota| quota.living > 0 && quota.per_second > 0 && quota.burst > 0;
         BadSetting::unless(
-            lets_begin(self.rooms) && lets_begin(self.channels),
+            [self.rooms, self.channels, self.listings]
+                .into_iter()
+                .all(lets_begin),
             field,
             self,
             "set each number to 1 or more: with zero, nothing could begin",

@@ -141,18 +141,28 @@ pub struct Limits {
     /// If every channel has subscribers, the action is answered with the error `too_many_channels`.
     /// Zero: no channel can begin by a pattern.
     pub channels_in_all: usize,
-    /// Rooms and channels that one session creates.
+    /// The number of different listings of rooms that clients follow: of different kinds, filters or pages. All who follow the same
+    /// share one.
     ///
-    /// Default: 64 rooms at the same time, 1 new one each second, 32 at once; 1,024 channels, 16 each second, 256 at once.
+    /// Default: 1,000.
+    /// When it is reached, a `rooms.follow` that would begin another one is answered with the error `too_many_listings`.
+    /// A room that changes costs the lobby more the more of these listings show it.
+    /// Zero: no client can follow rooms.
+    pub listings_in_all: usize,
+    /// Rooms and channels that one session creates, and listings of rooms that it follows.
+    ///
+    /// Default: 64 rooms at the same time, 1 new one each second, 32 at once; 1,024 channels, 16 each second, 256 at once;
+    /// 8 listings, 2 each second, 16 at once.
     pub session_creations: Creations,
     /// Rooms and channels that all sessions of one [subject](crate::Identity::subject) create together.
     ///
-    /// Default: 128 rooms at the same time, 2 new ones each second, 64 at once; 2,048 channels, 32 each second, 512 at once.
+    /// Default: 128 rooms at the same time, 2 new ones each second, 64 at once; 2,048 channels, 32 each second, 512 at once;
+    /// 64 listings, 4 each second, 64 at once.
     pub subject_creations: Creations,
     /// Rooms and channels that all sessions of one [address](crate::ClientAddress) create together.
     ///
     /// Default: 1,024 rooms at the same time, 32 new ones each second, 512 at once; 16,384 channels, 256 each second, 4,096 at
-    /// once. The server counts addresses as for [`connections_per_address`](#structfield.connections_per_address).
+    /// once; 2,048 listings, 64 each second, 1,024 at once. The server counts addresses as for [`connections_per_address`](#structfield.connections_per_address).
     pub address_creations: Creations,
 }
 
@@ -173,6 +183,7 @@ setters!(Limits {
     rooms_in_all: usize,
     bytes_in_all: usize,
     channels_in_all: usize,
+    listings_in_all: usize,
     session_creations: Creations,
     subject_creations: Creations,
     address_creations: Creations,
@@ -198,6 +209,7 @@ impl Default for Limits {
             rooms_in_all: 10_000,
             bytes_in_all: 256 << 20,
             channels_in_all: 100_000,
+            listings_in_all: 1_000,
             session_creations: Creations::OF_SESSION,
             subject_creations: Creations::OF_SUBJECT,
             address_creations: Creations::OF_ADDRESS,

@@ -13,7 +13,7 @@ const LONGEST: usize = 256;
 
 /// One value for each field of `match_on`, in that order, written as [`canonical`] text.
 /// `None`: the client accepts any value, or the room has none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Fields(Vec<Option<Box<str>>>);
 
 impl Fields {
@@ -28,7 +28,20 @@ impl Fields {
         }
         // The room refuses options that cannot be decoded, because it knows their type.
         let options = options.decode::<Value>().unwrap_or_default();
-        let fields = Self::of(&options, match_on);
+        Self::bounded(match_on, |field| options.get(field))
+    }
+
+    /// The values that a client has chosen for these fields.
+    ///
+    /// # Errors
+    ///
+    /// If a value is too long.
+    pub(crate) fn bounded<'a>(
+        match_on: &[String],
+        value: impl Fn(&String) -> Option<&'a Value>,
+    ) -> Result<Self, Refusal> {
+        let value = |field| value(field).and_then(canonical);
+        let fields = Self(match_on.iter().map(value).collect());
         let too_long =
             |field: &Option<Box<str>>| field.as_ref().is_some_and(|value| value.len() > LONGEST);
         match fields.0.iter().position(too_long) {
@@ -66,6 +79,18 @@ impl Fields {
         bits.fold(0, |named, (n, field)| {
             named | (usize::from(field.is_some()) << n)
         })
+    }
+
+    /// These values, without those of the other fields; equal for equal values. `None` if one of them is absent.
+    pub(crate) fn only(&self, named: usize) -> Option<Self> {
+        let named = named & ((1 << MOST_FIELDS) - 1);
+        let chosen = |n: usize| named & (1 << n) != 0;
+        let value = |(n, value): (usize, &Option<Box<str>>)| value.clone().filter(|_| chosen(n));
+        let mut only = Self(self.0.iter().enumerate().map(value).collect());
+        while only.0.last().is_some_and(Option::is_none) {
+            only.0.pop();
+        }
+        (only.named() == named).then_some(only)
     }
 
     /// The values of these fields; `None` if one of them has none.

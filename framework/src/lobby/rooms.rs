@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::info::{ListQuery, Listed};
+use super::listing::shown::{ChangedRoom, Shown};
 use crate::ids::RoomId;
 use crate::session::accounts::Charge;
 
@@ -58,6 +59,15 @@ pub(crate) trait RoomDirectory<A>: fmt::Debug + Send {
 
     /// What a list shows of a room, also of a private one.
     fn info(&self, id: &RoomId) -> Option<Listed>;
+
+    /// From now on notes which public rooms of a kind change. Returns those that there are.
+    fn watch(&mut self, kind: &str) -> Vec<(RoomId, Shown)>;
+
+    /// Whether a room of a kind that is watched has changed since the last [`take_changed`](Self::take_changed).
+    fn has_changed(&self) -> bool;
+
+    /// The rooms of watched kinds that have changed since the last call, each once, as they are now.
+    fn take_changed(&mut self) -> Vec<ChangedRoom>;
 
     /// The public rooms after a given id, sorted by id, and whether there are more.
     fn list(&self, query: &ListQuery) -> (Vec<Listed>, bool);

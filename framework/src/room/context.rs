@@ -382,8 +382,16 @@ impl<R: Room> RoomContext<R> {
     }
 
     /// Sets the metadata that lists of rooms show and that [`RoomConfig::match_on`] looks at first.
+    ///
+    /// Metadata that cannot be encoded, or that is nested deeper than clients can read, is not set; the log says so.
     pub fn set_metadata(&mut self, metadata: &impl Serialize) {
-        match serde_json::to_value(metadata) {
+        let checked = serde_json::to_value(metadata)
+            .map_err(|error| error.to_string())
+            .and_then(|metadata| match RawData::of(Format::Json, &metadata) {
+                Ok(_readable) => Ok(metadata),
+                Err(error) => Err(error.to_string()),
+            });
+        match checked {
             Ok(metadata) => {
                 self.listing.metadata = metadata;
                 self.effects.push(RoomEffect::Relist);

@@ -8,7 +8,6 @@ use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
 use crate::error::Refusal;
-use crate::handler::hint;
 use crate::ids::RoomId;
 use crate::lobby::directory::{Directory, Terms};
 use crate::lobby::fields::Fields;
@@ -17,6 +16,7 @@ use crate::lobby::rooms::RoomDirectory;
 use crate::observer::ServerEvent;
 use crate::room::config::DisposeReason;
 use crate::room::create::CreateError;
+use crate::runtime::listings::LobbyListings;
 use crate::runtime::messages::{
     CreateAnswer, CreateRequest, End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage,
 };
@@ -48,13 +48,14 @@ struct Beginning<'a> {
 
 /// The directory of rooms, and the matchmaker.
 pub(crate) struct Lobby {
-    shared: Arc<ServerInner>,
+    pub(super) shared: Arc<ServerInner>,
     kinds: HashMap<String, Box<dyn RoomKind>>,
     /// The threads for rooms. If there are none, a room runs on the thread of the connection that caused it, or on the
     /// lobby's if that is not known.
     threads: Vec<ArbiterHandle>,
     next_thread: usize,
-    directory: Box<dyn RoomDirectory<RoomAddress>>,
+    pub(super) directory: Box<dyn RoomDirectory<RoomAddress>>,
+    pub(super) listings: LobbyListings,
     draining: Option<oneshot::Sender<()>>,
 }
 
@@ -79,6 +80,7 @@ impl Lobby {
             kinds,
             threads,
             next_thread: 0,
+            listings: LobbyListings::default(),
             draining: None,
         }
     }
@@ -115,13 +117,7 @@ impl Lobby {
             JoinTarget::Kind(kind, mode) => (kind, *mode),
         };
         if !self.kinds.contains_key(kind) {
-            let known = self.kinds.keys().map(String::as_str);
-            let known = self.shared.config.hints.then_some(known);
-            let hint = hint("this server has", known);
-            return Err(Refusal::new(
-                "unknown_kind",
-                format!("there is no such kind of room{hint}"),
-            ));
+            return Err(self.shared.unknown_kind());
         }
         let refused_by = &request.refused_by;
         if mode != JoinMode::Create && refused_by.len() < MOST_REFUSALS {
@@ -290,6 +286,7 @@ impl Handler<LobbyMessage> for Lobby {
                 // The receiver may have stopped waiting.
                 let _gone = reply.send(self.directory.list(&query));
             }
+            LobbyMessage::Listing(message) => self.receive_listing(message),
             LobbyMessage::Drain { done } => {
                 self.draining = Some(done);
                 for room in self.directory.addresses() {
@@ -303,6 +300,7 @@ impl Handler<LobbyMessage> for Lobby {
                 self.finish_draining();
             }
         }
+        self.flush_listings_soon(ctx);
     }
 }
 

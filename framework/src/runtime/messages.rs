@@ -4,6 +4,7 @@
 //! bounded count, so that no mailbox grows without a bound.
 
 mod channel;
+mod listing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::claims::Claims;
 use crate::error::Refusal;
-use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
+use crate::ids::{ChannelName, ListingId, MemberId, RoomId, SessionId};
 use crate::lobby::fields::Fields;
 use crate::lobby::info::{ListQuery, Listed};
+use crate::lobby::listing::followed::FollowedListings;
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
 use crate::room::create::CreateError;
@@ -50,6 +52,7 @@ use crate::wire::frame::Encoded;
 pub(crate) use channel::{
     Asks, ChannelAction, ChannelMessage, PublishReply, PublishSource, Subscription,
 };
+pub(crate) use listing::{ListingMessage, MayFollow};
 
 /// The address of a room of any type. Shared, because a `Recipient` allocates when it is cloned.
 pub(crate) type RoomAddress = Arc<Recipient<RoomMessage>>;
@@ -125,6 +128,10 @@ pub(crate) enum SessionMessage {
     Settled,
     /// The application has answered about a fresh credential of the client.
     Refreshed(Box<Refreshed>),
+    /// The application has answered whether the client may follow a listing.
+    MayFollow(Box<MayFollow>),
+    /// The client has read what waited of a listing, and was too slow for a change.
+    ListingCaughtUp(ListingId),
     /// Another session has displaced this one.
     Displaced,
     /// The application wants something of the session.
@@ -306,6 +313,17 @@ pub(crate) enum HubItem {
         session: SessionId,
         refreshed: Box<Refreshed>,
     },
+    /// The application has answered whether the session may follow a listing.
+    MayFollow {
+        session: SessionId,
+        answer: Box<MayFollow>,
+    },
+    /// The whole page of a listing.
+    Page {
+        session: SessionId,
+        listing: ListingId,
+        frame: Encoded,
+    },
     /// Another session displaces this one, which is disconnected and holds nothing.
     Displaced {
         session: SessionId,
@@ -357,6 +375,8 @@ impl HubItem {
             | Self::History { session, .. }
             | Self::Exit { session, .. }
             | Self::Refreshed { session, .. }
+            | Self::MayFollow { session, .. }
+            | Self::Page { session, .. }
             | Self::Displaced { session }
             | Self::Violated { session }
             | Self::Adopt { session, .. }
@@ -376,12 +396,14 @@ impl HubItem {
             | Self::JoinedRoom { frame, .. }
             | Self::JoinRefused { frame, .. }
             | Self::Newest { frame, .. }
+            | Self::Page { frame, .. }
             | Self::Subscribed { frame, .. } => Some(frame),
             Self::SubscribeRefused { frame, .. }
             | Self::History { frame, .. }
             | Self::Exit { frame, .. } => frame.as_ref(),
             Self::Forwarded(item) => item.frame(),
             Self::Refreshed { .. }
+            | Self::MayFollow { .. }
             | Self::Displaced { .. }
             | Self::Violated { .. }
             | Self::Adopt { .. }
@@ -410,6 +432,7 @@ pub(crate) struct SessionTransfer {
     pub(crate) rate_limiter: RateLimiter,
     pub(crate) permits: Arc<Permits>,
     pub(crate) accounts: Option<Accounts>,
+    pub(crate) listings: Option<Box<FollowedListings>>,
     /// The connection for which it moves.
     pub(crate) resume_request: ResumeRequest,
     pub(crate) limits: TimeLimits,
@@ -552,6 +575,8 @@ pub(crate) enum LobbyMessage {
         query: ListQuery,
         reply: oneshot::Sender<(Vec<Listed>, bool)>,
     },
+    /// About the listings that clients follow.
+    Listing(ListingMessage),
     /// Ends all rooms; `done` resolves when they have ended.
     Drain {
         done: oneshot::Sender<()>,

@@ -14,6 +14,7 @@ pub(crate) mod flusher;
 pub(crate) mod hub_address;
 pub(crate) mod hub_batches;
 pub(crate) mod instruction;
+pub(crate) mod listings;
 pub(crate) mod lobby;
 pub(crate) mod mail;
 pub(crate) mod messages;

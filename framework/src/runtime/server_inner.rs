@@ -20,8 +20,10 @@ use crate::channel::publish::{PublishError, PublishGate};
 use crate::channel::quota::ChannelQuota;
 use crate::config::Config;
 use crate::error::Refusal;
-use crate::handler::{AppData, ReplyTo};
+use crate::handler::{AppData, ReplyTo, hint};
 use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
+use crate::lobby::lister::ListingRule;
+use crate::lobby::listing::registry::ListingRegistry;
 use crate::memory::Ledger;
 use crate::observer::Observers;
 use crate::origin::{Sender, TellOrigin};
@@ -73,6 +75,10 @@ pub(crate) struct ServerInner {
     /// The fields that each kind of room is matched on.
     pub(crate) match_on: HashMap<String, Vec<String>>,
     pub(crate) calls: ServerHandlers,
+    /// Who may see the rooms.
+    pub(crate) listing: ListingRule,
+    /// The listings of rooms that clients follow.
+    pub(crate) listings: ListingRegistry,
     pub(crate) authentication: Authentication,
     /// Set once, when the server is built.
     pub(crate) lobby: OnceLock<LobbyAddress>,
@@ -163,6 +169,8 @@ impl ServerInner {
             channels: Arc::new(channels),
             match_on,
             calls,
+            listing: ListingRule::default(),
+            listings: ListingRegistry::default(),
             authentication,
             lobby: OnceLock::new(),
             first_shard: OnceLock::new(),
@@ -203,6 +211,21 @@ impl ServerInner {
             began_at,
             config,
         }
+    }
+
+    pub(crate) fn with_listing(mut self, listing: ListingRule) -> Self {
+        self.listing = listing;
+        self
+    }
+
+    /// The refusal of an action for a kind of rooms that there is not.
+    pub(crate) fn unknown_kind(&self) -> Refusal {
+        let known = self.match_on.keys().map(String::as_str);
+        let hint = hint("this server has", self.config.hints.then_some(known));
+        Refusal::new(
+            "unknown_kind",
+            format!("there is no such kind of room{hint}"),
+        )
     }
 
     /// The time since the server began, which the rules receive as `now`.

@@ -1,8 +1,8 @@
 //! What a hub lists receivers of.
 
-use crate::ids::{ChannelName, RoomId};
+use crate::ids::{ChannelName, ListingId, RoomId};
 
-/// A room or a channel, of which a hub lists the receivers.
+/// A room, a channel or a listing of rooms, of which a hub lists the receivers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Topic {
     Room(RoomId),
@@ -12,6 +12,8 @@ pub(crate) enum Topic {
     /// The subscribers of a channel that receive patches. Only for what is sent to them: whatever is said of the channel itself is
     /// said of `Channel`.
     Delta(ChannelName),
+    /// Changes of a listing of rooms. The sessions that follow it enter and leave here by themselves.
+    Listing(ListingId),
 }
 
 impl Topic {
@@ -33,7 +35,7 @@ impl Topic {
     /// The other topic of a channel's two, of which a subscriber is in one.
     pub(crate) fn other(&self) -> Option<Self> {
         match self {
-            Self::Room(_) | Self::Presence(_) => None,
+            Self::Room(_) | Self::Presence(_) | Self::Listing(_) => None,
             Self::Channel(channel) => Some(Self::Delta(channel.clone())),
             Self::Delta(channel) => Some(Self::Channel(channel.clone())),
         }

@@ -20,6 +20,8 @@ use crate::error::{BuildError, Refusal};
 use crate::handler::{AnyShared, AppData, Handlers, Message};
 use crate::http::admission::Admission;
 use crate::lobby::info::{ListQuery, RoomList};
+use crate::lobby::lister::{Lister, ListingRule};
+use crate::lobby::listing::filter::RoomFilter;
 use crate::observer::{Observer, Observers};
 use crate::room::Room;
 use crate::room::applicant::{self, Applicant};
@@ -27,6 +29,7 @@ use crate::room::context::RoomContext;
 use crate::room::create::Create;
 use crate::runtime::authentication::Authentication;
 use crate::runtime::channel_shard::ChannelShard;
+use crate::runtime::listings;
 use crate::runtime::lobby::{self, Lobby};
 use crate::runtime::room::{KindOf, RoomKind};
 use crate::runtime::server_inner::{ServerHandlers, ServerInner};
@@ -42,6 +45,7 @@ pub struct ServerBuilder {
     channels: ChannelPatterns,
     data: HashMap<TypeId, AnyShared>,
     admission: Admission,
+    listing: ListingRule,
     authentication: Authentication,
     observers: Observers,
     /// The first mistake; reported by `build`, so that the builder's methods chain.
@@ -67,6 +71,7 @@ impl ServerBuilder {
             channels: ChannelPatterns::default(),
             data: HashMap::new(),
             admission: Admission::default(),
+            listing: ListingRule::default(),
             authentication: Authentication::default(),
             observers: Observers::default(),
             mistake: None,
@@ -83,9 +88,49 @@ impl ServerBuilder {
         self
     }
 
-    /// Disables the call `rooms.list`, so that clients cannot list the rooms. Default: enabled.
+    /// Keeps clients from listing the rooms, and from following a listing of them, whatever [`listing`](Self::listing) says: there is
+    /// no call `rooms.list`, and `rooms.follow` is refused with `listing_denied`. Default: clients can.
     pub fn without_room_list(mut self) -> Self {
         self.calls.remove(ListRooms::NAME);
+        self.listing = ListingRule::Nobody;
+        self
+    }
+
+    /// Decides which clients may list the rooms (the call `rooms.list`) and follow a listing of them (`rooms.follow`): `hook` sees who
+    /// the client is, the kind, and the filter. Default: everybody may. Private rooms are on no list, whatever the hook says.
+    ///
+    /// The hook runs on the thread of the client's session and must not block it. It may wait for a database or another service, up to
+    /// [`Config::authorization`](crate::Config::authorization); a client whose hook takes longer is refused with
+    /// `authorization_timeout`. A client that it refuses receives the refusal's code and message. Who follows a listing is not asked
+    /// again until the client follows it anew, as it does in a new session.
+    ///
+    /// ```
+    /// use courtside::{Lister, Refusal, Server};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct User { is_adult: bool }
+    ///
+    /// let builder = Server::builder().listing(async |lister: &Lister| {
+    ///     match lister.kind() {
+    ///         Some("casino") if lister.claims::<User>().is_adult => Ok(()),
+    ///         Some("casino") | None => Err(Refusal::new("adults_only", "these rooms are for adults")),
+    ///         Some(_) => Ok(()),
+    ///     }
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn listing(
+        mut self,
+        hook: impl AsyncFn(&Lister) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        if !matches!(self.listing, ListingRule::Nobody) {
+            let hook = Arc::new(hook);
+            self.listing = ListingRule::Hook(Arc::new(move |lister| {
+                let hook = hook.clone();
+                Box::pin(async move { hook(&lister).await })
+            }));
+        }
         self
     }
 
@@ -344,7 +389,7 @@ impl ServerBuilder {
         let kinds = self.kinds.iter();
         let match_on =
             kinds.map(|(kind, registered)| (kind.clone(), registered.config().match_on.clone()));
-        let shared = Arc::new(ServerInner::new(
+        let shared = ServerInner::new(
             self.config,
             data,
             self.channels,
@@ -352,7 +397,8 @@ impl ServerBuilder {
             self.calls,
             self.authentication,
             self.observers,
-        ));
+        );
+        let shared = Arc::new(shared.with_listing(self.listing));
         let (kinds, of_lobby) = (self.kinds, shared.clone());
         let mut threads = Threads::new(shared.clone());
         let lobby = if self.single_threaded {
@@ -394,5 +440,13 @@ struct ListRooms(Option<ListQuery>);
 async fn list_rooms(call: Call<ListRooms>) -> Result<RoomList, Refusal> {
     let shared = call.shared().clone();
     let ListRooms(query) = call.message;
-    Ok(lobby::list(&shared, query.unwrap_or_default()).await)
+    let query = query.unwrap_or_default();
+    let lister = Lister {
+        caller: call.caller,
+        kind: query.kind.clone(),
+        filter: RoomFilter::default(),
+        app: shared.data.clone(),
+    };
+    listings::may_list(&shared, lister).await?;
+    Ok(lobby::list(&shared, query).await)
 }

@@ -17,6 +17,8 @@ use crate::error::Refusal;
 pub(crate) enum Thing {
     Room,
     Channel,
+    /// It follows a listing of rooms.
+    Listing,
 }
 
 /// The holder of an account.
@@ -31,6 +33,7 @@ enum Holder {
 struct Account {
     rooms: Tally,
     channels: Tally,
+    listings: Tally,
 }
 
 impl Account {
@@ -38,6 +41,7 @@ impl Account {
         match thing {
             Thing::Room => &self.rooms,
             Thing::Channel => &self.channels,
+            Thing::Listing => &self.listings,
         }
     }
 }
@@ -114,6 +118,7 @@ impl Accounts {
             let quota = match thing {
                 Thing::Room => creations.rooms,
                 Thing::Channel => creations.channels,
+                Thing::Listing => creations.listings,
             };
             // Dropping the charge releases what was taken before.
             account
@@ -130,6 +135,7 @@ fn refusal(excess: Excess, thing: Thing, holder: Holder) -> Refusal {
     let (code, things) = match thing {
         Thing::Room => ("too_many_rooms", "rooms"),
         Thing::Channel => ("too_many_channels", "channels"),
+        Thing::Listing => ("too_many_listings", "listings of rooms"),
     };
     let holder = match holder {
         Holder::Session => "this session",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::{ChannelName, Place, RoomId};
+use crate::ids::{ChannelName, ListingId, Place, RoomId};
 use crate::wire::frame::Encoded;
 
 /// How to treat a frame that cannot be delivered at once.
@@ -24,13 +24,13 @@ pub(crate) enum Delivery {
 }
 
 impl Delivery {
-    /// The room of which the frame is the state, or a step of it.
-    pub(crate) fn state(&self) -> Option<&RoomId> {
+    /// The key of the state that the frame is, or is a step of: a room's, or a page of a listing.
+    pub(crate) fn state(&self) -> Option<&Arc<ReplaceKey>> {
         match self {
-            Self::Latest(replaces) | Self::Step(replaces, _) => match &**replaces {
-                ReplaceKey::State(room) => Some(room),
-                _ => None,
-            },
+            Self::Latest(replaces) | Self::Step(replaces, _) => {
+                let is_state = matches!(**replaces, ReplaceKey::State(_) | ReplaceKey::Listing(_));
+                is_state.then_some(replaces)
+            }
             _ => None,
         }
     }
@@ -50,13 +50,15 @@ pub(crate) enum ReplaceKey {
     Signal(RoomId, String),
     /// A publication of a channel of which only the newest matters.
     Publication(ChannelName),
+    /// A page of a listing of rooms.
+    Listing(ListingId),
 }
 
 impl ReplaceKey {
-    pub(super) fn room(&self) -> Option<&RoomId> {
+    pub(crate) fn room(&self) -> Option<&RoomId> {
         match self {
             Self::State(room) | Self::Signal(room, _) => Some(room),
-            Self::Publication(_) => None,
+            Self::Publication(_) | Self::Listing(_) => None,
         }
     }
 }

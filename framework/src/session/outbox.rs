@@ -6,16 +6,18 @@
 //! has not counted back in front of the pending ones.
 //!
 //! [`OutboxBounds`] bounds both. Too much pending ends the outbox (`Overflow`); from too much replay,
-//! the oldest frames are dropped. The newest frame does not count towards either bound, and rooms' states never do.
+//! the oldest frames are dropped. The newest frame does not count towards either bound, and the states of rooms and pages of listings
+//! never do.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use super::delivery::{Delivery, PresenceUpdate, ReplaceKey};
 use crate::config::OutboxBounds;
-use crate::ids::{ChannelName, RoomId};
+use crate::ids::{ChannelName, ListingId, RoomId};
 use crate::time::Moment;
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
@@ -76,8 +78,8 @@ pub(crate) struct Outbox {
     returned: (usize, usize),
     /// The total number of counted frames that were taken, without those that a resume put back.
     sent: u64,
-    /// The rooms whose steps fit: this connection was sent their whole state and every step since.
-    following: Vec<RoomId>,
+    /// The states whose steps fit: this connection was sent the whole state and every step since.
+    following: Vec<Arc<ReplaceKey>>,
     /// The number of frames sent at the last two calls of `age`, with their times: newest first.
     marks: [(Moment, u64); 2],
     /// `None` while it would be empty.
@@ -91,8 +93,8 @@ pub(crate) struct Outbox {
 /// What only few outboxes have at a time, so that it is boxed.
 #[derive(Default, Debug)]
 struct Seldom {
-    /// The rooms of which a step was dropped, until the steps before it have been taken.
-    behind: Vec<RoomId>,
+    /// The states of which a step was dropped, until the steps before it have been taken.
+    behind: Vec<Arc<ReplaceKey>>,
     /// Pongs and pings, which are written first.
     controls: VecDeque<Bytes>,
 }
@@ -171,8 +173,8 @@ impl Outbox {
                 return Pushed::Unchanged;
             }
             Delivery::Latest(replaces) => {
-                if let Some(room) = delivery.state() {
-                    self.begin_following(room);
+                if let Some(state) = delivery.state() {
+                    self.begin_following(state);
                 }
                 let older = self
                     .pending
@@ -186,13 +188,13 @@ impl Outbox {
                 }
             }
             Delivery::Step(..) => {
-                let following = |room: &&RoomId| self.following.contains(room);
-                let Some(room) = delivery.state().filter(following) else {
+                let following = |state: &&Arc<ReplaceKey>| self.following.contains(state);
+                let Some(state) = delivery.state().filter(following) else {
                     return Pushed::Unchanged;
                 };
-                if self.steps_waiting(room) >= Self::STEPS {
-                    self.following.retain(|following| following != room);
-                    self.seldom().behind.push(room.clone());
+                if self.steps_waiting(state) >= Self::STEPS {
+                    self.following.retain(|following| following != state);
+                    self.seldom().behind.push(state.clone());
                     return Pushed::Behind;
                 }
             }
@@ -223,44 +225,44 @@ impl Outbox {
     }
 
     /// A whole state arrives: waiting steps are obsolete, and later ones will fit.
-    fn begin_following(&mut self, room: &RoomId) {
-        if self.steps_waiting(room) > 0 {
+    fn begin_following(&mut self, state: &Arc<ReplaceKey>) {
+        if self.steps_waiting(state) > 0 {
             self.retain_pending(
-                |delivery| !matches!(delivery, Delivery::Step(..) if delivery.state() == Some(room)),
+                |delivery| !matches!(delivery, Delivery::Step(..) if delivery.state() == Some(state)),
             );
         }
-        self.forget_behind(room);
-        if !self.following.contains(room) {
-            self.following.push(room.clone());
+        self.forget_behind(state);
+        if !self.following.contains(state) {
+            self.following.push(state.clone());
         }
     }
 
-    fn steps_waiting(&self, room: &RoomId) -> usize {
+    fn steps_waiting(&self, state: &Arc<ReplaceKey>) -> usize {
         self.pending
             .iter()
-            .filter(|entry| entry.delivery.state() == Some(room))
+            .filter(|entry| entry.delivery.state() == Some(state))
             .count()
     }
 
-    /// A room whose steps were dropped and of which nothing waits any more. Each is returned once.
-    pub(crate) fn caught_up(&mut self) -> Option<RoomId> {
+    /// A state whose steps were dropped and of which nothing waits any more. Each is returned once.
+    pub(crate) fn caught_up(&mut self) -> Option<Arc<ReplaceKey>> {
         let behind = &self.seldom.as_ref()?.behind;
         let position = behind
             .iter()
-            .position(|room| self.steps_waiting(room) == 0)?;
-        let room = self.seldom().behind.swap_remove(position);
+            .position(|state| self.steps_waiting(state) == 0)?;
+        let state = self.seldom().behind.swap_remove(position);
         self.trim();
-        Some(room)
+        Some(state)
     }
 
-    fn is_behind(&self, room: &RoomId) -> bool {
+    fn is_behind(&self, state: &Arc<ReplaceKey>) -> bool {
         let seldom = self.seldom.as_ref();
-        seldom.is_some_and(|seldom| seldom.behind.contains(room))
+        seldom.is_some_and(|seldom| seldom.behind.contains(state))
     }
 
-    fn forget_behind(&mut self, room: &RoomId) {
+    fn forget_behind(&mut self, state: &Arc<ReplaceKey>) {
         if let Some(seldom) = &mut self.seldom {
-            seldom.behind.retain(|behind| behind != room);
+            seldom.behind.retain(|behind| behind != state);
         }
     }
 
@@ -508,8 +510,8 @@ impl Outbox {
     /// Removes the pending state and signals of a room that the session has left. If the room has ended, they are its last and stay.
     /// But a client that does not read must not collect those of ever more rooms, so beyond the bound only one room's stay.
     pub(crate) fn leave_room(&mut self, room: &RoomId, is_over: bool) {
-        self.following.retain(|following| following != room);
-        self.forget_behind(room);
+        let is_of_room = |state: &Arc<ReplaceKey>| state.room() == Some(room);
+        self.stop_following(is_of_room);
         if is_over {
             let (of_it, of_others) = self.last_states(room);
             if of_others == 0 || of_it + of_others <= self.bounds.bytes {
@@ -524,6 +526,20 @@ impl Outbox {
         });
     }
 
+    /// Removes what is pending of a listing that the session does not follow any more.
+    pub(crate) fn leave_listing(&mut self, listing: ListingId) {
+        let of_listing = |state: &Arc<ReplaceKey>| **state == ReplaceKey::Listing(listing);
+        self.stop_following(of_listing);
+        self.retain_pending(|delivery| !delivery.state().is_some_and(of_listing));
+    }
+
+    fn stop_following(&mut self, ends: impl Fn(&Arc<ReplaceKey>) -> bool) {
+        self.following.retain(|state| !ends(state));
+        if let Some(seldom) = &mut self.seldom {
+            seldom.behind.retain(|state| !ends(state));
+        }
+    }
+
     /// How many pending bytes are states of rooms that have ended: of this room, and of others.
     fn last_states(&self, room: &RoomId) -> (usize, usize) {
         let (mut of_it, mut of_others) = (0, 0);
@@ -532,7 +548,7 @@ impl Outbox {
                 continue;
             };
             let length = entry.frame.websocket(self.format).len();
-            if of == room {
+            if of.room() == Some(room) {
                 of_it += length;
             } else if !self.following.contains(of) && !self.is_behind(of) {
                 of_others += length;

@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::codec::{RawData, decode};
 use super::{json, msgpack};
 use crate::error::Refusal;
-use crate::ids::{ChannelName, Place, RoomId};
+use crate::ids::{ChannelName, ListingId, Place, RoomId};
 
 /// The greatest `id`: JavaScript represents integers up to this one exactly.
 const MAX_ID: u64 = (1 << 53) - 1;
@@ -105,6 +105,11 @@ pub(crate) enum Action {
         place: Place,
         data: RawData,
     },
+    /// Follows a listing of rooms. Boxed, because it is rare.
+    FollowRooms(Box<FollowRooms>),
+    UnfollowRooms {
+        listing: ListingId,
+    },
     /// Shows a fresh credential.
     Refresh {
         token: Token,
@@ -112,6 +117,16 @@ pub(crate) enum Action {
     Ping {
         received: Option<u64>,
     },
+}
+
+/// Which rooms a client wants to follow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct FollowRooms {
+    pub(crate) kind: String,
+    pub(crate) filter: Option<RawData>,
+    /// The page begins after this room.
+    pub(crate) after: Option<RoomId>,
+    pub(crate) limit: Option<u64>,
 }
 
 /// A credential of a client, which is a secret: no log shows it.
@@ -193,6 +208,9 @@ pub(super) struct Fields<'a> {
     pub(super) presence: Scalar<'a>,
     pub(super) received: Scalar<'a>,
     pub(super) token: Scalar<'a>,
+    pub(super) filter: Option<RawData>,
+    pub(super) after: Scalar<'a>,
+    pub(super) listing: Scalar<'a>,
 }
 
 /// The key of a field.
@@ -217,6 +235,9 @@ pub(super) enum Key {
     Presence,
     Received,
     Token,
+    Filter,
+    After,
+    Listing,
     /// No action has a field of this key. It is ignored.
     #[serde(other)]
     Unknown,
@@ -263,6 +284,9 @@ impl<'a> Fields<'a> {
             Key::Presence => Scalar(&mut self.presence),
             Key::Received => Scalar(&mut self.received),
             Key::Token => Scalar(&mut self.token),
+            Key::Filter => Raw(&mut self.filter),
+            Key::After => Scalar(&mut self.after),
+            Key::Listing => Scalar(&mut self.listing),
             Key::Unknown => return None,
         })
     }
@@ -346,7 +370,8 @@ fn not_an_action(flaw: &str) -> Malformed {
             format!(
                 "{flaw}. This server expects actions: objects in JSON (text) or MessagePack (binary), \
                  for example {{\"action\":\"subscribe\",\"channel\":\"updates\"}}. \
-                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish, presence, refresh and ping"
+                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish, presence, rooms.follow, \
+                 rooms.unfollow, refresh and ping"
             ),
         ),
         is_violation: true,
@@ -420,6 +445,21 @@ fn action(frame: &RawData, name: &str, fields: &mut Fields<'_>) -> Result<Action
             channel: channel(fields)?,
             data: data(&mut fields.data),
         },
+        "rooms.follow" => Action::FollowRooms(Box::new(FollowRooms {
+            kind: text("kind", &fields.kind)?.to_owned(),
+            filter: fields.filter.take(),
+            after: match &fields.after {
+                Scalar::Absent => None,
+                after => Some(RoomId::from(text("after", after)?)),
+            },
+            limit: number("limit", &fields.limit, "a count")?,
+        })),
+        "rooms.unfollow" => match fields.listing {
+            Scalar::Number(listing) => Action::UnfollowRooms {
+                listing: ListingId(listing),
+            },
+            _ => return Err(bad_field("listing", "the number of a listing")),
+        },
         "refresh" => match std::mem::take(&mut fields.token) {
             Scalar::Text(token) if !token.is_empty() => Action::Refresh {
                 token: Token(token.into_owned()),
@@ -440,7 +480,7 @@ fn action(frame: &RawData, name: &str, fields: &mut Fields<'_>) -> Result<Action
                     "unknown_action",
                     format!(
                         "there is no action `{name}`: the actions are join, leave, send, sync, call, subscribe, \
-                         history, unsubscribe, publish, presence, refresh and ping"
+                         history, unsubscribe, publish, presence, rooms.follow, rooms.unfollow, refresh and ping"
                     ),
                 ),
                 is_violation: true,

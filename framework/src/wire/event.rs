@@ -34,6 +34,7 @@ pub(crate) fn is_sequenced(event: &str) -> bool {
             | "patch"
             | "latest"
             | "presence"
+            | "rooms"
             | "expiring"
             | "goodbye"
     )

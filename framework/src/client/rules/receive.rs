@@ -383,6 +383,7 @@ impl Rules {
                 self.answer(Some(id), Answer::Published(offset))
             }
             ReceivedEvent::Presence(update) => emit(Event::Presence(update)),
+            ReceivedEvent::Rooms(update) => emit(Event::Rooms(update)),
             ReceivedEvent::Reply { id, data } => self.answer(Some(id), Answer::Reply(data)),
             ReceivedEvent::Error {
                 id,

@@ -20,7 +20,7 @@ use crate::runtime::worker::session_handle::SessionHandle;
 use crate::runtime::writes::WaitingWriter;
 use crate::session::info::Transport;
 use crate::session::liveness::{Liveness, Verdict};
-use crate::session::outbox::{Delivery, Outbox};
+use crate::session::outbox::{Delivery, Outbox, ReplaceKey};
 use crate::wire::codec::Format;
 use crate::wire::event::{self, Reconnect};
 use crate::wire::frame::{Encoded, Formats};
@@ -302,7 +302,7 @@ impl ConnectionHandle {
         phase.take(out, |out| self.take_queue(out, limit))
     }
 
-    /// Takes from the send queue. Tells the rooms that their member has caught up, and the session that its outbox has space
+    /// Takes from the send queue. Tells the rooms that their member has caught up, and the session that it may see a listing whole, or that its outbox has space
     /// again, if that is so. False if the queue is empty.
     fn take_queue(&self, out: &mut BytesMut, limit: usize) -> bool {
         let send_queue = self.send_queue.borrow();
@@ -313,10 +313,20 @@ impl ConnectionHandle {
         liveness.took();
         self.liveness.set(liveness);
         if let Some(session) = &*self.session.borrow() {
-            while let Some(room) = send_queue.with_outbox(Outbox::caught_up) {
-                session
-                    .router
-                    .tell_room(send_queue.flusher(), &room, RoomMessage::CaughtUp);
+            while let Some(state) = send_queue.with_outbox(Outbox::caught_up) {
+                match &*state {
+                    ReplaceKey::Listing(listing) => {
+                        let caught_up = SessionMessage::ListingCaughtUp(*listing);
+                        session.address.do_send(caught_up);
+                    }
+                    state => {
+                        if let Some(room) = state.room() {
+                            let flusher = send_queue.flusher();
+                            let router = &session.router;
+                            router.tell_room(flusher, room, RoomMessage::CaughtUp);
+                        }
+                    }
+                }
             }
             if send_queue.with_outbox(Outbox::has_room) {
                 session.address.do_send(SessionMessage::HasRoom);

@@ -143,8 +143,8 @@ impl Hub {
                     forget_one(&mut transfer.unsubscribing, &channel);
                     transfer.subscriptions.remove_until(&channel, stay);
                 }
-                // It goes with its channel.
-                Topic::Presence(_) => {}
+                // They go with their channel, or with the session.
+                Topic::Presence(_) | Topic::Listing(_) => {}
             }
         }
         if self.is_at(transfer.first_forwarder.as_ref()) {
@@ -331,8 +331,8 @@ impl SessionActor {
                     self.handle.router.note_late(Topic::Channel(channel));
                 }
             }
-            // Its channel answers for it.
-            Topic::Presence(_) => {}
+            // Its channel answers for it. The session itself tells the lobby where it is.
+            Topic::Presence(_) | Topic::Listing(_) => {}
         }
     }
 
@@ -414,6 +414,7 @@ impl SessionActor {
             .send_queue
             .with_outbox(|outbox| std::mem::replace(outbox, empty));
         self.hub.sessions.borrow_mut().remove(&self.id);
+        let listings = self.take_listings();
         let is_followed = !is_answered || !moving.late.is_empty();
         let first_forwarder = self.trail.take().and_then(|trail| trail.first_forwarder);
         let first_forwarder = first_forwarder.or_else(|| Some(self.hub.address.clone()));
@@ -438,6 +439,7 @@ impl SessionActor {
             rate_limiter: self.handle.router.rate_limiter(),
             permits: self.handle.permits.clone(),
             accounts: self.accounts.clone(),
+            listings,
             resume_request: moving.resume_request,
             joining: self.joining,
             unsubscribing: std::mem::take(&mut self.unsubscribing),

@@ -1,8 +1,10 @@
 //! Applies the items that rooms and channels send to a hub.
 
+use std::sync::Arc;
+
 use smallvec::{SmallVec, smallvec};
 
-use crate::ids::{ChannelName, RoomId, SessionId};
+use crate::ids::{ChannelName, ListingId, RoomId, SessionId};
 use crate::room::config::LeaveReason;
 use crate::runtime::channel_shard::newest_of;
 use crate::runtime::messages::{
@@ -10,7 +12,7 @@ use crate::runtime::messages::{
 };
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session_handle::SessionHandle;
-use crate::session::outbox::{Delivery, Outbox, Pushed};
+use crate::session::outbox::{Delivery, Outbox, Pushed, ReplaceKey};
 use crate::wire::codec::Format;
 use crate::wire::frame::Encoded;
 
@@ -53,6 +55,11 @@ impl Hub {
                 channel,
                 frame,
             } => return self.take_newest(session, channel, &frame),
+            HubItem::Page {
+                session,
+                listing,
+                frame,
+            } => return self.show_page(session, listing, frame),
             HubItem::Forwarded(item) => {
                 let Some(session) = item.session() else {
                     return;
@@ -106,6 +113,19 @@ impl Hub {
             && self.sessions.borrow().contains_key(&session)
         {
             self.direct(session, frame, newest_of(&channel));
+        }
+    }
+
+    /// A page of a listing for a session. One that has moved is sent the page where it is now.
+    fn show_page(&self, session: SessionId, listing: ListingId, frame: Encoded) {
+        let is_here = self.sessions.borrow().contains_key(&session);
+        let follows = self
+            .topics
+            .borrow()
+            .contains(&Topic::Listing(listing), session);
+        if is_here && follows {
+            let replaces = Arc::new(ReplaceKey::Listing(listing));
+            self.direct(session, frame, Delivery::Latest(replaces));
         }
     }
 
@@ -209,6 +229,13 @@ impl Hub {
                     self.forward(session, HubItem::Refreshed { session, refreshed });
                 }
             }
+            HubItem::MayFollow { session, answer } => {
+                if self.sessions.borrow().contains_key(&session) {
+                    self.send_to_session(session, SessionMessage::MayFollow(answer));
+                } else {
+                    self.forward(session, HubItem::MayFollow { session, answer });
+                }
+            }
             HubItem::Displaced { session } => {
                 self.send_to_session(session, SessionMessage::Displaced)
             }
@@ -223,6 +250,7 @@ impl Hub {
             HubItem::Publish(..)
             | HubItem::Adopt { .. }
             | HubItem::Newest { .. }
+            | HubItem::Page { .. }
             | HubItem::Forwarded(_) => {}
         }
     }
@@ -245,7 +273,7 @@ impl Hub {
                         return;
                     }
                 }
-                Topic::Presence(_) => {}
+                Topic::Presence(_) | Topic::Listing(_) => {}
             }
         }
         self.topics.borrow_mut().leave(topic, session);
@@ -378,7 +406,7 @@ pub(crate) fn report(local: &SessionHandle, pushed: Pushed, delivery: &Delivery)
         (Pushed::Behind, Delivery::Step(_, base)) => {
             let behind = |session| RoomMessage::Behind(session, *base);
             let flusher = local.send_queue.flusher();
-            if let Some(room) = delivery.state() {
+            if let Some(room) = delivery.state().and_then(|state| state.room()) {
                 local.router.tell_room(flusher, room, behind);
             }
         }

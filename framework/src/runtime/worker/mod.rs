@@ -15,5 +15,6 @@ pub(crate) mod session;
 mod session_actions;
 pub(crate) mod session_expiry;
 pub(crate) mod session_handle;
+mod session_listings;
 pub(crate) mod session_seed;
 pub(crate) mod topics;

@@ -8,6 +8,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use crate::close::CloseCode;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
+use crate::lobby::listing::followed::FollowedListings;
 use crate::observer::ServerEvent;
 use crate::room::config::LeaveReason;
 use crate::runtime::connection::handle::ConnectionHandle;
@@ -74,6 +75,8 @@ pub(crate) struct SessionActor {
     pub(crate) began: Moment,
     /// Boxed, because only disconnected sessions have it.
     pub(crate) window: Option<Box<Window>>,
+    /// The listings of rooms that it follows. Boxed, because few sessions have any.
+    pub(crate) listings: Option<Box<FollowedListings>>,
     /// Boxed, because only credentials that expire have it.
     pub(crate) expiry: Option<Box<ExpiryWatch>>,
     /// What still arrives by a longer path after a move. Boxed, because it is rare.
@@ -105,6 +108,10 @@ impl SessionActor {
             self.handle.send_queue.with_outbox(Outbox::skip);
         }
         let restores = matches!(intent, Some(Intent::Restore { .. }));
+        if restores {
+            // The client does not know them any more.
+            self.leave_listings();
+        }
         let token = self.tokens.current().to_string();
         let config = &self.hub.shared.config;
         let welcome = Welcome {
@@ -247,6 +254,7 @@ impl SessionActor {
             self.hub.resend_newest(self.id, topic);
         }
         self.renew_presence();
+        self.show_listings();
         self.note(&ServerEvent::SessionResumed { session: self.id });
     }
 
@@ -404,6 +412,7 @@ impl SessionActor {
         {
             self.unsubscribe_unanswered(channel);
         }
+        self.leave_listings();
     }
 
     pub(crate) fn end(&mut self, ctx: &mut Context<Self>, reason: LeaveReason) {
@@ -517,6 +526,8 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Rehomed(topic) => self.rehomed(ctx, &topic),
             SessionMessage::Settled => self.transfer_if_ready(ctx),
             SessionMessage::Refreshed(refreshed) => self.refreshed(ctx, refreshed),
+            SessionMessage::MayFollow(answer) => self.may_follow(*answer),
+            SessionMessage::ListingCaughtUp(listing) => self.show_listing(listing),
             SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),
             SessionMessage::Instructed(task) => self.instructed(ctx, task),
             SessionMessage::AskToPost(request) => self.answer_post(*request),

@@ -222,6 +222,8 @@ impl SessionActor {
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
             }
+            Action::FollowRooms(wanted) => self.follow_rooms(id, *wanted, permit),
+            Action::UnfollowRooms { listing } => self.unfollow_rooms(id, listing, permit),
             Action::Refresh { token } => self.refresh(id, token, permit),
             Action::Ping { received } => {
                 let count = received.unwrap_or(0);

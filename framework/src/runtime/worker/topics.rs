@@ -66,6 +66,11 @@ impl Topics {
         }
     }
 
+    pub(crate) fn contains(&self, topic: &Topic, session: SessionId) -> bool {
+        let receivers = self.receivers.get(topic);
+        receivers.is_some_and(|receivers| receivers.members.contains_key(&session))
+    }
+
     /// The newest publication of a channel whose subscribers receive only that.
     pub(crate) fn note_newest(&mut self, topic: &Topic, frame: &Encoded) {
         if let Some(receivers) = self.receivers.get_mut(topic) {

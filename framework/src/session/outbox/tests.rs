@@ -216,6 +216,28 @@ fn step(base: u32) -> Delivery {
     Delivery::Step(replaces, base)
 }
 
+/// A page of a listing is followed as a room's state is, and forgotten when the session follows it no longer.
+#[test]
+fn pages_of_listings_are_states_of_their_own() {
+    let key = |listing| Arc::new(ReplaceKey::Listing(ListingId(listing)));
+    let page = |listing| Delivery::Latest(key(listing));
+    let change = |listing| Delivery::Step(key(listing), 0);
+    let mut outbox = new(bounds(1000, 20));
+    assert_eq!(outbox.push(&frame(0), &change(1)), Pushed::Unchanged);
+    assert_eq!(outbox.push(&frame(1), &page(1)), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(2), &page(2)), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(3), &change(1)), Pushed::Queued);
+    assert_eq!(outbox.push(&frame(4), &change(1)), Pushed::Behind);
+    assert_eq!(outbox.push(&frame(5), &change(2)), Pushed::Queued);
+    outbox.leave_listing(ListingId(2));
+    assert_eq!(outbox.push(&frame(6), &change(2)), Pushed::Unchanged);
+    assert_eq!(drain(&mut outbox), [bytes(1), bytes(3)]);
+    assert_eq!(outbox.caught_up(), Some(key(1)));
+    assert_eq!(outbox.push(&frame(7), &page(1)), Pushed::Queued);
+    outbox.leave_listing(ListingId(1));
+    assert!(outbox.is_empty());
+}
+
 #[test]
 fn steps_wait_for_a_state_to_go_on_from() {
     let mut outbox = new(bounds(1000, 10));
@@ -237,7 +259,10 @@ fn a_step_too_many_is_dropped_with_all_that_follow_until_a_state_comes() {
     assert_eq!(outbox.push(&frame(3), &step(2)), Pushed::Unchanged);
     assert_eq!(outbox.caught_up(), None, "the first two still wait");
     assert_eq!(drain(&mut outbox), [bytes(0), bytes(1)]);
-    assert_eq!(outbox.caught_up(), Some("r".into()));
+    assert_eq!(
+        outbox.caught_up(),
+        Some(Arc::new(ReplaceKey::State("r".into())))
+    );
     assert_eq!(outbox.caught_up(), None);
     assert_eq!(outbox.push(&frame(4), &step(3)), Pushed::Unchanged);
     assert_eq!(outbox.push(&frame(5), &state()), Pushed::Queued);

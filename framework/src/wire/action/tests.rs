@@ -151,6 +151,33 @@ fn what_is_no_action_does_not_count_and_what_tries_to_be_one_does() {
 }
 
 #[test]
+fn listings_are_followed_and_unfollowed() {
+    let follow = json!({"action": "rooms.follow", "kind": "arena", "filter": {"locked": false}, "after": "r1", "limit": 20});
+    let Ok(Action::FollowRooms(wanted)) = read_both(&follow).action else {
+        panic!("{follow}")
+    };
+    let filter = wanted
+        .filter
+        .map(|filter| filter.decode::<Value>().unwrap());
+    assert_eq!(filter, Some(json!({"locked": false})));
+    assert_eq!((wanted.kind.as_str(), wanted.limit), ("arena", Some(20)));
+    assert_eq!(wanted.after, Some("r1".into()));
+    let unfollow = json!({"action": "rooms.unfollow", "listing": 7});
+    let unfollow = read_both(&unfollow).action;
+    let listing = ListingId(7);
+    assert_eq!(unfollow, Ok(Action::UnfollowRooms { listing }));
+    for wrong in [
+        json!({"action": "rooms.follow"}),
+        json!({"action": "rooms.follow", "kind": "arena", "after": 7}),
+        json!({"action": "rooms.follow", "kind": "arena", "limit": -1}),
+        json!({"action": "rooms.unfollow", "listing": "7"}),
+        json!({"action": "rooms.unfollow"}),
+    ] {
+        assert_eq!(code(&wrong), "bad_field", "{wrong}");
+    }
+}
+
+#[test]
 fn a_newcomer_is_told_what_the_server_expected() {
     let inbound = read(&RawData::Json("Hello Server!".into()), 32);
     let refusal = inbound.action.unwrap_err().refusal;

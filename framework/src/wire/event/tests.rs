@@ -100,7 +100,8 @@ fn what_no_client_could_read_is_no_frame() {
 #[test]
 fn the_table_of_sequenced_events_is_the_protocols() {
     for event in [
-        "welcome", "pong", "signal", "state", "patch", "latest", "presence", "expiring", "goodbye",
+        "welcome", "pong", "signal", "state", "patch", "latest", "presence", "rooms", "expiring",
+        "goodbye",
     ] {
         assert!(!is_sequenced(event));
     }
