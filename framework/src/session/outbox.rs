@@ -336,7 +336,7 @@ impl Outbox {
             self.returned = (self.returned.0 - 1, self.returned.1 - length);
         }
         self.sent += 1;
-        self.kept.push_back(frame);
+        push_in_steps(&mut self.kept, frame);
         self.kept_bytes += length;
         // The newest frame is kept, however long it is.
         while (self.kept_bytes > self.bounds.bytes && self.kept.len() > 1)
@@ -581,6 +581,17 @@ impl Outbox {
 
 /// A queue with at most this many entries keeps its memory even when it is empty.
 const SMALL: usize = 64;
+
+/// From this many entries on, a queue grows by [`SMALL`] of them, and not to twice as many. Thousands of sessions that are sent a
+/// lot have such a queue each.
+const LONG: usize = 256;
+
+fn push_in_steps<T>(queue: &mut VecDeque<T>, entry: T) {
+    if queue.len() >= LONG && queue.len() == queue.capacity() {
+        queue.reserve_exact(SMALL);
+    }
+    queue.push_back(entry);
+}
 
 fn trim<T>(queue: &mut VecDeque<T>) {
     if queue.capacity() > SMALL && queue.len() < queue.capacity() / 4 {

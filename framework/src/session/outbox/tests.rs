@@ -53,6 +53,22 @@ fn a_slow_client_gets_the_newest_of_each_slot_and_no_pile() {
     assert_eq!(drain(&mut outbox), [bytes(998), bytes(999)]);
 }
 
+/// Thousands of clients that acknowledge a little late cost what they are sent, and not twice that.
+#[test]
+fn a_long_replay_has_little_spare_memory() {
+    let mut outbox = new(bounds(1 << 20, 2000));
+    for n in 0..1000 {
+        assert_eq!(push(&mut outbox, n), Pushed::Queued);
+        assert_eq!(pull(&mut outbox), Some(bytes(n)));
+        let kept = outbox.kept.len();
+        assert!(kept < LONG || outbox.kept.capacity() <= kept + SMALL);
+    }
+    assert!(outbox.acknowledge(990));
+    assert!(outbox.kept.capacity() <= SMALL);
+    assert_eq!(outbox.resume(992), Resumed::Yes);
+    assert_eq!(drain(&mut outbox).len(), 8);
+}
+
 #[test]
 fn droppable_signals_are_dropped_for_those_who_are_behind() {
     let mut outbox = new(bounds(1 << 20, 1000));
