@@ -105,7 +105,7 @@ fn a_kicked_member_is_told_so_hears_nothing_more_and_may_come_again() {
         sleep(Duration::from_secs(1)).await;
         assert_eq!(
             a.all().await,
-            [json!({"event": "left", "room": room, "reason": "kicked"})]
+            [json!({"event": "left", "room": room, "reason": "kicked", "message": "ordered"})]
         );
         assert_eq!(numbers(&b.all().await, "message"), [2001, 0, 1, 2]);
         assert_eq!(log.take(), ["left 1 kicked"]);

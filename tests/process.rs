@@ -327,7 +327,7 @@ async fn left(client: &Client) -> (String, String) {
     let listening = async {
         loop {
             match client.next().await.expect("the client lives") {
-                Event::Left { room, reason } => return (room.to_string(), reason),
+                Event::Left { room, reason, .. } => return (room.to_string(), reason),
                 Event::Connected { .. } => {}
                 other => panic!("{other:?}"),
             }

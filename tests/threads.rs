@@ -3,7 +3,9 @@
 //! The virtual minute of `chaos.rs` is thorough but single-threaded; here the hand-over between threads is real.
 #![allow(missing_docs)]
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,8 +13,9 @@ use std::time::Duration;
 use actix_web::App;
 use courtside::client::{Client, Event, Options};
 use courtside::prelude::*;
-use courtside::{Format, Server};
+use courtside::{Format, Server, SessionId};
 use courtside_tests::{Beat, Echo, Faults, Note, Random, Relay};
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 const SESSIONS: u64 = 60;
@@ -62,7 +65,14 @@ impl Streams {
     }
 }
 
-async fn play(url: String, number: u64) -> Result<u64, String> {
+/// The sessions of all clients.
+type Sessions = Rc<RefCell<Vec<SessionId>>>;
+
+/// What the application sends a session: a number, each one more than the last.
+#[derive(Serialize, Deserialize, Message)]
+struct Call(u64);
+
+async fn play(url: String, number: u64, all: Sessions) -> Result<u64, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let format = Format::ALL[(number % 2) as usize];
     let mut random = Random::new(number);
@@ -96,7 +106,18 @@ async fn play(url: String, number: u64) -> Result<u64, String> {
                     reason,
                     ..
                 } if sessions > 0 => return Err(format!("the session was lost: {reason:?}")),
-                Event::Connected { .. } => sessions += 1,
+                Event::Connected {
+                    session, resumed, ..
+                } => {
+                    sessions += 1;
+                    if !resumed {
+                        all.borrow_mut().push(*session);
+                    }
+                }
+                Event::UserMessage { .. } => {
+                    let Call(n) = event.decode().map_err(|e| e.to_string())?;
+                    streams.check("calls".to_owned(), n)?;
+                }
                 Event::Error { refusal, .. } => return Err(refusal.to_string()),
                 Event::Left { reason, .. } | Event::Closed { reason, .. } => {
                     return Err(reason.clone());
@@ -153,14 +174,22 @@ fn moving_sessions_lose_nothing(room_threads: usize) {
     let faults = Arc::new(Faults::default());
     let (address, server) = start(room_threads, faults.clone());
     let heard = actix::System::new().block_on(async move {
+        let sessions = Sessions::default();
         let players: Vec<_> = (0..SESSIONS)
-            .map(|number| tokio::task::spawn_local(play(format!("ws://{address}/ws"), number)))
+            .map(|number| {
+                let url = format!("ws://{address}/ws");
+                tokio::task::spawn_local(play(url, number, sessions.clone()))
+            })
             .collect();
         // Publishes until the last has done its cuts, and then the end.
         let publishing = {
             let server = server.clone();
             tokio::task::spawn_local(async move {
                 for n in 0_u64.. {
+                    for session in sessions.borrow().iter() {
+                        // Each session begins with another number.
+                        server.session(*session).send(&Call(n)).sent().unwrap();
+                    }
                     server.publish("updates", &n).await.unwrap();
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }

@@ -22,8 +22,10 @@ use crate::ids::RoomId;
 use crate::lobby::fields::Fields;
 use crate::lobby::info::RoomInfo;
 use crate::origin::Sender;
+use crate::presence::who::Who;
 use crate::room::Room;
 use crate::room::create::CreateError;
+use crate::room::kept_out::KeepOut;
 use crate::room::server_context::read_reply;
 use crate::room::tell::{AskError, PATIENCE, RoomGone, TellError, Told, encode};
 use crate::runtime::messages::{CreateRequest, LobbyMessage};
@@ -254,6 +256,15 @@ impl RoomHandle {
             .send_to_lobby(LobbyMessage::Info { room, reply });
         let info = info.await.ok().flatten().ok_or(RoomGone)?;
         Ok(info.into())
+    }
+
+    /// Keeps a user out of the room for a time, as [`UserHandle::keep_out`](crate::UserHandle::keep_out) says.
+    pub(crate) fn keep_out(&self, who: Who, time: Duration, why: &str) -> TellAck {
+        let why = why.to_owned();
+        let (answer, outcome) = oneshot::channel();
+        let entry = self.shared.rooms.find(&self.id).map_err(TellError::from);
+        let sent = entry.and_then(|entry| entry.keep_out(KeepOut { who, time, why }, answer));
+        TellAck(self.answer(sent.map(|()| outcome)))
     }
 
     /// Sends an encoded message. The answer goes to what it returns.

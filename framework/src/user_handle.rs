@@ -4,14 +4,18 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::handler::Message;
-use crate::ids::SessionId;
+use crate::ids::{RoomId, SessionId};
+use crate::presence::who::Who;
+use crate::room_handle::TellAck;
 use crate::runtime::instruction::{Task, Ticket, all};
 use crate::runtime::server_inner::ServerInner;
+use crate::server_handle::ServerHandle;
 use crate::session::directory::Recipients;
 use crate::session::farewell::Disconnect;
 use crate::session::info::SessionInfo;
@@ -78,16 +82,25 @@ impl UserHandle {
     ///
     /// If the event cannot be encoded, the server has ended, or too much is on its way to sessions: [`UserError::Busy`].
     pub fn send<M: Message + Serialize>(&self, event: &M) -> UserAck {
-        UserAck::of(self.send_event(event))
+        self.send_named(M::NAME, M::HAS_DATA.then_some(event))
     }
 
-    fn send_event<M: Message + Serialize>(
+    /// As [`send`](Self::send), for a message whose type is known by its name only.
+    pub(crate) fn send_named<T: Serialize + ?Sized>(
         &self,
-        event: &M,
+        name: &str,
+        data: Option<&T>,
+    ) -> UserAck {
+        UserAck::of(self.send_event(name, data))
+    }
+
+    fn send_event<T: Serialize + ?Sized>(
+        &self,
+        name: &str,
+        data: Option<&T>,
     ) -> Result<UnboundedReceiver<()>, UserError> {
-        let data = M::HAS_DATA.then_some(event);
         let event = Encoded::new(Formats::only(Format::Json), |w| {
-            event::message(w, "message", None, M::NAME, data)
+            event::message(w, "message", None, name, data)
         });
         let event = event.map_err(|error| UserError::NotEncodable(error.to_string()))?;
         let place = self
@@ -129,6 +142,31 @@ impl UserHandle {
     /// [`UserError::Busy`].
     pub fn disconnect(&self, why: Disconnect) -> UserAck {
         UserAck::of(self.send_disconnect(why))
+    }
+
+    /// Keeps the user out of a room for this time: kicks its members, and refuses its joins meanwhile with the code `kept_out`. The
+    /// client is told `why`, and the seconds that are left. It never waits, and can be called on any thread.
+    ///
+    /// A user is kept out with all sessions, and a handle to one session keeps out only that session.
+    /// A later call replaces the time. Zero: the user may join again at once. `Duration::MAX`: for as long as the room exists; when
+    /// the room ends, it is forgotten. A room keeps 1,000 users out at a time: beyond it, the one whose time ends first may come in
+    /// again.
+    ///
+    /// Await the returned [`TellAck`] to know that the room has done it; the room first handles what it was told before.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`RoomHandle::tell`](crate::RoomHandle::tell): if the room or the server has ended, or too much is on its way to
+    /// the room.
+    pub fn keep_out(&self, room: impl Into<RoomId>, time: Duration, why: &str) -> TellAck {
+        let who = match &self.recipients {
+            Recipients::OfSubject(subject) => Who::Subject(subject.clone()),
+            Recipients::OneOfSubject(_, session) | Recipients::Session(session) => {
+                Who::Session(*session)
+            }
+        };
+        let server = ServerHandle::new(self.shared.clone());
+        server.room(room).keep_out(who, time, why)
     }
 
     fn send_disconnect(&self, why: Disconnect) -> Result<UnboundedReceiver<()>, UserError> {

@@ -41,6 +41,13 @@ pub enum Event {
         /// The message's data; null if it has none.
         data: Value,
     },
+    /// The application sent a message to this user, or to this session, outside of any room.
+    UserMessage {
+        /// The message's type.
+        name: String,
+        /// The message's data; null if it has none.
+        data: Value,
+    },
     /// A room sent a signal: a message that the server may drop, or replace by a newer one, for a slow client.
     Signal {
         /// The room.
@@ -104,6 +111,8 @@ pub enum Event {
         room: RoomId,
         /// The server's reason, such as `kicked`, `disposed` or `shutdown`; `session_lost` where the whole session ended.
         reason: String,
+        /// With `kicked`: why, if the room says so.
+        message: Option<String>,
     },
     /// The client is connected. This is the first event of each connection.
     Connected {
@@ -187,6 +196,7 @@ impl Event {
     pub fn data(&self) -> Option<&Value> {
         match self {
             Self::Message { data, .. }
+            | Self::UserMessage { data, .. }
             | Self::Signal { data, .. }
             | Self::Publication { data, .. } => Some(data),
             Self::State { data, .. } => Some(data),
@@ -194,13 +204,15 @@ impl Event {
         }
     }
 
-    /// Decodes a message or a signal of the type `M`.
+    /// Decodes a message or a signal of the type `M`, of a room or of the application.
     ///
     /// Returns `None` for all other events, and if the data does not fit `M`. The latter is logged as a warning, once per type.
     #[must_use]
     pub fn message<M: Message + DeserializeOwned>(&self) -> Option<M> {
         match self {
-            Self::Message { name, data, .. } | Self::Signal { name, data, .. }
+            Self::Message { name, data, .. }
+            | Self::UserMessage { name, data }
+            | Self::Signal { name, data, .. }
                 if name == M::NAME =>
             {
                 let message = M::deserialize(data);

@@ -44,9 +44,12 @@ pub(crate) enum ReceivedEvent {
         id: Option<u64>,
         room: RoomId,
         reason: String,
+        /// Why the room has kicked its member.
+        message: Option<String>,
     },
     Message {
-        room: RoomId,
+        /// `None`: the application has sent it.
+        room: Option<RoomId>,
         #[serde(rename = "type")]
         name: String,
         #[serde(default)]

@@ -137,7 +137,7 @@ pub struct RoomContext<R: Room> {
     max_jobs: usize,
     pub(super) listing: Listing,
     /// The members to remove after the hook.
-    pub(super) kicked: VecDeque<MemberId>,
+    pub(super) kicked: VecDeque<Kick>,
     /// Whether the room is to end after the hook.
     pub(super) wants_end: bool,
     hints: bool,
@@ -158,6 +158,15 @@ impl<R: Room> fmt::Debug for RoomContext<R> {
             .field("effects", &self.effects)
             .finish_non_exhaustive()
     }
+}
+
+/// A member that is to be removed.
+#[derive(Debug)]
+pub(super) struct Kick {
+    pub(super) member: MemberId,
+    pub(super) why: String,
+    /// How long its user is kept out. `None`: not at all.
+    pub(super) time: Option<Duration>,
 }
 
 /// What a new room is created from, besides its kind.
@@ -354,13 +363,27 @@ impl<R: Room> RoomContext<R> {
         self.fault.get_or_insert_with(|| fault.to_string());
     }
 
-    /// Removes a member after this hook. The client receives `left`, and [`Room::left`] is called with
+    /// Removes a member after this hook. The client receives `left` with `why`, and [`Room::left`] is called with
     /// [`LeaveReason::Kicked`](crate::LeaveReason::Kicked).
-    /// The client's connection stays open, because it may be in other rooms. `why` is written to the log.
+    /// The client's connection stays open, because it may be in other rooms. `why` is written to the log, too.
     pub fn kick(&mut self, member: impl Into<MemberId>, why: &str) {
-        let member = member.into();
-        tracing::info!(room = %self.id, %member, why, "kicked");
-        self.kicked.push_back(member);
+        self.kick_for(member.into(), None, why);
+    }
+
+    /// Removes a member after this hook, as [`kick`](Self::kick) does, and refuses its user's joins of this room for this time, with
+    /// the code `kept_out`, the seconds that are left, and `why`. A client that asks for any room of the kind gets another one.
+    ///
+    /// With a subject, the user is kept out with all sessions; a client without one, only with this session.
+    /// A later call for the same user replaces the time. `Duration::MAX`: for as long as the room exists.
+    /// A room keeps 1,000 users out at a time: beyond it, the one whose time ends first may come in again.
+    pub fn keep_out(&mut self, member: impl Into<MemberId>, time: Duration, why: &str) {
+        self.kick_for(member.into(), Some(time), why);
+    }
+
+    fn kick_for(&mut self, member: MemberId, time: Option<Duration>, why: &str) {
+        tracing::info!(room = %self.id, %member, ?time, why, "kicked");
+        let why = why.to_owned();
+        self.kicked.push_back(Kick { member, why, time });
     }
 
     /// Refuses all joins until [`unlock`](Self::unlock) is called.

@@ -12,10 +12,11 @@ use super::Room;
 use super::audience::Recipients;
 use super::config::{DisposeReason, LeaveReason, RoomConfig};
 use super::context::{
-    Continuation, Listing, RoomContext, RoomEffect, RoomSeed, SendTarget, TimerCallback,
+    Continuation, Kick, Listing, RoomContext, RoomEffect, RoomSeed, SendTarget, TimerCallback,
 };
 #[cfg(feature = "testing")]
 use super::input::TestHandler;
+use super::kept_out::KeptOut;
 use super::member::Member;
 use super::syncing::Syncing;
 use crate::error::Refusal;
@@ -58,6 +59,8 @@ pub(crate) struct RoomCore<R: Room> {
     is_crashed: bool,
     /// Whether the sender of the last input is answered, by an effect or by what it finds done.
     pub(super) is_answered: bool,
+    /// Boxed, because few rooms keep anybody out.
+    pub(super) kept_out: Option<Box<KeptOut>>,
     /// The reply to the last message from outside.
     pub(super) reply: Option<RawData>,
     /// How many of the effects come from hooks that have finished. Those effects are carried out also if the next hook panics.
@@ -99,6 +102,7 @@ impl<R: Room> RoomCore<R> {
             is_over: false,
             is_crashed: false,
             is_answered: false,
+            kept_out: None,
             reply: None,
             finished: 0,
             may_have_state: Cell::new(true),
@@ -217,10 +221,21 @@ impl<R: Room> RoomCore<R> {
     }
 
     pub(super) fn exit(&mut self, member: &Member, reason: LeaveReason, id: Option<u64>) {
+        self.exit_because(member, reason, id, None);
+    }
+
+    /// As [`exit`](Self::exit), and tells the client why, in words for people.
+    pub(super) fn exit_because(
+        &mut self,
+        member: &Member,
+        reason: LeaveReason,
+        id: Option<u64>,
+        why: Option<&str>,
+    ) {
         self.remove(member);
         let room = self.ctx.id().clone();
         let frame = Encoded::new(Formats::only(member.format), |w| {
-            event::left(w, id, &room, reason.name())
+            event::left(w, id, &room, reason.name(), why)
         });
         if let Ok(frame) = frame {
             self.ctx.effects.push(RoomEffect::Exit {
@@ -378,16 +393,26 @@ impl<R: Room> RoomCore<R> {
     pub(super) fn finish_hook(&mut self) {
         self.may_have_state.set(true);
         self.finished = self.ctx.effects.len();
-        while let Some(member) = self.ctx.kicked.pop_front() {
-            if let Some(member) = self.ctx.members.get(member).cloned() {
-                self.exit(&member, LeaveReason::Kicked, None);
-                self.room.left(&member, LeaveReason::Kicked, &mut self.ctx);
-                self.finished = self.ctx.effects.len();
+        while let Some(Kick { member, why, time }) = self.ctx.kicked.pop_front() {
+            let Some(member) = self.ctx.members.get(member).cloned() else {
+                continue;
+            };
+            match time {
+                Some(time) => self.keep_out_now(&member.who(), time, &why),
+                None => self.expel(&member, &why),
             }
         }
         if self.ctx.wants_end {
             self.dispose(DisposeReason::Asked);
         }
+    }
+
+    /// Removes a member, which is told why.
+    pub(super) fn expel(&mut self, member: &Member, why: &str) {
+        let why = Some(why).filter(|why| !why.is_empty());
+        self.exit_because(member, LeaveReason::Kicked, None, why);
+        self.room.left(member, LeaveReason::Kicked, &mut self.ctx);
+        self.finished = self.ctx.effects.len();
     }
 
     /// Ends the room.

@@ -7,8 +7,10 @@ use super::context::{Listing, RoomEffect};
 use super::core::{RoomCore, room_gone};
 use super::input::{Declined, Entrant};
 use super::member::Member;
+use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::ids::{MemberId, SessionId};
+use crate::presence::who::Who;
 use crate::wire::event;
 use crate::wire::frame::{Encoded, Formats};
 
@@ -36,10 +38,17 @@ impl<R: Room> RoomCore<R> {
     }
 
     /// Whether the room takes a session now. Those that are being checked have their seats.
-    fn check_place(&self, session: SessionId, is_matched: bool) -> Result<(), Declined> {
+    fn check_place(
+        &self,
+        session: SessionId,
+        claims: &Claims,
+        is_matched: bool,
+    ) -> Result<(), Declined> {
         if self.is_over {
             return Err(Declined::NoPlace(room_gone()));
         }
+        self.check_kept_out(session, claims)
+            .map_err(Declined::NoPlace)?;
         // One session is checked once at a time, so that it does not take the seats of others.
         if self.member_of(session).is_some() || self.applicants.contains(&session) {
             return Err(Declined::Refused(Refusal::new(
@@ -69,6 +78,43 @@ impl<R: Room> RoomCore<R> {
         Ok(())
     }
 
+    fn check_kept_out(&self, session: SessionId, claims: &Claims) -> Result<(), Refusal> {
+        let Some(kept_out) = &self.kept_out else {
+            return Ok(());
+        };
+        let who = Who::new(claims.subject_key(), session);
+        kept_out.check(self.ctx.now, &who)?;
+        // The application may name a session, whosever it is.
+        kept_out.check(self.ctx.now, &Who::Session(session))
+    }
+
+    /// Keeps a user out for a time, and removes its members.
+    pub(super) fn keep_out(
+        &mut self,
+        who: &Who,
+        time: Duration,
+        why: &str,
+    ) -> Result<(), Declined> {
+        if self.is_over {
+            return Err(Declined::NoPlace(room_gone()));
+        }
+        self.keep_out_now(who, time, why);
+        self.is_answered = true;
+        self.finish_hook();
+        Ok(())
+    }
+
+    /// As [`keep_out`](Self::keep_out), when a hook has finished that wants it.
+    pub(super) fn keep_out_now(&mut self, who: &Who, time: Duration, why: &str) {
+        let mut kept_out = self.kept_out.take().unwrap_or_default();
+        kept_out.set(self.ctx.now, who.clone(), time, why.to_owned());
+        self.kept_out = Some(kept_out).filter(|kept_out| !kept_out.is_empty());
+        let members: Vec<Member> = self.ctx.members().filter(|m| m.is(who)).cloned().collect();
+        for member in members {
+            self.expel(&member, why);
+        }
+    }
+
     fn enter(
         &mut self,
         entrant: Entrant,
@@ -77,7 +123,7 @@ impl<R: Room> RoomCore<R> {
     ) -> Result<(), Declined> {
         let session = entrant.origin.session;
         self.is_new = false;
-        self.check_place(session, entrant.is_matched)?;
+        self.check_place(session, &entrant.claims, entrant.is_matched)?;
         let data = self.own_data(&entrant.data).map_err(Declined::Refused)?;
         self.members_ever += 1;
         let member_id = MemberId(self.members_ever);
@@ -144,9 +190,10 @@ impl<R: Room> RoomCore<R> {
     pub(crate) fn check_begins(
         &mut self,
         session: SessionId,
+        claims: &Claims,
         is_matched: bool,
     ) -> Result<(), Declined> {
-        self.check_place(session, is_matched)?;
+        self.check_place(session, claims, is_matched)?;
         self.applicants.push(session);
         Ok(())
     }

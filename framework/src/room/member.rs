@@ -4,6 +4,7 @@ use std::any::Any;
 
 use crate::claims::Claims;
 use crate::ids::{MemberId, SessionId};
+use crate::presence::who::Who;
 use crate::wire::codec::Format;
 
 /// A member of a room: a client that has joined it, for as long as its session lives.
@@ -54,6 +55,20 @@ impl Member {
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.claims.subject()
+    }
+}
+
+impl Member {
+    /// As whom the room keeps its user out.
+    pub(super) fn who(&self) -> Who {
+        Who::new(self.claims.subject_key(), self.session)
+    }
+
+    pub(super) fn is(&self, who: &Who) -> bool {
+        match who {
+            Who::Subject(subject) => self.subject() == Some(subject),
+            Who::Session(session) => self.session == *session,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod create;
 mod entry;
 pub(crate) mod inbox;
 pub(crate) mod input;
+pub(crate) mod kept_out;
 pub(crate) mod member;
 mod members;
 pub(crate) mod outside;

@@ -23,6 +23,8 @@ use crate::lobby::listing::followed::FollowedListings;
 use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
 use crate::room::create::CreateError;
+use crate::room::inbox::InboxPlace;
+use crate::room::kept_out::KeepOut;
 use crate::room::tell::{Admitted, TellAnswer};
 use crate::runtime::authentication::{Accepted, Unaccepted};
 use crate::runtime::claim_once::ClaimOnce;
@@ -546,6 +548,8 @@ pub(crate) enum RoomMessage {
     },
     /// A message from outside. The answer is dropped if the room does not handle it.
     Told(Box<(Admitted, Option<TellAnswer>)>),
+    /// The application keeps a user out of the room.
+    KeepOut(Box<(KeepOut, InboxPlace, TellAnswer)>),
     /// Ends the room.
     Dispose(DisposeReason),
     /// The lobby has forgotten the room, so no further joins arrive.

@@ -556,6 +556,10 @@ impl<R: Room> Handler<RoomMessage> for RoomActor<R> {
                 let (admitted, answer) = *told;
                 self.receive_told(ctx, admitted, answer);
             }
+            RoomMessage::KeepOut(message) => {
+                let (keep_out, _place, answer) = *message;
+                self.keep_out(ctx, keep_out, answer);
+            }
             RoomMessage::Dispose(reason) => self.step_if_alive(ctx, RoomInput::Dispose(reason)),
             RoomMessage::Forgotten => {
                 ctx.run_later(AFTERLIFE, |actor, ctx| {

@@ -106,7 +106,7 @@ impl<R: Room> RoomActor<R> {
         };
         let session = request.receiver.session;
         let begun = match &mut self.stage {
-            Stage::Alive(core) => core.check_begins(session, request.is_matched()),
+            Stage::Alive(core) => core.check_begins(session, &request.claims, request.is_matched()),
             Stage::Over(refusal) => Err(Declined::by_room(refusal.clone())),
             Stage::Unborn { .. } => Err(Declined::by_room(room_gone())),
         };

@@ -4,6 +4,7 @@ use actix::Context;
 
 use crate::room::Room;
 use crate::room::input::{Declined, RoomInput};
+use crate::room::kept_out::KeepOut;
 use crate::room::tell::{Admitted, TellAnswer, TellError};
 use crate::runtime::room::RoomActor;
 use crate::wire::codec::{Format, RawData};
@@ -21,12 +22,8 @@ impl<R: Room> RoomActor<R> {
         let outcome = self.step(ctx, RoomInput::Told(told));
         let reply = self.reply.take();
         drop(place);
-        let outcome = match outcome {
-            Ok(()) => Ok(reply.unwrap_or_else(|| RawData::null(Format::Json))),
-            Err(Declined::NoPlace(_)) => Err(TellError::RoomGone),
-            Err(Declined::Refused(refusal)) => Err(TellError::Refused(refusal)),
-            Err(Declined::Crashed) => Err(TellError::Crashed),
-        };
+        let outcome = outcome.map_err(error_of);
+        let outcome = outcome.map(|()| reply.unwrap_or_else(|| RawData::null(Format::Json)));
         if let Err(error) = &outcome {
             tracing::debug!(room = %self.id, %name, %origin, %error, "a message from outside was not handled");
         }
@@ -34,5 +31,26 @@ impl<R: Room> RoomActor<R> {
             // The sender may have stopped waiting.
             let _gone = answer.send(outcome);
         }
+    }
+
+    /// Keeps a user out of the room, and tells the application when that is so.
+    pub(crate) fn keep_out(
+        &mut self,
+        ctx: &mut Context<Self>,
+        keep_out: KeepOut,
+        answer: TellAnswer,
+    ) {
+        let outcome = self.step(ctx, RoomInput::KeepOut(keep_out));
+        let null = || RawData::null(Format::Json);
+        // The application may have stopped waiting.
+        let _gone = answer.send(outcome.map(|()| null()).map_err(error_of));
+    }
+}
+
+fn error_of(declined: Declined) -> TellError {
+    match declined {
+        Declined::NoPlace(_) => TellError::RoomGone,
+        Declined::Refused(refusal) => TellError::Refused(refusal),
+        Declined::Crashed => TellError::Crashed,
     }
 }

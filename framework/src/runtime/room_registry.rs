@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::ids::RoomId;
 use crate::room::config::DisposeReason;
 use crate::room::inbox::{Inbox, InboxPlace, TellBacklog};
+use crate::room::kept_out::KeepOut;
 use crate::room::tell::{Admitted, RoomGone, TellAnswer, TellError, Told};
 use crate::runtime::messages::{RoomAddress, RoomMessage};
 
@@ -74,6 +75,15 @@ impl RoomEntry {
     /// Whether the room is still to be asked to end. The caller does it.
     pub(crate) fn claim_end(&self) -> bool {
         !self.is_ending.swap(true, Ordering::AcqRel)
+    }
+
+    /// Keeps a user out of the room, after what it was told before.
+    pub(crate) fn keep_out(&self, keep_out: KeepOut, answer: TellAnswer) -> Result<(), TellError> {
+        let address = self.address()?;
+        let place = self.take_place(keep_out.why.len())?;
+        let message = Box::new((keep_out, place, answer));
+        address.do_send(RoomMessage::KeepOut(message));
+        Ok(())
     }
 
     /// Ends the room. Resolves when it has ended.

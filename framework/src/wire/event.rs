@@ -212,10 +212,20 @@ pub(crate) fn joined(
     Ok(())
 }
 
-pub(crate) fn left(w: &mut FrameWriter, id: Option<u64>, room: &RoomId, reason: &str) -> Written {
+/// `message` is for people: why the room has kicked its member.
+pub(crate) fn left(
+    w: &mut FrameWriter,
+    id: Option<u64>,
+    room: &RoomId,
+    reason: &str,
+    message: Option<&str>,
+) -> Written {
     w.event("left");
     id_field(w, id)?;
     w.field("room", room)?.text("reason", reason)?;
+    if let Some(message) = message {
+        w.text("message", message)?;
+    }
     Ok(())
 }
 

@@ -155,7 +155,12 @@ impl Rules {
         }));
         for room in joined {
             let reason = "session_lost".to_owned();
-            outputs.push(Output::Emit(Event::Left { room, reason }));
+            let message = None;
+            outputs.push(Output::Emit(Event::Left {
+                room,
+                reason,
+                message,
+            }));
         }
         self.refuse_too_long(outputs);
         let mut waiting = self.queue.ids();
@@ -275,16 +280,26 @@ impl Rules {
                 }
                 self.answer(id, Answer::Joined(room, member))
             }
-            ReceivedEvent::Left { id, room, reason } => {
+            ReceivedEvent::Left {
+                id,
+                room,
+                reason,
+                message,
+            } => {
                 self.rooms.left(&room, &reason);
                 match self.is_awaited(id) {
                     true => self.answer(id, Answer::Done),
-                    false => emit(Event::Left { room, reason }),
+                    false => emit(Event::Left {
+                        room,
+                        reason,
+                        message,
+                    }),
                 }
             }
-            ReceivedEvent::Message { room, name, data } => {
-                emit(Event::Message { room, name, data })
-            }
+            ReceivedEvent::Message { room, name, data } => emit(match room {
+                Some(room) => Event::Message { room, name, data },
+                None => Event::UserMessage { name, data },
+            }),
             ReceivedEvent::Signal { room, name, data } => emit(Event::Signal { room, name, data }),
             ReceivedEvent::State {
                 room,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::peer::{Network, in_both, paused, refuse};
+use crate::Message;
 use crate::client::{
     CallError, ConnectError, Event, JoinedRoom, Options, SendError, SubscribeOptions,
 };
@@ -102,13 +104,39 @@ fn a_client_that_is_removed_from_a_room_gets_an_event() {
         let arena = join(&client, &mut peer).await;
         peer.send(json!({"event": "message", "room": "r1", "type": "bye", "data": null}))
             .await;
-        peer.send(json!({"event": "left", "room": "r1", "reason": "kicked"}))
-            .await;
+        peer.send(
+            json!({"event": "left", "room": "r1", "reason": "kicked", "message": "no shouting"}),
+        )
+        .await;
         assert!(matches!(client.next().await, Some(Event::Message { name, .. }) if name == "bye"));
-        assert!(
-            matches!(client.next().await, Some(Event::Left { reason, .. }) if reason == "kicked")
-        );
+        let left = Event::Left {
+            room: arena.id().clone(),
+            reason: "kicked".to_owned(),
+            message: Some("no shouting".to_owned()),
+        };
+        assert_eq!(client.next().await, Some(left));
         assert!(!arena.is_joined());
+    });
+}
+
+#[test]
+fn the_application_s_messages_come_without_a_room_and_are_counted() {
+    #[derive(Deserialize, Message, PartialEq, Debug)]
+    struct Gift {
+        gold: u32,
+    }
+
+    in_both(|format| async move {
+        let mut network = Network::new();
+        let (client, mut peer) = network.open(Options::default().format(format)).await;
+        peer.send(json!({"event": "message", "type": "gift", "data": {"gold": 5}}))
+            .await;
+        let event = client.next().await.unwrap();
+        assert!(matches!(&event, Event::UserMessage { name, .. } if name == "gift"));
+        assert_eq!(event.message(), Some(Gift { gold: 5 }));
+        peer.cable.cut();
+        let peer = network.peer(format).await;
+        assert!(peer.request.contains("&received=1 "), "{}", peer.request);
     });
 }
 
