@@ -3,16 +3,28 @@
 
 use courtside::prelude::*;
 use courtside::testing::TestServer;
-use courtside::{Format, Quota};
+use courtside::{Format, Misses, Quota};
 use courtside_tests::lobby_tools::{ask, ask_for};
 use courtside_tests::raw_tools::Peer;
 use courtside_tests::wire_tools::{Desk, Wire, both, calm, quiet};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
 /// As many as one likes at once, of which so many may live.
 fn living(most: usize) -> Quota {
     Quota::new(most, 1000, 1000)
+}
+
+/// Has the application create a desk.
+#[derive(Deserialize, Message)]
+#[message(reply = RoomId)]
+struct OpenDesk;
+
+async fn open_desk(call: Call<OpenDesk>) -> Result<RoomId, Refusal> {
+    let desk = call.server().create::<Desk>(&json!({}));
+    let desk = desk.id(RoomId::code()).charge_to(&call.caller).await?;
+    Ok(desk.id().clone())
 }
 
 /// A server that tells its users by their credentials.
@@ -22,6 +34,7 @@ async fn server(change: impl Fn(&mut Config)) -> TestServer {
     let builder = Server::builder()
         .config(config)
         .room::<Desk>()
+        .handle(open_desk)
         .channel("match/{*rest}", Channel::open().publish_open())
         .authenticate(async |sign_in| {
             Ok(match sign_in.token() {
@@ -185,5 +198,61 @@ fn an_address_has_one_account_for_all_that_come_from_it() {
         sleep(Duration::from_secs(60)).await;
         let mut fourth = Peer::open_from(&server, format, "203.0.113.9").await;
         assert_eq!(fourth.ask(create).await["event"], "joined");
+    });
+}
+
+#[test]
+fn a_room_that_the_application_creates_for_a_user_counts_as_if_the_user_had() {
+    both(async |format| {
+        let server = server(|config| config.limits.subject_creations.rooms = living(2)).await;
+        let mut ann = open(&server, format, "ann").await;
+        let call = json!({"action": "call", "type": "open_desk"});
+        let code = ann.ask(call.clone()).await["data"].clone();
+        assert_eq!(code.as_str().unwrap().len(), 6);
+        assert_eq!(create(&mut ann).await["event"], "joined");
+        assert_eq!(ann.ask(call.clone()).await["code"], "too_many_rooms");
+        assert_eq!(create(&mut ann).await["code"], "too_many_rooms");
+        let mut bob = open(&server, format, "bob").await;
+        let joined = ask_for(&mut bob, code.as_str().unwrap()).await;
+        assert_eq!(joined["event"], "joined");
+        assert_eq!(bob.ask(call).await["event"], "reply");
+    });
+}
+
+#[test]
+fn whoever_tries_codes_at_random_is_slowed_down_and_told_why() {
+    both(async |format| {
+        let server = server(|config| {
+            config.limits.session_misses = Misses::new(3, Duration::from_secs(5));
+        })
+        .await;
+        let desk = server.server().create::<Desk>(&json!({}));
+        let code = desk.id(RoomId::code()).await.unwrap().id().clone();
+        let mut guesser = Wire::open(&server, 0, format).await;
+        for n in 0..3 {
+            let error = ask_for(&mut guesser, &format!("GUESS{n}")).await;
+            assert_eq!(error["code"], "unknown_room");
+        }
+        // A right code is no exception: otherwise the bound would be none.
+        for guess in ["GUESS4", code.as_str()] {
+            let error = ask_for(&mut guesser, guess).await;
+            assert_eq!(error["code"], "too_fast");
+            let why = "this session has asked for too many rooms that do not exist: try again in ";
+            assert!(
+                error["message"].as_str().unwrap().starts_with(why),
+                "{error}"
+            );
+        }
+        // The bound belongs to the session, wherever that is, and to no other one.
+        guesser.control.cut();
+        let mut guesser = guesser.resume(&server, 1).await;
+        assert_eq!(ask_for(&mut guesser, "GUESS5").await["code"], "too_fast");
+        assert_eq!(create(&mut guesser).await["event"], "joined");
+        let mut friend = Wire::open(&server, 1, format).await;
+        let joined = ask_for(&mut friend, code.as_str()).await;
+        assert_eq!(joined["event"], "joined");
+        sleep(Duration::from_secs(5)).await;
+        let joined = ask_for(&mut guesser, code.as_str()).await;
+        assert_eq!(joined["event"], "joined");
     });
 }

@@ -5,6 +5,7 @@ mod creations;
 mod drain;
 mod heartbeat;
 mod limits;
+mod misses;
 mod outbox_bounds;
 mod rate;
 mod setters;
@@ -16,6 +17,7 @@ pub use self::creations::{Creations, Quota};
 pub use self::drain::Drain;
 pub use self::heartbeat::Heartbeat;
 pub use self::limits::Limits;
+pub use self::misses::Misses;
 pub use self::outbox_bounds::OutboxBounds;
 pub use self::rate::Rate;
 pub(crate) use self::setters::setters;
@@ -299,7 +301,7 @@ mod tests {
 
     #[test]
     fn values_that_cannot_work_are_refused_by_field_and_value() {
-        let changes: [(&str, &str, Change); 15] = [
+        let changes: [(&str, &str, Change); 16] = [
             ("heartbeat.interval", "0ns", |c| {
                 c.heartbeat(Heartbeat::default().interval(Duration::ZERO))
             }),
@@ -331,6 +333,9 @@ mod tests {
             }),
             ("limits.address_creations", "per_second: 0", |c| {
                 limits(c, |l| l.address_creations(creations(Quota::new(1, 0, 1))))
+            }),
+            ("limits.session_misses", "burst: 0", |c| {
+                limits(c, |l| l.session_misses(Misses::new(0, Duration::ZERO)))
             }),
             ("limits.bytes_in_all", "1048575", |c| {
                 limits(c, |l| l.bytes_in_all((1 << 20) - 1))

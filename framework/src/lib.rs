@@ -126,7 +126,7 @@ pub use channel::subscriber::{Access, Subscriber};
 pub use claims::Identity;
 pub use close::CloseCode;
 pub use config::{
-    BadSetting, Config, Creations, Drain, Heartbeat, Limits, OutboxBounds, Quota, Rate,
+    BadSetting, Config, Creations, Drain, Heartbeat, Limits, Misses, OutboxBounds, Quota, Rate,
 };
 pub use courtside_derive::{Message, room};
 pub use error::{BuildError, Refusal};
@@ -195,6 +195,8 @@ mod pages {
     mod http_route {}
     #[doc = include_str!("../../docs/recipes/live-lobby.md")]
     mod live_lobby {}
+    #[doc = include_str!("../../docs/recipes/private-rooms.md")]
+    mod private_rooms {}
 }
 
 /// Everything that a file needs to implement a room.

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 pub use self::broadcast::{BroadcastAck, BroadcastReport};
+use crate::caller::Caller;
 use crate::handler::Message;
 use crate::ids::RoomId;
 use crate::lobby::fields::Fields;
@@ -31,6 +32,7 @@ use crate::room::tell::{AskError, PATIENCE, RoomGone, TellError, Told, encode};
 use crate::runtime::messages::{CreateRequest, LobbyMessage};
 use crate::runtime::server_inner::ServerInner;
 use crate::server_handle::ServerHandle;
+use crate::session::accounts::Accounts;
 use crate::wire::codec::{CodecError, Format, RawData};
 
 impl ServerHandle {
@@ -38,8 +40,8 @@ impl ServerHandle {
     ///
     /// The options are encoded, and decoded as the room's [`Options`](Room::Options), as those of a client are. The room has no
     /// members yet: it ends after [`RoomConfig::empty_grace`](crate::RoomConfig::empty_grace), or after 10 s if that is less,
-    /// unless a client joins it. It counts towards [`Limits::rooms_in_all`](crate::Limits::rooms_in_all), and towards no client's
-    /// limit.
+    /// unless a client joins it. It counts towards [`Limits::rooms_in_all`](crate::Limits::rooms_in_all), and towards a
+    /// client's limits if it is [charged](CreateRoom::charge_to) to one.
     ///
     /// ```
     /// use courtside::prelude::*;
@@ -76,6 +78,7 @@ impl ServerHandle {
             kind: kind.to_owned(),
             options,
             id: RoomId::random(),
+            accounts: None,
         }
     }
 
@@ -119,6 +122,7 @@ pub struct CreateRoom {
     kind: String,
     options: Result<RawData, CreateError>,
     id: RoomId,
+    accounts: Option<Accounts>,
 }
 
 impl CreateRoom {
@@ -126,6 +130,16 @@ impl CreateRoom {
     /// Default: a random id of 12 letters and digits, which nobody can guess.
     pub fn id(mut self, id: impl Into<RoomId>) -> Self {
         self.id = id.into();
+        self
+    }
+
+    /// Charges the room to a client that has asked for it by a call: to its subject and its address, as far as they are known. If they
+    /// have too many rooms, or create them too fast ([`Limits::subject_creations`](crate::Limits::subject_creations),
+    /// [`Limits::address_creations`](crate::Limits::address_creations)), it is refused with `too_many_rooms` or `too_fast`.
+    /// Default: it is charged to nobody.
+    pub fn charge_to(mut self, caller: &Caller) -> Self {
+        let subject = caller.claims.subject_key();
+        self.accounts = Some(self.shared.open_accounts(subject, caller.address));
         self
     }
 
@@ -147,6 +161,7 @@ impl CreateRoom {
             id: self.id.clone(),
             options,
             founded_on,
+            accounts: self.accounts,
             answer,
         };
         self.shared

@@ -131,6 +131,13 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::room::tell::RoomGone;
+
+    #[derive(Default)]
+    struct Hall;
+
+    #[courtside::room]
+    impl Hall {}
 
     fn threads() -> usize {
         std::fs::read_dir("/proc/self/task").unwrap().count()
@@ -155,7 +162,9 @@ mod tests {
                     room_threads,
                     ..Config::default()
                 };
-                let server = Server::builder().config(config).build().unwrap();
+                let builder = Server::builder().config(config).room::<Hall>();
+                let server = builder.build().unwrap();
+                let room = server.create::<Hall>(&()).await.unwrap();
                 let hub = Rc::downgrade(&server.hub());
                 let (handle, clone) = (server.handle(), server.clone());
                 drop(server);
@@ -164,6 +173,8 @@ mod tests {
                 drop(clone);
                 soon(|| threads() == before && hub.strong_count() == 0).await;
                 assert!(handle.rooms(None).await.is_empty());
+                assert_eq!(room.dispose().await, Err(RoomGone));
+                drop(room);
                 let shared = Arc::downgrade(&handle.shared);
                 drop(handle);
                 soon(|| shared.strong_count() == 0).await;

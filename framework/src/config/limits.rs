@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BadSetting, Creations, Rate, setters};
+use super::{BadSetting, Creations, Misses, Rate, setters};
 
 /// What one client, and all of them together, may ask for.
 ///
@@ -164,6 +164,17 @@ pub struct Limits {
     /// Default: 1,024 rooms at the same time, 32 new ones each second, 512 at once; 16,384 channels, 256 each second, 4,096 at
     /// once; 2,048 listings, 64 each second, 1,024 at once. The server counts addresses as for [`connections_per_address`](#structfield.connections_per_address).
     pub address_creations: Creations,
+    /// How many joins of one session may name rooms that do not exist.
+    ///
+    /// Default: 10 at once, and another one every 5 s.
+    /// Beyond it, each `join` of a room by its id is answered with the error `too_fast`, also of one that exists.
+    pub session_misses: Misses,
+    /// How many joins of all sessions of one [address](crate::ClientAddress) may name rooms that do not exist.
+    ///
+    /// Default: 1,000 at once, and 4 more each second.
+    /// It works as `session_misses`. The server counts addresses as for
+    /// [`connections_per_address`](#structfield.connections_per_address).
+    pub address_misses: Misses,
 }
 
 setters!(Limits {
@@ -187,6 +198,8 @@ setters!(Limits {
     session_creations: Creations,
     subject_creations: Creations,
     address_creations: Creations,
+    session_misses: Misses,
+    address_misses: Misses,
 });
 
 impl Default for Limits {
@@ -213,6 +226,8 @@ impl Default for Limits {
             session_creations: Creations::OF_SESSION,
             subject_creations: Creations::OF_SUBJECT,
             address_creations: Creations::OF_ADDRESS,
+            session_misses: Misses::OF_SESSION,
+            address_misses: Misses::OF_ADDRESS,
         }
     }
 }
@@ -245,6 +260,8 @@ impl Limits {
         }
         self.session_creations.check("limits.session_creations")?;
         self.subject_creations.check("limits.subject_creations")?;
-        self.address_creations.check("limits.address_creations")
+        self.address_creations.check("limits.address_creations")?;
+        self.session_misses.check("limits.session_misses")?;
+        self.address_misses.check("limits.address_misses")
     }
 }

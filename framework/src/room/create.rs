@@ -58,6 +58,22 @@ pub enum CreateError {
     Ended,
 }
 
+impl From<CreateError> for Refusal {
+    /// For handlers of calls: a client receives the room's own refusal, `room_taken`, or `room_full`. The others are faults of the
+    /// server: the client receives `internal`, and the log has the error.
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Refused(refusal) => refusal,
+            CreateError::Taken => Self::new("room_taken", "another room has this id"),
+            CreateError::TooManyRooms => Self::new(
+                "room_full",
+                "this server has as many rooms as it can: try again later",
+            ),
+            error => Self::internal(error),
+        }
+    }
+}
+
 /// Creates the rooms of one kind.
 pub(crate) type Make<R> =
     Arc<dyn Fn(<R as Room>::Options, &mut RoomContext<R>) -> Result<R, Refusal> + Send + Sync>;

@@ -107,7 +107,11 @@ impl Lobby {
         }
         let (kind, mode) = match &request.target {
             JoinTarget::Room(id) => {
+                let (now, limits) = (self.shared.now(), &self.shared.config.limits);
+                // Also if the room exists: otherwise ids could be tried at any rate.
+                request.accounts.check_misses(now, limits)?;
                 return self.directory.seat_by_id(id).ok_or_else(|| {
+                    request.accounts.note_miss(now, limits);
                     Refusal::new(
                         "unknown_room",
                         "there is no room with this id: it may have ended",
@@ -195,30 +199,41 @@ impl Lobby {
         Ok(room)
     }
 
+    /// Makes space for a room of the application, and charges it.
+    fn admit(&mut self, request: &CreateRequest) -> Result<Option<Charge>, CreateError> {
+        if self.shared.is_draining.load(Ordering::Relaxed) {
+            return Err(CreateError::Ended);
+        }
+        // Before another room ends for this one.
+        if self.shared.rooms.is_taken(&request.id) {
+            return Err(CreateError::Taken);
+        }
+        let (now, limits) = (self.shared.now(), &self.shared.config.limits);
+        let accounts = request.accounts.as_ref();
+        let charge = accounts.map(|accounts| accounts.charge(Thing::Room, now, limits));
+        let charge = charge.transpose().map_err(CreateError::Refused)?;
+        match self.make_space() {
+            true => Ok(charge),
+            false => Err(CreateError::TooManyRooms),
+        }
+    }
+
     /// Begins a room for the application. The room tells it whether it has begun.
     fn create(&mut self, request: CreateRequest) {
-        let is_taken = self.shared.rooms.is_taken(&request.id);
-        let refused = if self.shared.is_draining.load(Ordering::Relaxed) {
-            Some(CreateError::Ended)
-        } else if is_taken {
-            // Before another room ends for this one.
-            Some(CreateError::Taken)
-        } else if !self.make_space() {
-            Some(CreateError::TooManyRooms)
-        } else {
-            None
+        let charge = match self.admit(&request) {
+            Ok(charge) => charge,
+            Err(error) => {
+                // The receiver may have stopped waiting.
+                let _gone = request.answer.send(Err(error));
+                return;
+            }
         };
-        if let Some(error) = refused {
-            // The receiver may have stopped waiting.
-            let _gone = request.answer.send(Err(error));
-            return;
-        }
         let begun = self.begin(Beginning {
             kind: &request.kind,
             id: request.id,
             options: request.options,
             founded_on: request.founded_on,
-            charge: None,
+            charge,
             seats_taken: 0,
             thread: None,
             answer: Some(request.answer),

@@ -499,6 +499,8 @@ pub(crate) struct CreateRequest {
     pub(crate) options: RawData,
     /// The values of its options in the fields that the kind is matched on.
     pub(crate) founded_on: Fields,
+    /// The accounts that it is charged to.
+    pub(crate) accounts: Option<Accounts>,
     pub(crate) answer: CreateAnswer,
 }
 

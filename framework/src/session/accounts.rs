@@ -1,4 +1,5 @@
 //! The accounts to which the rooms and channels that clients cause are charged: the session's, its subject's and its address's.
+//! They also count the joins that miss, because they name rooms that do not exist.
 //!
 //! A room outlives the client that caused it, and a channel outlives its publications. Each is charged to the accounts for as
 //! long as it exists, so that no client can use up what is meant for all.
@@ -9,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::address::ClientAddress;
-use crate::config::{Limits, Quota};
+use crate::config::{Limits, Misses, Quota};
 use crate::error::Refusal;
 
 /// What a client can create.
@@ -34,6 +35,7 @@ struct Account {
     rooms: Tally,
     channels: Tally,
     listings: Tally,
+    misses: Pace,
 }
 
 impl Account {
@@ -46,12 +48,50 @@ impl Account {
     }
 }
 
+/// How fast things happen: when all of them would have happened at the steady rate, in nanoseconds of the server's time; at most a
+/// burst ahead.
+#[derive(Debug, Default)]
+struct Pace(AtomicU64);
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Pace {
+    /// Lets one more happen, if that is not too fast: one each `each`, and `burst` at once.
+    fn try_take(&self, now: Duration, each: Duration, burst: u32) -> bool {
+        let now = nanos(now);
+        let (each, ahead) = steps(each, burst);
+        let next = |until: u64| {
+            let until = until.max(now);
+            (until - now <= ahead).then(|| until.saturating_add(each))
+        };
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        taken.is_ok()
+    }
+
+    /// How long until [`try_take`](Self::try_take) lets one more happen.
+    fn wait(&self, now: Duration, each: Duration, burst: u32) -> Duration {
+        let (_, ahead) = steps(each, burst);
+        let until = self.0.load(Ordering::Relaxed);
+        Duration::from_nanos(until.saturating_sub(nanos(now).saturating_add(ahead)))
+    }
+}
+
+/// The time of one, and of a burst but one, in nanoseconds. Some hundred years are for ever, so that a burst is no more than that.
+fn steps(each: Duration, burst: u32) -> (u64, u64) {
+    let burst = u64::from(burst.max(1));
+    let each = nanos(each).min(u64::MAX / 2 / burst);
+    (each, each * (burst - 1))
+}
+
 /// How many exist, and how fast they were created.
 #[derive(Debug, Default)]
 struct Tally {
     living: AtomicUsize,
-    /// When all of them would have been created at the steady rate, in nanoseconds of the server's time; at most a burst ahead.
-    paced_until: AtomicU64,
+    pace: Pace,
 }
 
 enum Excess {
@@ -65,18 +105,8 @@ impl Tally {
             self.give_back();
             return Err(Excess::Many);
         }
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let each = 1_000_000_000 / u64::from(quota.per_second.max(1));
-        let ahead = each.saturating_mul(u64::from(quota.burst.saturating_sub(1)));
-        let next = |until: u64| {
-            let until = until.max(now);
-            (until - now <= ahead).then(|| until.saturating_add(each))
-        };
-        let paced = &self.paced_until;
-        if paced
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-            .is_err()
-        {
+        let each = Duration::from_nanos(1_000_000_000 / u64::from(quota.per_second.max(1)));
+        if !self.pace.try_take(now, each, quota.burst) {
             self.give_back();
             return Err(Excess::Fast);
         }
@@ -131,17 +161,69 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// The accounts on which misses count, with their limits. Sessions of one subject count by themselves.
+    fn with_misses(&self, limits: &Limits) -> impl Iterator<Item = (Holder, &Pace, Misses)> {
+        let (session, address) = (limits.session_misses, limits.address_misses);
+        self.0.iter().filter_map(move |(holder, account)| {
+            let misses = match holder {
+                Holder::Session => session,
+                Holder::Address => address,
+                Holder::Subject => return None,
+            };
+            Some((*holder, &account.misses, misses))
+        })
+    }
+
+    /// Whether a join may name a room by its id.
+    ///
+    /// # Errors
+    ///
+    /// If too many have named rooms that do not exist.
+    pub(crate) fn check_misses(&self, now: Duration, limits: &Limits) -> Result<(), Refusal> {
+        for (holder, pace, misses) in self.with_misses(limits) {
+            let wait = pace.wait(now, misses.every, misses.burst);
+            if !wait.is_zero() {
+                let holder = holder.name();
+                // Rounded up.
+                let seconds = wait.as_secs().saturating_add(1);
+                return Err(Refusal::new(
+                    "too_fast",
+                    format!(
+                        "{holder} has asked for too many rooms that do not exist: try again in {seconds} s"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A join has named a room that does not exist.
+    pub(crate) fn note_miss(&self, now: Duration, limits: &Limits) {
+        for (_, pace, misses) in self.with_misses(limits) {
+            // False if another session of the address was faster: then it is too fast already.
+            let _taken = pace.try_take(now, misses.every, misses.burst);
+        }
+    }
+}
+
+impl Holder {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Session => "this session",
+            Self::Subject => "this user",
+            Self::Address => "this address",
+        }
+    }
+}
+
 fn refusal(excess: Excess, thing: Thing, holder: Holder) -> Refusal {
     let (code, things) = match thing {
         Thing::Room => ("too_many_rooms", "rooms"),
         Thing::Channel => ("too_many_channels", "channels"),
         Thing::Listing => ("too_many_listings", "listings of rooms"),
     };
-    let holder = match holder {
-        Holder::Session => "this session",
-        Holder::Subject => "this user",
-        Holder::Address => "this address",
-    };
+    let holder = holder.name();
     match excess {
         Excess::Many => Refusal::new(
             code,
@@ -284,6 +366,61 @@ mod tests {
         assert_eq!(room(&last, 9).unwrap_err(), "too_many_rooms");
         living.clear();
         assert!(room(&last, 9).is_ok() && room(&more, 9).is_ok());
+    }
+
+    #[test]
+    fn rooms_that_do_not_exist_may_be_asked_for_so_often() {
+        let mut limits = limits();
+        limits.session_misses = Misses::new(3, Duration::from_secs(2));
+        limits.address_misses = Misses::new(5, Duration::from_secs(1));
+        let mut book = Book::default();
+        let (ann, bob) = (book.open(None, address(1)), book.open(None, address(1)));
+        let at = Duration::from_millis;
+        let miss = |who: &Accounts, now| {
+            let checked = who.check_misses(at(now), &limits);
+            who.note_miss(at(now), &limits);
+            checked.map_err(|refusal| refusal.message().to_owned())
+        };
+        for _ in 0..3 {
+            assert_eq!(miss(&ann, 1000), Ok(()));
+        }
+        let text =
+            |who| format!("{who} has asked for too many rooms that do not exist: try again in 3 s");
+        assert_eq!(
+            ann.check_misses(at(999), &limits).unwrap_err().message(),
+            text("this session")
+        );
+        assert!(ann.check_misses(at(2999), &limits).is_err());
+        assert_eq!(miss(&ann, 3000), Ok(()));
+        assert!(ann.check_misses(at(3000), &limits).is_err());
+        // The address has had four, of which two are forgiven.
+        for _ in 0..3 {
+            assert_eq!(miss(&bob, 3000), Ok(()));
+        }
+        let carl = book.open(None, address(1));
+        assert!(
+            carl.check_misses(at(3000), &limits)
+                .is_err_and(|r| r.message().starts_with("this address"))
+        );
+        let dora = book.open(None, address(2));
+        assert_eq!(dora.check_misses(at(3000), &limits), Ok(()));
+        limits.session_misses = Misses::default();
+        let eve = book.open(None, None);
+        for _ in 0..100 {
+            eve.note_miss(at(0), &limits);
+        }
+        assert_eq!(
+            eve.check_misses(at(0), &limits),
+            Ok(()),
+            "there is no bound"
+        );
+        limits.session_misses = Misses::new(2, Duration::MAX);
+        let fay = book.open(None, None);
+        for _ in 0..2 {
+            assert_eq!(fay.check_misses(at(0), &limits), Ok(()));
+            fay.note_miss(at(0), &limits);
+        }
+        assert!(fay.check_misses(at(1 << 40), &limits).is_err());
     }
 
     #[test]
