@@ -93,6 +93,11 @@ mod follower;
 mod handler;
 mod http;
 mod ids;
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "no session, room or channel writes a journal yet")
+)]
+mod journal;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod lobby;

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
         "address", "app_data", "bound", "caller", "claims", "close", "config", "error", "ids",
         "memory", "origin", "tick", "time",
     ],
-    &["sync", "wire"],
+    &["journal", "sync", "wire"],
     &["channel", "lobby", "presence", "session"],
     &["handler", "jwt", "observer", "room"],
     &["runtime"],

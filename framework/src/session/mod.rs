@@ -17,5 +17,10 @@ pub(crate) mod rate_limiter;
 pub(crate) mod registry;
 pub(crate) mod resume;
 pub(crate) mod sending;
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "tokens without a journal are random")
+)]
+pub(crate) mod signed_token;
 pub(crate) mod subscriptions;
 pub(crate) mod time_limits;
