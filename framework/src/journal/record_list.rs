@@ -72,6 +72,11 @@ impl RecordList {
         self.bytes.is_empty()
     }
 
+    /// The records, one after the other.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The length of the records.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
