@@ -11,5 +11,9 @@ mod pages;
 mod refusals;
 #[path = "api/repeats.rs"]
 mod repeats;
+#[path = "api/rooms.rs"]
+mod rooms;
 #[path = "api/site.rs"]
 mod site;
+#[path = "api/users.rs"]
+mod users;

@@ -4,12 +4,36 @@
 
 use courtside::prelude::*;
 use courtside::{Api, ApiKey, ApiScope};
+use serde::{Deserialize, Serialize};
 
+#[derive(Deserialize, Serialize, Message)]
+struct Notice {
+    text: String,
+}
+
+#[derive(Deserialize, Message)]
+#[message(reply = u32)]
+struct Count;
+
+/// A room that is told notices, which it hands on and counts.
 #[derive(Default)]
-struct Arena;
+struct Arena {
+    notices: u32,
+}
 
 #[courtside::room]
-impl Arena {}
+impl Arena {
+    #[receive]
+    fn notice(&mut self, notice: Notice, ctx: &mut RoomContext<Self>) {
+        self.notices += 1;
+        ctx.broadcast(&notice);
+    }
+
+    #[receive]
+    fn count(&mut self, _count: Count) -> u32 {
+        self.notices
+    }
+}
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -225,6 +225,12 @@ impl RoomHandle {
         TellAck(self.answer(sent))
     }
 
+    /// The same for a message of a type that is known by its name only.
+    #[cfg(feature = "api")]
+    pub(crate) fn tell_encoded(&self, name: &str, data: RawData) -> TellAck {
+        TellAck(self.answer(self.send(name.into(), data, false)))
+    }
+
     /// Asks the room a question: sends a message as [`tell`](Self::tell) does, and returns what the handler replies. Await it within
     /// a tokio runtime; the question is on its way whether or not it is awaited.
     ///
@@ -238,13 +244,19 @@ impl RoomHandle {
     {
         let name = ByteString::from_static(M::NAME);
         let sent = encode(question).and_then(|data| self.send(name, data, true));
-        Ask {
-            answer: self.answer(sent),
-            asked: Instant::now(),
-            timeout: PATIENCE,
-            late: None,
-            reply: PhantomData,
-        }
+        Ask::new(self.answer(sent))
+    }
+
+    /// The same for a question of a type that is known by its name only.
+    #[cfg(feature = "api")]
+    pub(crate) fn ask_encoded<T>(&self, name: &str, data: RawData) -> Ask<T> {
+        Ask::new(self.answer(self.send(name.into(), data, true)))
+    }
+
+    /// A handle that sends in another name.
+    #[cfg(feature = "api")]
+    pub(crate) fn sent_by(self, sender: Sender) -> Self {
+        Self { sender, ..self }
     }
 
     /// Ends the room: its hook [`disposed`](Room::disposed) is called with
@@ -397,6 +409,16 @@ impl<T> fmt::Debug for Ask<T> {
 }
 
 impl<T> Ask<T> {
+    fn new(answer: Answer) -> Self {
+        Self {
+            answer,
+            asked: Instant::now(),
+            timeout: PATIENCE,
+            late: None,
+            reply: PhantomData,
+        }
+    }
+
     /// How long to wait for the reply, from the question on. Default: 5 s. `Duration::MAX`: as long as the room lives.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

@@ -12,10 +12,11 @@ use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, call_service, init_service};
 use courtside::prelude::*;
 use courtside::testing::TestServer;
-use courtside::{Api, ApiKey, ApiScope, Format, RoomConfig, ServerBuilder};
+use courtside::{Api, ApiKey, ApiScope, Format, RoomConfig, Sender, ServerBuilder};
 use courtside_tests::wire_tools::{Desk, Wire, calm};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The secret of a key that may do everything.
@@ -27,14 +28,74 @@ pub(crate) const READER: &str = "reader-0123456789abcdef0123456789abcdef";
 /// Where the API is mounted.
 pub(crate) const ROOT: &str = "/api/v1";
 
-/// A room whose members see each other, of the kind of the documents.
+#[derive(Deserialize, Message)]
+struct Notice {
+    text: String,
+}
+
+#[derive(Serialize, Message)]
+#[message(name = "notice")]
+struct Said {
+    text: String,
+    from: String,
+}
+
+#[derive(Deserialize, Message)]
+#[message(reply = u32)]
+struct Count;
+
+#[derive(Deserialize, Message)]
+struct Crash;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Settings {
+    map: Option<String>,
+}
+
+/// A room that is told notices, which it hands on and counts.
 #[derive(Default)]
-struct Arena;
+struct Arena {
+    notices: u32,
+}
 
 #[courtside::room]
 impl Arena {
     fn config() -> RoomConfig {
         RoomConfig::default().capacity(4)
+    }
+
+    fn create(settings: Settings) -> Result<Self, Refusal> {
+        match settings.map.as_deref() {
+            Some("") => Err(Refusal::new("no_map", "name a map")),
+            _ => Ok(Self::default()),
+        }
+    }
+
+    #[receive]
+    fn notice(
+        &mut self,
+        from: &Sender,
+        notice: Notice,
+        ctx: &mut RoomContext<Self>,
+    ) -> Result<(), Refusal> {
+        if notice.text.is_empty() {
+            return Err(Refusal::new("empty", "say something"));
+        }
+        self.notices += 1;
+        let (text, from) = (notice.text, from.to_string());
+        ctx.broadcast(&Said { text, from });
+        Ok(())
+    }
+
+    #[receive]
+    fn count(&mut self, _count: Count) -> u32 {
+        self.notices
+    }
+
+    #[receive]
+    fn crash(&mut self, _crash: Crash) {
+        panic!("on purpose");
     }
 }
 

@@ -16,7 +16,10 @@ use super::failure::{ErrorBody, Failure};
 use super::input::{List, Object};
 use super::key::ApiScope;
 use super::publishing::{Broadcast, Publish};
+use super::rooms::{CreateRoom, DisposeRoom};
 use super::subscriptions::Unsubscribe;
+use super::telling::{AskRoom, TellRoom};
+use super::users::{DisconnectUser, SendToUser};
 
 /// The most commands of one batch.
 pub(super) const COMMANDS: usize = 100;
@@ -101,6 +104,12 @@ commands! {
     Publish: Publish,
     Broadcast: Broadcast,
     Unsubscribe: Unsubscribe,
+    CreateRoom: CreateRoom,
+    TellRoom: TellRoom,
+    AskRoom: AskRoom,
+    DisposeRoom: DisposeRoom,
+    SendToUser: SendToUser,
+    DisconnectUser: DisconnectUser,
 }
 
 /// An object with this one field.

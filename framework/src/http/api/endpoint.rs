@@ -53,6 +53,10 @@ pub(super) trait Endpoint: 'static {
     fn run(call: &Call, input: Self::Input) -> impl Future<Output = Result<Self::Output, Failure>>;
 }
 
+/// The answer of an endpoint that has nothing to say but that it is done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Done {}
+
 /// What a request has for its endpoint.
 pub(super) enum RawInput {
     Query(String),

@@ -12,10 +12,17 @@ use super::idempotency::Answer;
 use super::key::ApiScope;
 use crate::channel::history::HistoryError;
 use crate::channel::publish::PublishError;
+use crate::error::Refusal;
 use crate::presence::member::PresenceError;
+use crate::room::create::CreateError;
+use crate::room::tell::{RoomGone, TellError};
+use crate::session::sending::UserError;
 
 /// When to try again if the server has too much to do, in seconds.
 const RETRY_AFTER: &str = "1";
+
+/// The code of a repeat that has come too early.
+pub(super) const IN_PROGRESS: &str = "in_progress";
 
 /// Why a request failed, or one item of a request that has several.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -154,7 +161,10 @@ impl Failure {
     pub(super) fn into_response(self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         match self.status {
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT => {
+            _ if self.error.code == IN_PROGRESS => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
             }
             StatusCode::UNAUTHORIZED => {
@@ -175,6 +185,97 @@ impl Failure {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         response.json(ErrorAnswer { error: self.error })
+    }
+}
+
+impl Failure {
+    fn unknown_room() -> Self {
+        let mut failure = Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown_room",
+            "the room has ended, or there never was one with this id",
+        );
+        failure.error.field = Some("room".to_owned());
+        failure
+    }
+
+    /// A room's own refusal.
+    fn refused(refusal: &Refusal) -> Self {
+        let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "", "");
+        failure.error.code = refusal.code().to_owned().into();
+        failure.error.message = refusal.message().to_owned().into();
+        failure
+    }
+
+    fn crashed() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "crashed",
+            "the room has crashed while it handled this; the server's log says why",
+        )
+    }
+}
+
+impl From<TellError> for Failure {
+    fn from(error: TellError) -> Self {
+        match error {
+            TellError::RoomGone => Self::unknown_room(),
+            TellError::Busy => Self::busy("too much is on its way to the room: try again"),
+            TellError::Ended => Self::ended(),
+            TellError::NotEncodable(_) => Self::bad("bad_data", "data", error.to_string()),
+            TellError::Refused(refusal) => Self::refused(&refusal),
+            TellError::Crashed => Self::crashed(),
+        }
+    }
+}
+
+impl From<RoomGone> for Failure {
+    fn from(_: RoomGone) -> Self {
+        Self::unknown_room()
+    }
+}
+
+impl From<CreateError> for Failure {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::UnknownKind(_) => {
+                let message = "the server has no rooms of this kind";
+                let mut failure = Self::new(StatusCode::NOT_FOUND, "unknown_kind", message);
+                failure.error.field = Some("kind".to_owned());
+                failure
+            }
+            CreateError::BadId => Self::bad("bad_field", "id", error.to_string()),
+            CreateError::Taken => {
+                let mut failure = Self::new(StatusCode::CONFLICT, "taken", error.to_string());
+                failure.error.field = Some("id".to_owned());
+                failure
+            }
+            CreateError::NotEncodable(_) => Self::bad("bad_data", "options", error.to_string()),
+            CreateError::Refused(refusal) => Self::refused(&refusal),
+            CreateError::Crashed => Self::crashed(),
+            CreateError::TooManyRooms => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_rooms",
+                "the server has as many rooms as it can, each with members",
+            ),
+            CreateError::Ended => Self::ended(),
+        }
+    }
+}
+
+impl From<UserError> for Failure {
+    fn from(error: UserError) -> Self {
+        match error {
+            UserError::NotEncodable(_) => Self::bad("bad_data", "data", error.to_string()),
+            UserError::BadCode(_) => {
+                let text = error.to_string();
+                let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_code", text);
+                failure.error.field = Some("code".to_owned());
+                failure
+            }
+            UserError::Busy => Self::busy("too much is on its way to sessions: try again"),
+            UserError::Ended => Self::ended(),
+        }
     }
 }
 

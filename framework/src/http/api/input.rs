@@ -24,6 +24,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::failure::Failure;
+use crate::wire::codec::{CodecError, Format, RawData};
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -202,6 +203,40 @@ impl ToSchema for Text {
     }
 }
 
+/// The id of a room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct RoomText(pub(super) String);
+
+impl RoomText {
+    const MOST: usize = 64;
+}
+
+impl<'de> Deserialize<'de> for RoomText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        if !(1..=Self::MOST).contains(&text.len()) || !text.bytes().all(is_plain) {
+            let message = "a room's id has 1 to 64 letters, digits, `_` or `-`";
+            return Err(D::Error::custom(message));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl PartialSchema for RoomText {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        text.pattern(Some(format!("^[0-9A-Za-z_-]{{1,{}}}$", Self::MOST)))
+            .into()
+    }
+}
+
+impl ToSchema for RoomText {
+    fn name() -> Cow<'static, str> {
+        "RoomId".into()
+    }
+}
+
 /// A key of a publication: 1 to [`NAME`] visible ASCII characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct KeyText(pub(super) String);
@@ -234,6 +269,37 @@ impl PartialSchema for KeyText {
 }
 
 impl ToSchema for KeyText {}
+
+/// A whole number from `LEAST` to `MOST`. In JSON, `7.0` is one, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Whole<const LEAST: u16, const MOST: u16>(pub(super) u16);
+
+impl<'de, const LEAST: u16, const MOST: u16> Deserialize<'de> for Whole<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        let is_one =
+            number.fract() == 0.0 && (f64::from(LEAST)..=f64::from(MOST)).contains(&number);
+        match is_one {
+            true => Ok(Self(number as u16)),
+            false => Err(D::Error::custom(format!(
+                "this is a whole number from {LEAST} to {MOST}"
+            ))),
+        }
+    }
+}
+
+impl<const LEAST: u16, const MOST: u16> PartialSchema for Whole<LEAST, MOST> {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer);
+        number.minimum(Some(LEAST)).maximum(Some(MOST)).into()
+    }
+}
+
+impl<const LEAST: u16, const MOST: u16> ToSchema for Whole<LEAST, MOST> {
+    fn name() -> Cow<'static, str> {
+        format!("From{LEAST}To{MOST}").into()
+    }
+}
 
 /// A list of 1 to `MOST` items.
 #[derive(Clone, Debug)]
@@ -276,6 +342,16 @@ pub(super) fn check_data(data: &RawValue, field: &str) -> Result<(), Failure> {
         let message = format!("this is not in JSON's model: {error}");
         Failure::bad("bad_data", field, message)
     })
+}
+
+/// Data as rooms and sessions receive it: null if there is none.
+pub(super) fn raw_data(data: Option<&RawValue>, field: &str) -> Result<RawData, Failure> {
+    let Some(data) = data else {
+        return Ok(RawData::null(Format::Json));
+    };
+    check_data(data, field)?;
+    let bad = |error: CodecError| Failure::bad("bad_data", field, error.to_string());
+    RawData::of(Format::Json, data).map_err(bad)
 }
 
 #[cfg(test)]

@@ -27,18 +27,33 @@ pub enum ApiScope {
     Presence,
     /// Subscribe users to channels, and end their subscriptions.
     Subscriptions,
-    /// List the public rooms.
+    /// List the public rooms, and look at any room by its id.
     RoomsRead,
+    /// Tell and ask rooms.
+    RoomsTell,
+    /// Create rooms, and end them.
+    RoomsManage,
+    /// List the sessions of users.
+    UsersRead,
+    /// Send events to users.
+    UsersSend,
+    /// End the sessions of users.
+    UsersManage,
 }
 
 impl ApiScope {
     /// All scopes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::Publish,
         Self::History,
         Self::Presence,
         Self::Subscriptions,
         Self::RoomsRead,
+        Self::RoomsTell,
+        Self::RoomsManage,
+        Self::UsersRead,
+        Self::UsersSend,
+        Self::UsersManage,
     ];
 
     /// The scope's name, as in answers with status 403 and in the OpenAPI document.
@@ -50,6 +65,11 @@ impl ApiScope {
             Self::Presence => "presence",
             Self::Subscriptions => "subscriptions",
             Self::RoomsRead => "rooms:read",
+            Self::RoomsTell => "rooms:tell",
+            Self::RoomsManage => "rooms:manage",
+            Self::UsersRead => "users:read",
+            Self::UsersSend => "users:send",
+            Self::UsersManage => "users:manage",
         }
     }
 
@@ -66,7 +86,12 @@ impl ApiScope {
             Self::History => "read the histories of channels",
             Self::Presence => "read who is present in channels",
             Self::Subscriptions => "subscribe users to channels, and end their subscriptions",
-            Self::RoomsRead => "list the public rooms",
+            Self::RoomsRead => "list the public rooms, and look at any room by its id",
+            Self::RoomsTell => "tell and ask rooms",
+            Self::RoomsManage => "create rooms, and end them",
+            Self::UsersRead => "list the sessions of users",
+            Self::UsersSend => "send events to users",
+            Self::UsersManage => "end the sessions of users",
         }
     }
 }
@@ -120,6 +145,10 @@ impl ApiKey {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
     }
 
     /// Whether the key has this scope.

@@ -19,6 +19,8 @@ mod publishing;
 mod rooms;
 mod service;
 mod subscriptions;
+mod telling;
+mod users;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,9 +35,11 @@ use self::histories::History;
 use self::key::{ApiError, ApiKey};
 use self::presences::Presence;
 use self::publishing::{Broadcast, Publish};
-use self::rooms::ListRooms;
+use self::rooms::{CreateRoom, DisposeRoom, ListRooms, ReadRoom};
 use self::service::Service;
 use self::subscriptions::Unsubscribe;
+use self::telling::{AskRoom, TellRoom};
+use self::users::{DisconnectUser, ListSessions, SendToUser};
 use crate::config::setters;
 use crate::server_handle::ServerHandle;
 
@@ -51,6 +55,14 @@ fn operations() -> Vec<Operation> {
         Operation::of::<Presence>(),
         Operation::of::<Unsubscribe>(),
         Operation::of::<ListRooms>(),
+        Operation::of::<CreateRoom>(),
+        Operation::of::<ReadRoom>(),
+        Operation::of::<TellRoom>(),
+        Operation::of::<AskRoom>(),
+        Operation::of::<DisposeRoom>(),
+        Operation::of::<SendToUser>(),
+        Operation::of::<ListSessions>(),
+        Operation::of::<DisconnectUser>(),
         Operation::of::<Batch>(),
     ]
 }

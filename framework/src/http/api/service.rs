@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::Api;
 use super::endpoint::{Call, Operation, RawInput};
-use super::failure::Failure;
+use super::failure::{Failure, IN_PROGRESS};
 use super::health;
 use super::idempotency::{Answer, Begun, Slot, Store, StoreBounds, key_of};
 use super::input::{check_type, read_body};
@@ -226,7 +226,7 @@ fn repeated(begun: Begun) -> Result<Option<Answer>, Failure> {
         Begun::Repeat(answer) => Ok(Some(answer)),
         Begun::InProgress => Err(Failure::new(
             StatusCode::CONFLICT,
-            "in_progress",
+            IN_PROGRESS,
             "a request with this idempotency key is in progress: ask again for its answer",
         )),
         Begun::Other => Err(Failure::new(
