@@ -147,6 +147,32 @@ fn a_list_comes_in_pages_and_the_server_sees_them_all() {
     });
 }
 
+/// A room that says more of itself than clients can read.
+#[derive(Default)]
+struct Well;
+
+#[courtside::room]
+impl Well {
+    fn joined(&mut self, ctx: &mut RoomContext<Self>) {
+        ctx.set_metadata(&json!({"depth": 1}));
+        let deep = (0..200).fold(Value::Null, |deep, _| json!([deep]));
+        ctx.set_metadata(&deep);
+    }
+}
+
+#[test]
+fn metadata_that_clients_cannot_read_spoils_no_list() {
+    both(async |format| {
+        let builder = Server::builder().config(calm()).room::<Well>();
+        let server = TestServer::start(builder, 1).await.unwrap();
+        let mut wire = Wire::open(&server, 0, format).await;
+        wire.ask(json!({"action": "join", "kind": "well"})).await;
+        let list = json!({"action": "call", "type": "rooms.list"});
+        let listed = wire.ask(list).await;
+        assert_eq!(listed["data"]["rooms"][0]["metadata"], json!({"depth": 1}));
+    });
+}
+
 #[test]
 fn a_server_can_do_without_a_list() {
     both(async |format| {

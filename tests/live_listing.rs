@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use courtside::client::{Followed, Options, RoomsWanted};
 use courtside::prelude::*;
 use courtside::testing::{Direction, TestServer, run};
 use courtside::{Creations, Format, Lister, Quota, ServerBuilder};
@@ -436,6 +437,37 @@ fn a_server_that_does_not_list_its_rooms_lets_nobody_follow_them() {
         let refused = ask_to_follow(&mut ann, json!({})).await;
         assert_eq!(refused["code"], "listing_denied");
     });
+}
+
+#[test]
+fn the_rust_client_keeps_a_page_over_lost_connections_and_sessions() {
+    for window in [calm().window, Duration::ZERO] {
+        both(move |format| async move {
+            let config = calm().window(window);
+            let builder = Server::builder().config(config).room::<Desk>();
+            let server = TestServer::start(builder, 2).await.unwrap();
+            let mut ann = Wire::open(&server, 0, format).await;
+            let options = Options::default().format(format);
+            let client = server.client(options).await.unwrap();
+            let wanted = RoomsWanted::new("desk").limit(5);
+            let mut listing = client.follow_rooms(wanted).await.unwrap();
+            for rooms in 1..4 {
+                client.cut();
+                desk(&mut ann, json!({})).await;
+                // Once for the connection, once more for the page.
+                for _ in 0..2 {
+                    sleep(10 * A_WHILE).await;
+                    while let Some(event) = client.try_next() {
+                        if listing.see(&event) == Followed::Missed {
+                            client.follow_again(&mut listing).await.unwrap();
+                        }
+                    }
+                }
+                assert_eq!(listing.rooms().len(), rooms);
+            }
+            client.unfollow_rooms(listing).await.unwrap();
+        });
+    }
 }
 
 #[test]

@@ -25,3 +25,10 @@ fn begin_or_end(bencher: Bencher<'_, '_>, rooms: usize) {
     let mut followed = FollowedRooms::new(rooms, CLIENTS);
     bencher.bench_local(|| black_box(followed.begin_or_end()));
 }
+
+/// This grows with the number of rooms: the lobby looks at each of them once. A client may do it twice a second, by default.
+#[divan::bench(args = ROOMS, sample_count = 200)]
+fn follow_a_filter_of_its_own(bencher: Bencher<'_, '_>, rooms: usize) {
+    let mut followed = FollowedRooms::new(rooms, CLIENTS);
+    bencher.bench_local(|| black_box(followed.follow_and_unfollow()));
+}

@@ -25,8 +25,22 @@ pub struct FollowedRooms {
     listings: Listings<u8>,
     rooms: Vec<RoomId>,
     /// Holds what the clients follow.
-    _registry: ListingRegistry,
+    registry: ListingRegistry,
     next: usize,
+}
+
+fn match_on() -> Vec<String> {
+    vec!["map".to_owned()]
+}
+
+#[allow(clippy::expect_used)] // The filters are the benchmark's own.
+fn key(filter: &RoomFilter, after: Option<RoomId>) -> ListingKey {
+    ListingKey {
+        kind: KIND.into(),
+        filter: Filter::read(filter, &match_on()).expect("a filter"),
+        after,
+        limit: 50,
+    }
 }
 
 impl FollowedRooms {
@@ -38,9 +52,8 @@ impl FollowedRooms {
     /// If a filter cannot be read, or there are fewer rooms.
     #[must_use]
     pub fn new(rooms: usize, clients: usize) -> Self {
-        let match_on = vec!["map".to_owned()];
         let terms = Terms {
-            match_on: match_on.clone(),
+            match_on: match_on(),
             matched: 8,
             capacity: 8,
         };
@@ -58,13 +71,10 @@ impl FollowedRooms {
                 1 => RoomFilter::default().field("map", format!("map {}", n % 50)),
                 _ => RoomFilter::default(),
             };
-            let key = ListingKey {
-                kind: KIND.into(),
-                #[allow(clippy::expect_used)]
-                filter: Filter::read(&filter, &match_on).expect("a filter"),
-                after: (n % 4 == 3).then(|| ids[60 + n * 37 % (rooms - 60)].clone()),
-                limit: 50,
-            };
+            let key = key(
+                &filter,
+                (n % 4 == 3).then(|| ids[60 + n * 37 % (rooms - 60)].clone()),
+            );
             let reader = Reader {
                 session: SessionId::random(),
                 home: u8::from(n % 2 == 0),
@@ -78,7 +88,7 @@ impl FollowedRooms {
             directory,
             listings,
             rooms: ids,
-            _registry: registry,
+            registry,
             next: 0,
         }
     }
@@ -92,6 +102,28 @@ impl FollowedRooms {
             _ => self.directory.release(room),
         }
         self.listings.flush(self.directory.take_changed()).len()
+    }
+
+    /// A client follows rooms with a filter that nobody else follows, and no longer.
+    ///
+    /// # Panics
+    ///
+    /// If the filter cannot be read.
+    pub fn follow_and_unfollow(&mut self) -> bool {
+        let filter = RoomFilter::default().field("map", "map 7").has_space(true);
+        let session = SessionId::random();
+        let key = key(&filter, None);
+        let Some(listing) = self.registry.open(key, usize::MAX) else {
+            return false;
+        };
+        let reader = Reader {
+            session,
+            home: 0,
+            format: Format::Json,
+        };
+        let shown = self.listings.follow(reader, &listing);
+        self.listings.forget(session);
+        shown.is_some()
     }
 
     /// A room ends, and begins again the next time. Returns the number of events for workers.
