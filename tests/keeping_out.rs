@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use courtside::TellError;
 use courtside::prelude::*;
-use courtside::testing::TestServer;
+use courtside::testing::{RoomHarness, TestServer};
+use courtside::{Disconnect, TellError};
 use courtside_tests::user_tools::{open, sign_in};
-use courtside_tests::wire_tools::{Desk, Wire, both, calm, quiet};
+use courtside_tests::wire_tools::{Desk, Wire, both, calm, numbers, quiet};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -165,4 +166,96 @@ fn one_session_is_kept_out_alone() {
         );
         refusal(&join(&mut guest, json!({"room": room})).await);
     });
+}
+
+/// A room that acts on users anywhere.
+#[derive(Default)]
+struct Office;
+
+#[derive(Serialize, Deserialize, Message, PartialEq, Debug)]
+struct Summons {
+    n: u64,
+}
+
+/// What the office does to the user `ann`, and whether it then refuses or panics.
+#[derive(Deserialize, Message)]
+struct Act {
+    room: String,
+    then: String,
+}
+
+#[courtside::room]
+impl Office {
+    #[on]
+    fn act(&mut self, act: Act, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        let failed = |error: &dyn std::fmt::Display| Refusal::new("failed", error.to_string());
+        let send = |ctx: &mut RoomContext<Self>, n| ctx.server().user("ann").send(&Summons { n });
+        send(ctx, 1).map_err(|e| failed(&e))?;
+        let minute = Duration::from_secs(60);
+        let keep = ctx
+            .server()
+            .user("ann")
+            .keep_out(act.room, minute, "come first");
+        keep.map_err(|e| failed(&e))?;
+        assert!(act.then != "panic", "the office was told to panic");
+        send(ctx, 2).map_err(|e| failed(&e))?;
+        let busy = Disconnect::new(4901, "we are closed");
+        ctx.server()
+            .user("ann")
+            .disconnect(busy)
+            .map_err(|e| failed(&e))
+    }
+}
+
+#[test]
+fn a_room_sends_to_users_disconnects_them_and_keeps_them_out_of_other_rooms() {
+    both(async |format| {
+        let builder = Server::builder().config(calm().window(Duration::from_secs(600)));
+        let builder = builder.room::<Desk>().room::<Office>();
+        let server = TestServer::start(sign_in(builder), 2).await.unwrap();
+        let mut ann = open(&server, 0, format, "ann").await;
+        let (desk, _) = ann.join(json!({})).await;
+        let mut clerk = open(&server, 1, format, "clerk").await;
+        let act = async |clerk: &mut Wire, room: &str, then| {
+            let office =
+                join(clerk, json!({"kind": "office", "mode": "create"})).await["room"].clone();
+            let data = json!({"room": room, "then": then});
+            let act = json!({"action": "send", "room": office, "type": "act", "data": data});
+            clerk.ask(act).await
+        };
+        // What a hook has sent that panics is not sent.
+        act(&mut clerk, &desk, "panic").await;
+        let nowhere = act(&mut clerk, "nowhere", "").await;
+        assert_eq!(nowhere["code"], "failed", "{nowhere}");
+        let notes = numbers(&ann.all().await, "message").into_iter();
+        assert_eq!(notes.filter(|n| *n < 1000).collect::<Vec<_>>(), [1]);
+        assert_eq!(act(&mut clerk, &desk, "").await["event"], "reply");
+        let (events, _) = ann.end().await;
+        assert_eq!(numbers(&events, "message"), [1, 2]);
+        let goodbye = events.last().unwrap();
+        assert_eq!(
+            (&goodbye["code"], &goodbye["reason"]),
+            (&json!(4901), &json!("we are closed"))
+        );
+        let mut again = open(&server, 1, format, "ann").await;
+        refusal(&join(&mut again, json!({"room": desk})).await);
+    });
+}
+
+#[test]
+fn a_harness_shows_what_a_room_does_to_users() {
+    let mut office = RoomHarness::<Office>::new(()).unwrap();
+    let clerk = office.join(()).unwrap();
+    let act = Act {
+        room: "desk".to_owned(),
+        then: String::new(),
+    };
+    office.send(clerk, act).unwrap();
+    let summons: Vec<Summons> = office.sent_to_user("ann");
+    assert_eq!(summons, [Summons { n: 1 }, Summons { n: 2 }]);
+    let closed = Disconnect::new(4901, "we are closed");
+    assert_eq!(office.disconnected("ann"), Some(closed));
+    let kept_out = office.kept_out().pop().unwrap();
+    assert_eq!((kept_out.0.as_str(), kept_out.1.as_str()), ("desk", "ann"));
+    assert_eq!(office.sent_to_user::<Summons>("bob"), []);
 }

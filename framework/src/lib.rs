@@ -166,6 +166,7 @@ pub use room::server_context::{OtherRoom, ServerContext};
 pub use room::state::{State, View};
 pub use room::tell::{AskError, BroadcastError, BroadcastSent, RoomGone, TellError};
 pub use room::timers::TimerId;
+pub use room::user_context::OtherUser;
 pub use room_handle::{Ask, BroadcastAck, BroadcastReport, CreateRoom, RoomHandle, TellAck};
 pub use runtime::sign_in::SignIn;
 pub use server::{

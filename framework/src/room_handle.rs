@@ -287,10 +287,15 @@ impl RoomHandle {
 
     /// Keeps a user out of the room for a time, as [`UserHandle::keep_out`](crate::UserHandle::keep_out) says.
     pub(crate) fn keep_out(&self, who: Who, time: Duration, why: &str) -> TellAck {
-        let why = why.to_owned();
+        let keep_out = KeepOut {
+            sender: self.sender.clone(),
+            who,
+            time,
+            why: why.to_owned(),
+        };
         let (answer, outcome) = oneshot::channel();
         let entry = self.shared.rooms.find(&self.id).map_err(TellError::from);
-        let sent = entry.and_then(|entry| entry.keep_out(KeepOut { who, time, why }, answer));
+        let sent = entry.and_then(|entry| entry.keep_out(keep_out, answer));
         TellAck(self.answer(sent.map(|()| outcome)))
     }
 

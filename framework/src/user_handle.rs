@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::handler::Message;
 use crate::ids::{RoomId, SessionId};
-use crate::presence::who::Who;
+use crate::room::outside::Outside;
 use crate::room_handle::TellAck;
 use crate::runtime::instruction::{Task, Ticket, all};
 use crate::runtime::server_inner::ServerInner;
@@ -19,10 +19,7 @@ use crate::server_handle::ServerHandle;
 use crate::session::directory::Recipients;
 use crate::session::farewell::Disconnect;
 use crate::session::info::SessionInfo;
-use crate::session::sending::UserError;
-use crate::wire::codec::Format;
-use crate::wire::event;
-use crate::wire::frame::{Encoded, Formats};
+use crate::session::sending::{SessionOrder, UserError, encode_event};
 
 /// The sessions of one subject, or one session: what [`ServerHandle::user`](crate::ServerHandle::user) and
 /// [`ServerHandle::session`](crate::ServerHandle::session) return. A clone is another handle to the same.
@@ -60,13 +57,7 @@ impl UserHandle {
     /// Only this session, if it is one of those meant.
     #[must_use]
     pub fn session(&self, id: SessionId) -> Self {
-        let recipients = match &self.recipients {
-            Recipients::OfSubject(subject) | Recipients::OneOfSubject(subject, _) => {
-                Recipients::OneOfSubject(subject.clone(), id)
-            }
-            Recipients::Session(_) => Recipients::Session(id),
-        };
-        Self::new(self.shared.clone(), recipients)
+        Self::new(self.shared.clone(), self.recipients.one(id))
     }
 
     /// Sends an event outside of any room. It never waits, and can be called on any thread.
@@ -91,25 +82,14 @@ impl UserHandle {
         name: &str,
         data: Option<&T>,
     ) -> UserAck {
-        UserAck::of(self.send_event(name, data))
+        UserAck::of(
+            encode_event(name, data).and_then(|event| self.order(SessionOrder::Send(event))),
+        )
     }
 
-    fn send_event<T: Serialize + ?Sized>(
-        &self,
-        name: &str,
-        data: Option<&T>,
-    ) -> Result<UnboundedReceiver<()>, UserError> {
-        let event = Encoded::new(Formats::only(Format::Json), |w| {
-            event::message(w, "message", None, name, data)
-        });
-        let event = event.map_err(|error| UserError::NotEncodable(error.to_string()))?;
-        let place = self
-            .shared
-            .admit_sending(event.websocket(Format::Json).len())?;
-        let (ticket, answered) = Ticket::new(place);
-        self.shared
-            .instruct(&self.recipients, &Task::Send(event, ticket), true);
-        Ok(answered)
+    fn order(&self, order: SessionOrder) -> Result<UnboundedReceiver<()>, UserError> {
+        let place = self.shared.admit_sending(order.bytes())?;
+        Ok(self.shared.send_to_sessions(&self.recipients, order, place))
     }
 
     /// The sessions, connected or within their window, in no particular order.
@@ -141,7 +121,7 @@ impl UserHandle {
     /// If the code is not one of the application's, the server has ended, or too much is on its way to sessions:
     /// [`UserError::Busy`].
     pub fn disconnect(&self, why: Disconnect) -> UserAck {
-        UserAck::of(self.send_disconnect(why))
+        UserAck::of(SessionOrder::disconnect(why).and_then(|order| self.order(order)))
     }
 
     /// Keeps the user out of a room for this time: kicks its members, and refuses its joins meanwhile with the code `kept_out`. The
@@ -159,25 +139,8 @@ impl UserHandle {
     /// As those of [`RoomHandle::tell`](crate::RoomHandle::tell): if the room or the server has ended, or too much is on its way to
     /// the room.
     pub fn keep_out(&self, room: impl Into<RoomId>, time: Duration, why: &str) -> TellAck {
-        let who = match &self.recipients {
-            Recipients::OfSubject(subject) => Who::Subject(subject.clone()),
-            Recipients::OneOfSubject(_, session) | Recipients::Session(session) => {
-                Who::Session(*session)
-            }
-        };
         let server = ServerHandle::new(self.shared.clone());
-        server.room(room).keep_out(who, time, why)
-    }
-
-    fn send_disconnect(&self, why: Disconnect) -> Result<UnboundedReceiver<()>, UserError> {
-        if !why.code.is_of_application() {
-            return Err(UserError::BadCode(why.code.0));
-        }
-        let place = self.shared.admit_sending(why.reason.len())?;
-        let (ticket, answered) = Ticket::new(place);
-        let task = Task::Disconnect(Arc::new(why), ticket);
-        self.shared.instruct(&self.recipients, &task, true);
-        Ok(answered)
+        server.room(room).keep_out(self.recipients.who(), time, why)
     }
 }
 

@@ -17,11 +17,13 @@ use super::Room;
 use super::audience::{Audience, Recipients};
 use super::config::RoomConfig;
 use super::inbox::InboxPlace;
+use super::kept_out::KeepOut;
 use super::member::Member;
 use super::members::Members;
 use super::outside::Outside;
 use super::tell::{self, TellAnswer, Told};
 use super::timers::{TimerId, Timers};
+use super::user_context::ToSessions;
 use crate::channel::publish::{Admitted, PublishError, PublishKey};
 use crate::error::Refusal;
 use crate::handler::{AppData, Message};
@@ -91,6 +93,13 @@ pub(crate) enum RoomEffect<R: Room> {
     },
     /// Another room is to end.
     DisposeRoom(RoomId),
+    /// An event for sessions, or their end.
+    ToSessions(Box<ToSessions>),
+    /// A room keeps a user out.
+    KeepOut {
+        to: RoomId,
+        admitted: Box<(KeepOut, Option<InboxPlace>)>,
+    },
     Spawn(Job<R>),
     /// The listing that the lobby has of the room has changed.
     Relist,
@@ -106,6 +115,8 @@ impl<R: Room> fmt::Debug for RoomEffect<R> {
             Self::Tell { to, .. } => write!(f, "Tell({to})"),
             Self::Broadcast { kind, .. } => write!(f, "Broadcast({kind})"),
             Self::DisposeRoom(room) => write!(f, "DisposeRoom({room})"),
+            Self::ToSessions(to) => write!(f, "ToSessions({:?})", to.recipients),
+            Self::KeepOut { to, .. } => write!(f, "KeepOut({to})"),
             Self::Spawn(_) => f.write_str("Spawn"),
             Self::Relist => f.write_str("Relist"),
         }

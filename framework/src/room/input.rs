@@ -19,7 +19,7 @@ use super::tell::Told;
 use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::ids::SessionId;
-use crate::origin::{InputOrigin, Sender, SessionOrigin};
+use crate::origin::{InputOrigin, SessionOrigin};
 use crate::wire::codec::{Format, RawData};
 
 /// One thing that happens to a room.
@@ -46,7 +46,7 @@ pub(crate) enum RoomInput<R: Room> {
     },
     /// The application, another room or the HTTP API sends a message.
     Told(Told),
-    /// The application keeps a user out.
+    /// The application, or a room, keeps a user out.
     KeepOut(KeepOut),
     /// A member asks for the whole state, because what it has does not fit the patches that it receives.
     Sync {
@@ -153,7 +153,7 @@ impl<R: Room> RoomInput<R> {
             | Self::FellBehind { session, .. }
             | Self::CaughtUp { session } => SessionOrigin::event(*session),
             Self::Told(told) => return Some(InputOrigin::Told(told.origin.clone())),
-            Self::KeepOut(_) => return Some(InputOrigin::Sender(Sender::Application)),
+            Self::KeepOut(keep_out) => return Some(InputOrigin::Sender(keep_out.sender.clone())),
             Self::JobDone(_) | Self::Clock | Self::Dispose(_) => return None,
         };
         Some(InputOrigin::Session(session))
@@ -195,7 +195,7 @@ impl<R: Room> RoomCore<R> {
                 refused(self.handle(from.session, name, handle))
             }
             RoomInput::Told(told) => self.told(&told),
-            RoomInput::KeepOut(KeepOut { who, time, why }) => self.keep_out(&who, time, &why),
+            RoomInput::KeepOut(KeepOut { who, time, why, .. }) => self.keep_out(&who, time, &why),
             RoomInput::Sync { from, id } => refused(self.resync(from.session, id)),
             RoomInput::Presence { from, id, data } => {
                 refused(self.receive_presence(from.session, id, &data))

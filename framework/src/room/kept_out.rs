@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::error::Refusal;
+use crate::origin::Sender;
 use crate::presence::who::Who;
 use crate::time::{after, if_ever};
 
 /// How many users one room keeps out at a time. If there are more, the one whose time ends first may come in again.
 pub(crate) const MOST_KEPT_OUT: usize = 1000;
 
-/// The application keeps a user out of a room. It is plain data, so that it could be kept, or sent to another process.
+/// The application, or a room, keeps a user out of a room. It is plain data, so that it could be kept, or sent to another process.
 #[derive(Clone, Debug)]
 pub(crate) struct KeepOut {
+    /// Who wants it.
+    pub(crate) sender: Sender,
     pub(crate) who: Who,
     pub(crate) time: Duration,
     pub(crate) why: String,

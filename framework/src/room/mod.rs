@@ -21,6 +21,7 @@ mod stream;
 mod syncing;
 pub(crate) mod tell;
 pub(crate) mod timers;
+pub(crate) mod user_context;
 
 use serde::de::DeserializeOwned;
 

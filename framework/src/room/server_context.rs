@@ -1,4 +1,4 @@
-//! What a room's hooks do to the rest of the server: tell other rooms, ask them, end them.
+//! What a room's hooks do to the rest of the server: tell other rooms, ask them, end them. For users: `user_context`.
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -40,6 +40,10 @@ impl<R: Room> fmt::Debug for ServerContext<'_, R> {
 impl<'a, R: Room> ServerContext<'a, R> {
     pub(super) fn new(ctx: &'a mut RoomContext<R>) -> Self {
         Self { ctx }
+    }
+
+    pub(super) fn into_ctx(self) -> &'a mut RoomContext<R> {
+        self.ctx
     }
 
     /// Another room, or this one, by its id. It looks for no room yet.
@@ -169,7 +173,7 @@ pub(crate) fn read_reply<T: DeserializeOwned>(reply: &RawData) -> Result<T, AskE
 }
 
 impl<R: Room> RoomContext<R> {
-    /// The rest of the server: other rooms.
+    /// The rest of the server: other rooms, and users.
     ///
     /// ```
     /// use courtside::prelude::*;

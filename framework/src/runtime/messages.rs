@@ -551,7 +551,7 @@ pub(crate) enum RoomMessage {
     /// A message from outside. The answer is dropped if the room does not handle it.
     Told(Box<(Admitted, Option<TellAnswer>)>),
     /// The application keeps a user out of the room.
-    KeepOut(Box<(KeepOut, InboxPlace, TellAnswer)>),
+    KeepOut(Box<(KeepOut, InboxPlace, Option<TellAnswer>)>),
     /// Ends the room.
     Dispose(DisposeReason),
     /// The lobby has forgotten the room, so no further joins arrive.

@@ -187,6 +187,21 @@ impl<R: Room> RoomActor<R> {
                     self.send_to_room(&entry, dispose);
                 }
             }
+            RoomEffect::ToSessions(to) => {
+                // Only in a harness, nobody counts what a room sends.
+                if let Some(place) = to.place {
+                    let shared = &self.shared;
+                    let _unawaited = shared.send_to_sessions(&to.recipients, to.order, place);
+                }
+            }
+            RoomEffect::KeepOut { to, admitted } => {
+                if let (keep_out, Some(place)) = *admitted
+                    && let Ok(entry) = self.shared.rooms.find(&to)
+                {
+                    let message = Box::new((keep_out, place, None));
+                    self.send_to_room(&entry, RoomMessage::KeepOut(message));
+                }
+            }
             RoomEffect::Relist => {
                 let listing = core.listing().clone();
                 self.tell_lobby(LobbyMessage::Relist(self.id.clone(), listing));

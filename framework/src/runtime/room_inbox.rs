@@ -38,12 +38,14 @@ impl<R: Room> RoomActor<R> {
         &mut self,
         ctx: &mut Context<Self>,
         keep_out: KeepOut,
-        answer: TellAnswer,
+        answer: Option<TellAnswer>,
     ) {
         let outcome = self.step(ctx, RoomInput::KeepOut(keep_out));
-        let null = || RawData::null(Format::Json);
-        // The application may have stopped waiting.
-        let _gone = answer.send(outcome.map(|()| null()).map_err(error_of));
+        if let Some(answer) = answer {
+            let null = || RawData::null(Format::Json);
+            // The application may have stopped waiting.
+            let _gone = answer.send(outcome.map(|()| null()).map_err(error_of));
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl RoomEntry {
     pub(crate) fn keep_out(&self, keep_out: KeepOut, answer: TellAnswer) -> Result<(), TellError> {
         let address = self.address()?;
         let place = self.take_place(keep_out.why.len())?;
-        let message = Box::new((keep_out, place, answer));
+        let message = Box::new((keep_out, place, Some(answer)));
         address.do_send(RoomMessage::KeepOut(message));
         Ok(())
     }

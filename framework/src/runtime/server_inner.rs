@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use crate::address::ClientAddress;
@@ -34,7 +35,7 @@ use crate::runtime::actor_address::{LobbyAddress, ShardAddress};
 use crate::runtime::authentication::Authentication;
 use crate::runtime::ended_rooms::EndedRooms;
 use crate::runtime::hub_address::HubAddress;
-use crate::runtime::instruction::{Instruction, SESSION_CALLS, Task};
+use crate::runtime::instruction::{Instruction, SESSION_CALLS, Task, Ticket};
 use crate::runtime::messages::{ChannelMessage, HubMessage, LobbyMessage};
 use crate::runtime::room_registry::RoomRegistry;
 use crate::runtime::visitor::Visitor;
@@ -44,7 +45,7 @@ use crate::session::farewell::{Disconnect, Farewells};
 use crate::session::quota::LogQuota;
 use crate::session::registry::Registry;
 use crate::session::resume::{ResumeToken, Tokens};
-use crate::session::sending::UserError;
+use crate::session::sending::{SessionOrder, UserError};
 use crate::time::millis;
 use crate::wire::codec::RawData;
 use crate::wire::event::ClientLimits;
@@ -328,12 +329,20 @@ impl ServerInner {
         }
     }
 
-    /// A place for something of this length that the application sends to sessions.
-    pub(crate) fn admit_sending(&self, bytes: usize) -> Result<PublishPlace, UserError> {
-        if self.has_ended.load(Ordering::Relaxed) {
-            return Err(UserError::Ended);
-        }
-        self.sending.try_take(bytes).ok_or(UserError::Busy)
+    /// Sends something to sessions that has its place. Each of them that it reaches sends an answer.
+    pub(crate) fn send_to_sessions(
+        &self,
+        recipients: &Recipients,
+        order: SessionOrder,
+        place: PublishPlace,
+    ) -> UnboundedReceiver<()> {
+        let (ticket, answered) = Ticket::new(place);
+        let task = match order {
+            SessionOrder::Send(event) => Task::Send(event, ticket),
+            SessionOrder::Disconnect(why) => Task::Disconnect(why, ticket),
+        };
+        self.instruct(recipients, &task, true);
+        answered
     }
 
     /// The application has ended a session.
@@ -468,6 +477,13 @@ impl PublishGate for ServerInner {
 }
 
 impl Outside for ServerInner {
+    fn admit_sending(&self, bytes: usize) -> Result<PublishPlace, UserError> {
+        if self.has_ended() {
+            return Err(UserError::Ended);
+        }
+        self.sending.try_take(bytes).ok_or(UserError::Busy)
+    }
+
     fn admit_told(&self, to: &RoomId, bytes: usize) -> Result<InboxPlace, TellError> {
         self.rooms.find(to)?.take_place(bytes)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::address::ClientAddress;
 use crate::config::Limits;
 use crate::ids::SessionId;
+use crate::presence::who::Who;
 
 /// The worker on which a session lives.
 pub(crate) type WorkerIndex = usize;
@@ -52,6 +53,26 @@ pub(crate) enum Recipients {
     OfSubject(Arc<str>),
     OneOfSubject(Arc<str>, SessionId),
     Session(SessionId),
+}
+
+impl Recipients {
+    /// Only this session, if it is one of those meant.
+    pub(crate) fn one(&self, id: SessionId) -> Self {
+        match self {
+            Self::OfSubject(subject) | Self::OneOfSubject(subject, _) => {
+                Self::OneOfSubject(subject.clone(), id)
+            }
+            Self::Session(_) => Self::Session(id),
+        }
+    }
+
+    /// As whom they are kept out of a room.
+    pub(crate) fn who(&self) -> Who {
+        match self {
+            Self::OfSubject(subject) => Who::Subject(subject.clone()),
+            Self::OneOfSubject(_, session) | Self::Session(session) => Who::Session(*session),
+        }
+    }
 }
 
 /// Knows on which worker each session lives, and evicts sessions that nobody uses where there are too many.

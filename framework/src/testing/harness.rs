@@ -1,6 +1,7 @@
 //! A room without a runtime: call its hooks, advance its time, and inspect what it sent.
 
 mod outside;
+mod users;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -87,6 +88,8 @@ pub struct RoomHarness<R: Room> {
     publications: Vec<(String, Value)>,
     /// What it has sent to other rooms.
     sent: outside::Sent,
+    /// What it has done to users.
+    users: users::ToUsers,
     jobs: Vec<Job<R>>,
 }
 
@@ -179,6 +182,7 @@ impl<R: Room> RoomHarness<R> {
             states: HashMap::new(),
             publications: Vec::new(),
             sent: outside::Sent::default(),
+            users: users::ToUsers::default(),
             jobs: Vec::new(),
         };
         harness.collect();
@@ -509,6 +513,8 @@ impl<R: Room> RoomHarness<R> {
                 },
                 RoomEffect::Broadcast { kind, told, .. } => self.sent.broadcast.push((kind, *told)),
                 RoomEffect::DisposeRoom(room) => self.sent.disposed.push(room),
+                RoomEffect::ToSessions(to) => self.users.sent.push(*to),
+                RoomEffect::KeepOut { to, admitted } => self.users.kept_out.push((to, admitted.0)),
                 RoomEffect::Spawn(job) => self.jobs.push(job),
                 RoomEffect::Relist => {}
             }

@@ -200,6 +200,7 @@ mod tests {
     use bytes::BytesMut;
 
     use super::*;
+    use crate::room::outside::Outside;
     use crate::runtime::instruction::{Ticket, all};
     use crate::runtime::visitor::Visitor;
     use crate::runtime::worker::opening::Opening;
