@@ -1,5 +1,6 @@
 import type { CourtsideError } from './errors.js';
 import type { ClientState, Retry } from './link.js';
+import type { MatchProgress } from './matches.js';
 import type { Transport } from './options.js';
 import type { Room } from './room.js';
 
@@ -31,8 +32,10 @@ export interface ClientEvents {
   retry: [retry: Retry];
   /** After a resume: all missed events have been delivered; `missed` is the number of counted ones. */
   caughtup: [caught: { missed: number }];
-  /** The page was reloaded and its session continues. `join` returns these rooms as well; subscribe to channels as always. */
-  restored: [restored: { rooms: readonly Room[]; channels: readonly string[] }];
+  /** The page was reloaded and its session continues. `join` returns these rooms as well; subscribe to channels as always. `match` continues the search in one of these queues. */
+  restored: [restored: { rooms: readonly Room[]; channels: readonly string[]; queues: readonly string[] }];
+  /** A search for a match has begun, has a match, or has ended without one. */
+  match: [progress: MatchProgress];
   /**
    * The server refused the credential, with a reason. If `accessToken` is a function, it is called for another one, once.
    * With the code `expired`, the session has ended with its credential. If a fresh credential was refused during a session, the

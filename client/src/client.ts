@@ -8,6 +8,7 @@ import { HELD_MESSAGES, Inbox } from './inbox.js';
 import { Keep } from './keep.js';
 import { Link, protocolError, type ClientState, type LinkOwner } from './link.js';
 import { Listings, type FollowSettings, type ListedRoom, type RoomListing, type RoomsChange } from './listings.js';
+import { Matches, type MatchSettings } from './matches.js';
 import { badOption, settle, type Address, type ConnectOptions, type Settings, type Transport } from './options.js';
 import type { Limits, Pong, SessionEvent, Welcome } from './protocol.js';
 import { Pulse } from './pulse.js';
@@ -44,6 +45,7 @@ export class Client<C extends object = AnyChannels> {
   private readonly renewal: Renewal;
   private readonly sender: Sender;
   private readonly rooms: Rooms;
+  private readonly matches: Matches;
   private readonly channels: Channels;
   private readonly listings: Listings;
   private readonly keep: Keep | undefined;
@@ -87,6 +89,11 @@ export class Client<C extends object = AnyChannels> {
     this.inbox = new Inbox({
       unheard: (type) => this.notHeard('the server', type, 'client.onMessage', 'client.onMessage without a type'),
       discarded: () => complain(new CourtsideError('unheard', `${HELD_MESSAGES} messages outside of rooms were discarded because they have no listener: call client.onMessage() right after connect().`)),
+    });
+    this.matches = new Matches(this.sender, clock, {
+      join: (room) => this.rooms.join({ action: 'join', room }),
+      resolve: (id) => void this.requests.resolve(id, undefined),
+      progress: (progress) => void this.events.emit('match', progress),
     });
     this.renewal = new Renewal(clock, {
       credential: () => link.renewed(),
@@ -180,6 +187,26 @@ export class Client<C extends object = AnyChannels> {
   joinRoom<T extends RoomTypes = AnyRoom>(id: string, options?: unknown, settings?: Omit<JoinSettings, 'mode'>): Promise<Room<T>> {
     const { data } = settings ?? {};
     return this.rooms.join({ action: 'join', room: id, options, ...(data !== undefined && { data }) }, settings) as Promise<unknown> as Promise<Room<T>>;
+  }
+
+  /**
+   * Looks for a match in a queue, joins its room and resolves with that. The search goes on while the client reconnects; the event
+   * `match` shows where it stands. Rejects with `no_match` if nobody was found, and with the server's refusal.
+   * With `signal` or `timeoutMs`, the client leaves the queue when they end. After a reload with `storage`, it continues the search
+   * of the page before.
+   */
+  match<T extends RoomTypes = AnyRoom>(queue: string, settings?: MatchSettings): Promise<Room<T>> {
+    return this.matches.match(queue, settings) as Promise<unknown> as Promise<Room<T>>;
+  }
+
+  /** Leaves a queue. A `match` that waits rejects with `no_match`. Rejects with `not_queued` if the client is not in the queue. */
+  cancelMatch(queue: string): Promise<void> {
+    return this.matches.cancel(queue);
+  }
+
+  /** The queues in which the client looks for a match, as far as the server has told. */
+  get queues(): readonly string[] {
+    return this.matches.queues;
   }
 
   /** Calls the server and resolves with its reply. Rejects with its refusal. */
@@ -339,10 +366,11 @@ export class Client<C extends object = AnyChannels> {
   }
 
   /** The session of the page before this one continues. */
-  private inherit({ rooms = [], subscriptions = [] }: Welcome): () => void {
+  private inherit({ rooms = [], subscriptions = [], tickets = [] }: Welcome): () => void {
     const inherited = this.rooms.inherit(rooms);
+    this.matches.inherit(tickets);
     return () => {
-      this.events.emit('restored', { rooms: inherited, channels: subscriptions });
+      this.events.emit('restored', { rooms: inherited, channels: subscriptions, queues: tickets.map(({ queue }) => queue) });
       if (this.state !== 'closed') this.channels.inherited(subscriptions);
     };
   }
@@ -365,11 +393,12 @@ export class Client<C extends object = AnyChannels> {
     const remains = this.delivery.renew();
     const unsent = new Set(remains.filter(({ written }) => !written).map(({ id }) => id));
     const rooms = this.rooms.lost(reason);
-    this.requests.rejectAll((id) => {
-      const sent = !unsent.has(id);
+    const lost = (sent: boolean): CourtsideError => {
       const advice = sent ? 'It may or may not have had an effect: check before you repeat it.' : 'It was never sent: repeat it if it is still needed.';
       return new CourtsideError('session_lost', `The server no longer has this session (${reason}), so this request gets no answer. ${advice}`, { sent });
-    });
+    };
+    this.requests.rejectAll((id) => lost(!unsent.has(id)));
+    this.matches.lost(() => lost(true));
     this.channels.renew();
     this.listings.renew();
     return () => {
@@ -421,6 +450,12 @@ export class Client<C extends object = AnyChannels> {
         return this.rooms.get(event.room)?.presence.hear(event);
       case 'rooms':
         return this.listings.hear(event);
+      case 'queued':
+        return this.matches.queued(event);
+      case 'matched':
+        return this.matches.matched(event);
+      case 'no_match':
+        return this.matches.over(event);
       case 'error':
         return this.serverError(event);
       default:
@@ -460,6 +495,7 @@ export class Client<C extends object = AnyChannels> {
     this.closedBy = error;
     this.stopPage();
     this.requests.rejectAll(() => this.closedError());
+    this.matches.lost(() => this.closedError());
     this.rooms.closed();
     this.channels.ended(this.closedError());
     this.listings.ended(this.closedError());

@@ -11,6 +11,7 @@
  * | `session_lost` | the server no longer has the session; see `sent` |
  * | `room_left` | the room was left before |
  * | `unsubscribed` | the server ended the subscription; see `reason` |
+ * | `no_match` | the search for a match has ended without one; see `reason` |
  * | `closed` | the client is closed and will not reconnect |
  * | `not_connected` | a ping needs a connection, and there is none or it was lost meanwhile |
  * | `connect_failed`, `disconnected`, `token_failed`, `protocol` | a connection failed; the client reconnects by itself |
@@ -19,7 +20,7 @@
  * | `bad_hash` | a whole state does not have the hash that the server sent with it |
  */
 export type OwnErrorCode =
-  | 'bad_url' | 'no_websocket' | 'bad_option' | 'bad_data' | 'too_big' | 'aborted' | 'timeout' | 'queue_full' | 'session_lost' | 'room_left' | 'unsubscribed' | 'closed' | 'not_connected'
+  | 'bad_url' | 'no_websocket' | 'bad_option' | 'bad_data' | 'too_big' | 'aborted' | 'timeout' | 'queue_full' | 'session_lost' | 'room_left' | 'unsubscribed' | 'no_match' | 'closed' | 'not_connected'
   | 'connect_failed' | 'disconnected' | 'token_failed' | 'protocol' | 'goodbye' | 'unheard' | 'bad_hash';
 
 /** Every error of this client, and every `error` event of the server: a `code` for programs, a `message` for people. */
@@ -34,7 +35,7 @@ export class CourtsideError extends Error {
   readonly sent?: boolean;
   /** The room that the server's error is about, if it names one. */
   readonly room?: string;
-  /** With the code `unsubscribed`: the server's reason, such as `expired` or `removed`. With a `closeCode`: what the server said. */
+  /** With the code `unsubscribed` or `no_match`: the server's reason, such as `expired` or `timeout`. With a `closeCode`: what the server said. */
   readonly reason?: string;
   /** The close code with which the server ended the connection. 4400 to 4499 and 4901 to 4999 are the application's own. */
   readonly closeCode?: number;

@@ -19,6 +19,7 @@ export type { Off } from './events.js';
 export { Interpolation, lerp, lerpAngle, lerpEach, type InterpolationOptions, type Lerp } from './interpolation.js';
 export type { ClientState, Retry } from './link.js';
 export type { FollowSettings, ListedRoom, RoomListing, RoomsChange } from './listings.js';
+export type { MatchProgress, MatchSettings } from './matches.js';
 export type { Address, ConnectOptions, Credential, Socket, SocketClass, TokenStorage, Transport } from './options.js';
 export type { PageListener } from './page.js';
 export type { At, EntityAt, NoSuchPlace, Path, PathIn } from './path.js';

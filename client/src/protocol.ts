@@ -25,6 +25,8 @@ export type Action = (
   | { action: 'history'; channel: string; before?: number; since?: Position; limit?: number }
   | { action: 'unsubscribe'; channel: string }
   | { action: 'publish'; channel: string; data: unknown }
+  | { action: 'match'; queue: string; data?: unknown; party?: { readonly code: string; readonly size: number } }
+  | { action: 'match.cancel'; queue: string }
   | { action: 'refresh'; token: string }
   | { action: 'presence'; channel: string; data?: unknown }
   | { action: 'presence'; room: string; data?: unknown }
@@ -57,6 +59,8 @@ export interface Welcome {
   rooms?: readonly { room: string; kind: string; member: number }[];
   /** After a reload of the page: the channels of its session. */
   subscriptions?: readonly string[];
+  /** After a reload of the page: the queues in which its session is, with the room of a match. */
+  tickets?: readonly { queue: string; room?: string }[];
 }
 
 /** The server's limits that a client can observe. */
@@ -214,6 +218,9 @@ export type SessionEvent =
   | { event: 'published'; id?: number; channel: string; offset: number }
   | PresenceEvent
   | RoomsEvent
+  | { event: 'queued'; id?: number; queue: string; waited_ms: number; party?: { present: number; size: number } }
+  | { event: 'matched'; queue: string; room: string; kind: string; join_ms: number }
+  | { event: 'no_match'; id?: number; queue: string; reason: string }
   | { event: 'reply'; id?: number; data?: unknown }
   | { event: 'expiring'; in_ms: number }
   | { event: 'error'; id?: number; code: string; message: string; room?: string };

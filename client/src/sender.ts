@@ -84,9 +84,7 @@ export class Sender {
       };
       const abort = (): void => giveUp((sent) => aborted(signal, sent));
       signal?.addEventListener('abort', abort);
-      if (timeoutMs !== undefined) {
-        timer.set(timeoutMs, () => giveUp((sent) => new CourtsideError('timeout', `No answer came within ${timeoutMs} ms.`, { sent })));
-      }
+      if (timeoutMs !== undefined) timer.set(timeoutMs, () => giveUp((sent) => timedOut(timeoutMs, sent)));
       this.requests.wait<R>(
         id,
         (answer) => {
@@ -158,7 +156,11 @@ export function checked(patience: Patience): Patience {
   return patience;
 }
 
-function aborted(signal: Signal | undefined, sent: boolean): CourtsideError {
+export function timedOut(timeoutMs: number, sent: boolean): CourtsideError {
+  return new CourtsideError('timeout', `No answer came within ${timeoutMs} ms.`, { sent });
+}
+
+export function aborted(signal: Signal | undefined, sent: boolean): CourtsideError {
   return new CourtsideError('aborted', 'The request was aborted by its signal.', { sent, cause: signal?.reason });
 }
 

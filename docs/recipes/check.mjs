@@ -49,6 +49,7 @@ const RECIPES = {
   ],
   'http-route': [cargo('build')],
   'live-lobby': [cargo('build')],
+  tournaments: [cargo('build')],
 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

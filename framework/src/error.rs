@@ -102,6 +102,14 @@ pub enum BuildError {
         "there is no room of kind `{0}` to admit clients to: call `room` or `room_with` before `admit`"
     )]
     NoSuchKind(String),
+    /// A queue is for rooms of a kind that is not registered.
+    #[error(
+        "there is no room of kind `{0}` for the matches of a queue: call `room` or `room_with` before `queue`"
+    )]
+    NoKindOfQueue(String),
+    /// Two queues were registered under one name.
+    #[error("two queues are registered as `{0}`: give one of them another name")]
+    QueueTaken(String),
     /// Two handlers were registered under one name.
     #[error("two handlers are registered as `{0}`: give one of them another name")]
     HandlerTaken(String),

@@ -63,7 +63,7 @@
 //!
 //! 0. basic types: `address`, `ids`, `time`, `tick`, `close`, `error`, `config`
 //! 1. `wire`: actions and events, in JSON and MessagePack; `sync`: changes of a state
-//! 2. rules, pure, with the time as a parameter: `session`, `channel`, `presence`, `lobby`
+//! 2. rules, pure, with the time as a parameter: `session`, `channel`, `presence`, `lobby`, `matchmaking`
 //! 3. what users implement: `room`, `handler`
 //! 4. `runtime`: the actors that carry messages and run timers
 //! 5. `server`, `call`, `http`, and the features `client` and `testing`
@@ -101,6 +101,7 @@ mod journal;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod lobby;
+pub mod matchmaking;
 mod memory;
 mod observer;
 mod origin;
@@ -203,6 +204,10 @@ mod pages {
     mod live_lobby {}
     #[doc = include_str!("../../docs/recipes/private-rooms.md")]
     mod private_rooms {}
+    #[doc = include_str!("../../docs/recipes/tournaments.md")]
+    mod tournaments {}
+    #[doc = include_str!("../../docs/matchmaking.md")]
+    mod matchmaking {}
 }
 
 /// Everything that a file needs to implement a room.

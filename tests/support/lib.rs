@@ -8,6 +8,7 @@ pub mod listing_tools;
 pub mod lobby_tools;
 pub mod logged;
 pub mod presence_tools;
+pub mod queue_tools;
 pub mod raw_tools;
 pub mod scene;
 pub mod storm;

@@ -31,6 +31,8 @@ interface ModelSession {
   /** The channels and rooms whose list of who is present it follows. */
   watched: Set<string>;
   followsRooms: boolean;
+  /** The queues in which it is, with the room of a match. */
+  tickets: Map<string, string | undefined>;
 }
 
 interface Entry {
@@ -139,7 +141,7 @@ export class ServerModel implements ServerSide {
     } else {
       session = {
         id: `session-${this.serial}`, format: (query.get('format') ?? 'json') as Format, token, before: undefined,
-        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(), watched: new Set(), followsRooms: false, attempt: 0, hasEnded: false,
+        actions: 0, events: [], socket, rooms: new Map(), channels: new Set(), watched: new Set(), tickets: new Map(), followsRooms: false, attempt: 0, hasEnded: false,
       };
       this.sessions.push(session);
     }
@@ -149,6 +151,7 @@ export class ServerModel implements ServerSide {
       received: session.actions, time: this.time(), ping_ms: this.pingMs, window_ms: this.windowMs, sent: session.events.length,
       limits: { message_bytes: this.messageBytes, nesting: 32, rooms: 16, subscriptions: 128, calls: 64, actions_in_flight: 256 },
       ...(isRestored && { rooms: [...session.rooms].map(([room, seat]) => ({ room, ...seat })), subscriptions: [...session.channels] }),
+      ...(isRestored && session.tickets.size > 0 && { tickets: [...session.tickets].map(([queue, room]) => ({ queue, ...(room && { room }) })) }),
     });
     if (resumed) {
       for (const event of session.events.slice(received)) this.write(session, event);
@@ -268,6 +271,24 @@ export class ServerModel implements ServerSide {
     return this.session.rooms.has(name) ? { room: name } : { channel: name };
   }
 
+  /** Makes a match for the session. */
+  matched(queue: string, room: string, session = this.session): void {
+    session.tickets.set(queue, room);
+    this.tell(session, { event: 'matched', queue, room, kind: 'duel', join_ms: 10_000 });
+  }
+
+  /** The session searches on, because another player has not joined. */
+  dissolved(queue: string, waited: number, session = this.session): void {
+    session.tickets.set(queue, undefined);
+    this.tell(session, { event: 'queued', queue, waited_ms: waited });
+  }
+
+  /** Ends a search. */
+  noMatch(queue: string, reason: string, session = this.session): void {
+    session.tickets.delete(queue);
+    this.tell(session, { event: 'no_match', queue, reason });
+  }
+
   /** Forgets every session, as a restart would. */
   forgetSessions(): void {
     for (const session of this.sessions) {
@@ -276,6 +297,7 @@ export class ServerModel implements ServerSide {
       session.watched.clear();
       session.followsRooms = false;
       session.rooms.clear();
+      session.tickets.clear();
     }
   }
 
@@ -288,11 +310,19 @@ export class ServerModel implements ServerSide {
         const room = act.room ?? (this.single.has(act.kind) ? `${act.kind}-1` : `${act.kind}-${(this.serial += 1)}`);
         if (this.ended.has(room)) return answer('error', { code: 'unknown_room', message: 'There is no such room.' });
         if (session.rooms.has(room)) return answer('error', { code: 'already_member', message: 'This session is in that room.' });
+        for (const [queue, matched] of session.tickets) if (matched === room) session.tickets.delete(queue);
         const seat = { kind: act.kind ?? 'arena', member: (this.members += 1) };
         session.rooms.set(room, seat);
         answer('joined', { room, ...seat });
         return this.tellsJoiners ? this.state(room, { joined: true }, session) : undefined;
       }
+      case 'match':
+        if (act.queue === 'none') return answer('error', { code: 'unknown_queue', message: 'There is no such queue.' });
+        session.tickets.set(act.queue, undefined);
+        return answer('queued', { queue: act.queue, waited_ms: 0, ...(act.party && { party: { present: 1, size: act.party.size } }) });
+      case 'match.cancel':
+        if (!session.tickets.delete(act.queue)) return answer('error', { code: 'not_queued', message: 'Not in this queue.' });
+        return answer('no_match', { queue: act.queue, reason: 'cancelled' });
       case 'refresh':
         if (this.uncheckable) return answer('error', { code: this.uncheckable, message: 'Not now.' });
         if (this.refused.has(act.token)) return answer('error', { code: 'ticket_expired', message: 'Your ticket has expired.' });

@@ -46,6 +46,10 @@ pub(crate) struct OutboundAction<'a, T: ?Sized> {
     pub(crate) after: Option<&'a RoomId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) listing: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) queue: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) party: Option<PartyField<'a>>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(crate) type_: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +77,9 @@ pub(crate) enum ActionName {
     FollowRooms,
     #[serde(rename = "rooms.unfollow")]
     UnfollowRooms,
+    Match,
+    #[serde(rename = "match.cancel")]
+    CancelMatch,
     Ping,
 }
 
@@ -89,6 +96,7 @@ impl ActionName {
                 | Self::Refresh
                 | Self::Presence
                 | Self::UnfollowRooms
+                | Self::CancelMatch
         )
     }
 }
@@ -98,6 +106,13 @@ impl ActionName {
 pub(crate) struct SinceField<'a> {
     pub(crate) epoch: &'a str,
     pub(crate) offset: u64,
+}
+
+/// A party, borrowed.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct PartyField<'a> {
+    pub(crate) code: &'a str,
+    pub(crate) size: usize,
 }
 
 impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
@@ -122,6 +137,8 @@ impl<T: Serialize + ?Sized> OutboundAction<'_, T> {
             filter: None,
             after: None,
             listing: None,
+            queue: None,
+            party: None,
             type_: None,
             options: None,
             data: None,

@@ -162,6 +162,9 @@ pub enum CallError {
     Closed,
     /// The answer does not fit the expected type; the text says why.
     Decode(String),
+    /// The search for a match has ended without one. The server's reason: `timeout`, `not_joined` if the client did not join its
+    /// match in time, `cancelled` or `draining`.
+    NoMatch(String),
 }
 
 impl CallError {
@@ -186,6 +189,7 @@ impl fmt::Display for CallError {
             ),
             Self::Closed => f.write_str("the client was closed before the answer arrived"),
             Self::Decode(why) => write!(f, "the answer does not fit the expected type: {why}"),
+            Self::NoMatch(reason) => write!(f, "no match was found: {reason}"),
         }
     }
 }

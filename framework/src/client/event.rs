@@ -105,6 +105,30 @@ pub enum Event {
         /// has ended it; otherwise the code of the refusal.
         reason: String,
     },
+    /// The client is in a queue, where it looks for a match: see [`Client::find_match`](crate::client::Client::find_match).
+    Queued {
+        /// The queue.
+        queue: String,
+        /// How long it has been searching.
+        waited: Duration,
+        /// How many players of its party are there, and how many they will be. The search begins when all are there.
+        party: Option<(usize, usize)>,
+    },
+    /// The client has a match. If a [`Client::find_match`](crate::client::Client::find_match) waits for it, the client joins the room
+    /// by itself. [`Event::Queued`] follows if another player does not join.
+    Matched {
+        /// The queue.
+        queue: String,
+        /// The room to join.
+        room: RoomId,
+    },
+    /// A search has ended without a match, and no [`Client::find_match`](crate::client::Client::find_match) waits for it.
+    NoMatch {
+        /// The queue.
+        queue: String,
+        /// The server's reason: see [`CallError::NoMatch`].
+        reason: String,
+    },
     /// The client is no longer in a room, and has not asked to leave it.
     Left {
         /// The room.
@@ -130,6 +154,8 @@ pub enum Event {
         rooms: Vec<RoomId>,
         /// The channels that the session is subscribed to. Subscribe to one again to get its history.
         subscriptions: Vec<ChannelName>,
+        /// The queues in which it looks for a match. [`Client::find_match`](crate::client::Client::find_match) continues the search.
+        queues: Vec<String>,
     },
     /// The client has received everything that it missed while it had no connection. What follows is new.
     ///

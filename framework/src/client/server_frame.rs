@@ -116,6 +116,21 @@ pub(crate) enum ReceivedEvent {
     },
     Presence(PresenceUpdate),
     Rooms(RoomsUpdate),
+    Queued {
+        id: Option<u64>,
+        queue: String,
+        waited_ms: u64,
+        party: Option<PartyCount>,
+    },
+    Matched {
+        queue: String,
+        room: RoomId,
+    },
+    NoMatch {
+        id: Option<u64>,
+        queue: String,
+        reason: String,
+    },
     Reply {
         id: u64,
         #[serde(default)]
@@ -163,6 +178,23 @@ pub(crate) struct Welcome {
     pub(crate) rooms: Vec<RestoredRoom>,
     #[serde(default)]
     pub(crate) subscriptions: Vec<ChannelName>,
+    #[serde(default)]
+    pub(crate) tickets: Vec<RestoredTicket>,
+}
+
+/// A search for a match in a welcome.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RestoredTicket {
+    pub(crate) queue: String,
+    /// The room to join, if there is a match.
+    pub(crate) room: Option<RoomId>,
+}
+
+/// How many of a party are there.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct PartyCount {
+    pub(crate) present: usize,
+    pub(crate) size: usize,
 }
 
 /// A room in a welcome.

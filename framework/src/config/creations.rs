@@ -2,8 +2,8 @@
 
 use super::{BadSetting, setters};
 
-/// How many rooms and channels one session, one subject or one address may create, which stay in the server without their client,
-/// and how many listings of rooms it may follow.
+/// How many rooms and channels one session, one subject or one address may create, which stay in the server without their client;
+/// how many listings of rooms it may follow; and how many searches for a match it may begin.
 ///
 /// ```
 /// use courtside::{Config, Quota};
@@ -31,12 +31,17 @@ pub struct Creations {
     /// Beyond `living`, a `rooms.follow` is answered with the error `too_many_listings`; beyond the rate, with `too_fast`. To follow
     /// a filter that nobody else follows makes the lobby look at each room of the kind once, so a high rate costs its time.
     pub listings: Quota,
+    /// Queues in which it looks for a [match](crate::matchmaking) at the same time.
+    ///
+    /// Beyond `living`, a `match` is answered with the error `too_many_tickets`; beyond the rate, with `too_fast`.
+    pub tickets: Quota,
 }
 
 setters!(Creations {
     rooms: Quota,
     channels: Quota,
     listings: Quota,
+    tickets: Quota,
 });
 
 /// How many things one client may have created that still exist, and how fast it may create them.
@@ -89,6 +94,7 @@ impl Default for Creations {
             rooms: Quota::UNBOUNDED,
             channels: Quota::UNBOUNDED,
             listings: Quota::UNBOUNDED,
+            tickets: Quota::UNBOUNDED,
         }
     }
 }
@@ -98,22 +104,25 @@ impl Creations {
         rooms: Quota::new(64, 1, 32),
         channels: Quota::new(1024, 16, 256),
         listings: Quota::new(8, 2, 16),
+        tickets: Quota::new(4, 1, 16),
     };
     pub(super) const OF_SUBJECT: Self = Self {
         rooms: Quota::new(128, 2, 64),
         channels: Quota::new(2048, 32, 512),
         listings: Quota::new(64, 4, 64),
+        tickets: Quota::new(8, 2, 32),
     };
     pub(super) const OF_ADDRESS: Self = Self {
         rooms: Quota::new(1024, 32, 512),
         channels: Quota::new(16_384, 256, 4096),
         listings: Quota::new(2048, 64, 1024),
+        tickets: Quota::new(1024, 32, 512),
     };
 
     pub(super) fn check(&self, field: &'static str) -> Result<(), BadSetting> {
         let lets_begin = |quota: Quota| quota.living > 0 && quota.per_second > 0 && quota.burst > 0;
         BadSetting::unless(
-            [self.rooms, self.channels, self.listings]
+            [self.rooms, self.channels, self.listings, self.tickets]
                 .into_iter()
                 .all(lets_begin),
             field,

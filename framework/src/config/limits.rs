@@ -149,20 +149,20 @@ pub struct Limits {
     /// A room that changes costs the lobby more the more of these listings show it.
     /// Zero: no client can follow rooms.
     pub listings_in_all: usize,
-    /// Rooms and channels that one session creates, and listings of rooms that it follows.
+    /// Rooms and channels that one session creates, listings of rooms that it follows, and searches for a match that it begins.
     ///
     /// Default: 64 rooms at the same time, 1 new one each second, 32 at once; 1,024 channels, 16 each second, 256 at once;
-    /// 8 listings, 2 each second, 16 at once.
+    /// 8 listings, 2 each second, 16 at once; 4 searches, 1 each second, 16 at once.
     pub session_creations: Creations,
-    /// Rooms and channels that all sessions of one [subject](crate::Identity::subject) create together.
+    /// Rooms, channels and searches for a match that all sessions of one [subject](crate::Identity::subject) begin together.
     ///
     /// Default: 128 rooms at the same time, 2 new ones each second, 64 at once; 2,048 channels, 32 each second, 512 at once;
-    /// 64 listings, 4 each second, 64 at once.
+    /// 64 listings, 4 each second, 64 at once; 8 searches, 2 each second, 32 at once.
     pub subject_creations: Creations,
-    /// Rooms and channels that all sessions of one [address](crate::ClientAddress) create together.
+    /// Rooms, channels and searches for a match that all sessions of one [address](crate::ClientAddress) begin together.
     ///
     /// Default: 1,024 rooms at the same time, 32 new ones each second, 512 at once; 16,384 channels, 256 each second, 4,096 at
-    /// once; 2,048 listings, 64 each second, 1,024 at once. The server counts addresses as for [`connections_per_address`](#structfield.connections_per_address).
+    /// once; 2,048 listings, 64 each second, 1,024 at once; 1,024 searches, 32 each second, 512 at once. The server counts addresses as for [`connections_per_address`](#structfield.connections_per_address).
     pub address_creations: Creations,
     /// How many joins of one session may name rooms that do not exist.
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Room;
 use super::context::{Listing, RoomEffect};
 use super::core::{RoomCore, room_gone};
-use super::input::{Declined, Entrant};
+use super::input::{Declined, Entrant, Seat};
 use super::member::Member;
 use crate::claims::Claims;
 use crate::error::Refusal;
@@ -38,12 +38,7 @@ impl<R: Room> RoomCore<R> {
     }
 
     /// Whether the room takes a session now. Those that are being checked have their seats.
-    fn check_place(
-        &self,
-        session: SessionId,
-        claims: &Claims,
-        is_matched: bool,
-    ) -> Result<(), Declined> {
+    fn check_place(&self, session: SessionId, claims: &Claims, seat: Seat) -> Result<(), Declined> {
         if self.is_over {
             return Err(Declined::NoPlace(room_gone()));
         }
@@ -57,14 +52,15 @@ impl<R: Room> RoomCore<R> {
             )));
         }
         // The lobby may not know yet that the room has become private.
-        let is_hidden = is_matched && self.ctx.listing.is_private;
-        if self.ctx.listing.is_locked || is_hidden {
+        let is_hidden = seat == Seat::Found && self.ctx.listing.is_private;
+        let is_shut = seat != Seat::Expected && self.ctx.listing.is_locked;
+        if is_shut || is_hidden {
             return Err(Declined::NoPlace(Refusal::new(
                 "room_locked",
                 "this room takes no new members now",
             )));
         }
-        let seats = if is_matched {
+        let seats = if seat == Seat::Found {
             self.config.matched_up_to()
         } else {
             self.config.capacity
@@ -123,7 +119,7 @@ impl<R: Room> RoomCore<R> {
     ) -> Result<(), Declined> {
         let session = entrant.origin.session;
         self.is_new = false;
-        self.check_place(session, &entrant.claims, entrant.is_matched)?;
+        self.check_place(session, &entrant.claims, entrant.seat)?;
         let data = self.own_data(&entrant.data).map_err(Declined::Refused)?;
         self.members_ever += 1;
         let member_id = MemberId(self.members_ever);
@@ -191,9 +187,9 @@ impl<R: Room> RoomCore<R> {
         &mut self,
         session: SessionId,
         claims: &Claims,
-        is_matched: bool,
+        seat: Seat,
     ) -> Result<(), Declined> {
-        self.check_place(session, claims, is_matched)?;
+        self.check_place(session, claims, seat)?;
         self.applicants.push(session);
         Ok(())
     }

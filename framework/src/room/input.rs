@@ -98,8 +98,18 @@ pub(crate) struct Entrant {
     pub(crate) claims: Claims,
     /// What it shows of itself, in a room with presence.
     pub(crate) data: RawData,
-    /// Whether it asked for any room of the kind, and the lobby chose this one, which had begun before.
-    pub(crate) is_matched: bool,
+    pub(crate) seat: Seat,
+}
+
+/// How a session has come by its seat in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seat {
+    /// It asked for this room, or for a new one.
+    Asked,
+    /// It asked for any room of the kind, and the lobby chose this one, which had begun before.
+    Found,
+    /// The room was created for a match of which it is a player. The seat is its own, also if the room is locked.
+    Expected,
 }
 
 /// What a client says when it joins.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::core::{RoomCore, options_of};
-use super::input::{Declined, Entrant, JoinOptions, RoomInput};
+use super::input::{Declined, Entrant, JoinOptions, RoomInput, Seat};
 use crate::claims::Claims;
 use crate::handler::AppData;
 use crate::ids::{RoomId, SessionId};
@@ -59,7 +59,7 @@ pub(super) fn entrant() -> Entrant {
         format: Format::Json,
         claims: Claims::default(),
         data: RawData::null(Format::Json),
-        is_matched: false,
+        seat: Seat::Asked,
     }
 }
 

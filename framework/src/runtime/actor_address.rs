@@ -1,13 +1,16 @@
-//! How the lobby and the shards are reached, whatever actors they are.
+//! How the lobby, the matchmaker and the shards are reached, whatever actors they are.
 
 use std::fmt;
 
 use actix::{Actor, Addr, Context, Handler, Message, Recipient};
 
-use crate::runtime::messages::{ChannelMessage, End, LobbyMessage};
+use crate::runtime::messages::{ChannelMessage, End, LobbyMessage, MatchMessage};
 
 /// The address of the lobby.
 pub(crate) type LobbyAddress = ActorAddress<LobbyMessage>;
+
+/// The address of the matchmaker.
+pub(crate) type MatchmakerAddress = ActorAddress<MatchMessage>;
 
 /// The address of a shard of channels.
 pub(crate) type ShardAddress = ActorAddress<ChannelMessage>;

@@ -21,7 +21,7 @@ use crate::runtime::contain::contain;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::mail::{LocalHub, Mail, Outbound};
 use crate::runtime::messages::{
-    ChannelMessage, HubItems, HubMessage, LobbyMessage, RoomAddress, RoomMessage,
+    ChannelMessage, HubItems, HubMessage, LobbyMessage, MatchMessage, RoomAddress, RoomMessage,
 };
 use crate::runtime::server_inner::ServerInner;
 use crate::runtime::writes::{WaitingWriter, Writes};
@@ -96,6 +96,10 @@ impl Flusher {
 
     pub(crate) fn to_lobby(&self, shared: &Arc<ServerInner>, message: LobbyMessage) {
         self.post(Outbound::Lobby(shared.clone(), message));
+    }
+
+    pub(crate) fn to_matchmaker(&self, shared: &Arc<ServerInner>, message: MatchMessage) {
+        self.post(Outbound::Matchmaker(shared.clone(), message));
     }
 
     pub(crate) fn to_channel(

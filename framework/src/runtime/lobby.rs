@@ -18,7 +18,8 @@ use crate::room::config::DisposeReason;
 use crate::room::create::CreateError;
 use crate::runtime::listings::LobbyListings;
 use crate::runtime::messages::{
-    CreateAnswer, CreateRequest, End, JoinRequest, LobbyMessage, RoomAddress, RoomMessage,
+    CreateAnswer, CreateRequest, End, JoinRequest, LobbyMessage, MatchedRoom, RoomAddress,
+    RoomMessage,
 };
 use crate::runtime::room::{NewRoom, RoomKind};
 use crate::runtime::room_admission::refuse_join;
@@ -46,7 +47,7 @@ struct Beginning<'a> {
     answer: Option<CreateAnswer>,
 }
 
-/// The directory of rooms, and the matchmaker.
+/// The directory of rooms.
 pub(crate) struct Lobby {
     pub(super) shared: Arc<ServerInner>,
     kinds: HashMap<String, Box<dyn RoomKind>>,
@@ -103,7 +104,7 @@ impl Lobby {
         refused: Option<Refusal>,
     ) -> Result<RoomAddress, Refusal> {
         if self.shared.is_draining.load(Ordering::Relaxed) {
-            return Err(Refusal::new("draining", "this server is shutting down"));
+            return Err(draining());
         }
         let (kind, mode) = match &request.target {
             JoinTarget::Room(id) => {
@@ -138,10 +139,7 @@ impl Lobby {
         let now = self.shared.now();
         let charge = request.accounts.charge(Thing::Room, now, limits)?;
         if !self.make_space() {
-            return Err(Refusal::new(
-                "room_full",
-                "this server has as many rooms as it can: try again later",
-            ));
+            return Err(too_many_rooms());
         }
         let room = self.begin(Beginning {
             kind,
@@ -243,6 +241,41 @@ impl Lobby {
         }
     }
 
+    /// Begins the room of a match, with a seat for each player.
+    fn begin_match(&mut self, room: MatchedRoom) {
+        let begun = self.begin_matched(&room);
+        for request in room.requests {
+            match &begun {
+                Ok(address) => address.do_send(RoomMessage::Join(Box::new(request))),
+                Err(refusal) => refuse_join(&request.receiver, request.id, refusal),
+            }
+        }
+    }
+
+    fn begin_matched(&mut self, room: &MatchedRoom) -> Result<RoomAddress, Refusal> {
+        if self.shared.is_draining.load(Ordering::Relaxed) {
+            return Err(draining());
+        }
+        let match_on = self.shared.match_on.get(&*room.kind);
+        let founded_on = Fields::wished(&room.options, match_on.map_or(&[], Vec::as_slice))?;
+        if !self.make_space() {
+            return Err(too_many_rooms());
+        }
+        let first = room.requests.first();
+        let begun = self.begin(Beginning {
+            kind: &room.kind,
+            id: room.id.clone(),
+            options: room.options.clone(),
+            founded_on,
+            // Its players are charged for their searches.
+            charge: None,
+            seats_taken: room.requests.len(),
+            thread: first.and_then(|request| request.receiver.hub.thread()),
+            answer: None,
+        });
+        begun.map_err(Refusal::internal)
+    }
+
     fn finish_draining(&mut self) {
         if self.directory.is_deserted()
             && let Some(done) = self.draining.take()
@@ -251,6 +284,17 @@ impl Lobby {
             let _gone = done.send(());
         }
     }
+}
+
+fn too_many_rooms() -> Refusal {
+    Refusal::new(
+        "room_full",
+        "this server has as many rooms as it can: try again later",
+    )
+}
+
+fn draining() -> Refusal {
+    Refusal::new("draining", "this server is shutting down")
 }
 
 /// Lists some of the public rooms.
@@ -278,6 +322,7 @@ impl Handler<LobbyMessage> for Lobby {
         match message {
             LobbyMessage::Join(request) => self.join(request, None),
             LobbyMessage::Retry(request, refusal) => self.join(request, Some(refusal)),
+            LobbyMessage::BeginMatch(room) => self.begin_match(*room),
             LobbyMessage::Release(room) => self.directory.release(&room),
             LobbyMessage::Relist(room, listing) => {
                 let (is_locked, is_private) = (listing.is_locked, listing.is_private);

@@ -14,7 +14,8 @@ use crate::ids::ChannelName;
 use crate::runtime::contain::contain;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::messages::{
-    ChannelMessage, HubItem, HubItems, HubMessage, LobbyMessage, RoomAddress, RoomMessage,
+    ChannelMessage, HubItem, HubItems, HubMessage, LobbyMessage, MatchMessage, RoomAddress,
+    RoomMessage,
 };
 use crate::runtime::server_inner::ServerInner;
 
@@ -29,6 +30,7 @@ const SPARE: usize = 256;
 pub(crate) enum Outbound {
     Room(RoomAddress, RoomMessage),
     Lobby(Arc<ServerInner>, LobbyMessage),
+    Matchmaker(Arc<ServerInner>, MatchMessage),
     Channel(Arc<ServerInner>, ChannelName, ChannelMessage),
     Hub(HubAddress, HubMessage),
     Items(HubAddress, HubItems),
@@ -134,6 +136,7 @@ impl Mail {
         match message {
             Outbound::Room(room, message) => room.do_send(message),
             Outbound::Lobby(shared, message) => shared.send_to_lobby(message),
+            Outbound::Matchmaker(shared, message) => shared.send_to_matchmaker(message),
             Outbound::Channel(shared, channel, message) => {
                 shared.send_to_channel(&channel, message);
             }

@@ -5,6 +5,7 @@
 
 mod channel;
 mod listing;
+mod matching;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
 use crate::room::create::CreateError;
 use crate::room::inbox::InboxPlace;
+use crate::room::input::Seat;
 use crate::room::kept_out::KeepOut;
 use crate::room::tell::{Admitted, TellAnswer};
 use crate::runtime::authentication::{Accepted, Unaccepted};
@@ -44,12 +46,15 @@ use crate::session::outbox::{Delivery, Outbox};
 use crate::session::rate_limiter::RateLimiter;
 use crate::session::resume::{Attempts, ResumeToken, Tokens};
 use crate::session::subscriptions::Subscriptions;
+use crate::session::tickets::{OwnTickets, TicketChange};
 use crate::session::time_limits::TimeLimits;
 use crate::time::Moment;
 use crate::wire::action::{Inbound, JoinTarget};
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure};
 use crate::wire::frame::Encoded;
+
+pub(crate) use matching::{MatchMessage, MatchRequest, MatchedRoom};
 
 pub(crate) use channel::{
     Asks, ChannelAction, ChannelMessage, PublishReply, PublishSource, Subscription,
@@ -109,6 +114,8 @@ pub(crate) enum SessionMessage {
         is_away: bool,
     },
     JoinRefused,
+    /// One of its searches for a match has ended.
+    TicketOver,
     /// A channel has processed an `unsubscribe`.
     Unsubscribed(ChannelName),
     /// The hook of the action that waits first has answered, when it was asked with this number.
@@ -334,6 +341,12 @@ pub(crate) enum HubItem {
     Violated {
         session: SessionId,
     },
+    /// The session's ticket in a queue has changed. `frame` is the event about it.
+    Ticket {
+        session: SessionId,
+        change: Box<TicketChange>,
+        frame: Option<Encoded>,
+    },
     /// A receiver moves to this worker. The topic's next frames are sent here.
     Adopt {
         session: SessionId,
@@ -381,6 +394,7 @@ impl HubItem {
             | Self::Page { session, .. }
             | Self::Displaced { session }
             | Self::Violated { session }
+            | Self::Ticket { session, .. }
             | Self::Adopt { session, .. }
             | Self::Newest { session, .. }
             | Self::Rehomed { session, .. }
@@ -402,6 +416,7 @@ impl HubItem {
             | Self::Subscribed { frame, .. } => Some(frame),
             Self::SubscribeRefused { frame, .. }
             | Self::History { frame, .. }
+            | Self::Ticket { frame, .. }
             | Self::Exit { frame, .. } => frame.as_ref(),
             Self::Forwarded(item) => item.frame(),
             Self::Refreshed { .. }
@@ -429,6 +444,7 @@ pub(crate) struct SessionTransfer {
     pub(crate) rooms: Vec<(RoomId, Membership)>,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) subscribes: u64,
+    pub(crate) tickets: OwnTickets,
     pub(crate) admission: HistoryQueue<ChannelAction>,
     pub(crate) violations: Violations,
     pub(crate) rate_limiter: RateLimiter,
@@ -473,6 +489,8 @@ pub(crate) struct JoinRequest {
     pub(crate) refused_by: Vec<RoomId>,
     /// Whether the room was created for it.
     pub(crate) is_founder: bool,
+    /// Whether the room was created for a match of which it is a player: a locked room takes it, too.
+    pub(crate) is_expected: bool,
     pub(crate) permit: Permit,
 }
 
@@ -480,6 +498,22 @@ impl JoinRequest {
     /// Whether it asked for any room of the kind, and the lobby chose one that had begun before.
     pub(crate) fn is_matched(&self) -> bool {
         matches!(self.target, JoinTarget::Kind(..)) && !self.is_founder
+    }
+
+    pub(crate) fn seat(&self) -> Seat {
+        match self.is_expected {
+            true => Seat::Expected,
+            false if self.is_matched() => Seat::Found,
+            false => Seat::Asked,
+        }
+    }
+
+    /// The room that it asked for.
+    pub(crate) fn room(&self) -> Option<&RoomId> {
+        match &self.target {
+            JoinTarget::Room(room) => Some(room),
+            JoinTarget::Kind(..) => None,
+        }
     }
 
     /// Whether the session has ended since it asked.
@@ -565,6 +599,8 @@ pub(crate) enum LobbyMessage {
     Join(Box<JoinRequest>),
     /// A room had no place for it, and refused it with this: look for another room.
     Retry(Box<JoinRequest>, Refusal),
+    /// All players of a match have joined: begin its room.
+    BeginMatch(Box<MatchedRoom>),
     /// A seat is free again.
     Release(RoomId),
     Relist(RoomId, Listing),

@@ -17,6 +17,7 @@ pub(crate) mod instruction;
 pub(crate) mod listings;
 pub(crate) mod lobby;
 pub(crate) mod mail;
+pub(crate) mod matchmaker;
 pub(crate) mod messages;
 pub(crate) mod permit;
 pub(crate) mod posts;

@@ -55,14 +55,19 @@ impl<R: Room> RoomActor<R> {
             format: receiver.format,
             claims: request.claims.clone(),
             data: request.data.clone(),
-            is_matched: request.is_matched(),
+            seat: request.seat(),
         };
         let is_new = self.receiver_hubs.get(receiver.session).is_none();
         if is_new {
             self.receiver_hubs
                 .insert(receiver.session, receiver.hub.clone());
         }
-        let joined = match self.refused.take() {
+        // A room that was created for a match refuses all of its players; otherwise the others may find another room.
+        let refused = match request.is_expected {
+            true => self.refused.clone(),
+            false => self.refused.take(),
+        };
+        let joined = match refused {
             Some(refusal) => Err(Declined::Refused(refusal)),
             None => {
                 let id = request.id;
@@ -106,7 +111,7 @@ impl<R: Room> RoomActor<R> {
         };
         let session = request.receiver.session;
         let begun = match &mut self.stage {
-            Stage::Alive(core) => core.check_begins(session, &request.claims, request.is_matched()),
+            Stage::Alive(core) => core.check_begins(session, &request.claims, request.seat()),
             Stage::Over(refusal) => Err(Declined::by_room(refusal.clone())),
             Stage::Unborn { .. } => Err(Declined::by_room(room_gone())),
         };

@@ -25,18 +25,19 @@ use crate::handler::{AppData, ReplyTo, hint};
 use crate::ids::{ChannelName, IdHasher, RoomId, SessionId};
 use crate::lobby::lister::ListingRule;
 use crate::lobby::listing::registry::ListingRegistry;
+use crate::matchmaking::seeker::MakeEntry;
 use crate::memory::Ledger;
 use crate::observer::Observers;
 use crate::origin::{Sender, TellOrigin};
 use crate::room::inbox::{InboxPlace, TellBacklog};
 use crate::room::outside::Outside;
 use crate::room::tell::{BroadcastError, BroadcastPlaces, TellError};
-use crate::runtime::actor_address::{LobbyAddress, ShardAddress};
+use crate::runtime::actor_address::{LobbyAddress, MatchmakerAddress, ShardAddress};
 use crate::runtime::authentication::Authentication;
 use crate::runtime::ended_rooms::EndedRooms;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::instruction::{Instruction, SESSION_CALLS, Task, Ticket};
-use crate::runtime::messages::{ChannelMessage, HubMessage, LobbyMessage};
+use crate::runtime::messages::{ChannelMessage, HubMessage, LobbyMessage, MatchMessage};
 use crate::runtime::room_registry::RoomRegistry;
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::{Accounts, Book};
@@ -83,6 +84,10 @@ pub(crate) struct ServerInner {
     pub(crate) authentication: Authentication,
     /// Set once, when the server is built.
     pub(crate) lobby: OnceLock<LobbyAddress>,
+    /// What the application says of a player, for each queue.
+    pub(crate) queues: HashMap<Arc<str>, MakeEntry>,
+    /// Set once, when the server is built, if there is a queue.
+    pub(crate) matchmaker: OnceLock<MatchmakerAddress>,
     /// Starts a shard for a publication that comes before the first worker has started one.
     pub(crate) first_shard: OnceLock<FirstShard>,
     shards: OnceLock<Vec<ShardAddress>>,
@@ -174,6 +179,8 @@ impl ServerInner {
             listings: ListingRegistry::default(),
             authentication,
             lobby: OnceLock::new(),
+            queues: HashMap::new(),
+            matchmaker: OnceLock::new(),
             first_shard: OnceLock::new(),
             shards: OnceLock::new(),
             publishing: PublishBacklog::new(
@@ -212,6 +219,11 @@ impl ServerInner {
             began_at,
             config,
         }
+    }
+
+    pub(crate) fn with_queues(mut self, queues: HashMap<Arc<str>, MakeEntry>) -> Self {
+        self.queues = queues;
+        self
     }
 
     pub(crate) fn with_listing(mut self, listing: ListingRule) -> Self {
@@ -412,6 +424,12 @@ impl ServerInner {
         TellOrigin { sender, number }
     }
 
+    pub(crate) fn send_to_matchmaker(&self, message: MatchMessage) {
+        if let Some(matchmaker) = self.matchmaker.get() {
+            matchmaker.send(message);
+        }
+    }
+
     /// Ends the actors that may live on threads that are not the server's own.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
@@ -420,6 +438,9 @@ impl ServerInner {
         }
         if let Some(lobby) = self.lobby.get() {
             lobby.end();
+        }
+        if let Some(matchmaker) = self.matchmaker.get() {
+            matchmaker.end();
         }
         for shard in self.shards.get().into_iter().flatten() {
             shard.end();

@@ -22,6 +22,7 @@ use crate::http::admission::Admission;
 use crate::lobby::info::{ListQuery, RoomList};
 use crate::lobby::lister::{Lister, ListingRule};
 use crate::lobby::listing::filter::RoomFilter;
+use crate::matchmaking::Queue;
 use crate::observer::{Observer, Observers};
 use crate::room::Room;
 use crate::room::applicant::{self, Applicant};
@@ -31,6 +32,7 @@ use crate::runtime::authentication::Authentication;
 use crate::runtime::channel_shard::ChannelShard;
 use crate::runtime::listings;
 use crate::runtime::lobby::{self, Lobby};
+use crate::runtime::matchmaker::{Matchmaker, NewQueue};
 use crate::runtime::room::{KindOf, RoomKind};
 use crate::runtime::server_inner::{ServerHandlers, ServerInner};
 use crate::runtime::sign_in::SignIn;
@@ -42,6 +44,7 @@ pub struct ServerBuilder {
     config: Config,
     kinds: HashMap<String, Box<dyn RoomKind>>,
     calls: ServerHandlers,
+    queues: Vec<NewQueue>,
     channels: ChannelPatterns,
     data: HashMap<TypeId, AnyShared>,
     admission: Admission,
@@ -68,6 +71,7 @@ impl ServerBuilder {
             config: Config::default(),
             kinds: HashMap::new(),
             calls: ServerHandlers::default(),
+            queues: Vec::new(),
             channels: ChannelPatterns::default(),
             data: HashMap::new(),
             admission: Admission::default(),
@@ -228,6 +232,25 @@ impl ServerBuilder {
         self
     }
 
+    /// Offers a queue in which clients look for others to play with, in rooms of this kind: see [`Queue`]. Register the kind first.
+    ///
+    /// Its rule finds players who fit; when all players of a match have joined, their room begins. [`matchmaking`](crate::matchmaking)
+    /// has an overview.
+    pub fn queue<R: Room>(mut self, name: &str, queue: Queue) -> Self {
+        if !self.kinds.contains_key(R::KIND) {
+            self.note(BuildError::NoKindOfQueue(R::KIND.to_owned()));
+        }
+        if self.queues.iter().any(|known| &*known.name == name) {
+            self.note(BuildError::QueueTaken(name.to_owned()));
+        }
+        self.queues.push(NewQueue {
+            name: name.into(),
+            kind: R::KIND.into(),
+            queue,
+        });
+        self
+    }
+
     /// Offers a channel, or all channels whose names fit a pattern: see [`Channel`]. Other names are refused with
     /// `unknown_channel`.
     ///
@@ -369,6 +392,10 @@ impl ServerBuilder {
             let owner = |bad: BadSetting| bad.of(format!("the rooms of kind `{kind}`"));
             registered.config().check().map_err(owner)?;
         }
+        for queue in &self.queues {
+            let owner = |bad: BadSetting| bad.of(format!("the queue `{}`", queue.name));
+            queue.queue.check().map_err(owner)?;
+        }
         Ok(())
     }
 
@@ -398,9 +425,25 @@ impl ServerBuilder {
             self.authentication,
             self.observers,
         );
-        let shared = Arc::new(shared.with_listing(self.listing));
+        let entries = self.queues.iter();
+        let entries = entries.map(|queue| (queue.name.clone(), queue.queue.entry.clone()));
+        let shared = shared
+            .with_listing(self.listing)
+            .with_queues(entries.collect());
+        let shared = Arc::new(shared);
+        let (queues, of_queues) = (self.queues, shared.clone());
         let (kinds, of_lobby) = (self.kinds, shared.clone());
         let mut threads = Threads::new(shared.clone());
+        if !queues.is_empty() {
+            let matchmaker = match self.single_threaded {
+                true => Matchmaker::new(of_queues, queues).start(),
+                // A thread of its own, because a rule may take long.
+                false => Matchmaker::start_in_arbiter(&threads.begin(), move |_| {
+                    Matchmaker::new(of_queues, queues)
+                }),
+            };
+            let _set = shared.matchmaker.set(matchmaker.into());
+        }
         let lobby = if self.single_threaded {
             let shard = ChannelShard::new(shared.clone()).start();
             shared.begin_shards(|| vec![shard.into()]);

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::runtime::messages::{DrainHub, LobbyMessage};
+use crate::runtime::messages::{DrainHub, LobbyMessage, MatchMessage};
 use crate::runtime::server_inner::ServerInner;
 use crate::time::millis;
 use crate::wire::event::Reconnect;
 
-/// Refuses new clients, ends the rooms, sends every client a goodbye, and waits for the rooms' jobs. Further calls wait for the same drain.
+/// Refuses new clients, ends the searches for matches and the rooms, sends every client a goodbye, and waits for the rooms' jobs. Further calls wait for the same drain.
 pub(super) async fn drain(shared: &ServerInner) {
     shared.is_draining.store(true, Ordering::Relaxed);
     // If the caller that drains is dropped, because its thread ends, the next caller drains.
@@ -21,6 +21,7 @@ pub(super) async fn drain(shared: &ServerInner) {
     let drain = shared.config.drain;
     let began = Instant::now();
     let left = || drain.timeout.saturating_sub(began.elapsed());
+    shared.send_to_matchmaker(MatchMessage::Drain);
     let (done, rooms_ended) = oneshot::channel();
     if let Some(lobby) = shared.lobby.get() {
         lobby.send(LobbyMessage::Drain { done });

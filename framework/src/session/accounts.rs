@@ -20,6 +20,8 @@ pub(crate) enum Thing {
     Channel,
     /// It follows a listing of rooms.
     Listing,
+    /// Of a session that looks for a match.
+    Ticket,
 }
 
 /// The holder of an account.
@@ -36,6 +38,7 @@ struct Account {
     channels: Tally,
     listings: Tally,
     misses: Pace,
+    tickets: Tally,
 }
 
 impl Account {
@@ -44,6 +47,7 @@ impl Account {
             Thing::Room => &self.rooms,
             Thing::Channel => &self.channels,
             Thing::Listing => &self.listings,
+            Thing::Ticket => &self.tickets,
         }
     }
 }
@@ -149,6 +153,7 @@ impl Accounts {
                 Thing::Room => creations.rooms,
                 Thing::Channel => creations.channels,
                 Thing::Listing => creations.listings,
+                Thing::Ticket => creations.tickets,
             };
             // Dropping the charge releases what was taken before.
             account
@@ -222,6 +227,7 @@ fn refusal(excess: Excess, thing: Thing, holder: Holder) -> Refusal {
         Thing::Room => ("too_many_rooms", "rooms"),
         Thing::Channel => ("too_many_channels", "channels"),
         Thing::Listing => ("too_many_listings", "listings of rooms"),
+        Thing::Ticket => ("too_many_tickets", "searches for a match"),
     };
     let holder = holder.name();
     match excess {

@@ -23,4 +23,5 @@ pub(crate) mod sending;
 )]
 pub(crate) mod signed_token;
 pub(crate) mod subscriptions;
+pub(crate) mod tickets;
 pub(crate) mod time_limits;

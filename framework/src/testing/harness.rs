@@ -27,7 +27,7 @@ use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::{Job, RoomContext, RoomEffect, RoomSeed, SendTarget};
 use crate::room::core::{RoomCore, not_a_member};
 use crate::room::create::Create;
-use crate::room::input::{Declined, Entrant, JoinOptions, RoomInput};
+use crate::room::input::{Declined, Entrant, JoinOptions, RoomInput, Seat};
 use crate::session::outbox::Delivery;
 use crate::sync::merge::apply;
 use crate::time::after;
@@ -221,7 +221,7 @@ impl<R: Room> RoomHarness<R> {
             format: Format::Json,
             claims,
             data: RawData::null(Format::Json),
-            is_matched: false,
+            seat: Seat::Asked,
         };
         let joined = self.core.step(
             self.now,

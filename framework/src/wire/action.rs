@@ -16,6 +16,7 @@ use super::codec::{RawData, decode};
 use super::{json, msgpack};
 use crate::error::Refusal;
 use crate::ids::{ChannelName, ListingId, Place, RoomId};
+use crate::wire::party::Party;
 
 /// The greatest `id`: JavaScript represents integers up to this one exactly.
 const MAX_ID: u64 = (1 << 53) - 1;
@@ -109,6 +110,16 @@ pub(crate) enum Action {
     FollowRooms(Box<FollowRooms>),
     UnfollowRooms {
         listing: ListingId,
+    },
+    /// Looks for a match.
+    Match {
+        queue: ByteString,
+        /// For the application, which says from it and the claims what it knows of the player.
+        data: RawData,
+        party: Option<Party>,
+    },
+    CancelMatch {
+        queue: ByteString,
     },
     /// Shows a fresh credential.
     Refresh {
@@ -211,6 +222,8 @@ pub(super) struct Fields<'a> {
     pub(super) filter: Option<RawData>,
     pub(super) after: Scalar<'a>,
     pub(super) listing: Scalar<'a>,
+    pub(super) queue: Scalar<'a>,
+    pub(super) party: Option<RawData>,
 }
 
 /// The key of a field.
@@ -238,6 +251,8 @@ pub(super) enum Key {
     Filter,
     After,
     Listing,
+    Queue,
+    Party,
     /// No action has a field of this key. It is ignored.
     #[serde(other)]
     Unknown,
@@ -287,6 +302,8 @@ impl<'a> Fields<'a> {
             Key::Filter => Raw(&mut self.filter),
             Key::After => Scalar(&mut self.after),
             Key::Listing => Scalar(&mut self.listing),
+            Key::Queue => Scalar(&mut self.queue),
+            Key::Party => Raw(&mut self.party),
             Key::Unknown => return None,
         })
     }
@@ -370,8 +387,8 @@ fn not_an_action(flaw: &str) -> Malformed {
             format!(
                 "{flaw}. This server expects actions: objects in JSON (text) or MessagePack (binary), \
                  for example {{\"action\":\"subscribe\",\"channel\":\"updates\"}}. \
-                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish, presence, rooms.follow, \
-                 rooms.unfollow, refresh and ping"
+                 The actions are join, leave, send, sync, call, subscribe, history, unsubscribe, publish, presence, match, match.cancel, \
+                 rooms.follow, rooms.unfollow, refresh and ping"
             ),
         ),
         is_violation: true,
@@ -470,6 +487,14 @@ fn action(frame: &RawData, name: &str, fields: &mut Fields<'_>) -> Result<Action
             place: place(fields)?,
             data: data(&mut fields.data),
         },
+        "match" => Action::Match {
+            queue: shared_text(frame, "queue", &fields.queue)?,
+            data: data(&mut fields.data),
+            party: party(fields)?,
+        },
+        "match.cancel" => Action::CancelMatch {
+            queue: shared_text(frame, "queue", &fields.queue)?,
+        },
         "ping" => Action::Ping {
             received: number("received", &fields.received, "a count")?,
         },
@@ -480,7 +505,7 @@ fn action(frame: &RawData, name: &str, fields: &mut Fields<'_>) -> Result<Action
                     "unknown_action",
                     format!(
                         "there is no action `{name}`: the actions are join, leave, send, sync, call, subscribe, \
-                         history, unsubscribe, publish, presence, rooms.follow, rooms.unfollow, refresh and ping"
+                         history, unsubscribe, publish, presence, match, match.cancel, rooms.follow, rooms.unfollow, refresh and ping"
                     ),
                 ),
                 is_violation: true,
@@ -539,6 +564,16 @@ fn since(fields: &Fields<'_>) -> Result<Option<Since>, Malformed> {
     let decode = |since: &RawData| decode(since.format(), since.bytes());
     let since = fields.since.as_ref().map(decode).transpose();
     since.map_err(|_| bad_field("since", "an object with `epoch` and `offset`"))
+}
+
+fn party(fields: &Fields<'_>) -> Result<Option<Party>, Malformed> {
+    let party = fields.party.as_ref().map(RawData::decode).transpose();
+    party.map_err(|_| {
+        bad_field(
+            "party",
+            "an object with `code`, a string, and `size`, a count",
+        )
+    })
 }
 
 fn number(name: &str, field: &Scalar<'_>, expected: &str) -> Result<Option<u64>, Malformed> {

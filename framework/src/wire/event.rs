@@ -4,6 +4,8 @@
 //! Client and server count sequenced events; the others may be dropped. The caller decides by its choice of
 //! [`Delivery`](crate::session::outbox::Delivery), and a test compares the choices with the table here.
 
+mod matching;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use crate::config::Limits;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, MemberId, RoomId, SessionId};
 use crate::time::millis;
+
+pub(crate) use matching::{matched, no_match, queued};
 
 type Written = Result<(), CodecError>;
 
@@ -74,11 +78,20 @@ pub(crate) struct Welcome<'a> {
     pub(crate) restored: Option<Restored>,
 }
 
-/// The rooms and subscriptions of a session.
+/// The rooms, subscriptions and tickets of a session.
 #[derive(Debug)]
 pub(crate) struct Restored {
     pub(crate) rooms: Vec<SessionRoom>,
     pub(crate) subscriptions: Vec<ChannelName>,
+    pub(crate) tickets: Vec<RestoredTicket>,
+}
+
+/// A queue in which the session is and, if it has a match, the room to join.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub(crate) struct RestoredTicket {
+    pub(crate) queue: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) room: Option<RoomId>,
 }
 
 /// A room that a session is in.
@@ -172,6 +185,9 @@ impl Welcome<'_> {
         if let Some(restored) = &self.restored {
             w.field("rooms", &restored.rooms)?
                 .field("subscriptions", &restored.subscriptions)?;
+            if !restored.tickets.is_empty() {
+                w.field("tickets", &restored.tickets)?;
+            }
         }
         Ok(())
     }

@@ -13,4 +13,5 @@ pub(crate) mod framing;
 pub(crate) mod json;
 pub(crate) mod model;
 pub(crate) mod msgpack;
+pub(crate) mod party;
 pub(crate) mod positions;

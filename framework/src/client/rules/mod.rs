@@ -10,6 +10,7 @@ mod queue;
 mod receive;
 mod renewal;
 mod rooms;
+mod searches;
 mod subscriptions;
 
 #[cfg(test)]
@@ -44,6 +45,7 @@ use keepalive::Keepalive;
 use queue::{Queued, ResendQueue};
 use renewal::RenewalTimer;
 use rooms::Rooms;
+use searches::Searches;
 use subscriptions::Subscriptions;
 
 /// What the driver has to do after a frame.
@@ -89,6 +91,10 @@ enum Waiter {
     Sync,
     /// The rules, which have shown the server a fresh credential.
     Refresh,
+    /// The application, which waits for a match of this queue.
+    Search(String),
+    /// The rules, which join the room of a match of this queue.
+    JoinMatch(String),
     /// Nothing: the request's future was dropped. A room that it joins is left again.
     Abandoned,
 }
@@ -123,6 +129,7 @@ pub(crate) struct Rules {
     last_id: u64,
     rooms: Rooms,
     subscriptions: Subscriptions,
+    searches: Searches,
     /// What subscriptions that were not answered yet ask for, by the ids of their actions.
     wishes: BTreeMap<u64, (ChannelName, Wish)>,
     backoff: Backoff,
@@ -170,6 +177,7 @@ impl Rules {
             last_id: 0,
             rooms: Rooms::default(),
             subscriptions: Subscriptions::default(),
+            searches: Searches::default(),
             wishes: BTreeMap::new(),
             backoff: Backoff::new(options.backoff_base, options.backoff_cap),
             goodbye: None,
@@ -304,11 +312,18 @@ impl Rules {
         {
             return Err(SendError::NotInRoom);
         }
+        if let Some(attached) = self.attach_search(&action) {
+            return attached.map(Some);
+        }
         action.id = asks.then_some(self.last_id + 1);
         self.queue.push(self.queued(&action)?)?;
         if let Some(id) = action.id {
             self.last_id = id;
-            self.waiters.insert(id, Waiter::Application);
+            let waiter = match (action.action, action.queue) {
+                (ActionName::Match, Some(queue)) => Waiter::Search(queue.to_owned()),
+                _ => Waiter::Application,
+            };
+            self.waiters.insert(id, waiter);
             if let (ActionName::Subscribe, Some(channel)) = (action.action, action.channel) {
                 self.wishes.insert(id, (channel.clone(), action.wish()));
             }
@@ -324,23 +339,20 @@ impl Rules {
         if self.queue.cancel(id) {
             self.waiters.remove(&id);
             self.wishes.remove(&id);
-        } else if let Some(waiter) = self.waiters.get_mut(&id) {
-            *waiter = Waiter::Abandoned;
+        } else if let Some(waiter) = self.waiters.get_mut(&id)
+            && let Waiter::Search(queue) = std::mem::replace(waiter, Waiter::Abandoned)
+        {
+            self.abandon_search(id, &queue);
         }
     }
 
     /// Leaves a room whose `join` was dropped. The application gets no event.
     pub(crate) fn leave_silently(&mut self, room: &RoomId) {
-        self.last_id += 1;
         let leave: OutboundAction<'_, ()> = OutboundAction {
-            id: Some(self.last_id),
             room: Some(room),
             ..OutboundAction::new(ActionName::Leave)
         };
-        if let Ok(queued) = self.queued(&leave) {
-            self.queue.push_unbounded(queued);
-            self.waiters.insert(self.last_id, Waiter::Abandoned);
-        }
+        self.act_silently(leave, Waiter::Abandoned);
     }
 
     /// Asks for the whole state of a room, because the client's copy is out of sync.

@@ -115,6 +115,7 @@ impl Rules {
             self.renew(reason, &mut outputs);
         }
         if is_restored {
+            self.searches.restore(welcome.tickets);
             outputs.push(self.restore(welcome.rooms, welcome.subscriptions));
         }
         self.missed = missed.map(|all| Missed { all, left: all });
@@ -138,6 +139,7 @@ impl Rules {
         Output::Emit(Event::Restored {
             rooms,
             subscriptions,
+            queues: self.searches.queues(),
         })
     }
 
@@ -162,12 +164,13 @@ impl Rules {
                 message,
             }));
         }
+        self.searches.clear();
         self.refuse_too_long(outputs);
         let mut waiting = self.queue.ids();
         for (id, waiter) in std::mem::take(&mut self.waiters) {
             if waiting.remove(&id) {
                 self.waiters.insert(id, waiter);
-            } else if waiter == Waiter::Application {
+            } else if matches!(waiter, Waiter::Application | Waiter::Search(_)) {
                 outputs.push(Output::Complete(id, Err(CallError::SessionLost(reason))));
             }
         }
@@ -216,7 +219,7 @@ impl Rules {
             let error = SendError::TooBig { bytes, limit };
             let waiter = action.id.and_then(|id| self.waiters.remove(&id));
             outputs.extend(match (action.id, waiter) {
-                (Some(id), Some(Waiter::Application)) => {
+                (Some(id), Some(Waiter::Application | Waiter::Search(_))) => {
                     Some(Output::Complete(id, Err(error.into())))
                 }
                 (Some(_), _) => None,
@@ -275,6 +278,9 @@ impl Rules {
                 id, room, member, ..
             } => {
                 self.rooms.joined(room.clone(), member);
+                if let Some(outputs) = self.joined_match(id, &room, member) {
+                    return outputs;
+                }
                 if self.is_abandoned(id) {
                     self.leave_silently(&room);
                 }
@@ -397,6 +403,17 @@ impl Rules {
             ReceivedEvent::Published { id, offset } => {
                 self.answer(Some(id), Answer::Published(offset))
             }
+            ReceivedEvent::Queued {
+                id,
+                queue,
+                waited_ms,
+                party,
+            } => {
+                let party = party.map(|party| (party.present, party.size));
+                self.queued_for_match(id, queue, Duration::from_millis(waited_ms), party)
+            }
+            ReceivedEvent::Matched { queue, room } => self.matched(queue, room),
+            ReceivedEvent::NoMatch { id, queue, reason } => self.no_match(id, queue, reason),
             ReceivedEvent::Presence(update) => emit(Event::Presence(update)),
             ReceivedEvent::Rooms(update) => emit(Event::Rooms(update)),
             ReceivedEvent::Reply { id, data } => self.answer(Some(id), Answer::Reply(data)),
@@ -435,15 +452,15 @@ impl Rules {
     }
 
     /// Whether an event answers a request.
-    fn is_awaited(&self, id: Option<u64>) -> bool {
+    pub(super) fn is_awaited(&self, id: Option<u64>) -> bool {
         id.is_some_and(|id| self.waiters.contains_key(&id))
     }
 
-    fn is_abandoned(&self, id: Option<u64>) -> bool {
+    pub(super) fn is_abandoned(&self, id: Option<u64>) -> bool {
         id.is_some_and(|id| self.waiters.get(&id) == Some(&Waiter::Abandoned))
     }
 
-    fn answer(&mut self, id: Option<u64>, answer: Answer) -> Vec<Output> {
+    pub(super) fn answer(&mut self, id: Option<u64>, answer: Answer) -> Vec<Output> {
         match id.and_then(|id| Some((id, self.waiters.remove(&id)?))) {
             Some((id, Waiter::Application)) => vec![Output::Complete(id, Ok(answer))],
             _ => Vec::new(),
@@ -503,9 +520,10 @@ impl Rules {
             (ends && self.subscriptions.remove(&channel)).then_some(channel)
         });
         let output = match id.and_then(|id| Some((id, self.waiters.remove(&id)?))) {
-            Some((id, Waiter::Application)) => {
+            Some((id, Waiter::Application | Waiter::Search(_))) => {
                 Output::Complete(id, Err(CallError::Refused(refusal)))
             }
+            Some((_, Waiter::JoinMatch(queue))) => return self.match_refused(queue, refusal),
             Some((_, Waiter::Resubscribe(channel))) => {
                 if TRY_AGAIN.contains(&refusal.code()) {
                     let jitter = TRY_AGAIN_AFTER.mul_f64(self.random.fraction());

@@ -404,6 +404,7 @@ fn another_client_takes_over_a_session() {
         let restored = Event::Restored {
             rooms: vec!["r1".into()],
             subscriptions: vec!["c".into()],
+            queues: Vec::new(),
         };
         assert_eq!(client.next().await, Some(restored));
         // The `joined` of the other client is replayed; an answer to its request is ignored.

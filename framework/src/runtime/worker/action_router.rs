@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Rate;
@@ -16,8 +17,9 @@ use crate::runtime::messages::{ConnectionId, Membership, Receiver, RoomMessage, 
 use crate::runtime::permit::Permit;
 use crate::session::rate_limiter::{Pass, RateLimiter};
 use crate::session::subscriptions::Subscriptions;
+use crate::session::tickets::{OwnTickets, TicketChange};
 use crate::wire::action::{Action, Inbound};
-use crate::wire::event::{Restored, SessionRoom};
+use crate::wire::event::{Restored, RestoredTicket, SessionRoom};
 
 /// The rooms of a session.
 pub(crate) type Rooms = HashMap<RoomId, Membership, IdHasher>;
@@ -52,6 +54,14 @@ struct Awaited {
     leaving: Vec<RoomId>,
     /// Rooms and channels whose frames may still be forwarded here. They were asked to send to this hub.
     late: Vec<Topic>,
+    /// The queues in which the client looks for a match.
+    tickets: OwnTickets,
+}
+
+impl Awaited {
+    fn is_empty(&self) -> bool {
+        self.leaving.is_empty() && self.late.is_empty() && self.tickets.is_empty()
+    }
 }
 
 impl ActionRouter {
@@ -139,7 +149,7 @@ impl ActionRouter {
 
     /// The session has left a room as the member of that number. False if it has joined the room again as another member.
     pub(crate) fn left(&self, room: &RoomId, member: u64) -> bool {
-        self.await_no_longer(|awaited| awaited.leaving.retain(|left| left != room));
+        let _changed = self.await_no_longer(|awaited| awaited.leaving.retain(|left| left != room));
         let mut rooms = self.rooms.borrow_mut();
         let is_again = |known: &Membership| u64::from(known.member.get()) > member;
         if rooms.get(room).is_some_and(is_again) {
@@ -165,14 +175,59 @@ impl ActionRouter {
 
     /// The last forwarded frame of this room or channel has arrived.
     pub(crate) fn note_last_item(&self, topic: &Topic) {
-        self.await_no_longer(|awaited| awaited.late.retain(|late| late != topic));
+        let _changed = self.await_no_longer(|awaited| awaited.late.retain(|late| late != topic));
     }
 
-    fn await_no_longer(&self, remove: impl FnOnce(&mut Awaited)) {
+    fn await_no_longer<T>(&self, remove: impl FnOnce(&mut Awaited) -> T) -> Option<T> {
         let mut awaited = self.awaited.borrow_mut();
-        if let Some(some) = &mut *awaited {
-            remove(some);
-            let _emptied = awaited.take_if(|a| a.leaving.is_empty() && a.late.is_empty());
+        let some = awaited.as_mut()?;
+        let removed = remove(some);
+        let _emptied = awaited.take_if(|awaited| awaited.is_empty());
+        Some(removed)
+    }
+
+    /// The client looks for a match in a queue in which it has no ticket.
+    pub(crate) fn enter_queue(&self, queue: Arc<str>, attempt: u64) {
+        let mut awaited = self.awaited.borrow_mut();
+        let tickets = &mut awaited.get_or_insert_default().tickets;
+        tickets.enter(queue, attempt);
+    }
+
+    pub(crate) fn has_ticket(&self, queue: &str) -> bool {
+        let awaited = self.awaited.borrow();
+        awaited
+            .as_ref()
+            .is_some_and(|awaited| awaited.tickets.contains(queue))
+    }
+
+    pub(crate) fn has_tickets(&self) -> bool {
+        let awaited = self.awaited.borrow();
+        awaited
+            .as_ref()
+            .is_some_and(|awaited| !awaited.tickets.is_empty())
+    }
+
+    /// The queue that has a match for the session in this room.
+    pub(crate) fn match_in(&self, room: &RoomId) -> Option<Arc<str>> {
+        let awaited = self.awaited.borrow();
+        awaited.as_ref()?.tickets.queue_of(room).cloned()
+    }
+
+    /// A ticket has changed. False if a later change has come before.
+    pub(crate) fn change_ticket(&self, change: &TicketChange) -> bool {
+        let changed = self.await_no_longer(|awaited| awaited.tickets.change(change));
+        changed.unwrap_or(false)
+    }
+
+    pub(crate) fn take_tickets(&self) -> OwnTickets {
+        let taken = self.await_no_longer(|awaited| std::mem::take(&mut awaited.tickets));
+        taken.unwrap_or_default()
+    }
+
+    /// The tickets of a session that has moved here.
+    pub(crate) fn set_tickets(&self, tickets: OwnTickets) {
+        if !tickets.is_empty() {
+            self.awaited.borrow_mut().get_or_insert_default().tickets = tickets;
         }
     }
 
@@ -203,11 +258,21 @@ impl ActionRouter {
         rooms
     }
 
-    /// The rooms and channels of the session, for a client that has lost its own list.
+    /// The rooms, channels and tickets of the session, for a client that has lost its own list.
     pub(crate) fn restored(&self) -> Restored {
+        let awaited = self.awaited.borrow();
+        let tickets = awaited.iter().flat_map(|awaited| awaited.tickets.known());
+        let mut tickets: Vec<_> = tickets
+            .map(|(queue, room)| RestoredTicket {
+                queue: queue.to_string(),
+                room: room.cloned(),
+            })
+            .collect();
+        tickets.sort_unstable();
         Restored {
             rooms: self.session_rooms(),
             subscriptions: self.subscriptions.borrow().channels().cloned().collect(),
+            tickets,
         }
     }
 
@@ -246,8 +311,6 @@ impl ActionRouter {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::ids::SessionId;
     use crate::memory::Ledger;

@@ -430,6 +430,7 @@ impl SessionActor {
             rooms: self.handle.router.rooms.take().into_iter().collect(),
             subscriptions: self.handle.router.subscriptions.borrow_mut().take(),
             subscribes: self.subscribes,
+            tickets: self.handle.router.take_tickets(),
             admission: std::mem::take(&mut self.admission),
             limits: self
                 .hooked

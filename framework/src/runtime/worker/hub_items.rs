@@ -240,6 +240,11 @@ impl Hub {
                 self.send_to_session(session, SessionMessage::Displaced)
             }
             HubItem::Violated { session } => self.end_violating(session),
+            HubItem::Ticket {
+                session,
+                change,
+                frame,
+            } => self.change_ticket(session, change, frame, is_forwarded),
             HubItem::Flush { session } => self.flushed(session),
             HubItem::Direct {
                 session,
@@ -386,7 +391,13 @@ impl Hub {
 
     /// As [`direct`](Self::direct), but a forwarded frame goes straight into the outbox: the frames that the gate holds came
     /// after it.
-    fn deliver(&self, session: SessionId, frame: Encoded, delivery: Delivery, is_forwarded: bool) {
+    pub(crate) fn deliver(
+        &self,
+        session: SessionId,
+        frame: Encoded,
+        delivery: Delivery,
+        is_forwarded: bool,
+    ) {
         match self.sessions.borrow().get(&session) {
             Some(local) if is_forwarded => {
                 let pushed = local.send_queue.push(&frame, &delivery);

@@ -9,6 +9,7 @@ pub(crate) mod handover;
 pub(crate) mod hub;
 mod hub_items;
 mod instructions;
+mod matching;
 pub(crate) mod opening;
 pub(crate) mod posting;
 pub(crate) mod session;

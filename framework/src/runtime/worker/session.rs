@@ -14,8 +14,8 @@ use crate::room::config::LeaveReason;
 use crate::runtime::connection::handle::ConnectionHandle;
 use crate::runtime::connection::phase::CloseMode;
 use crate::runtime::messages::{
-    ChannelAction, ConnectionId, Denied, HubItem, Intent, Receiver, ResumeRequest, RoomMessage,
-    SessionMessage, Topic,
+    ChannelAction, ConnectionId, Denied, HubItem, Intent, MatchMessage, Receiver, ResumeRequest,
+    RoomMessage, SessionMessage, Topic,
 };
 use crate::runtime::permit::Permit;
 use crate::runtime::visitor::Visitor;
@@ -249,6 +249,7 @@ impl SessionActor {
     /// The client is back: what is sent only to a connected client is sent whole again.
     pub(crate) fn returned(&self) {
         self.notify_rooms(RoomMessage::Resumed);
+        self.notify_matchmaker(MatchMessage::Resumed);
         for channel in self.handle.router.subscriptions.borrow().channels() {
             let topic = Topic::Channel(channel.clone());
             self.hub.resend_newest(self.id, topic);
@@ -355,6 +356,7 @@ impl SessionActor {
             self.connection = None;
             self.handle.send_queue.disconnect();
             self.notify_rooms(RoomMessage::Dropped);
+            self.notify_matchmaker(MatchMessage::Dropped);
             self.note(&ServerEvent::SessionDropped { session: self.id });
             self.wait_for_return(ctx);
         }
@@ -365,6 +367,7 @@ impl SessionActor {
         let is_at_work =
             self.joining > 0 || !self.unsubscribing.is_empty() || !self.handle.permits.is_idle();
         let holds_something = !self.handle.router.rooms.borrow().is_empty()
+            || self.handle.router.has_tickets()
             || self.handle.router.subscriptions.borrow().len() > 0
             || self
                 .handle
@@ -398,6 +401,7 @@ impl SessionActor {
     fn leave_all(&mut self, reason: LeaveReason) {
         self.drop_waiting();
         self.hooked = None;
+        self.leave_queues();
         for (_, known) in self.handle.router.rooms.take() {
             let gone = RoomMessage::Gone(self.id, reason);
             self.hub.flusher.to_room(&known.room, gone);
@@ -512,6 +516,7 @@ impl Handler<SessionMessage> for SessionActor {
                 self.allow_displacing();
                 self.transfer_if_ready(ctx);
             }
+            SessionMessage::TicketOver => self.allow_displacing(),
             SessionMessage::Unsubscribed(channel) => {
                 forget_one(&mut self.unsubscribing, &channel);
                 self.allow_displacing();

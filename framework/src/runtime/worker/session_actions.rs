@@ -53,11 +53,14 @@ impl SessionActor {
                     accounts: self.accounts(),
                     refused_by: Vec::new(),
                     is_founder: false,
+                    is_expected: false,
                     permit,
                 };
-                let hub = &self.hub;
-                hub.flusher
-                    .to_lobby(&hub.shared, LobbyMessage::Join(Box::new(request)));
+                if let Some(request) = self.join_match(Box::new(request)) {
+                    let hub = &self.hub;
+                    hub.flusher
+                        .to_lobby(&hub.shared, LobbyMessage::Join(request));
+                }
                 Ok(())
             }
             Action::Leave { room } => {
@@ -224,6 +227,10 @@ impl SessionActor {
             }
             Action::FollowRooms(wanted) => self.follow_rooms(id, *wanted, permit),
             Action::UnfollowRooms { listing } => self.unfollow_rooms(id, listing, permit),
+            Action::Match { queue, data, party } => {
+                self.enter_queue(id, &queue, &data, party, permit)
+            }
+            Action::CancelMatch { queue } => self.cancel_match(id, &queue, permit),
             Action::Refresh { token } => self.refresh(id, token, permit),
             Action::Ping { received } => {
                 let count = received.unwrap_or(0);
@@ -303,7 +310,7 @@ impl SessionActor {
         Fields::wished(options, match_on.map_or(&[], Vec::as_slice))
     }
 
-    fn check_room_limit(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_room_limit(&self) -> Result<(), Refusal> {
         let most = self.hub.shared.config.limits.rooms;
         // The rooms that the client leaves process that before this join.
         let staying = self

@@ -9,7 +9,9 @@ use crate::ids::SessionId;
 use crate::observer::ServerEvent;
 use crate::runtime::connection::handle::ConnectionHandle;
 use crate::runtime::connection::send_queue::SendQueue;
-use crate::runtime::messages::{Denied, Receiver, RoomMessage, SessionMessage, SessionTransfer};
+use crate::runtime::messages::{
+    Denied, MatchMessage, Receiver, RoomMessage, SessionMessage, SessionTransfer,
+};
 use crate::runtime::permit::Permits;
 use crate::runtime::server_inner::ServerInner;
 use crate::runtime::visitor::Visitor;
@@ -127,6 +129,7 @@ impl SessionActor {
             rooms,
             transfer.subscriptions,
         );
+        router.set_tickets(transfer.tickets);
         let mut context = Context::new();
         let mut actor = Self {
             id: transfer.id,
@@ -178,6 +181,7 @@ impl SessionActor {
             }
             None => {
                 actor.notify_rooms(RoomMessage::Dropped);
+                actor.notify_matchmaker(MatchMessage::Dropped);
                 actor.wait_for_return(&mut context);
             }
         }
