@@ -433,3 +433,17 @@ fn a_question_waits_for_so_long_and_an_ended_server_answers_all_that_wait() {
         assert_eq!(room.tell(&Block).sent(), Err(TellError::Ended));
     });
 }
+
+/// Whoever creates a room hears of it from the room's thread, which may be ahead of the lobby's.
+#[test]
+fn a_room_is_reached_as_soon_as_it_is_created() {
+    actix::System::new().block_on(async {
+        let builder = builder(&Ends::default());
+        let builder = builder.config(Config::default().room_threads(2));
+        let server = builder.build().unwrap();
+        for _ in 0..300 {
+            let room = server.create::<Arena>(&on("moon")).await.unwrap();
+            assert_eq!(room.tell(&Notice { n: 1 }).sent(), Ok(()));
+        }
+    });
+}

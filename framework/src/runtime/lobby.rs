@@ -178,14 +178,13 @@ impl Lobby {
         let entry = self.shared.rooms.begin(id.clone(), name, inbox);
         let entry = entry.ok_or(CreateError::Taken)?;
         let new = NewRoom {
-            entry: entry.clone(),
+            entry,
             options: beginning.options,
             answer: beginning.answer,
         };
         let thread = self.threads.get(self.next_thread);
         let thread = thread.or(beginning.thread);
         let room = registered.start(thread, self.shared.clone(), new);
-        entry.open(room.clone());
         self.next_thread = (self.next_thread + 1) % self.threads.len().max(1);
         self.shared
             .observers

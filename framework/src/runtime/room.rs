@@ -225,6 +225,8 @@ impl<R: Room> Actor for RoomActor<R> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        // Before anybody is told that the room has begun.
+        self.entry.open(Arc::new(ctx.address().recipient()));
         let over = Stage::Over(room_gone());
         let Stage::Unborn {
             seed,

@@ -19,7 +19,7 @@ use crate::runtime::messages::{RoomAddress, RoomMessage};
 pub(crate) struct RoomEntry {
     id: RoomId,
     kind: Arc<str>,
-    /// Set when the room's actor is started.
+    /// Set when the room's actor starts on its thread.
     address: OnceLock<RoomAddress>,
     inbox: Arc<Inbox>,
     has_ended: AtomicBool,
@@ -161,11 +161,15 @@ impl RoomRegistry {
         Ok(entry)
     }
 
-    /// The rooms of a kind that have not ended.
+    /// The rooms of a kind that have begun and not ended.
     pub(crate) fn of_kind(&self, kind: &str) -> Vec<Arc<RoomEntry>> {
         let rooms = self.read();
         let of_kind = rooms.by_kind.get(kind).into_iter().flatten();
-        of_kind.map(|(_, entry)| entry.clone()).collect()
+        of_kind
+            .map(|(_, entry)| entry)
+            .filter(|entry| entry.address().is_ok())
+            .cloned()
+            .collect()
     }
 
     /// A room has ended. Its id stays taken until its actor is gone.
