@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use courtside::prelude::*;
 use courtside::testing::TestServer;
-use courtside::{HistoryError, HistoryQuery, PastPublication};
+use courtside::{ChannelError, HistoryQuery, PastPublication};
 use courtside_tests::channel_tools::{offsets, publish, server, subscribe};
 use courtside_tests::wire_tools::{Wire, both, calm, names, on_each_worker, quiet};
 use serde_json::{Value, json};
@@ -271,12 +271,12 @@ fn the_application_reads_pages_and_does_not_begin_a_channel_by_that() {
         sleep(Duration::from_secs(61)).await;
         assert_eq!(read(newest()).await, (String::new(), 0, vec![], false));
         let unknown = app.history("weather", newest()).await;
-        assert_eq!(unknown, Err(HistoryError::UnknownChannel));
+        assert_eq!(unknown, Err(ChannelError::UnknownChannel));
         let handle = app.handle();
         drop(server);
         assert_eq!(
             handle.history("news", newest()).await,
-            Err(HistoryError::Ended)
+            Err(ChannelError::Ended)
         );
     });
 }

@@ -29,6 +29,7 @@ export class Channels {
     private readonly sender: Sender,
     private readonly isClosed: () => boolean,
     private readonly complain: (error: CourtsideError) => void,
+    private readonly announce: (channel: string) => void,
   ) {
     this.calm = new Timer(settings.clock);
     this.port = {
@@ -80,6 +81,15 @@ export class Channels {
   history(channel: string, { before, since, limit }: HistorySettings): Promise<HistoryPage> {
     const part = { ...(before !== undefined && { before }), ...(since && { since }), ...(limit !== undefined && { limit }) };
     return this.sender.request({ action: 'history', channel, ...part });
+  }
+
+  /** The application has subscribed this session to a channel. If the page is about to do so itself, its own answer follows. */
+  begun(event: Subscribed): void {
+    if (this.channels.has(event.channel)) return;
+    const channel = new Channel(this.port, event.channel, undefined, {});
+    this.channels.set(event.channel, channel);
+    channel.subscribed(event);
+    this.announce(event.channel);
   }
 
   /** The server ended a subscription by itself. */

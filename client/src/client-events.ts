@@ -36,6 +36,8 @@ export interface ClientEvents {
   restored: [restored: { rooms: readonly Room[]; channels: readonly string[]; queues: readonly string[] }];
   /** A search for a match has begun, has a match, or has ended without one. */
   match: [progress: MatchProgress];
+  /** The application has subscribed this client to a channel. `client.subscribe` receives its publications; without it, they are ignored. */
+  subscribed: [subscribed: { channel: string }];
   /**
    * The server refused the credential, with a reason. If `accessToken` is a function, it is called for another one, once.
    * With the code `expired`, the session has ended with its credential. If a fresh credential was refused during a session, the

@@ -101,7 +101,7 @@ export class Client<C extends object = AnyChannels> {
       refused: (error) => void this.events.emit('unauthorized', error),
       failed: complain,
     });
-    this.channels = new Channels(this.settings, this.sender, () => this.state === 'closed', complain);
+    this.channels = new Channels(this.settings, this.sender, () => this.state === 'closed', complain, (channel) => void this.events.emit('subscribed', { channel }));
     this.listings = new Listings(this.settings, this.sender, () => this.state === 'closed', complain);
     this.keep = storage && new Keep(storage, link.place);
     const kept = this.keep?.take();
@@ -436,6 +436,7 @@ export class Client<C extends object = AnyChannels> {
       case 'published':
         return void this.requests.resolve(event.id, event.offset);
       case 'subscribed':
+        if (event.id === undefined) return this.channels.begun(event);
         return void this.requests.resolve(event.id, event);
       case 'unsubscribed':
         // With an `id` it answers this client's own request.

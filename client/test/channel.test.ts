@@ -321,6 +321,24 @@ test('a subscription whose time is over can be taken up again by the listener th
   assert.deepEqual(on.server.log.filter(({ action }) => action === 'subscribe').map(({ data }) => data), ['old pass', 'new pass']);
 });
 
+test('a channel that the application subscribes the client to is announced, and heard by whoever subscribes', async () => {
+  const on = stage();
+  const heard: unknown[] = [];
+  on.client.on('subscribed', ({ channel }) => on.client.subscribe(channel, (item) => heard.push([channel, item])));
+  await settle(on);
+  const asked = on.server.log.length;
+  const begun = { event: 'subscribed', epoch: 'one', offset: 4, recovered: false, publications: [] };
+  for (const channel of ['gifts', 'gifts']) on.server.tell(on.server.session, { ...begun, channel });
+  on.server.tell(on.server.session, { event: 'publication', channel: 'gifts', offset: 5, data: 'gold' });
+  await settle(on);
+  assert.deepEqual(heard, [['gifts', 'gold']]);
+  assert.equal(on.server.log.length, asked, 'it need not ask for it');
+  on.server.tell(on.server.session, { event: 'unsubscribed', channel: 'gifts', reason: 'removed' });
+  on.server.tell(on.server.session, { event: 'publication', channel: 'gifts', offset: 6, data: 'none' });
+  await settle(on);
+  assert.equal(heard.length, 1);
+});
+
 test('a channel that was left while offline is not subscribed to again', async () => {
   const on = stage();
   const subscription = on.client.subscribe('news', () => {});

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::channel::history::{HistoryError, HistoryPage, HistoryQuery};
+use crate::channel::error::ChannelError;
+use crate::channel::history::{HistoryPage, HistoryQuery};
 use crate::channel::publish::{Admitted, PublishError, PublishGate, PublishKey};
 use crate::ids::{ChannelName, SessionId};
 use crate::lobby::info::{ListQuery, RoomInfo};
@@ -151,6 +152,44 @@ impl ServerHandle {
         Ok(offset)
     }
 
+    /// Subscribes all sessions of a subject to a channel, also those that are within their window. Their clients receive `subscribed`
+    /// without an `id`, and what is published from then on.
+    ///
+    /// The application has decided, so the channel's hook ([`Channel::authorize`](crate::Channel::authorize)) is not asked. It is
+    /// asked when a client subscribes again in a new session. The client gets no history to begin with, and can ask for it.
+    /// A session that has as many subscriptions as [`Limits::subscriptions`](crate::Limits::subscriptions) allows is left out.
+    ///
+    /// Returns how many sessions are subscribed, when all are: what is published from then on, they receive. A client that is far
+    /// behind is subscribed when it has read something, which this does not wait for. A session that begins later is not subscribed.
+    ///
+    /// It costs as much as the subject has sessions, however many others there are. While 1,024 calls are in progress, further ones
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is not offered, or the server has ended.
+    pub async fn subscribe(
+        &self,
+        subject: &str,
+        channel: impl Into<ChannelName>,
+    ) -> Result<usize, ChannelError> {
+        let channel = channel.into();
+        if self.shared.channels.find(channel.as_str()).is_none() {
+            return Err(ChannelError::UnknownChannel);
+        }
+        if self.shared.has_ended() {
+            return Err(ChannelError::Ended);
+        }
+        // It is never closed.
+        let permit = self.shared.session_calls.clone().acquire_owned().await.ok();
+        let (ticket, answered) = Ticket::new(permit);
+        let recipients = Recipients::OfSubject(subject.into());
+        let task = Task::Subscribe(channel, ticket);
+        self.shared.instruct(&recipients, &task, false);
+        drop(task);
+        Ok(all(answered).await.len())
+    }
+
     /// Ends the subscription to a channel in all sessions of a subject, also in those that are within their window or move to another
     /// worker at the moment. Their clients receive `unsubscribed` with the reason `removed`. A subscription that still waits is
     /// refused with the error `removed`.
@@ -212,8 +251,8 @@ impl ServerHandle {
     /// A page of a channel's history: the newest publications, those before an offset, or those after a position.
     ///
     /// ```
-    /// # use courtside::{HistoryError, HistoryQuery, ServerHandle};
-    /// # async fn print_all(server: &ServerHandle) -> Result<(), HistoryError> {
+    /// # use courtside::{ChannelError, HistoryQuery, ServerHandle};
+    /// # async fn print_all(server: &ServerHandle) -> Result<(), ChannelError> {
     /// let mut query = HistoryQuery::default();
     /// loop {
     ///     let page = server.history("news", query).await?;
@@ -237,10 +276,10 @@ impl ServerHandle {
         &self,
         channel: impl Into<ChannelName>,
         query: HistoryQuery,
-    ) -> Result<HistoryPage, HistoryError> {
+    ) -> Result<HistoryPage, ChannelError> {
         let channel = channel.into();
         if self.shared.channels.find(channel.as_str()).is_none() {
-            return Err(HistoryError::UnknownChannel);
+            return Err(ChannelError::UnknownChannel);
         }
         let (reply, page) = oneshot::channel();
         let message = ChannelMessage::HistoryFor {
@@ -249,7 +288,7 @@ impl ServerHandle {
             reply,
         };
         self.shared.send_to_channel(&channel, message);
-        page.await.map_err(|_| HistoryError::Ended)
+        page.await.map_err(|_| ChannelError::Ended)
     }
 
     /// The public rooms, of one kind or of all, in the order of their ids.

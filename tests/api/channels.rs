@@ -141,6 +141,27 @@ fn who_is_present_is_read_in_pages() {
 }
 
 #[test]
+fn a_user_is_subscribed_in_all_sessions() {
+    both(async |format| {
+        let site = Site::usual().await;
+        let mut wires = Vec::new();
+        for (worker, user) in [(0, "ann"), (1, "ann"), (1, "bob")] {
+            wires.push(site.client(worker, format, user).await);
+        }
+        let of_ann = json!({ "subject": "ann", "channel": "news" });
+        let answer = site.post("/subscribe", of_ann).await.done();
+        assert_eq!(answer, json!({ "sessions": 2 }));
+        site.publish("news", json!(1)).await.done();
+        for (wire, heard) in wires.iter_mut().zip([1, 1, 0]) {
+            assert_eq!(numbers(&wire.all().await, "publication").len(), heard);
+        }
+        let unknown = json!({ "subject": "ann", "channel": "weather" });
+        let answer = site.post("/subscribe", unknown).await;
+        assert_eq!(answer.error().1, "unknown_channel");
+    });
+}
+
+#[test]
 fn a_user_is_unsubscribed_in_all_sessions() {
     both(async |format| {
         let site = Site::usual().await;

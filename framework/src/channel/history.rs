@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 
 use super::core::ChannelCore;
 use super::log::{ChannelLog, ChannelLogs, Page, PageAt, Turned};
@@ -136,16 +135,4 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         let turned = channel.log.page(page, now, PAGE_BYTES);
         HistoryPage::new(channel.log.newest(), turned)
     }
-}
-
-/// Why the history of a channel cannot be read.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[non_exhaustive]
-pub enum HistoryError {
-    /// No pattern of the server offers this channel: register it with [`ServerBuilder::channel`](crate::ServerBuilder::channel).
-    #[error("no channel of this name is offered: register it with `ServerBuilder::channel`")]
-    UnknownChannel,
-    /// The server has ended.
-    #[error("the server has ended")]
-    Ended,
 }

@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod core;
 pub(crate) mod delta;
 pub(crate) mod effect;
+pub(crate) mod error;
 pub(crate) mod follow;
 pub(crate) mod frames;
 pub(crate) mod history;

@@ -97,6 +97,12 @@ pub enum Event {
         /// After this time the subscription ends with the reason `expired`. `None`: it is not limited in time.
         expires_in: Option<Duration>,
     },
+    /// The application has subscribed the session to a channel. Its publications follow as [`Event::Publication`]s, and after a lost
+    /// session, the client subscribes to it again as to any other.
+    Subscribed {
+        /// The channel.
+        channel: ChannelName,
+    },
     /// The server has ended a subscription, or has refused to renew it after a lost session.
     Unsubscribed {
         /// The channel.

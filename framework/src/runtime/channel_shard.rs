@@ -368,7 +368,9 @@ impl Handler<ChannelMessage> for ChannelShard {
                     accounts,
                     appearance,
                     permit,
+                    ticket,
                 } = *subscription;
+                _ticket = ticket;
                 let subscribe = Subscribe {
                     from: requester(receiver, id, Some(&permit)),
                     channel,

@@ -26,8 +26,10 @@ pub(crate) struct Instruction {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Task {
+    /// To subscribe to a channel.
+    Subscribe(ChannelName, Arc<SubscriptionTicket>),
     /// To end its subscription to a channel.
-    Unsubscribe(ChannelName, Arc<RemovalTicket>),
+    Unsubscribe(ChannelName, Arc<SubscriptionTicket>),
     /// To send its client an event outside of rooms.
     Send(Encoded, Arc<SendTicket>),
     /// To end, and to tell its client why.
@@ -38,7 +40,7 @@ pub(crate) enum Task {
 
 pub(crate) type CallPermit = Option<OwnedSemaphorePermit>;
 
-pub(crate) type RemovalTicket = Ticket<(), CallPermit>;
+pub(crate) type SubscriptionTicket = Ticket<(), CallPermit>;
 
 pub(crate) type SendTicket = Ticket<(), PublishPlace>;
 

@@ -100,6 +100,14 @@ impl<A> HistoryQueue<A> {
             .map(|(channel, _, action)| (channel, action))
     }
 
+    /// The same, to change them.
+    pub(crate) fn waiting_mut(&mut self) -> impl Iterator<Item = &mut A> {
+        let waiting = self.waiting.iter_mut();
+        waiting
+            .flat_map(|waiting| waiting.iter_mut())
+            .map(|(.., action)| action)
+    }
+
     /// Takes all waiting actions, in order.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = (ChannelName, Needs, A)> + use<A> {
         self.waiting

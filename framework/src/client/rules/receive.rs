@@ -488,6 +488,10 @@ impl Rules {
                 expires_in: subscribed.expires_in,
             }));
         }
+        if id.is_none() && self.position(&channel).is_none() {
+            let channel = channel.clone();
+            outputs.push(Output::Emit(Event::Subscribed { channel }));
+        }
         outputs.extend(self.answer(id, Answer::Subscribed(subscribed)));
         let mut seen = self.subscriptions.subscribed(&channel, &position.epoch);
         for Published { offset, data } in publications {

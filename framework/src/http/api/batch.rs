@@ -17,7 +17,7 @@ use super::input::{List, Object};
 use super::key::ApiScope;
 use super::publishing::{Broadcast, Publish};
 use super::rooms::{CreateRoom, DisposeRoom};
-use super::subscriptions::Unsubscribe;
+use super::subscriptions::{Subscribe, Unsubscribe};
 use super::telling::{AskRoom, TellRoom};
 use super::users::{DisconnectUser, SendToUser};
 
@@ -103,6 +103,7 @@ macro_rules! commands {
 commands! {
     Publish: Publish,
     Broadcast: Broadcast,
+    Subscribe: Subscribe,
     Unsubscribe: Unsubscribe,
     CreateRoom: CreateRoom,
     TellRoom: TellRoom,

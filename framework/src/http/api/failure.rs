@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::idempotency::Answer;
 use super::key::ApiScope;
-use crate::channel::history::HistoryError;
+use crate::channel::error::ChannelError;
 use crate::channel::publish::PublishError;
 use crate::error::Refusal;
 use crate::presence::member::PresenceError;
@@ -296,11 +296,11 @@ impl From<PublishError> for Failure {
     }
 }
 
-impl From<HistoryError> for Failure {
-    fn from(error: HistoryError) -> Self {
+impl From<ChannelError> for Failure {
+    fn from(error: ChannelError) -> Self {
         match error {
-            HistoryError::UnknownChannel => Self::unknown_channel(),
-            HistoryError::Ended => Self::ended(),
+            ChannelError::UnknownChannel => Self::unknown_channel(),
+            ChannelError::Ended => Self::ended(),
         }
     }
 }

@@ -37,7 +37,7 @@ use self::presences::Presence;
 use self::publishing::{Broadcast, Publish};
 use self::rooms::{CreateRoom, DisposeRoom, ListRooms, ReadRoom};
 use self::service::Service;
-use self::subscriptions::Unsubscribe;
+use self::subscriptions::{Subscribe, Unsubscribe};
 use self::telling::{AskRoom, TellRoom};
 use self::users::{DisconnectUser, ListSessions, SendToUser};
 use crate::config::setters;
@@ -53,6 +53,7 @@ fn operations() -> Vec<Operation> {
         Operation::of::<Broadcast>(),
         Operation::of::<History>(),
         Operation::of::<Presence>(),
+        Operation::of::<Subscribe>(),
         Operation::of::<Unsubscribe>(),
         Operation::of::<ListRooms>(),
         Operation::of::<CreateRoom>(),

@@ -1,6 +1,6 @@
 //! The subscriptions of users.
 
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -17,6 +17,42 @@ pub(super) struct SubscriptionOf {
     subject: Text,
     /// The channel.
     channel: Text,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Subscribed {
+    /// How many sessions of the subject are subscribed.
+    sessions: usize,
+}
+
+/// Subscribes a user to a channel.
+pub(super) struct Subscribe;
+
+impl Endpoint for Subscribe {
+    type Input = SubscriptionOf;
+    type Output = Subscribed;
+
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/subscribe";
+    const ID: &'static str = "subscribe";
+    const SCOPE: Option<ApiScope> = Some(ApiScope::Subscriptions);
+    const SUMMARY: &'static str = "Subscribe a user to a channel";
+    const ABOUT: &'static str = "All sessions that the subject has now receive what is published from then on. \
+        The check that the application has given the channel is not asked.";
+    const FAILURES: &'static [(StatusCode, &'static str)] = &[(
+        StatusCode::NOT_FOUND,
+        "`unknown_channel`: the server offers no channel of this name",
+    )];
+
+    fn example() -> Value {
+        json!({ "subject": "ann", "channel": "match/7" })
+    }
+
+    async fn run(call: &Call, input: SubscriptionOf) -> Result<Subscribed, Failure> {
+        let (server, channel) = (&call.server, &*input.channel);
+        let sessions = server.subscribe(&input.subject, channel).await?;
+        Ok(Subscribed { sessions })
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]

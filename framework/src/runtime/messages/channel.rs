@@ -16,7 +16,7 @@ use crate::ids::{ChannelName, RoomId, SessionId};
 use crate::presence::event::Present;
 use crate::runtime::claim_once::ClaimOnce;
 use crate::runtime::hub_address::HubAddress;
-use crate::runtime::instruction::RemovalTicket;
+use crate::runtime::instruction::SubscriptionTicket;
 use crate::runtime::permit::Permit;
 use crate::session::accounts::Accounts;
 use crate::wire::codec::RawData;
@@ -39,6 +39,8 @@ pub(crate) struct Subscription {
     /// Whom others see, in a channel with presence.
     pub(crate) appearance: Option<Box<Appearance>>,
     pub(crate) permit: Permit,
+    /// The application waits for it. It is held until the channel has processed this.
+    pub(crate) ticket: Option<Arc<SubscriptionTicket>>,
 }
 
 /// An action of a client for a channel, and its permit.
@@ -62,6 +64,8 @@ pub(crate) enum Asks {
         data: Option<Box<RawData>>,
         /// What the hook has granted.
         grant: Option<Box<Grant>>,
+        /// The application waits for it, if it has subscribed the session.
+        ticket: Option<Arc<SubscriptionTicket>>,
     },
     /// To change what others see of the client or, without data, who is present.
     Presence { data: Option<RawData> },
@@ -108,7 +112,7 @@ pub(crate) enum ChannelMessage {
         reason: UnsubscribeReason,
         permit: Option<Permit>,
         /// The application waits for it. It is held until the channel has processed this.
-        ticket: Option<Arc<RemovalTicket>>,
+        ticket: Option<Arc<SubscriptionTicket>>,
     },
     Publish {
         channel: ChannelName,

@@ -70,6 +70,7 @@ impl ChannelAction {
                 appearance,
                 data: _,
                 grant,
+                ticket,
             } => ChannelMessage::Subscribe(Box::new(Subscription {
                 receiver,
                 channel,
@@ -83,6 +84,7 @@ impl ChannelAction {
                 accounts,
                 appearance,
                 permit,
+                ticket,
             })),
             Asks::History { page, id } => ChannelMessage::ReadHistory {
                 receiver,

@@ -10,17 +10,19 @@ use actix::Context;
 use smallvec::SmallVec;
 
 use crate::channel::input::UnsubscribeReason;
+use crate::channel::log::Start;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
 use crate::room::config::LeaveReason;
 use crate::runtime::connection::phase::CloseMode;
-use crate::runtime::instruction::{Instruction, RemovalTicket, SendTicket, Task};
+use crate::runtime::instruction::{Instruction, SendTicket, SubscriptionTicket, Task};
 use crate::runtime::messages::{Asks, ChannelAction, ChannelMessage, HubMessage, SessionMessage};
 use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::SessionActor;
 use crate::session::farewell::Disconnect;
 use crate::session::info::SessionInfo;
 use crate::session::outbox::Delivery;
+use crate::wire::codec::{Format, RawData};
 use crate::wire::frame::Encoded;
 
 impl Hub {
@@ -105,6 +107,7 @@ impl SessionActor {
             return moving.tasks.push(task);
         }
         match task {
+            Task::Subscribe(channel, ticket) => self.add_subscription(channel, ticket),
             Task::Unsubscribe(channel, ticket) => self.remove_subscription(channel, ticket),
             Task::Disconnect(why, ticket) => {
                 self.disconnect(ctx, why);
@@ -156,8 +159,69 @@ impl SessionActor {
         }
     }
 
+    /// Subscribes, as if the client had asked, but without a history, and without asking the channel's hook.
+    fn add_subscription(&mut self, channel: ChannelName, ticket: Arc<SubscriptionTicket>) {
+        let shared = self.hub.shared.clone();
+        let Some(kind) = shared.channels.find(channel.as_str()).cloned() else {
+            return;
+        };
+        let changes = |action: &ChannelAction| {
+            matches!(
+                action.asks,
+                Asks::Subscribe { .. } | Asks::Unsubscribe { .. }
+            )
+        };
+        let mut waiting = self.admission.waiting();
+        let is_changing = waiting.any(|(known, action)| *known == channel && changes(action));
+        let is_there = self.handle.router.subscriptions.borrow().contains(&channel);
+        if is_there && !is_changing {
+            return ticket.answer(());
+        }
+        let no_data = RawData::null(Format::Json);
+        let Ok(appearance) = self.appearance(kind.presence, false, &no_data) else {
+            return;
+        };
+        let mut subscriptions = self.handle.router.subscriptions.borrow_mut();
+        if !is_there && subscriptions.len() >= shared.config.limits.subscriptions {
+            return;
+        }
+        self.subscribes += 1;
+        let attempt = self.subscribes;
+        subscriptions.insert(channel.clone(), attempt, false);
+        drop(subscriptions);
+        ticket.answer(());
+        let start = Start {
+            last: Some(0),
+            ..Start::default()
+        };
+        let asks = Asks::Subscribe {
+            kind,
+            start,
+            delta: false,
+            attempt,
+            appearance,
+            data: None,
+            grant: None,
+            ticket: Some(ticket),
+        };
+        let (id, permit) = (None, self.handle.permits.take_nothing());
+        self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
+        // If it has to wait until the client has read something, the application does not.
+        for action in self.admission.waiting_mut() {
+            if let Asks::Subscribe {
+                attempt: known,
+                ticket,
+                ..
+            } = &mut action.asks
+                && *known == attempt
+            {
+                *ticket = None;
+            }
+        }
+    }
+
     /// Ends a subscription, also one that still waits, as if the client had asked.
-    fn remove_subscription(&mut self, channel: ChannelName, ticket: Arc<RemovalTicket>) {
+    fn remove_subscription(&mut self, channel: ChannelName, ticket: Arc<SubscriptionTicket>) {
         let is_subscribe = |action: &ChannelAction| matches!(action.asks, Asks::Subscribe { .. });
         let withdrawn = self.admission.withdraw(&channel, is_subscribe);
         let is_any = !withdrawn.is_empty();
@@ -205,7 +269,6 @@ mod tests {
     use crate::runtime::visitor::Visitor;
     use crate::runtime::worker::opening::Opening;
     use crate::session::info::Transport;
-    use crate::wire::codec::Format;
 
     /// As when an event has taken a longer path, because the session has moved after it was sent.
     #[test]

@@ -169,6 +169,7 @@ impl SessionActor {
                     appearance,
                     data: data.map(|data| Box::new(data.detached())),
                     grant: None,
+                    ticket: None,
                 };
                 self.enqueue_for_channel(&channel, ChannelAction { id, asks, permit });
                 Ok(())
@@ -253,7 +254,7 @@ impl SessionActor {
     }
 
     /// Whom others see, in a channel with presence.
-    fn appearance(
+    pub(crate) fn appearance(
         &self,
         settings: Option<Presence>,
         watches: bool,
