@@ -193,3 +193,28 @@ fn a_batch_creates_a_room_and_acts_on_it() {
         assert_eq!(results[4]["error"]["code"], "unknown_room");
     });
 }
+
+#[test]
+fn all_rooms_of_a_kind_are_told() {
+    run(async {
+        let site = Site::usual().await;
+        for room in ["first", "second"] {
+            create(&site, room).await;
+        }
+        let tell = |kind: &str, name: &str| {
+            let data = json!({ "text": "hurry" });
+            let body = json!({ "kind": kind, "type": name, "data": data });
+            site.post("/rooms/broadcast", body)
+        };
+        let report = |handled: u8, refused: u8| json!({ "rooms": 2, "handled": handled, "refused": refused, "busy": 0, "gone": 0, "crashed": 0 });
+        assert_eq!(tell("arena", "notice").await.done(), report(2, 0));
+        assert_eq!(tell("arena", "dance").await.done(), report(0, 2));
+        let count = json!({ "room": "second", "type": "count" });
+        assert_eq!(
+            site.post("/rooms/ask", count).await.done(),
+            json!({ "reply": 1 })
+        );
+        let unknown = (404, "unknown_kind".to_owned(), Some("kind".to_owned()));
+        assert_eq!(tell("palace", "notice").await.error(), unknown);
+    });
+}

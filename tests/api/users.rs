@@ -116,6 +116,37 @@ fn a_user_is_disconnected_and_told_why() {
 }
 
 #[test]
+fn a_user_is_kept_out_of_a_room_and_told_why() {
+    both(async |format| {
+        let site = Site::usual().await;
+        let create = json!({ "kind": "arena", "id": "final" });
+        site.post("/rooms/create", create).await.done();
+        let mut ann = site.client(0, format, "ann").await;
+        let join = json!({ "action": "join", "room": "final" });
+        assert_eq!(ann.ask(join.clone()).await["event"], "joined");
+        let out = |room: &str, seconds: u32| json!({ "subject": "ann", "room": room, "seconds": seconds, "reason": "mind your language" });
+        let answer = site.post("/users/keep-out", out("final", 600)).await;
+        assert_eq!(answer.done(), json!({}));
+        let left = ann.event("left").await;
+        let told = (&left["reason"], &left["message"]);
+        assert_eq!(told, (&json!("kicked"), &json!("mind your language")));
+        assert_eq!(ann.ask(join.clone()).await["code"], "kept_out");
+        site.post("/users/keep-out", out("final", 0)).await.done();
+        assert_eq!(ann.ask(join).await["event"], "joined");
+        let gone = (404, "unknown_room".to_owned(), Some("room".to_owned()));
+        assert_eq!(
+            site.post("/users/keep-out", out("none", 1)).await.error(),
+            gone
+        );
+        let (status, code, _) = site
+            .post("/users/keep-out", out("final", 65_536))
+            .await
+            .error();
+        assert_eq!((status, code.as_str()), (400, "bad_field"));
+    });
+}
+
+#[test]
 fn what_is_wrong_about_a_user_is_named() {
     run(async {
         let site = Site::usual().await;

@@ -56,6 +56,18 @@ impl ServerHandle {
         BroadcastAck(sent)
     }
 
+    /// The same in another name, for a message of a type that is known by its name only.
+    #[cfg(feature = "api")]
+    pub(crate) fn broadcast_encoded(
+        &self,
+        sender: Sender,
+        kind: &str,
+        name: &str,
+        data: RawData,
+    ) -> BroadcastAck {
+        BroadcastAck(self.send_to_all(kind, name.into(), data, sender))
+    }
+
     /// Sends an encoded message to all rooms of a kind.
     fn send_to_all(
         &self,

@@ -18,8 +18,8 @@ use super::key::ApiScope;
 use super::publishing::{Broadcast, Publish};
 use super::rooms::{CreateRoom, DisposeRoom};
 use super::subscriptions::{Subscribe, Unsubscribe};
-use super::telling::{AskRoom, TellRoom};
-use super::users::{DisconnectUser, SendToUser};
+use super::telling::{AskRoom, TellRoom, TellRooms};
+use super::users::{DisconnectUser, KeepOut, SendToUser};
 
 /// The most commands of one batch.
 pub(super) const COMMANDS: usize = 100;
@@ -107,10 +107,12 @@ commands! {
     Unsubscribe: Unsubscribe,
     CreateRoom: CreateRoom,
     TellRoom: TellRoom,
+    TellRooms: TellRooms,
     AskRoom: AskRoom,
     DisposeRoom: DisposeRoom,
     SendToUser: SendToUser,
     DisconnectUser: DisconnectUser,
+    KeepOut: KeepOut,
 }
 
 /// An object with this one field.

@@ -15,7 +15,7 @@ use crate::channel::publish::PublishError;
 use crate::error::Refusal;
 use crate::presence::member::PresenceError;
 use crate::room::create::CreateError;
-use crate::room::tell::{RoomGone, TellError};
+use crate::room::tell::{BroadcastError, RoomGone, TellError};
 use crate::session::sending::UserError;
 
 /// When to try again if the server has too much to do, in seconds.
@@ -216,6 +216,25 @@ impl Failure {
     }
 }
 
+impl Failure {
+    fn unknown_kind() -> Self {
+        let message = "the server has no rooms of this kind";
+        let mut failure = Self::new(StatusCode::NOT_FOUND, "unknown_kind", message);
+        failure.error.field = Some("kind".to_owned());
+        failure
+    }
+}
+
+impl From<BroadcastError> for Failure {
+    fn from(error: BroadcastError) -> Self {
+        match error {
+            BroadcastError::UnknownKind(_) => Self::unknown_kind(),
+            BroadcastError::NotEncodable(_) => Self::bad("bad_data", "data", error.to_string()),
+            BroadcastError::Ended => Self::ended(),
+        }
+    }
+}
+
 impl From<TellError> for Failure {
     fn from(error: TellError) -> Self {
         match error {
@@ -238,12 +257,7 @@ impl From<RoomGone> for Failure {
 impl From<CreateError> for Failure {
     fn from(error: CreateError) -> Self {
         match error {
-            CreateError::UnknownKind(_) => {
-                let message = "the server has no rooms of this kind";
-                let mut failure = Self::new(StatusCode::NOT_FOUND, "unknown_kind", message);
-                failure.error.field = Some("kind".to_owned());
-                failure
-            }
+            CreateError::UnknownKind(_) => Self::unknown_kind(),
             CreateError::BadId => Self::bad("bad_field", "id", error.to_string()),
             CreateError::Taken => {
                 let mut failure = Self::new(StatusCode::CONFLICT, "taken", error.to_string());

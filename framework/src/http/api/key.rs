@@ -37,7 +37,7 @@ pub enum ApiScope {
     UsersRead,
     /// Send events to users.
     UsersSend,
-    /// End the sessions of users.
+    /// End the sessions of users, and keep users out of rooms.
     UsersManage,
 }
 
@@ -91,7 +91,7 @@ impl ApiScope {
             Self::RoomsManage => "create rooms, and end them",
             Self::UsersRead => "list the sessions of users",
             Self::UsersSend => "send events to users",
-            Self::UsersManage => "end the sessions of users",
+            Self::UsersManage => "end the sessions of users, and keep users out of rooms",
         }
     }
 }

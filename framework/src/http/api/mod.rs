@@ -38,8 +38,8 @@ use self::publishing::{Broadcast, Publish};
 use self::rooms::{CreateRoom, DisposeRoom, ListRooms, ReadRoom};
 use self::service::Service;
 use self::subscriptions::{Subscribe, Unsubscribe};
-use self::telling::{AskRoom, TellRoom};
-use self::users::{DisconnectUser, ListSessions, SendToUser};
+use self::telling::{AskRoom, TellRoom, TellRooms};
+use self::users::{DisconnectUser, KeepOut, ListSessions, SendToUser};
 use crate::config::setters;
 use crate::server_handle::ServerHandle;
 
@@ -59,11 +59,13 @@ fn operations() -> Vec<Operation> {
         Operation::of::<CreateRoom>(),
         Operation::of::<ReadRoom>(),
         Operation::of::<TellRoom>(),
+        Operation::of::<TellRooms>(),
         Operation::of::<AskRoom>(),
         Operation::of::<DisposeRoom>(),
         Operation::of::<SendToUser>(),
         Operation::of::<ListSessions>(),
         Operation::of::<DisconnectUser>(),
+        Operation::of::<KeepOut>(),
         Operation::of::<Batch>(),
     ]
 }

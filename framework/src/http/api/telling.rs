@@ -141,6 +141,77 @@ impl Endpoint for AskRoom {
     }
 }
 
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToKind {
+    /// The kind of the rooms.
+    kind: Text,
+    /// The type of the message.
+    r#type: Text,
+    /// The message: any JSON value. Default: null.
+    #[serde(default)]
+    #[schema(value_type = Value, required = false)]
+    data: Option<Box<RawValue>>,
+}
+
+/// What has become of a message in the rooms of a kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Report {
+    /// How many rooms the kind had: the sum of the others.
+    rooms: usize,
+    /// How many have handled it.
+    handled: usize,
+    /// How many have refused it, or receive no messages of this type.
+    refused: usize,
+    /// To how many it was not sent, because too much is on its way.
+    busy: usize,
+    /// How many have ended before.
+    gone: usize,
+    /// How many have crashed.
+    crashed: usize,
+}
+
+/// Tells all rooms of a kind something.
+pub(super) struct TellRooms;
+
+impl Endpoint for TellRooms {
+    type Input = ToKind;
+    type Output = Report;
+
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/rooms/broadcast";
+    const ID: &'static str = "tell_rooms";
+    const SCOPE: Option<ApiScope> = Some(ApiScope::RoomsTell);
+    const SUMMARY: &'static str = "Tell all rooms of a kind something";
+    const ABOUT: &'static str = "The answer comes when all have handled it, and counts what became of it. \
+        A room that begins meanwhile may or may not get it.";
+    const FAILURES: &'static [(StatusCode, &'static str)] = &[(
+        StatusCode::NOT_FOUND,
+        "`unknown_kind`: the server has no rooms of this kind",
+    )];
+
+    fn example() -> Value {
+        json!({ "kind": "arena", "type": "notice", "data": { "text": "Five minutes left" } })
+    }
+
+    async fn run(call: &Call, input: ToKind) -> Result<Report, Failure> {
+        let data = raw_data(input.data.as_deref(), "data")?;
+        let (sender, name) = (Sender::Api(call.key.shared_name()), &input.r#type);
+        let sent = call
+            .server
+            .broadcast_encoded(sender, &input.kind, name, data);
+        let report = sent.await?;
+        Ok(Report {
+            rooms: report.rooms,
+            handled: report.handled,
+            refused: report.refused,
+            busy: report.busy,
+            gone: report.gone,
+            crashed: report.crashed,
+        })
+    }
+}
+
 /// A room, to which the key sends.
 pub(super) fn room(call: &Call, RoomText(id): &RoomText) -> RoomHandle {
     let room = call.server.room(id.as_str());

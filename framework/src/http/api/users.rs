@@ -1,5 +1,7 @@
 //! Users: what is sent to their sessions, which sessions they have, and how these end.
 
+use std::time::Duration;
+
 use actix_web::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -7,9 +9,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::endpoint::{Call, Endpoint};
+use super::endpoint::{Call, Done, Endpoint};
 use super::failure::Failure;
-use super::input::{Text, Whole, check_data, limit};
+use super::input::{RoomText, Text, Whole, check_data, limit};
 use super::key::ApiScope;
 use crate::close::CloseCode;
 use crate::ids::SessionId;
@@ -236,6 +238,53 @@ impl Endpoint for DisconnectUser {
         Ok(Reached {
             sessions: ended.await?,
         })
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeepingOut {
+    /// Whose sessions.
+    subject: Text,
+    /// Only this session. Default: all of them.
+    #[serde(default)]
+    session: Option<Uuid>,
+    /// The room's id.
+    room: RoomText,
+    /// For how many seconds: up to 65,535. Zero: the user may come in again.
+    seconds: Whole<0, 65_535>,
+    /// Why, for people. The clients receive it.
+    reason: Text,
+}
+
+/// Keeps a user out of a room.
+pub(super) struct KeepOut;
+
+impl Endpoint for KeepOut {
+    type Input = KeepingOut;
+    type Output = Done;
+
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/users/keep-out";
+    const ID: &'static str = "keep_out";
+    const SCOPE: Option<ApiScope> = Some(ApiScope::UsersManage);
+    const SUMMARY: &'static str = "Keep a user out of a room for a time";
+    const ABOUT: &'static str =
+        "The user's members are kicked, and joins refused with `kept_out` meanwhile.";
+    const FAILURES: &'static [(StatusCode, &'static str)] = &[(
+        StatusCode::NOT_FOUND,
+        "`unknown_room`: the room has ended, or there never was one with this id",
+    )];
+
+    fn example() -> Value {
+        json!({ "subject": "ann", "room": "lobby-1", "seconds": 600, "reason": "mind your language" })
+    }
+
+    async fn run(call: &Call, input: KeepingOut) -> Result<Done, Failure> {
+        let user = user(call, &input.subject, input.session);
+        let time = Duration::from_secs(input.seconds.0.into());
+        user.keep_out(input.room.0, time, &input.reason).await?;
+        Ok(Done {})
     }
 }
 

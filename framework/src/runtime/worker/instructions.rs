@@ -171,8 +171,10 @@ impl SessionActor {
                 Asks::Subscribe { .. } | Asks::Unsubscribe { .. }
             )
         };
-        let mut waiting = self.admission.waiting();
-        let is_changing = waiting.any(|(known, action)| *known == channel && changes(action));
+        let is_changing = {
+            let mut waiting = self.admission.waiting();
+            waiting.any(|(known, action)| *known == channel && changes(action))
+        };
         let is_there = self.handle.router.subscriptions.borrow().contains(&channel);
         if is_there && !is_changing {
             return ticket.answer(());
