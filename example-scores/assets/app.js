@@ -122,7 +122,9 @@ function statusLine(time) {
     return `${over} Again in ${left} s.`;
   }
   const live = board.matches.filter(isLive).length;
-  return `${board.matches.length - live} of ${board.total} matches played, ${live || 'none'} live`;
+  const played = board.matches.length - live;
+  // Of a referee's matches, it is not known how many there will be.
+  return `${played}${board.total ? ` of ${board.total}` : ''} matches played, ${live || 'none'} live`;
 }
 
 const WORDS = { connecting: 'Connecting', open: 'Live', reconnecting: 'Reconnecting', closed: 'Ended' };

@@ -15,16 +15,21 @@ use clap::Parser;
         example-scores                               eleven famous finals\n  \
         example-scores --feed worldcup.json          a file in openfootball's format\n  \
         example-scores --speed 60                    a match in two seconds\n  \
-        example-scores --bind 0.0.0.0:4100           for the phone in the same network"
+        example-scores --bind 0.0.0.0:4100           for the phone in the same network\n  \
+        example-scores --feed-key $(openssl rand -hex 16)   a match that a referee pushes in by HTTP"
 )]
 pub(crate) struct Cli {
     /// The tournament, a file in the format of openfootball's worldcup.json [default: famous finals]
     #[arg(long, value_name = "FILE")]
     pub(crate) feed: Option<PathBuf>,
 
-    /// Minutes of football per second: at 10 a match takes about eleven seconds
-    #[arg(long, value_name = "N", default_value = "10", value_parser = speed)]
-    pub(crate) speed: f64,
+    /// Show no replay, but the match that a referee pushes in by HTTP with this key, of 32 characters at least
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["feed", "pause", "once"])]
+    pub(crate) feed_key: Option<String>,
+
+    /// Minutes of football per second: at 10, the default, a match takes about eleven seconds. With --feed-key, a minute is a minute
+    #[arg(long, value_name = "N", value_parser = speed)]
+    speed: Option<f64>,
 
     /// The address to listen on; port 0 takes any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4100")]
@@ -40,6 +45,15 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// Minutes of football per second.
+    pub(crate) fn speed(&self) -> f64 {
+        let usual = match self.feed_key {
+            Some(_) => 1.0 / 60.0,
+            None => 10.0,
+        };
+        self.speed.unwrap_or(usual)
+    }
+
     /// Seconds until the next run, or `None` for a single one.
     pub(crate) fn again_in(&self) -> Option<u64> {
         (!self.once).then_some(self.pause)
@@ -62,7 +76,7 @@ mod tests {
     fn a_visitor_without_arguments_gets_the_defaults() {
         let cli = Cli::try_parse_from(["example-scores"]).unwrap();
         assert_eq!(
-            (cli.speed, cli.bind.as_str(), cli.feed.as_ref()),
+            (cli.speed(), cli.bind.as_str(), cli.feed.as_ref()),
             (10.0, "127.0.0.1:4100", None)
         );
         assert_eq!(cli.again_in(), Some(20));

@@ -17,6 +17,7 @@ mod passes;
 mod premium;
 mod problem;
 mod publisher;
+mod referee;
 mod rules;
 mod schedule;
 mod scoreboard;
@@ -32,8 +33,8 @@ use std::{net::SocketAddr, process::ExitCode};
 use clap::Parser;
 
 use crate::{
-    cli::Cli, feed::Feed, passes::Passes, problem::Problem, schedule::Plan, scoreboard::Scoreboard,
-    tournament::Tournament,
+    cli::Cli, feed::Feed, passes::Passes, problem::Problem, referee::PushedFeed, schedule::Plan,
+    scoreboard::Scoreboard, tournament::Tournament,
 };
 
 /// What is replayed without `--feed`.
@@ -54,29 +55,47 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(cli: Cli) -> Result<(), Problem> {
-    let feed = read(&cli)?;
+    let feed = match &cli.feed_key {
+        Some(_) => None,
+        None => Some(read(&cli)?),
+    };
     let listener = courtside::listen(&cli.bind).map_err(Problem::Listen)?;
     let address = listener.local_addr().map_err(Problem::Listen)?;
     let scoreboard = Scoreboard::default();
     let passes = Passes::default();
-    let server = server::build(scoreboard.clone(), passes.clone())?;
-
-    for note in feed.notes.iter().take(NOTES_SHOWN) {
-        complain(&format!("note: {note}"));
+    let (pushed, accepted) = PushedFeed::new(cli.speed());
+    let opening = pushed.opening();
+    let pushed = cli.feed_key.as_ref().map(|_| pushed);
+    let server = server::build(scoreboard.clone(), passes.clone(), pushed)?;
+    let api = match &cli.feed_key {
+        Some(key) => {
+            referee::open(&server, &opening).await?;
+            Some(server::api(&server, key)?)
+        }
+        None => None,
+    };
+    match &feed {
+        Some(feed) => greet(feed, address),
+        None => say(&format!(
+            "Waiting for a referee at {host}{}. Open {host}/",
+            server::API,
+            host = host_of(address)
+        )),
     }
-    if let Some(more @ 1..) = feed.notes.len().checked_sub(NOTES_SHOWN) {
-        complain(&format!("note: … and {more} more of this kind."));
-    }
-    say(&greeting(&feed.tournament, address));
 
     let plan = Plan {
-        speed: cli.speed,
+        speed: cli.speed(),
         again_in: cli.again_in(),
     };
     let outlet = server.clone();
     let publisher = actix_web::rt::spawn(async move {
         let updates = async {
-            publisher::play(&outlet, &scoreboard, &feed.tournament, &plan).await?;
+            match &feed {
+                Some(feed) => {
+                    publisher::play(&outlet, &scoreboard, &feed.tournament, &plan).await?;
+                }
+                None => publisher::relay(&outlet, &scoreboard, plan.speed, accepted).await?,
+            }
             // The others go on: they have no more matches, and nothing to publish.
             std::future::pending().await
         };
@@ -89,9 +108,20 @@ async fn serve(cli: Cli) -> Result<(), Problem> {
             complain(&format!("example-scores: publishing ended: {error}"));
         }
     });
-    let outcome = server::run(&server, passes, listener).await;
+    let outcome = server::run(&server, passes, api, listener).await;
     publisher.abort();
     outcome
+}
+
+/// Says what is replayed, and what is doubtful about it.
+fn greet(feed: &Feed, address: SocketAddr) {
+    for note in feed.notes.iter().take(NOTES_SHOWN) {
+        complain(&format!("note: {note}"));
+    }
+    if let Some(more @ 1..) = feed.notes.len().checked_sub(NOTES_SHOWN) {
+        complain(&format!("note: … and {more} more of this kind."));
+    }
+    say(&greeting(&feed.tournament, address));
 }
 
 fn read(cli: &Cli) -> Result<Feed, Problem> {
@@ -107,6 +137,17 @@ fn read(cli: &Cli) -> Result<Feed, Problem> {
 
 /// The line at the start: the tournament, and the address to open.
 fn greeting(tournament: &Tournament, address: SocketAddr) -> String {
+    format!(
+        "{}: {} matches, {} goals. Open {}/",
+        tournament.name,
+        tournament.fixtures.len(),
+        tournament.goals(),
+        host_of(address),
+    )
+}
+
+/// The begin of addresses that a browser on this machine can open.
+fn host_of(address: SocketAddr) -> String {
     // A browser cannot open 0.0.0.0.
     let host = match address.ip() {
         ip if ip.is_unspecified() => "localhost".to_owned(),
@@ -115,13 +156,7 @@ fn greeting(tournament: &Tournament, address: SocketAddr) -> String {
             .trim_end_matches(":0")
             .to_owned(),
     };
-    format!(
-        "{}: {} matches, {} goals. Open http://{host}:{}/",
-        tournament.name,
-        tournament.fixtures.len(),
-        tournament.goals(),
-        address.port(),
-    )
+    format!("http://{host}:{}", address.port())
 }
 
 #[expect(

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use courtside::ApiError;
 use thiserror::Error;
 
 use crate::feed::FeedError;
@@ -18,6 +19,9 @@ pub(crate) enum Problem {
     /// The feed that is built in cannot be replayed; the tests rule it out.
     #[error("cannot replay the built-in finals: {0}")]
     BuiltIn(FeedError),
+    /// The key after --feed-key is no good one.
+    #[error("{0}; write another key after --feed-key")]
+    FeedKey(ApiError),
     /// Nobody can listen there. The framework's text names the address and the reason.
     #[error("{0}; choose with --bind, where port 0 takes any free one")]
     Listen(io::Error),

@@ -3,13 +3,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     schedule::{Plan, Schedule},
     scoreboard::Scoreboard,
     tournament::Tournament,
-    update::Update,
+    update::{Event, RunStarted, Update},
 };
 
 /// The channel that carries everything.
@@ -17,6 +18,9 @@ pub(crate) const UPDATES: &str = "updates";
 
 /// The prefix of the channels that carry the state of one match each.
 pub(crate) const MATCH: &str = "match/";
+
+/// How many matches of a referee the board keeps before it begins anew.
+const MATCHES_OF_A_RUN: usize = 50;
 
 /// Where updates go: the server, or a list in tests.
 pub(crate) trait Outlet {
@@ -43,19 +47,54 @@ pub(crate) async fn play<O: Outlet>(
         for (number, (at, event)) in (1..).zip(&schedule.events) {
             sleep_until(start + plan.lasts(*at)).await;
             let update = Update::new(run, number, unix_ms(), event.clone());
-            let offset = outlet.publish(UPDATES, &update).await?;
-            // After the publication: until then, callers get the board of the previous offset, and
-            // this update follows on the channel.
-            scoreboard.apply(offset, &update);
-            let id = update.event.match_id();
-            if let Some((id, state)) = id.and_then(|id| Some((id, scoreboard.match_state(id)?))) {
-                outlet.publish(&format!("{MATCH}{id}"), &state).await?;
-            }
+            announce(outlet, scoreboard, &update).await?;
         }
         match plan.again_in {
             Some(seconds) => sleep_until(Instant::now() + Duration::from_secs(seconds)).await,
             None => break,
         }
+    }
+    Ok(())
+}
+
+/// Publishes what a referee's room accepts, for ever or until the outlet fails. After some matches, the board begins anew.
+pub(crate) async fn relay<O: Outlet>(
+    outlet: &O,
+    scoreboard: &Scoreboard,
+    speed: f64,
+    mut accepted: Receiver<Event>,
+) -> Result<(), O::Error> {
+    for run in 1.. {
+        let (mut number, mut matches) = (1, 0);
+        let begins = Event::RunStarted(RunStarted::live(speed));
+        let begins = Update::new(run, number, unix_ms(), begins);
+        announce(outlet, scoreboard, &begins).await?;
+        while matches < MATCHES_OF_A_RUN {
+            let Some(event) = accepted.recv().await else {
+                return Ok(());
+            };
+            matches += usize::from(matches!(event, Event::FullTime(_)));
+            number += 1;
+            let update = Update::new(run, number, unix_ms(), event);
+            announce(outlet, scoreboard, &update).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Publishes an update, and the state of its match.
+async fn announce<O: Outlet>(
+    outlet: &O,
+    scoreboard: &Scoreboard,
+    update: &Update,
+) -> Result<(), O::Error> {
+    let offset = outlet.publish(UPDATES, update).await?;
+    // After the publication: until then, callers get the board of the previous offset, and
+    // this update follows on the channel.
+    scoreboard.apply(offset, update);
+    let id = update.event.match_id();
+    if let Some((id, state)) = id.and_then(|id| Some((id, scoreboard.match_state(id)?))) {
+        outlet.publish(&format!("{MATCH}{id}"), &state).await?;
     }
     Ok(())
 }

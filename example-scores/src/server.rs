@@ -2,7 +2,9 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use courtside::{Presence, PublishError, ServerBuilder, prelude::*};
+use courtside::{
+    Api, ApiKey, ApiRoutes, ApiScope, Presence, PublishError, ServerBuilder, prelude::*,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,8 +15,15 @@ use crate::{
     premium,
     problem::Problem,
     publisher::{MATCH, Outlet, UPDATES},
+    referee::{Pitch, PushedFeed},
     scoreboard::Scoreboard,
 };
+
+/// Where the HTTP API is, if there is a referee.
+pub(crate) const API: &str = "/api";
+
+/// What the referee's key may do: tell rooms.
+pub(crate) const FEED_SCOPES: [ApiScope; 1] = [ApiScope::RoomsTell];
 
 /// How many updates a late or returning visitor gets at most.
 ///
@@ -30,16 +39,25 @@ const HISTORY_OF_A_MATCH: usize = 25;
 const HISTORY_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Builds the server. It must be called within an actix `System`.
-pub(crate) fn build(scoreboard: Scoreboard, passes: Passes) -> Result<Server, Problem> {
-    let built = builder(scoreboard, passes).build();
+pub(crate) fn build(
+    scoreboard: Scoreboard,
+    passes: Passes,
+    pushed: Option<PushedFeed>,
+) -> Result<Server, Problem> {
+    let built = builder(scoreboard, passes, pushed).build();
     built.map_err(|error| Problem::Server(error.to_string()))
 }
 
-fn builder(scoreboard: Scoreboard, passes: Passes) -> ServerBuilder {
+/// With a referee, there is a room for what the referee pushes in.
+pub(crate) fn builder(
+    scoreboard: Scoreboard,
+    passes: Passes,
+    pushed: Option<PushedFeed>,
+) -> ServerBuilder {
     let history = |size| Channel::open().history(size).history_age(HISTORY_AGE);
     // Pages show how many watch a match, and not who.
     let watching = Presence::default().members(0);
-    Server::builder()
+    let builder = Server::builder()
         .authenticate(premium::authenticate)
         .channel(UPDATES, history(HISTORY_OF_UPDATES))
         .channel(
@@ -50,13 +68,25 @@ fn builder(scoreboard: Scoreboard, passes: Passes) -> ServerBuilder {
         .channel("premium/{topic}", premium::channel())
         .handle(board)
         .data(scoreboard)
-        .data(passes)
+        .data(passes);
+    match pushed {
+        Some(pushed) => builder.data(pushed).room::<Pitch>(),
+        None => builder,
+    }
+}
+
+/// The HTTP API, for a referee with this key.
+pub(crate) fn api(server: &Server, key: &str) -> Result<ApiRoutes, Problem> {
+    let key = ApiKey::new("feed", key).scopes(FEED_SCOPES);
+    let api = server.api(Api::default().key(key));
+    api.map_err(Problem::FeedKey)
 }
 
 /// Serves until the process receives a signal to end.
 pub(crate) async fn run(
     server: &Server,
     passes: Passes,
+    api: Option<ApiRoutes>,
     listener: TcpListener,
 ) -> Result<(), Problem> {
     server
@@ -65,6 +95,9 @@ pub(crate) async fn run(
         .configure(move |app| {
             pages::configure(app);
             premium::configure(app, &passes);
+            if let Some(api) = &api {
+                app.service(api.at(API));
+            }
         })
         .serve(listener)
         .await

@@ -12,6 +12,7 @@ use crate::{
 pub(crate) fn line(event: &Event) -> String {
     match event {
         Event::RunStarted(run) => match run.matches {
+            0 => format!("{}: waiting for the first kick-off.", run.name),
             1 => format!("{} begins: one match.", run.name),
             count => format!("{} begins: {count} matches.", run.name),
         },

@@ -108,6 +108,20 @@ pub(crate) struct RunStarted {
     pub(crate) rounds: Vec<Round>,
 }
 
+impl RunStarted {
+    /// Matches that are not known yet.
+    pub(crate) fn live(speed: f64) -> Self {
+        Self {
+            name: "Live".to_owned(),
+            speed,
+            matches: 0,
+            pitches: 1,
+            groups: Vec::new(),
+            rounds: Vec::new(),
+        }
+    }
+}
+
 /// A group before its first match.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Group {

@@ -138,7 +138,7 @@ fn received(state: &Value) -> Value {
 #[actix_web::test]
 async fn the_server_offers_every_channel_that_is_published_to() {
     let scoreboard = Scoreboard::default();
-    let server = build(scoreboard.clone(), Passes::default()).unwrap();
+    let server = build(scoreboard.clone(), Passes::default(), None).unwrap();
     let feed = Feed::parse(include_str!("../../fixtures/excerpt-2022.json")).unwrap();
     let plan = Plan {
         speed: 1e9,
@@ -163,7 +163,7 @@ fn an_early_a_late_and_a_disconnected_visitor_end_with_the_scores_of_the_file() 
         println!("in {format:?}, {}", if delta { "patches" } else { "whole" });
         run(async move {
             let scoreboard = Scoreboard::default();
-            let builder = builder(scoreboard.clone(), Passes::default());
+            let builder = builder(scoreboard.clone(), Passes::default(), None);
             let server = TestServer::start(builder, 2).await.unwrap();
             let mut early = Visitor::new(&server, format, delta).await;
             let mut unlucky = Visitor::new(&server, format, delta).await;
@@ -220,7 +220,7 @@ async fn premium(server: &TestServer, token: Option<&str>, topic: &str) -> Optio
 fn the_premium_ticker_wants_a_pass() {
     run(async {
         let passes = Passes::default();
-        let builder = builder(Scoreboard::default(), passes.clone());
+        let builder = builder(Scoreboard::default(), passes.clone(), None);
         let server = TestServer::start(builder, 2).await.unwrap();
         let pass = passes.issue(None, SystemTime::now()).unwrap();
         let refused = |code: &str| Some(code.to_owned());
@@ -240,7 +240,7 @@ fn the_premium_ticker_wants_a_pass() {
 fn a_session_lives_as_long_as_its_passes_are_renewed() {
     run(async {
         let passes = Passes::default();
-        let builder = builder(Scoreboard::default(), passes.clone());
+        let builder = builder(Scoreboard::default(), passes.clone(), None);
         let server = TestServer::start(builder, 2).await.unwrap();
         let renewed = passes.clone();
         let renew = move || {

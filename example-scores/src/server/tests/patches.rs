@@ -57,7 +57,7 @@ impl Counter {
 fn patches_of_the_examples_own_states_cost_a_quarter_of_the_whole_ones() {
     run(async {
         let scoreboard = Scoreboard::default();
-        let builder = builder(scoreboard.clone(), Passes::default());
+        let builder = builder(scoreboard.clone(), Passes::default(), None);
         let server = TestServer::start(builder, 1).await.unwrap();
         let mut counters = Vec::new();
         for (format, delta) in [
