@@ -124,7 +124,8 @@ function statusLine(time) {
   const live = board.matches.filter(isLive).length;
   const played = board.matches.length - live;
   // Of a referee's matches, it is not known how many there will be.
-  return `${played}${board.total ? ` of ${board.total}` : ''} matches played, ${live || 'none'} live`;
+  const count = board.total ? `${played} of ${board.total} matches` : `${played} ${played === 1 ? 'match' : 'matches'}`;
+  return `${count} played, ${live || 'none'} live`;
 }
 
 const WORDS = { connecting: 'Connecting', open: 'Live', reconnecting: 'Reconnecting', closed: 'Ended' };

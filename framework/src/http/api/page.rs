@@ -40,7 +40,7 @@ pub(super) fn page(document: &Value) -> String {
     let all = operations(document);
     for (_, _, operation) in &all {
         let id = text(&operation["operationId"]);
-        put(&mut html, format_args!("<a href=\"#{id}\">{id}</a>"));
+        put(&mut html, format_args!("<a href=\"#{id}\">{id}</a> "));
     }
     html.push_str("</nav>");
     for (path, method, operation) in all {
