@@ -46,7 +46,7 @@ struct Kind {
 
 /// What the directory knows of a room.
 #[derive(Debug)]
-struct Entry<A> {
+struct RoomEntry<A> {
     kind: Arc<str>,
     /// The room's address.
     address: A,
@@ -66,7 +66,7 @@ struct Entry<A> {
     charge: Option<Charge>,
 }
 
-impl<A> Entry<A> {
+impl<A> RoomEntry<A> {
     fn rank(&self) -> Rank {
         (self.seats_taken, Reverse(self.number))
     }
@@ -90,7 +90,7 @@ impl<A> Entry<A> {
 
 #[derive(Debug)]
 pub(crate) struct Directory<A> {
-    rooms: HashMap<RoomId, Entry<A>>,
+    rooms: HashMap<RoomId, RoomEntry<A>>,
     kinds: HashMap<Arc<str>, Kind>,
     /// The rooms that are not private.
     public: BTreeSet<RoomId>,
@@ -134,7 +134,7 @@ impl<A: Clone> Directory<A> {
     }
 
     /// Changes a room and updates the indexes.
-    fn change(&mut self, id: &RoomId, change: impl FnOnce(&mut Entry<A>, &Terms)) {
+    fn change(&mut self, id: &RoomId, change: impl FnOnce(&mut RoomEntry<A>, &Terms)) {
         let moment = self.next_moment();
         let Some(entry) = self.rooms.get_mut(id) else {
             return;
@@ -230,7 +230,7 @@ impl<A: Clone + fmt::Debug + Send> RoomDirectory<A> for Directory<A> {
             return;
         };
         let empty_since = (seats_taken == 0).then_some(number);
-        let entry = Entry {
+        let entry = RoomEntry {
             kind: kind.name.clone(),
             address,
             seats_taken,

@@ -198,7 +198,7 @@ pub(super) enum Scalar<'a> {
 
 /// The fields of an action. Those of the application, and `since`, are still encoded. `None`: the field is absent or null.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Fields<'a> {
+pub(super) struct ActionFields<'a> {
     /// The keys that the frame has had, one bit for each.
     seen: u32,
     pub(super) action: Scalar<'a>,
@@ -229,7 +229,7 @@ pub(super) struct Fields<'a> {
 /// The key of a field.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-pub(super) enum Key {
+pub(super) enum FieldKey {
     Action,
     Id,
     Room,
@@ -264,11 +264,11 @@ pub(super) enum FieldMut<'f, 'a> {
     Raw(&'f mut Option<RawData>),
 }
 
-impl<'a> Fields<'a> {
+impl<'a> ActionFields<'a> {
     /// Notes that the frame has a key, also with null as its value. Returns false if the frame has had the key before. Keys that
     /// no action has may be there several times.
-    pub(super) fn note(&mut self, key: Key) -> bool {
-        if matches!(key, Key::Unknown) {
+    pub(super) fn note(&mut self, key: FieldKey) -> bool {
+        if matches!(key, FieldKey::Unknown) {
             return true;
         }
         let bit = 1_u32 << key as u32;
@@ -278,40 +278,40 @@ impl<'a> Fields<'a> {
     }
 
     /// The place for the value of `key`. `None` for a key that no action has.
-    pub(super) fn field_mut(&mut self, key: Key) -> Option<FieldMut<'_, 'a>> {
+    pub(super) fn field_mut(&mut self, key: FieldKey) -> Option<FieldMut<'_, 'a>> {
         use FieldMut::{Raw, Scalar};
         Some(match key {
-            Key::Action => Scalar(&mut self.action),
-            Key::Id => Scalar(&mut self.id),
-            Key::Room => Scalar(&mut self.room),
-            Key::Kind => Scalar(&mut self.kind),
-            Key::Mode => Scalar(&mut self.mode),
-            Key::Options => Raw(&mut self.options),
-            Key::Type => Scalar(&mut self.type_),
-            Key::Data => Raw(&mut self.data),
-            Key::Channel => Scalar(&mut self.channel),
-            Key::Since => Raw(&mut self.since),
-            Key::Last => Scalar(&mut self.last),
-            Key::From => Scalar(&mut self.from),
-            Key::Delta => Scalar(&mut self.delta),
-            Key::Before => Scalar(&mut self.before),
-            Key::Limit => Scalar(&mut self.limit),
-            Key::Presence => Scalar(&mut self.presence),
-            Key::Received => Scalar(&mut self.received),
-            Key::Token => Scalar(&mut self.token),
-            Key::Filter => Raw(&mut self.filter),
-            Key::After => Scalar(&mut self.after),
-            Key::Listing => Scalar(&mut self.listing),
-            Key::Queue => Scalar(&mut self.queue),
-            Key::Party => Raw(&mut self.party),
-            Key::Unknown => return None,
+            FieldKey::Action => Scalar(&mut self.action),
+            FieldKey::Id => Scalar(&mut self.id),
+            FieldKey::Room => Scalar(&mut self.room),
+            FieldKey::Kind => Scalar(&mut self.kind),
+            FieldKey::Mode => Scalar(&mut self.mode),
+            FieldKey::Options => Raw(&mut self.options),
+            FieldKey::Type => Scalar(&mut self.type_),
+            FieldKey::Data => Raw(&mut self.data),
+            FieldKey::Channel => Scalar(&mut self.channel),
+            FieldKey::Since => Raw(&mut self.since),
+            FieldKey::Last => Scalar(&mut self.last),
+            FieldKey::From => Scalar(&mut self.from),
+            FieldKey::Delta => Scalar(&mut self.delta),
+            FieldKey::Before => Scalar(&mut self.before),
+            FieldKey::Limit => Scalar(&mut self.limit),
+            FieldKey::Presence => Scalar(&mut self.presence),
+            FieldKey::Received => Scalar(&mut self.received),
+            FieldKey::Token => Scalar(&mut self.token),
+            FieldKey::Filter => Raw(&mut self.filter),
+            FieldKey::After => Scalar(&mut self.after),
+            FieldKey::Listing => Scalar(&mut self.listing),
+            FieldKey::Queue => Scalar(&mut self.queue),
+            FieldKey::Party => Raw(&mut self.party),
+            FieldKey::Unknown => return None,
         })
     }
 }
 
 /// Reads one frame of a client.
 pub(crate) fn read(frame: &RawData, nesting: usize) -> Inbound {
-    let mut fields = Fields::default();
+    let mut fields = ActionFields::default();
     let found = match frame {
         RawData::Json(text) => json::read(text, &mut fields),
         RawData::MsgPack(bytes) => msgpack::read(bytes, &mut fields),
@@ -403,7 +403,7 @@ fn bad_field(field: &str, expected: &str) -> Malformed {
 }
 
 /// The action of this name, with its fields.
-fn action(frame: &RawData, name: &str, fields: &mut Fields<'_>) -> Result<Action, Malformed> {
+fn action(frame: &RawData, name: &str, fields: &mut ActionFields<'_>) -> Result<Action, Malformed> {
     let data = |field: &mut Option<RawData>| {
         field
             .take()
@@ -514,7 +514,7 @@ fn action(frame: &RawData, name: &str, fields: &mut Fields<'_>) -> Result<Action
     })
 }
 
-fn target(fields: &Fields<'_>) -> Result<JoinTarget, Malformed> {
+fn target(fields: &ActionFields<'_>) -> Result<JoinTarget, Malformed> {
     match (&fields.room, &fields.kind) {
         (Scalar::Absent, Scalar::Absent) => {}
         (_, Scalar::Absent) => return Ok(JoinTarget::Room(room(fields)?)),
@@ -542,11 +542,11 @@ fn mode(field: &Scalar<'_>) -> Result<JoinMode, Malformed> {
     mode.ok_or_else(|| bad_field("mode", "one of `any`, `create`, `existing`"))
 }
 
-fn room(fields: &Fields<'_>) -> Result<RoomId, Malformed> {
+fn room(fields: &ActionFields<'_>) -> Result<RoomId, Malformed> {
     Ok(RoomId::from(text("room", &fields.room)?))
 }
 
-fn place(fields: &Fields<'_>) -> Result<Place, Malformed> {
+fn place(fields: &ActionFields<'_>) -> Result<Place, Malformed> {
     match (&fields.room, &fields.channel) {
         (Scalar::Absent, Scalar::Absent) => {}
         (_, Scalar::Absent) => return room(fields).map(Place::Room),
@@ -556,17 +556,17 @@ fn place(fields: &Fields<'_>) -> Result<Place, Malformed> {
     Err(bad_field("channel", "a name, unless there is `room`"))
 }
 
-fn channel(fields: &Fields<'_>) -> Result<ChannelName, Malformed> {
+fn channel(fields: &ActionFields<'_>) -> Result<ChannelName, Malformed> {
     Ok(ChannelName::from(text("channel", &fields.channel)?))
 }
 
-fn since(fields: &Fields<'_>) -> Result<Option<Since>, Malformed> {
+fn since(fields: &ActionFields<'_>) -> Result<Option<Since>, Malformed> {
     let decode = |since: &RawData| decode(since.format(), since.bytes());
     let since = fields.since.as_ref().map(decode).transpose();
     since.map_err(|_| bad_field("since", "an object with `epoch` and `offset`"))
 }
 
-fn party(fields: &Fields<'_>) -> Result<Option<Party>, Malformed> {
+fn party(fields: &ActionFields<'_>) -> Result<Option<Party>, Malformed> {
     let party = fields.party.as_ref().map(RawData::decode).transpose();
     party.map_err(|_| {
         bad_field(

@@ -7,16 +7,19 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::action::{FieldMut, Fields, FrameError, Key, Scalar};
+use super::action::{ActionFields, FieldKey, FieldMut, FrameError, Scalar};
 use super::codec::RawData;
 
 /// Finds the fields of the object that `text` is, and puts them into `fields`, which are large.
-pub(super) fn read<'a>(text: &'a ByteString, fields: &mut Fields<'a>) -> Result<(), FrameError> {
+pub(super) fn read<'a>(
+    text: &'a ByteString,
+    fields: &mut ActionFields<'a>,
+) -> Result<(), FrameError> {
     if !text.trim_ascii_start().starts_with('{') {
         return Err(FrameError::new("is not a JSON object"));
     }
     let mut read = |are_scalars_raw| {
-        *fields = Fields::default();
+        *fields = ActionFields::default();
         let reader = FieldsReader {
             text,
             are_scalars_raw,
@@ -38,7 +41,7 @@ struct FieldsReader<'f, 'a> {
     /// must not make the whole frame invalid, because its client counts the action. So a frame that could not be read is read
     /// again, with the scalars left encoded at first.
     are_scalars_raw: bool,
-    fields: &'f mut Fields<'a>,
+    fields: &'f mut ActionFields<'a>,
 }
 
 impl<'a> DeserializeSeed<'a> for FieldsReader<'_, 'a> {
@@ -57,7 +60,7 @@ impl<'a> Visitor<'a> for FieldsReader<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Key>()? {
+        while let Some(key) = map.next_key::<FieldKey>()? {
             if !self.fields.note(key) {
                 return Err(A::Error::custom("a key that is there twice"));
             }
@@ -226,7 +229,7 @@ mod tests {
             "[".repeat(100_000),
             "]".repeat(100_000)
         );
-        assert!(read(&deep.as_str().into(), &mut Fields::default()).is_ok());
+        assert!(read(&deep.as_str().into(), &mut ActionFields::default()).is_ok());
         assert!(is_deeper_than(deep.as_bytes(), 32));
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 
-use super::action::{FieldMut, Fields, FrameError, Key, Scalar};
+use super::action::{ActionFields, FieldKey, FieldMut, FrameError, Scalar};
 use super::codec::RawData;
 
 const TRUNCATED: &str = "is not valid MessagePack: it ends too early";
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Finds the fields of the map that `bytes` are, and puts them into `fields`.
-pub(super) fn read<'a>(bytes: &'a Bytes, fields: &mut Fields<'a>) -> Result<(), FrameError> {
+pub(super) fn read<'a>(bytes: &'a Bytes, fields: &mut ActionFields<'a>) -> Result<(), FrameError> {
     let mut reader = Reader { rest: bytes };
     for _ in 0..reader.pairs()? {
         let name = reader.text()?;
@@ -180,9 +180,9 @@ pub(super) fn items(bytes: &[u8]) -> Result<Vec<&[u8]>, FrameError> {
     }
 }
 
-fn key(name: &str) -> Key {
+fn key(name: &str) -> FieldKey {
     let name: StrDeserializer<'_, serde::de::value::Error> = name.into_deserializer();
-    Key::deserialize(name).unwrap_or(Key::Unknown)
+    FieldKey::deserialize(name).unwrap_or(FieldKey::Unknown)
 }
 
 fn scalar(mut value: &[u8]) -> Scalar<'_> {
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_levels_are_seen_without_a_deep_stack() {
         let deep = nested(100_000);
-        assert!(read(&deep.clone().into(), &mut Fields::default()).is_ok());
+        assert!(read(&deep.clone().into(), &mut ActionFields::default()).is_ok());
         assert!(is_deeper_than(&deep, 32));
     }
 
@@ -286,7 +286,10 @@ mod tests {
             &[],
         ] {
             let frame = Bytes::copy_from_slice(lie);
-            assert!(read(&frame, &mut Fields::default()).is_err(), "{lie:x?}");
+            assert!(
+                read(&frame, &mut ActionFields::default()).is_err(),
+                "{lie:x?}"
+            );
         }
     }
 }
