@@ -1,5 +1,6 @@
 //! A room without a runtime: call its hooks, advance its time, and inspect what it sent.
 
+mod listed;
 mod outside;
 mod users;
 
