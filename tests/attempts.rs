@@ -33,7 +33,7 @@ async fn back(wire: &Wire, server: &TestServer, worker: usize, number: u64) -> W
     back
 }
 
-/// Makes an attempt that comes too late, which is told so and closed.
+/// Makes an attempt that comes too late, whose connection gets a `goodbye` and is closed.
 async fn stale(wire: &Wire, server: &TestServer, worker: usize, number: u64) {
     let (raw, _control) = dial(server, worker, &attempt(wire, number)).await;
     let mut raw = raw.unwrap();

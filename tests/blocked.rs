@@ -4,13 +4,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use actix_web::App;
 use courtside::prelude::*;
 use courtside::testing::raw::RawClient;
 use courtside::{Format, Server};
+use courtside_tests::threads_tools::start_on_threads;
 use courtside_tests::wire_tools::{is_sequenced, numbers};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -98,33 +98,18 @@ async fn place(_: Call<Place>) -> Result<String, Refusal> {
 
 /// Starts a server with two workers and one thread for rooms and channels.
 fn start(gate: Arc<Gate>, window: Duration) -> (SocketAddr, Server) {
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        actix::System::new().block_on(async move {
-            let mut config = Config::default();
-            config.room_threads = 1;
-            config.handover = HANDOVER;
-            config.window = window;
-            let server = Server::builder()
-                .room::<Slow>()
-                .channel("news", Channel::open())
-                .handle(place)
-                .config(config)
-                .data(gate)
-                .build()
-                .unwrap();
-            let http = server
-                .at("/ws")
-                .app(|routes| App::new().configure(routes))
-                .http_server()
-                .workers(2)
-                .bind("127.0.0.1:0")
-                .unwrap();
-            tell.send((http.addrs()[0], server)).unwrap();
-            http.run().await.unwrap();
-        });
-    });
-    told.recv_timeout(PATIENCE).unwrap()
+    start_on_threads(move || {
+        let mut config = Config::default();
+        config.room_threads = 1;
+        config.handover = HANDOVER;
+        config.window = window;
+        Server::builder()
+            .room::<Slow>()
+            .channel("news", Channel::open())
+            .handle(place)
+            .config(config)
+            .data(gate)
+    })
 }
 
 /// A client of one session, over as many connections as it takes.
@@ -239,7 +224,7 @@ fn members_of_a_room_that_blocks_go_on_and_hear_everything_in_order_when_it_does
         let (mut player, room) = Player::with_a_blocked_room(address).await;
         let mut ids = Vec::new();
         let mut n = 0;
-        // Away and back, and away again, while the room hears nothing of it.
+        // Away and back, and away again, while the room receives nothing of it.
         for moves in 0..5 {
             for _ in 0..10 {
                 let say = json!({"action": "send", "room": room, "type": "say", "data": {"n": n}});
@@ -325,7 +310,7 @@ fn the_last_word_of_what_was_left_takes_nothing_of_what_was_begun_again() {
             let on = json!({"action": "subscribe", "channel": "news"});
             let on = player.begin(on).await;
             let join = player.begin(json!({"action": "join", "room": room})).await;
-            // It has been heard when this is answered.
+            // The room has handled it when this is answered.
             player.place().await;
             player.heard.clear();
             gate.open();

@@ -1,4 +1,4 @@
-//! Channels: what is published reaches every subscriber once and in order, and late ones hear what they missed.
+//! Channels: what is published reaches every subscriber once and in order, and late ones receive what they missed.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use std::time::Duration;

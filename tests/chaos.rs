@@ -85,7 +85,7 @@ impl Seen {
 
 type Cables = Rc<RefCell<Vec<Option<CableControl>>>>;
 
-/// One session: talks until the end is published, and checks everything that it hears.
+/// One session: talks until the end is published, and checks everything that it receives.
 async fn play(
     server: Rc<TestServer>,
     number: usize,

@@ -1,4 +1,4 @@
-//! Hooks that panic: what ends, who is told, and what goes on.
+//! Hooks that panic: what ends, who is notified, and what continues.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use std::time::Duration;

@@ -39,7 +39,7 @@ async fn scene(format: Format, workers: usize) -> Scene {
 }
 
 /// Has a client begin `action`, move to worker 1 after each number of turns in turn, by a cut or without, and hands what
-/// it has heard then, from either connection, to `check`.
+/// it has received then, from either connection, to `check`.
 fn at_each_moment(
     action: impl Fn(&str) -> Value + Copy + 'static,
     check: impl AsyncFn(&mut Scene, Vec<Value>, u64) + Copy + 'static,

@@ -21,7 +21,7 @@ struct Tell {
 #[derive(Serialize, Deserialize, Message, Debug)]
 struct Said(u64);
 
-/// A room whose second member is told things in all the ways that there are, also by its own hooks.
+/// A room whose second member receives things in all the ways that there are, also by its own hooks.
 #[derive(Default)]
 struct Teller {
     shown: u64,
@@ -122,7 +122,7 @@ enum Step {
     Expire,
 }
 
-/// What both members have received after a step: what was said, the newest state, and why they are out.
+/// What both members have received after a step: the messages, the newest state, and why they are out.
 type Seen = [(Vec<u64>, Option<Value>, Option<String>); 2];
 
 const PAUSE: Duration = Duration::from_millis(200);

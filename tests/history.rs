@@ -216,7 +216,7 @@ fn a_page_comes_in_the_order_of_what_is_said_to_its_channel() {
         }
         let events = wire.all().await;
         let mut seen = names(&events);
-        // The last one is refused before the channel hears of it.
+        // The last one is refused before it reaches the channel.
         let at = seen.iter().position(|name| *name == "error").unwrap();
         seen.remove(at);
         assert_eq!(

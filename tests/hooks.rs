@@ -1,4 +1,4 @@
-//! What a room is told, in which order, and how it ends.
+//! The hooks of a room: which are called, in which order, and how a room ends.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use std::time::Duration;

@@ -264,7 +264,7 @@ fn a_resume_cannot_claim_more_than_was_sent() {
             let back = peer.resume(server, 2).await;
             assert_eq!(back.welcome["resumed"], false);
             assert_ne!(back.welcome["session"], peer.welcome["session"]);
-            // The lie has taken nothing from the session that it was told about.
+            // The lie has taken nothing from the session that it named.
             peer.expect_alive().await;
             assert_eq!(peer.resume(server, 1).await.welcome["resumed"], true);
         },

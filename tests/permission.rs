@@ -1,4 +1,4 @@
-//! Who may subscribe and publish, and what a client is told that may not.
+//! Who may subscribe and publish, and the answers to clients that may not.
 #![allow(missing_docs, clippy::unwrap_used)] // All of it is tests.
 
 use std::sync::Arc;

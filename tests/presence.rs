@@ -6,10 +6,8 @@ use std::time::Duration;
 use courtside::prelude::*;
 use courtside::testing::TestServer;
 use courtside::{CloseCode, PresenceError, ServerBuilder};
-use courtside_tests::presence_tools::{Follower, enter, open_as, resume_as};
-use courtside_tests::wire_tools::{
-    Wire, both, calm, names, on_each_worker, quiet, whoever_is_late,
-};
+use courtside_tests::presence_tools::{self, Follower, enter, open_as, resume_as};
+use courtside_tests::wire_tools::{Wire, both, names, on_each_worker, quiet, whoever_is_late};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -19,17 +17,6 @@ mod churn;
 /// Longer than a batch, and shorter than a window.
 const A_WHILE: Duration = Duration::from_secs(2);
 
-/// A room whose members see each other.
-#[derive(Default)]
-struct Hall;
-
-#[courtside::room]
-impl Hall {
-    fn config() -> RoomConfig {
-        RoomConfig::default().presence(Presence::default())
-    }
-}
-
 /// A room whose members do not.
 #[derive(Default)]
 struct Dark;
@@ -38,19 +25,7 @@ struct Dark;
 impl Dark {}
 
 fn builder(presence: Presence) -> ServerBuilder {
-    Server::builder()
-        .config(calm())
-        .room::<Hall>()
-        .room::<Dark>()
-        .channel("hall", Channel::open().presence(presence))
-        .channel("plain", Channel::open())
-        .authenticate(async |sign_in| {
-            let identity = Identity::new(());
-            Ok(match sign_in.token().unwrap_or("guest") {
-                "guest" => identity,
-                name => identity.subject(name),
-            })
-        })
+    presence_tools::builder(presence).room::<Dark>()
 }
 
 async fn server() -> TestServer {

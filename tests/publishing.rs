@@ -283,7 +283,7 @@ fn a_channel_that_is_not_offered_is_an_error_for_whoever_publishes() {
     });
 }
 
-/// Publishes as many numbers in one hook as it is told to.
+/// Publishes as many numbers in one hook as the message says.
 #[derive(Debug, Default)]
 struct Press;
 

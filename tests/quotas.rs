@@ -27,7 +27,7 @@ async fn open_desk(call: Call<OpenDesk>) -> Result<RoomId, Refusal> {
     Ok(desk.id().clone())
 }
 
-/// A server that tells its users by their credentials.
+/// A server that distinguishes its users by their credentials.
 async fn server(change: impl Fn(&mut Config)) -> TestServer {
     let mut config = calm();
     change(&mut config);

@@ -1,4 +1,4 @@
-//! What a client is told when it asks for what it cannot have: an error with the id, never silence, never a close.
+//! What a client receives when it asks for what it cannot have: an error with the id, never silence, never a close.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use std::time::Duration;
@@ -352,7 +352,7 @@ fn a_wrong_query_is_refused_before_there_is_a_session() {
     });
 }
 
-/// What a server has is told to those who write clients, and in production to nobody.
+/// Hints list what a server has, for those who write clients; in production there are none.
 #[test]
 fn what_there_is_is_told_with_hints_only() {
     for hints in [true, false] {

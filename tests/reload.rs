@@ -1,4 +1,4 @@
-//! A page that is loaded again: it has kept a token at best, and is told what its session takes part in.
+//! A page that is loaded again: it has kept a token at best, and receives a list of its session's rooms and subscriptions.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn scene(format: Format) -> Scene {
     Scene::of(builder(), 2, format).await
 }
 
-/// The page that comes in the place of the one that had this connection: of its count, it knows what it is told.
+/// The page that comes in the place of the one that had this connection: of its count, it knows only what it is given.
 async fn reload(scene: &Scene, worker: usize, received: Option<u64>) -> Wire {
     let wire = &scene.a;
     let (format, token) = (wire.format, wire.token());
@@ -166,7 +166,7 @@ fn a_page_that_lost_more_than_is_kept_is_restored_all_the_same() {
     });
 }
 
-/// Applies what a client hears after its welcome to the lists that it was given.
+/// Applies what a client receives after its welcome to the lists that it was given.
 fn follow(welcome: &Value, heard: &[Value]) -> (Vec<String>, Vec<String>) {
     let list = |value: &Value| -> Vec<String> {
         let items = value.as_array().unwrap().iter();

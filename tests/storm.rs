@@ -1,4 +1,4 @@
-//! Many threads publish over real sockets, and each subscriber receives everything once and in order, or is told of a gap. The
+//! Many threads publish over real sockets, and each subscriber receives everything once and in order, or a gap. The
 //! program `courtside-storm` does the same at full size.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // All of it is tests.
 

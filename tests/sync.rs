@@ -284,7 +284,7 @@ fn clients_that_stall_and_are_cut_end_with_the_rooms_state() {
     }
 }
 
-/// A room whose state is a list of numbers by name, and which can be told what it is.
+/// A room whose state is a list of numbers by name, and which a message can set.
 #[derive(Default)]
 struct Board {
     values: BTreeMap<String, u64>,
@@ -393,7 +393,7 @@ fn a_client_that_does_not_read_gets_no_pile_of_steps() {
         sleep(Duration::from_millis(200)).await;
         let heard = other.all().await;
         assert!(heard.len() < 60, "{} steps", heard.len());
-        // It has read: now it is told what it missed, at once.
+        // It has read: now it receives what it missed, at once.
         sleep(Duration::from_millis(200)).await;
         assert_eq!(other.all().await.len(), 1);
         put(&mut wire, &room, "place 7", 5).await;

@@ -7,13 +7,12 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::Duration;
 
-use actix_web::App;
 use courtside::client::{Client, Event, Options};
 use courtside::prelude::*;
 use courtside::{Format, Server, SessionId};
+use courtside_tests::threads_tools::start_on_threads;
 use courtside_tests::{Beat, Echo, Faults, Note, Random, Relay};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -25,34 +24,19 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Starts a server on threads of its own; it ends with the process.
 fn start(room_threads: usize, faults: Arc<Faults>) -> (SocketAddr, Server) {
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        actix::System::new().block_on(async move {
-            let mut config = Config::default();
-            config.room_threads = room_threads;
-            let server = Server::builder()
-                .room::<Relay>()
-                .channel("updates", Channel::open())
-                .channel("done", Channel::open().publish_open())
-                .config(config)
-                .data(faults)
-                .build()
-                .unwrap();
-            let http = server
-                .at("/ws")
-                .app(|routes| App::new().configure(routes))
-                .http_server()
-                .workers(2)
-                .bind("127.0.0.1:0")
-                .unwrap();
-            tell.send((http.addrs()[0], server)).unwrap();
-            http.run().await.unwrap();
-        });
-    });
-    told.recv_timeout(PATIENCE).unwrap()
+    start_on_threads(move || {
+        let mut config = Config::default();
+        config.room_threads = room_threads;
+        Server::builder()
+            .room::<Relay>()
+            .channel("updates", Channel::open())
+            .channel("done", Channel::open().publish_open())
+            .config(config)
+            .data(faults)
+    })
 }
 
-/// Each numbered stream that a client hears must go on by one.
+/// Each numbered stream that a client receives must continue by one.
 #[derive(Default)]
 struct Streams(std::collections::HashMap<String, u64>);
 

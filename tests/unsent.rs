@@ -1,4 +1,4 @@
-//! States that cannot be sent: members are told so once, the log is told once, and a state that can be sent again is sent.
+//! States that cannot be sent: members receive an error once, the log has a line once, and a state that can be sent again is sent.
 #![allow(missing_docs, clippy::unwrap_used)] // All of it is tests.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-/// A room whose state is flawed as it is told.
+/// A room whose state is flawed as a message says.
 struct Flawed {
     flaw: String,
     n: u32,
@@ -121,7 +121,7 @@ fn who_cannot_be_sent_the_state_is_told_so_once() {
             sleep(Duration::from_secs(5)).await;
             assert_told(&b.all().await, &room, Some(hint));
             assert!(a.all().await.is_empty());
-            // Who comes back was told.
+            // A member that returns has received the error before.
             b.control.cut();
             let mut b = b.resume(&server, 0).await;
             assert!(b.all().await.is_empty());

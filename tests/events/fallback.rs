@@ -152,7 +152,7 @@ fn a_session_without_websocket_waits_for_its_window_and_ends_when_its_client_say
     });
 }
 
-/// A client that uses POST must be heard from, as on a WebSocket.
+/// The server must receive something from a client that uses POST now and then, as on a WebSocket.
 #[test]
 fn a_client_that_sends_nothing_is_taken_for_dead_unless_it_only_listens() {
     both(async |format| {

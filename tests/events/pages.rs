@@ -1,4 +1,4 @@
-//! Pages, of this server and of others: origins, credentials, and what a browser is told.
+//! Pages, of this server and of others: origins, credentials, and the headers for browsers.
 
 use courtside::prelude::*;
 use courtside::testing::{TestServer, run};

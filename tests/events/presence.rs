@@ -2,45 +2,21 @@
 
 use std::time::Duration;
 
+use courtside::Format;
 use courtside::prelude::*;
 use courtside::testing::{TestServer, run};
-use courtside::{Format, ServerBuilder};
 use courtside_tests::event_tools::Stream;
-use courtside_tests::presence_tools::{Follower, enter, open_as};
-use courtside_tests::wire_tools::{both, calm, quiet};
+use courtside_tests::presence_tools::{Follower, builder, enter, open_as};
+use courtside_tests::wire_tools::{both, quiet};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 /// Longer than a batch, and shorter than a window.
 const A_WHILE: Duration = Duration::from_secs(2);
 
-#[derive(Default)]
-struct Hall;
-
-#[courtside::room]
-impl Hall {
-    fn config() -> RoomConfig {
-        RoomConfig::default().presence(Presence::default())
-    }
-}
-
-fn builder() -> ServerBuilder {
-    Server::builder()
-        .config(calm())
-        .room::<Hall>()
-        .channel("hall", Channel::open().presence(Presence::default()))
-        .channel("plain", Channel::open())
-        .authenticate(async |sign_in| {
-            let identity = Identity::new(());
-            Ok(match sign_in.token().unwrap_or("guest") {
-                "guest" => identity,
-                name => identity.subject(name),
-            })
-        })
-}
-
 async fn server() -> TestServer {
-    TestServer::start(builder(), 2).await.unwrap()
+    let builder = builder(Presence::default());
+    TestServer::start(builder, 2).await.unwrap()
 }
 
 /// Reads until the follower's list is as it should be.

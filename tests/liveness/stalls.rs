@@ -147,7 +147,7 @@ fn too_much_that_is_not_read_ends_the_session_but_not_its_channels() {
         let left = diary.told("left 1 overflow").await;
         assert!(left - stalled <= 3 * SECOND, "{:?}", left - stalled);
         assert!(!diary.has("dropped 1"), "it was connected until then");
-        // Who reads again at once is told why, after what was on its way.
+        // A client that reads again at once receives the reason, after what was on its way.
         peer.control.release(Direction::ToClient);
         let end = peer.farewell().await;
         end.expect(4001, "an overflow");

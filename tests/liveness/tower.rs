@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// What the rooms of a server send, and what they were told.
+/// What the rooms of a server send, and what they received.
 #[derive(Default)]
 pub(crate) struct Diary {
     /// The size of each message; without one nothing is sent.
@@ -35,7 +35,7 @@ impl Diary {
         entries.iter().any(|(_, known)| known == entry)
     }
 
-    /// When this was told; waits for it.
+    /// When this was received; waits for it.
     pub(crate) async fn told(&self, entry: &str) -> Instant {
         soon(async {
             loop {

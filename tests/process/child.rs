@@ -160,7 +160,7 @@ async fn stream(call: Call<Stream>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The server that the other tests start: a process of this test's own program, which is told to run only this.
+/// The server that the other tests start: a process of this test's own program, which runs only this.
 /// Without the settings that they give it, there is nothing to do.
 #[test]
 fn serve() {

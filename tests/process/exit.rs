@@ -1,4 +1,4 @@
-//! How a process ends that somebody tells to.
+//! How a process ends that receives a signal.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
@@ -68,7 +68,7 @@ async fn a_second_process_takes_the_port_over() {
     drop(raw(&new, Format::Json, None).await);
 }
 
-/// What was accepted and has said nothing is no reason to stay.
+/// A connection that was accepted and has sent nothing is no reason to stay.
 #[actix_web::test]
 async fn a_connection_without_a_request_holds_nothing_up() {
     let mut served = Served::start(Setting::default()).await;

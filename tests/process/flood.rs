@@ -84,7 +84,7 @@ async fn who_floods_a_room_that_stands_still_is_held_back_and_not_cut() {
         writer.write_all(&data_frame(format, &last)).await.unwrap();
         let mut reply = event(&mut flooder).await;
         while reply["event"] == "pong" {
-            // While it was held back it was told that the server is alive.
+            // While it was held back, it received signs that the server is alive.
             reply = event(&mut flooder).await;
         }
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What the log is told of those who are refused, and how often.
+//! What the log shows of refused clients, and how often.
 
 use courtside::Format;
 use courtside_tests::raw_tools::Request;

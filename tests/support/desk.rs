@@ -1,4 +1,4 @@
-//! A room that does what it is told.
+//! A room that carries out the orders of its members.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // Everything here is part of a test, whose failure is a panic.
 
 use std::sync::{Arc, Mutex};

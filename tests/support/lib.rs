@@ -13,6 +13,7 @@ pub mod raw_tools;
 pub mod scene;
 pub mod storm;
 pub mod tell_storm;
+pub mod threads_tools;
 pub mod user_tools;
 pub mod wire_tools;
 
@@ -43,12 +44,12 @@ impl Random {
     }
 }
 
-/// What a member tells the relay: a number, each one more than the last.
+/// What a member sends to the relay: a number, each one more than the last.
 #[derive(Serialize, Deserialize, Message, Debug)]
 #[message(reply = u64)]
 pub struct Note(pub u64);
 
-/// What the relay tells the other members.
+/// What the relay sends to the other members.
 #[derive(Serialize, Deserialize, Message, Debug)]
 pub struct Echo {
     /// Whose note it is.
@@ -57,11 +58,11 @@ pub struct Echo {
     pub n: u64,
 }
 
-/// What the relay tells all members at each step: a number, each one more than the last.
+/// What the relay sends to all members at each step: a number, each one more than the last.
 #[derive(Serialize, Deserialize, Message, Debug)]
 pub struct Beat(pub u64);
 
-/// A room that expects its members' notes to come once and in order, and tells them on.
+/// A room that expects its members' notes to come once and in order, and hands them on.
 #[derive(Debug, Default)]
 pub struct Relay {
     expected: HashMap<MemberId, u64>,

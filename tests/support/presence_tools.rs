@@ -4,11 +4,39 @@
 
 use std::collections::BTreeMap;
 
-use courtside::Format;
+use courtside::prelude::*;
 use courtside::testing::TestServer;
+use courtside::{Format, ServerBuilder};
 use serde_json::{Value, json};
 
-use crate::wire_tools::Wire;
+use crate::wire_tools::{Wire, calm};
+
+/// A room whose members see each other.
+#[derive(Debug, Default)]
+pub struct Hall;
+
+#[courtside::room]
+impl Hall {
+    fn config() -> RoomConfig {
+        RoomConfig::default().presence(Presence::default())
+    }
+}
+
+/// That, and two channels, of which one has presence. A credential is its client's subject, except for `guest`.
+pub fn builder(presence: Presence) -> ServerBuilder {
+    Server::builder()
+        .config(calm())
+        .room::<Hall>()
+        .channel("hall", Channel::open().presence(presence))
+        .channel("plain", Channel::open())
+        .authenticate(async |sign_in| {
+            let identity = Identity::new(());
+            Ok(match sign_in.token().unwrap_or("guest") {
+                "guest" => identity,
+                name => identity.subject(name),
+            })
+        })
+}
 
 /// What a list shows of each: data and sessions.
 pub type Shown = BTreeMap<String, (Value, u64)>;

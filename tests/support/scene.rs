@@ -20,7 +20,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Everybody has heard all that there is to hear, and the log begins behind that.
+    /// Everybody has received all that there is, and the log begins after that.
     pub async fn of(builder: ServerBuilder, workers: usize, format: Format) -> Self {
         let log = Log::default();
         let builder = builder.data(log.clone());
@@ -49,7 +49,7 @@ impl Scene {
     }
 }
 
-/// A member of a room on worker 0, who has heard everything so far, and somebody else in the same room on worker 1.
+/// A member of a room on worker 0, who has received everything so far, and somebody else in the same room on worker 1.
 pub async fn two_in_a_room(server: &TestServer, format: Format) -> (Wire, Wire, String) {
     let mut wire = Wire::open(server, 0, format).await;
     let room = wire.join(json!({})).await.0;

@@ -1,7 +1,7 @@
 //! Many threads publish to many channels, and many subscribers come, go, are cut and come back.
 //!
 //! Each subscriber and one follower of the application check that they receive each publication of a channel once and in order,
-//! except where they are told of a gap.
+//! except where they receive a gap.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -56,11 +56,11 @@ pub struct Seen {
     pub again: u64,
     /// Subscriptions that continued after a position without a gap.
     pub recovered: u64,
-    /// Gaps of which subscribers were told.
+    /// Gaps that subscribers received.
     pub gaps: u64,
     /// Publications that the follower has received.
     pub followed: u64,
-    /// Publications of which the follower was told that it has missed them.
+    /// Publications that are in the gaps of the follower.
     pub missed: u64,
     /// Publications that were refused as `Busy` and made again.
     pub busy: u64,
@@ -86,7 +86,7 @@ struct Stream {
     name: String,
     epoch: String,
     last: Option<u64>,
-    /// It was told that something is missing before the next publication.
+    /// A gap was reported before the next publication.
     has_gap: bool,
     /// How many gaps there were.
     gaps: u64,
@@ -304,7 +304,7 @@ where
     })
 }
 
-/// Publishes a share of all publications. Returns how many times it was told that the server is busy.
+/// Publishes a share of all publications. Returns how many times the server was busy.
 async fn publisher(server: ServerHandle, number: u64, size: Size) -> Result<u64, PublishError> {
     let mut random = Random::new(1_000_000 + number);
     let mut counts = vec![0_u64; size.channels as usize];

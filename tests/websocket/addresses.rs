@@ -12,7 +12,7 @@ use serde_json::json;
 #[message(reply = Option<String>)]
 struct Whence;
 
-/// A server that tells its clients from where they come.
+/// A server whose clients can ask for their address.
 fn mirror() -> ServerBuilder {
     Server::builder().handle(async |call: Call<Whence>| {
         Ok(call.caller.address().map(|address| address.to_string()))
@@ -33,7 +33,7 @@ fn a_client_is_where_a_trusted_proxy_says_and_no_other() {
             ("x-forwarded-for", "10.0.0.7"),
         ];
         let server = TestServer::start(mirror(), 1).await.unwrap();
-        // It may be a proxy of which nothing was said, and then it stands for everybody.
+        // It may be a proxy that is not configured, and then it stands for everybody.
         assert_eq!(whence(&server, &forwarded).await, "nowhere");
         let trusting = mirror().trust_proxy("127.0.0.1").trust_proxy("10.0.0.0/8");
         let server = TestServer::start(trusting, 1).await.unwrap();

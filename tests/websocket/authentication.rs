@@ -340,7 +340,7 @@ fn a_client_is_known_by_its_token_a_cookie_a_header_or_the_query() {
     });
 }
 
-/// A panic is the application's fault: the client is told so, and the server goes on.
+/// A panic is the application's fault: the client receives an error, and the server continues.
 #[test]
 fn a_panic_while_a_client_is_asked_about_refuses_it() {
     run(async {

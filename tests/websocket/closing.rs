@@ -92,7 +92,7 @@ fn a_reason_that_holds_the_replacement_character_is_a_reason() {
     });
 }
 
-/// A browser tells its page of the end when the socket has ended, and not before.
+/// A browser reports the end to its page when the socket has ended, and not before.
 #[test]
 fn a_fault_ends_the_connection_as_soon_as_its_close_is_answered() {
     in_both_formats(async |server, format| {

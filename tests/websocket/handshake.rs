@@ -124,7 +124,7 @@ fn tokens_of_the_upgrade_are_read_whatever_their_case() {
     assert_eq!(answer(request).status, 101);
 }
 
-/// A browser hears of nothing that is refused before the upgrade.
+/// A browser shows its page nothing of a refusal before the upgrade.
 #[test]
 fn a_bad_query_is_told_on_the_connection() {
     run(async {
