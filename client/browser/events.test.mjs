@@ -4,7 +4,7 @@ import { createServer, request } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 
-import { startAll, startBrowser, startExample } from './support.mjs';
+import { play as playIn, say, startAll, startBrowser, startExample } from './support.mjs';
 
 let game;
 let scores;
@@ -66,15 +66,8 @@ async function startProxy(target) {
   });
 }
 
-async function play(url, name) {
-  const page = await browser.open(url);
-  await page.fill('#name', name);
-  await page.click('#play');
-  await page.waitForFunction(() => window.arena?.ship != null && window.arena.state() != null);
-  return page;
-}
+const play = (url, name) => playIn(browser, url, name);
 
-const say = (page, text) => page.evaluate((line) => window.arena.room.call('chat', { text: line }), text);
 const hears = (page, text) => page.waitForFunction((line) => JSON.stringify(window.arena.chatLines()).includes(line), text);
 const transport = (page) => page.evaluate(() => window.arena.client.transport);
 
@@ -153,6 +146,50 @@ test("a page with nothing but the browser's EventSource misses nothing when its 
     assert.equal(ids[0], undefined);
     assert.match(ids[2], /^[0-9a-f]+\.\d+$/);
     await page.close();
+  } finally {
+    proxy.stop();
+  }
+});
+
+/** The first event of a stream. */
+async function firstEvent(url) {
+  const aborting = new AbortController();
+  const answer = await fetch(url, { signal: aborting.signal });
+  let text = '';
+  for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    const event = text.match(/^data: (.*)$/m)?.[1];
+    if (!event) continue;
+    aborting.abort();
+    return JSON.parse(event);
+  }
+  throw new Error(`the stream has no event: ${text}`);
+}
+
+test('a page without storage that is left ends its session over events, and its rooms at once', async () => {
+  const proxy = await startProxy(game.url);
+  try {
+    const ann = await play(game.url, 'Ann');
+    const room = await ann.evaluate(() => window.arena.room.id);
+    const bob = await browser.open(`${proxy.url}/favicon.svg`);
+    const seat = await bob.evaluate(async (id) => {
+      const { connect } = await import('/courtside.js');
+      window.client = connect('/ws', { transport: 'events' });
+      window.room = await window.client.joinRoom(id, {});
+      return { transport: window.client.transport, member: window.room.member };
+    }, room);
+    assert.equal(seat.transport, 'events');
+    await hears(ann, 'has taken a ship');
+    const lines = () => ann.evaluate(() => window.arena.chatLines().map(({ text }) => text));
+    const name = (await lines()).findLast((line) => line.endsWith('has taken a ship.')).replace(' has taken a ship.', '');
+    await bob.goto('about:blank');
+    await hears(ann, `${name} has left the field.`);
+    const ends = proxy.requests.map(({ url }) => new URL(url, proxy.url)).filter(({ searchParams }) => searchParams.get('end') === 'true');
+    assert.equal(ends.length, 1);
+    // Within its window, a session that was only lost could be resumed.
+    const welcome = await firstEvent(`${game.url}/ws/events?resume=${ends[0].searchParams.get('resume')}`);
+    assert.deepEqual([welcome.resumed, welcome.reason], [false, 'expired']);
+    await Promise.all([ann.close(), bob.close()]);
   } finally {
     proxy.stop();
   }

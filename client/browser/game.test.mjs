@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
-import { startAll, startBrowser, startExample } from './support.mjs';
+import { play as playIn, say, startAll, startBrowser, startExample } from './support.mjs';
 
 let game;
 let browser;
@@ -18,17 +18,7 @@ afterEach(() => browser?.closePages());
 
 after(() => stop?.());
 
-async function play(name) {
-  const page = await browser.open(game.url);
-  await page.fill('#name', name);
-  await page.click('#play');
-  await page.waitForFunction(() => window.arena?.ship != null && window.arena.state() != null);
-  return page;
-}
-
-const say = async (page, text) => {
-  await page.evaluate((line) => window.arena.room.call('chat', { text: line }), text);
-};
+const play = (name) => playIn(browser, game.url, name);
 
 const lines = (page) => page.evaluate(() => window.arena.chatLines().map(({ text }) => text));
 
@@ -141,7 +131,7 @@ test('two tabs of a player are one entry, and the one in which the player presse
   await first.click('text=New arena');
   await first.waitForFunction((crowded) => window.arena.room && window.arena.room.id !== crowded && window.arena.ship !== null, crowded);
   const [{ ship }, room] = [await seat(first), await first.evaluate(() => window.arena.room.id)];
-  const second = await browser.open(`${game.url}/#${room}`, { beside: first });
+  const second = await browser.open(`${game.url}/?arena=${room}`, { beside: first });
   await second.waitForFunction(() => window.arena?.state() != null && document.querySelector('.tagline').textContent.startsWith('You play in another tab.'));
   assert.deepEqual(await seat(second), { ship: null, plays: false });
   assert.equal(await second.inputValue('#name'), 'Ivo');

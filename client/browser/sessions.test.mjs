@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
-import { startAll, startBrowser, startExample } from './support.mjs';
+import { play as playIn, say, startAll, startBrowser, startExample } from './support.mjs';
 
 let game;
 let browser;
@@ -18,17 +18,7 @@ afterEach(() => browser?.closePages());
 
 after(() => stop?.());
 
-async function play(name) {
-  const page = await browser.open(game.url);
-  await page.fill('#name', name);
-  await page.click('#play');
-  await page.waitForFunction(() => window.arena?.ship != null && window.arena.state() != null);
-  return page;
-}
-
-const say = async (page, text) => {
-  await page.evaluate((line) => window.arena.room.call('chat', { text: line }), text);
-};
+const play = (name) => playIn(browser, game.url, name);
 
 /** The credential of a player with this name. */
 async function tokenOf(name) {

@@ -114,3 +114,15 @@ export async function startBrowser() {
   };
   return { open, closePages, stop };
 }
+
+/** Opens the game in a page and takes a ship under this name. */
+export async function play(browser, url, name) {
+  const page = await browser.open(url);
+  await page.fill('#name', name);
+  await page.click('#play');
+  await page.waitForFunction(() => window.arena?.ship != null && window.arena.state() != null);
+  return page;
+}
+
+/** Sends a line to the chat of a page's arena. */
+export const say = (page, text) => page.evaluate((line) => window.arena.room.call('chat', { text: line }), text);
