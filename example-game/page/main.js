@@ -1,6 +1,7 @@
 // Connects the parts: states from the server go into the timeline, inputs go to the server, and each picture shows a moment
 // slightly in the past, except for the player's ship, which is slightly ahead.
 
+import { arenaIn, linkTo, refusalText } from '/arenas.js';
 import { Chat } from '/chat.js';
 import { Effects } from '/effects.js';
 import { Hud, ranked } from '/hud.js';
@@ -55,8 +56,18 @@ const net = new Net({
     roundOver = null;
     hud.banner(null);
     showSeat();
-    window.history.replaceState(null, '', `#${room.id}`);
+    window.history.replaceState(null, '', linkTo('', room.id));
+    start.entered(room);
     if (start.isOpen) start.refresh();
+  },
+  missing(id, error) {
+    hud.notice(`${refusalText(id, error)} This is another one.`, 'bad', 8000);
+  },
+  searching() {
+    start.searching();
+  },
+  notice(text) {
+    hud.notice(text, 'info', 10_000);
   },
   restored() {
     reloaded = true;
@@ -135,8 +146,14 @@ const start = new Start(net, {
     if (net.ship !== null) net.watch();
     else net.playing = false;
   },
-  move(id) {
-    net.move(id, { fresh: id === null });
+  anew() {
+    net.move(null, { fresh: true });
+  },
+  duel(name) {
+    seekDuel(name);
+  },
+  failed(error) {
+    hud.notice(error.message, 'bad', 5000);
   },
   toggled(isOpen) {
     updateInput();
@@ -153,6 +170,18 @@ async function takeShip(name) {
   wakeSound();
   try {
     await net.play(name);
+  } catch (error) {
+    start.open();
+    hud.notice(error.message, 'bad', 5000);
+  }
+}
+
+// A duel is fought under the name that stands in the panel.
+async function seekDuel(name) {
+  wakeSound();
+  try {
+    if (name && name !== net.pass.name) await net.play(name);
+    await net.duel();
   } catch (error) {
     start.open();
     hud.notice(error.message, 'bad', 5000);
@@ -350,7 +379,7 @@ showSeat();
 // The client pings rarely, which is enough for liveness; ping more often to keep the displayed number fresh.
 setInterval(() => net.client.ping().catch(() => {}), PING_MS);
 net.client.whenOpen().then(() => start.refresh(), () => {});
-net.enter(window.location.hash.slice(1) || null);
+net.enter(arenaIn(window.location.search));
 start.open();
 requestAnimationFrame(step);
 

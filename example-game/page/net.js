@@ -14,6 +14,8 @@ export class Net {
   // The player flies in another tab.
   elsewhere = false;
   playing = false;
+  // Since when the page has been looking for a duel; null while it does not.
+  searching = null;
   #on;
   #joins = 0;
   // The join in progress.
@@ -21,11 +23,13 @@ export class Net {
   // The rooms of the page before the reload.
   #before = [];
 
-  // Callbacks in `on`: seat, line, backlog, roundOver, roundBegun, hit, destroyed, picked, entered, restored, failed.
+  // Callbacks in `on`: seat, line, backlog, notice, roundOver, roundBegun, hit, destroyed, picked, entered, missing, searching,
+  // restored, failed.
   constructor(on) {
     this.#on = on;
-    this.client.on('restored', ({ rooms }) => {
+    this.client.on('restored', ({ rooms, queues }) => {
       this.#before = rooms;
+      if (queues.includes('duel')) this.duel();
     });
     this.client.on('unauthorized', ({ code }) => {
       // The client then asks for another pass, once.
@@ -47,12 +51,16 @@ export class Net {
     this.#joins += 1;
     const join = this.#joins;
     const { client } = this;
-    const options = { spectate };
-    const any = () => client.join('arena', options, { mode: fresh ? 'create' : 'any' });
+    const any = () => client.join('arena', { spectate, duel: false }, { mode: fresh ? 'create' : 'any' });
+    // If the arena is full or has ended, join another one.
+    const instead = (error) => {
+      if (error.sent !== undefined) throw error;
+      if (join === this.#joins) this.#on.missing(id, error);
+      return any();
+    };
     let room;
     try {
-      // If the arena is full or has ended, join another one.
-      room = await (id ? client.joinRoom(id, options).catch((error) => (error.sent === undefined ? any() : Promise.reject(error))) : any());
+      room = await (id ? client.joinRoom(id, { spectate }).catch(instead) : any());
     } catch (error) {
       if (join === this.#joins) this.#on.failed(error);
       return;
@@ -86,6 +94,46 @@ export class Net {
     await this.enter(id, options);
   }
 
+  // Joins the arena with this id and leaves the one before. Rejects, and stays there, if that is not possible.
+  async visit(id) {
+    if (id === this.room?.id) return;
+    this.#change(await this.client.joinRoom(id, { spectate: !this.playing }));
+  }
+
+  // Opens a private arena, which friends join by its code, and goes there.
+  async openPrivate() {
+    await this.visit(await this.client.call('arena.open'));
+  }
+
+  // Looks for a duel, and goes there when there is one. The player can go on playing meanwhile.
+  async duel() {
+    if (this.searching !== null) return;
+    this.searching = Date.now();
+    this.#on.searching();
+    try {
+      const room = await this.client.match('duel');
+      this.playing = true;
+      this.#change(room);
+    } catch (error) {
+      if (error.reason !== 'cancelled') this.#on.failed(error);
+    } finally {
+      this.searching = null;
+      this.#on.searching();
+    }
+  }
+
+  cancelDuel() {
+    this.client.cancelMatch('duel').catch(() => {});
+  }
+
+  #change(room) {
+    const before = this.room;
+    // This also replaces a join in progress.
+    this.#joins += 1;
+    this.#attach(room);
+    if (before !== room) before?.leave().catch(() => {});
+  }
+
   #attach(room) {
     const on = this.#on;
     this.room = room;
@@ -104,6 +152,7 @@ export class Net {
     }));
     room.on('chat_backlog', current(({ lines }) => on.backlog(lines)));
     room.on('chat_line', current((line) => on.line(line)));
+    room.on('notice', current(({ text }) => on.notice(text)));
     room.on('round_over', current(on.roundOver));
     room.on('round_begun', current(on.roundBegun));
     room.on('hit', current(on.hit));
@@ -181,9 +230,8 @@ export class Net {
     return this.client.call('leaderboard.top', { limit });
   }
 
-  // As many as fit into the panel.
-  async rooms() {
-    const { rooms } = await this.client.call('rooms.list', { kind: 'arena', limit: 24 });
-    return rooms;
+  // Calls the listener with the open arenas and duels, as they begin, end and change: as many as fit into the panel.
+  followArenas(listener) {
+    this.client.followRooms('arena', { limit: 24 }, listener);
   }
 }

@@ -1,17 +1,26 @@
-// The start panel: name, play or watch, the best scores of the server, and the open arenas.
+// The start panel: name, play or watch, duels and private arenas, the best scores of the server, and the open arenas.
+
+import { isCode, linkTo, listed, refusalText, searchText, typed } from '/arenas.js';
 
 const REFRESH_MS = 4000;
+const SECOND_MS = 1000;
+
+const $ = (selector) => document.querySelector(selector);
 
 export class Start {
-  #name = document.querySelector('#name');
-  #tagline = document.querySelector('.tagline');
+  #name = $('#name');
+  #tagline = $('.tagline');
   #welcome = this.#tagline.textContent;
-  #best = document.querySelector('#leaderboard');
-  #rooms = document.querySelector('#rooms');
+  #best = $('#leaderboard');
+  #rooms = $('#rooms');
+  #code = $('#code');
   #net;
   #timer = 0;
+  #searchTimer = 0;
+  // The open arenas, which the client keeps up to date.
+  #arenas = [];
 
-  // Callbacks in `on`: play(name), watch(), move(id or null for a new arena), toggled(open).
+  // Callbacks in `on`: play(name), watch(), anew(), duel(name), failed(error), toggled(open).
   constructor(net, on) {
     this.#net = net;
     this.on = on;
@@ -20,15 +29,83 @@ export class Start {
     window.addEventListener('storage', ({ key }) => {
       if (key === 'name') this.#name.value = net.pass.chosen;
     });
-    document.querySelector('#entry').addEventListener('submit', (event) => {
+    $('#entry').addEventListener('submit', (event) => {
       event.preventDefault();
       this.close();
       on.play(this.name);
     });
-    document.querySelector('#watch').addEventListener('click', () => {
+    $('#watch').addEventListener('click', () => {
       this.close();
       on.watch();
     });
+    $('#duel').addEventListener('click', () => {
+      this.close();
+      on.duel(this.name);
+    });
+    $('#private').addEventListener('click', () => net.openPrivate().catch((error) => on.failed(error)));
+    $('#cancel').addEventListener('click', () => net.cancelDuel());
+    $('#visit').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#visit(typed(this.#code.value));
+    });
+    this.#code.addEventListener('input', () => this.#refuse(null));
+    $('#copy').addEventListener('click', () => this.#copy());
+    net.followArenas((arenas) => {
+      this.#arenas = arenas;
+      this.#showRooms();
+    });
+  }
+
+  async #visit(id) {
+    if (id === null) return this.#refuse('A code has six letters, such as KWXFRT.');
+    try {
+      await this.#net.visit(id);
+      this.#code.value = '';
+    } catch (error) {
+      this.#refuse(refusalText(id, error));
+    }
+  }
+
+  #refuse(text) {
+    const refused = $('#code-refused');
+    refused.textContent = text ?? '';
+    refused.hidden = text === null;
+    this.#code.setAttribute('aria-invalid', String(text !== null));
+  }
+
+  // Without HTTPS, only the server's own machine has a clipboard: then the player copies the address.
+  async #copy() {
+    const button = $('#copy');
+    try {
+      await navigator.clipboard.writeText(linkTo(location.origin, this.#net.room.id));
+      button.textContent = 'Copied';
+    } catch {
+      button.textContent = 'Copy the address above';
+    }
+  }
+
+  // The page has gone to another arena.
+  entered({ id }) {
+    this.#refuse(null);
+    $('#invitation').hidden = !isCode(id);
+    $('#invitation-code').textContent = id;
+    $('#copy').textContent = 'Copy link';
+    this.#showRooms();
+  }
+
+  // A search for a duel has begun or ended.
+  searching() {
+    const { searching } = this.#net;
+    const show = () => {
+      $('#search-text').textContent = searchText(Date.now() - searching);
+    };
+    clearInterval(this.#searchTimer);
+    $('#search').hidden = searching === null;
+    document.body.classList.toggle('searching', searching !== null);
+    $('#duel').disabled = searching !== null;
+    if (searching === null) return;
+    show();
+    this.#searchTimer = setInterval(show, SECOND_MS);
   }
 
   get name() {
@@ -45,7 +122,7 @@ export class Start {
     this.refresh();
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.refresh(), REFRESH_MS);
-    document.querySelector('#play').focus({ preventScroll: true });
+    $('#play').focus({ preventScroll: true });
   }
 
   close() {
@@ -61,12 +138,11 @@ export class Start {
     this.#tagline.textContent = this.#net.elsewhere ? 'You play in another tab. Play takes the ship over.' : this.#welcome;
   }
 
-  // Requests both lists; without a connection, the page keeps what it shows.
+  // Requests the best scores; without a connection, the page keeps what it shows.
   async refresh() {
     if (this.#net.client.state !== 'open') return;
-    const [best, rooms] = await Promise.allSettled([this.#net.best(8), this.#net.rooms()]);
-    if (best.status === 'fulfilled') this.#showBest(best.value);
-    if (rooms.status === 'fulfilled') this.#showRooms(rooms.value);
+    const best = await this.#net.best(8).catch(() => null);
+    if (best) this.#showBest(best);
   }
 
   #showBest(rows) {
@@ -88,16 +164,14 @@ export class Start {
     }));
   }
 
-  #showRooms(rooms) {
-    const here = this.#net.room?.id;
-    const buttons = rooms.map(({ room, members, capacity }) => {
-      const current = room === here;
-      const button = roomButton(`${current ? 'Here' : `Arena ${room.slice(0, 4)}`} · ${members}/${capacity}`, () => this.on.move(room));
-      button.disabled = current || members >= capacity;
-      button.classList.toggle('here', current);
+  #showRooms() {
+    const buttons = listed(this.#arenas, this.#net.room?.id).map(({ id, label, isHere, isOpen }) => {
+      const button = roomButton(label, () => this.#visit(id));
+      button.disabled = !isOpen;
+      button.classList.toggle('here', isHere);
       return button;
     });
-    buttons.push(roomButton('New arena', () => this.on.move(null)));
+    buttons.push(roomButton('New arena', () => this.on.anew()));
     this.#rooms.replaceChildren(...buttons);
   }
 }

@@ -12,9 +12,10 @@ use crate::chat::{self, Line, Log, Rejection};
 use crate::game::Game;
 use crate::inputs::Input;
 use crate::leaderboard::Leaderboard;
-use crate::messages::{ArenaOptions, Chat, Play, Recall, Respawn, Spectate, Steer};
+use crate::messages::{ArenaOptions, Chat, Notice, Play, Recall, Respawn, Spectate, Steer};
 use crate::pilot;
 use crate::player::Player;
+use crate::ratings::Ratings;
 use crate::roster::Roster;
 use crate::round::Phase;
 use crate::settings::{CAPACITY, Settings};
@@ -36,30 +37,54 @@ const WATCHERS: u64 = 0;
 #[derive(Debug)]
 pub struct Arena {
     game: Game,
-    leaderboard: Leaderboard,
+    records: Records,
+    /// Two fly here, and everybody else watches.
+    duel: bool,
     roster: Roster,
     log: Log,
     sight: Sight,
     radar: Radar,
 }
 
+/// What arenas share.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    /// The best scores.
+    pub leaderboard: Leaderboard,
+    /// The ratings of the players.
+    pub ratings: Ratings,
+}
+
+/// How many fly in a duel.
+pub const DUELLISTS: usize = 2;
+
 /// What the lobby tells about an arena.
 #[derive(Serialize)]
 struct Metadata {
     round: u32,
     phase: Phase,
+    duel: bool,
+    /// Who flies, in a duel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pilots: Vec<String>,
 }
 
 impl Arena {
-    /// Opens arenas that share a leaderboard.
+    /// Opens arenas that share their records.
     pub fn opening(
         settings: Settings,
-        leaderboard: Leaderboard,
+        records: Records,
     ) -> impl Fn(ArenaOptions, &mut RoomContext<Self>) -> Result<Self, Refusal> {
-        move |_, ctx| {
+        move |options, ctx| {
+            let settings = match options.duel {
+                true => settings.of_duel(),
+                false => settings,
+            };
+            ctx.set_private(options.private);
             let arena = Self {
                 game: Game::new(settings, ctx.time()),
-                leaderboard: leaderboard.clone(),
+                records: records.clone(),
+                duel: options.duel,
                 roster: Roster::default(),
                 log: Log::default(),
                 sight: Sight::default(),
@@ -79,6 +104,7 @@ impl Arena {
             .tick_hz(TICK_HZ)
             .sync_hz(SYNC_HZ)
             .empty_grace(EMPTY_GRACE)
+            .match_on(["duel"])
     }
 
     fn state(&self) -> impl Serialize {
@@ -116,7 +142,8 @@ impl Arena {
         self.tell_backlog(member.id(), ctx);
         // A page joins again by itself after it has lost its session. Meanwhile the player may have gone on in another tab, and
         // must not lose the ship there.
-        if options.spectate || self.flies_elsewhere(member.id(), ctx) {
+        if options.spectate || self.flies_elsewhere(member.id(), ctx) || !self.may_fly(member.id())
+        {
             self.tell_seat(member.id(), ctx);
         } else {
             self.board(member.id(), ctx);
@@ -237,7 +264,21 @@ impl Arena {
             return Err(Refusal::new("already_playing", "You have a ship already."));
         }
         entry.allowance.spend(ctx.now()).map_err(refusal)?;
+        if !self.may_fly(from.id()) {
+            return Err(Refusal::new(
+                "duel_full",
+                "Two fly already in this duel: watch it, or look for a duel of your own.",
+            ));
+        }
         self.board(from.id(), ctx);
+        Ok(())
+    }
+
+    #[receive]
+    fn notice(&mut self, notice: Notice, ctx: &mut RoomContext<Self>) -> Result<(), Refusal> {
+        let text = chat::clean_line(&notice.text).map_err(refusal)?;
+        self.announce(format!("Notice: {text}"), ctx);
+        ctx.broadcast(&Notice { text });
         Ok(())
     }
 }

@@ -9,8 +9,15 @@ use crate::ship::ShipId;
 
 const STEP: Duration = Duration::from_millis(34);
 
-const PLAY: ArenaOptions = ArenaOptions { spectate: false };
-const WATCH: ArenaOptions = ArenaOptions { spectate: true };
+const PLAY: ArenaOptions = ArenaOptions {
+    spectate: false,
+    private: false,
+    duel: false,
+};
+const WATCH: ArenaOptions = ArenaOptions {
+    spectate: true,
+    ..PLAY
+};
 
 /// A player that has signed in, known by the name in small letters.
 fn player(name: &str) -> Identity<Option<Player>> {
@@ -31,15 +38,21 @@ fn guest() -> Identity<Option<Player>> {
 
 /// An arena with so many ships, whose rounds are short.
 fn arena(ships: usize) -> (RoomHarness<Arena>, Leaderboard) {
-    let leaderboard = Leaderboard::default();
+    let (room, records) = arena_with(ships, PLAY);
+    (room, records.leaderboard)
+}
+
+/// That, opened with options of its own.
+fn arena_with(ships: usize, options: ArenaOptions) -> (RoomHarness<Arena>, Records) {
+    let records = Records::default();
     let settings = Settings {
         ships,
         round_seconds: 30.0,
         rest_seconds: 2.0,
     };
-    let opening = Arena::opening(settings, leaderboard.clone());
-    let room = RoomHarness::with(ArenaOptions::default(), opening).expect("an arena opens");
-    (room, leaderboard)
+    let opening = Arena::opening(settings, records.clone());
+    let room = RoomHarness::with(options, opening).expect("an arena opens");
+    (room, records)
 }
 
 /// The ship that a member was last told is theirs.
@@ -379,3 +392,6 @@ fn who_watches_sees_what_is_near_the_leader() {
 
 #[path = "tabs_tests.rs"]
 mod tabs;
+
+#[path = "duels_tests.rs"]
+mod duels;

@@ -6,13 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::Parser;
-use courtside::prelude::*;
-use example_game::arena::Arena;
-use example_game::leaderboard::{Leaderboard, Row};
-use example_game::messages::Top;
+use example_game::arena::Records;
 use example_game::player::Passes;
-use example_game::settings::{CAPACITY, Settings, config};
-use example_game::{pages, sign_in};
+use example_game::settings::{CAPACITY, Settings};
+use example_game::sign_in::{self, Visits};
+use example_game::{pages, site};
 
 /// A real-time arena in the browser, with bots until friends join.
 #[derive(Debug, Parser)]
@@ -29,6 +27,10 @@ struct Options {
     /// Length of a round in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(5..=3600))]
     round: u16,
+
+    /// The secret of a key to the HTTP API at /api/v1, of at least 32 characters; without it, there is no API
+    #[arg(long, value_name = "SECRET")]
+    admin_key: Option<String>,
 }
 
 fn ships(text: &str) -> Result<usize, String> {
@@ -62,16 +64,10 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         round_seconds: f32::from(options.round),
         ..Settings::default()
     };
-    let leaderboard = Leaderboard::default();
-    let passes = Passes::default();
-    let server = Server::builder()
-        .config(config())
-        .authenticate(sign_in::authenticate)
-        .room_with::<Arena>(Arena::opening(settings, leaderboard.clone()))
-        .handle(top)
-        .data(leaderboard)
-        .data(passes.clone())
-        .build()?;
+    let (passes, visits) = (Passes::default(), Visits::default());
+    let server = site::builder(settings, Records::default(), passes.clone()).build()?;
+    let api = options.admin_key.map(|key| site::api(&server, key));
+    let api = api.transpose()?;
     let url = url(listener.local_addr()?);
     // A closed standard output must not stop the game.
     let _ = writeln!(io::stdout(), "The arena is open: {url}  (Ctrl-C closes it)");
@@ -79,16 +75,15 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         .at("/ws")
         .client_at("/courtside.js")
         .configure(pages::configure)
-        .configure(move |app| sign_in::configure(app, passes.clone()))
+        .configure(move |app| {
+            sign_in::configure(app, passes.clone(), visits.clone());
+            if let Some(api) = &api {
+                app.service(api.at(site::API));
+            }
+        })
         .serve(listener)
         .await?;
     Ok(())
-}
-
-async fn top(call: Call<Top>) -> Result<Vec<Row>, Refusal> {
-    const MOST: usize = 50;
-    let leaderboard = call.data::<Leaderboard>();
-    Ok(leaderboard.top(call.message.limit.min(MOST)))
 }
 
 /// The error and, if the port is in use, the option that helps.

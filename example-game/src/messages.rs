@@ -2,7 +2,7 @@
 //!
 //! A message's name on the wire is the name of its struct in `snake_case`.
 
-use courtside::Message;
+use courtside::{Message, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::chat::Line;
@@ -11,12 +11,17 @@ use crate::pickup::PickupKind;
 use crate::shared::is_default;
 use crate::ship::ShipId;
 
-/// The options of a join.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// The options of a join, and of an arena that begins.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ArenaOptions {
-    /// Only watch, without a ship. Otherwise the member gets a ship, unless the player flies one in another tab that is connected.
+    /// Only watch, without a ship. Otherwise the member gets a ship, unless the player flies one in another tab that is connected, or
+    /// two fly already in a duel.
     pub spectate: bool,
+    /// The arena that begins is on no list: only those who know its code find it.
+    pub private: bool,
+    /// The arena is one for a duel. Arenas are matched on this field, so that nobody who only wants to play gets into a duel.
+    pub duel: bool,
 }
 
 // From a page to its arena.
@@ -66,6 +71,11 @@ pub struct Spectate;
 /// Takes a ship after watching, or takes over the ship that the player flies in another tab.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
 pub struct Play;
+
+/// Opens a private arena. The reply is its code, which is its id. It ends if nobody joins it within half a minute.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
+#[message(name = "arena.open", reply = RoomId)]
+pub struct Open;
 
 /// Requests the best scores of all arenas of the server.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Message)]
@@ -118,6 +128,13 @@ pub struct RoundOver {
     pub round: u32,
     /// The winners: several after a draw, none if nobody scored.
     pub winners: Vec<Winner>,
+}
+
+/// Something that those who run the server say to everybody: from outside to arenas, and from arenas to their members.
+#[derive(Clone, Debug, Deserialize, Serialize, Message)]
+pub struct Notice {
+    /// The text.
+    pub text: String,
 }
 
 /// A winner.

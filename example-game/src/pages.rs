@@ -11,10 +11,11 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Path, content and type of each file.
-const FILES: [(&str, &str, &str); 22] = [
+const FILES: [(&str, &str, &str); 23] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/style.css", CSS, include_str!("../page/style.css")),
     ("/favicon.svg", SVG, include_str!("../page/favicon.svg")),
+    ("/arenas.js", SCRIPT, include_str!("../page/arenas.js")),
     ("/backdrop.js", SCRIPT, include_str!("../page/backdrop.js")),
     ("/chat.js", SCRIPT, include_str!("../page/chat.js")),
     ("/effects.js", SCRIPT, include_str!("../page/effects.js")),

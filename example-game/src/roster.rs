@@ -90,6 +90,17 @@ impl Roster {
         self.entry(member)?.ship_of(member)
     }
 
+    /// The ships of players, each with the subject of its player; guests have none.
+    pub fn seats(&self) -> impl Iterator<Item = (Option<&str>, ShipId)> {
+        self.entries.iter().filter_map(|(key, entry)| {
+            let player = match key {
+                Key::Player(subject) => Some(&**subject),
+                Key::Guest(_) => None,
+            };
+            Some((player, entry.seat?.ship))
+        })
+    }
+
     /// How many players only watch, each counted once.
     pub fn watching(&self) -> usize {
         let entries = self.entries.values();

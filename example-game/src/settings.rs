@@ -38,6 +38,18 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The settings of a duel: two ships, of which one is a bot's if an opponent is missing, and short rounds.
+    #[must_use]
+    pub fn of_duel(self) -> Self {
+        Self {
+            ships: self.ships.min(2),
+            round_seconds: self.round_seconds.min(60.0),
+            ..self
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use courtside::JoinMode;
@@ -46,8 +58,7 @@ mod tests {
     use courtside::testing::{TestServer, run};
 
     use super::*;
-    use crate::arena::Arena;
-    use crate::leaderboard::Leaderboard;
+    use crate::arena::{Arena, Records};
     use crate::sign_in::authenticate;
 
     #[test]
@@ -56,7 +67,7 @@ mod tests {
             let builder = Server::builder()
                 .config(config())
                 .authenticate(authenticate)
-                .room_with::<Arena>(Arena::opening(Settings::default(), Leaderboard::default()));
+                .room_with::<Arena>(Arena::opening(Settings::default(), Records::default()));
             let server = TestServer::start(builder, 1).await.expect("a server");
             let mut opened = 0;
             for _ in 0..8 {

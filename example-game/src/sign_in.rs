@@ -1,17 +1,27 @@
 //! Signing in: a page shows a name and gets a pass, with which its connections are a player's.
 
-use std::time::SystemTime;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{HttpResponse, ResponseError, web};
-use courtside::{Identity, Refusal, SignIn};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use courtside::{ClientAddress, Identity, Refusal, SignIn};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::chat::Rejection;
 use crate::player::{Passes, Player, Token};
+use crate::throttle::Throttle;
+
+/// How often one address may sign in: a household or an office at once, and then one after each pause.
+const BURST: u32 = 100;
+const PAUSE: Duration = Duration::from_secs(1);
+/// How many addresses are remembered.
+const ADDRESSES: usize = 10_000;
 
 /// The most bytes of a request.
 const LONGEST_REQUEST: usize = 1024;
@@ -43,6 +53,36 @@ enum Refused {
     Unreadable(JsonPayloadError),
     #[error("This name cannot be used. {0}")]
     Name(Rejection),
+    #[error("Too many have signed in from your network: wait {} s.", .0.as_secs().max(1))]
+    TooFast(Duration),
+}
+
+/// How often each address has signed in. A clone is the same table.
+#[derive(Clone, Debug)]
+pub struct Visits {
+    begun: Instant,
+    throttle: Arc<Mutex<Throttle<ClientAddress>>>,
+}
+
+impl Default for Visits {
+    fn default() -> Self {
+        Self {
+            begun: Instant::now(),
+            throttle: Arc::new(Mutex::new(Throttle::new(BURST, PAUSE, ADDRESSES))),
+        }
+    }
+}
+
+impl Visits {
+    /// A client without an address is one of tests.
+    fn spend(&self, address: Option<SocketAddr>) -> Result<(), Refused> {
+        let Some(address) = address.map(|address| ClientAddress::new(address.ip())) else {
+            return Ok(());
+        };
+        let now = self.begun.elapsed();
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.spend(&address, now).map_err(Refused::TooFast)
+    }
 }
 
 /// The code and the message of a refusal, as in the `error` events of a connection.
@@ -52,22 +92,26 @@ struct Told {
     message: String,
 }
 
-/// Serves `POST /sign-in`.
-pub fn configure(app: &mut web::ServiceConfig, passes: Passes) {
+/// Serves `POST /sign-in`. All threads share the passes and the visits.
+pub fn configure(app: &mut web::ServiceConfig, passes: Passes, visits: Visits) {
     let json = web::JsonConfig::default()
         .limit(LONGEST_REQUEST)
         .error_handler(|error, _| Refused::Unreadable(error).into());
     let resource = web::resource("/sign-in")
         .app_data(json)
         .app_data(web::Data::new(passes))
+        .app_data(web::Data::new(visits))
         .route(web::post().to(sign_in));
     app.service(resource);
 }
 
 async fn sign_in(
+    head: HttpRequest,
     request: web::Json<Request>,
     passes: web::Data<Passes>,
+    visits: web::Data<Visits>,
 ) -> Result<HttpResponse, Refused> {
+    visits.spend(head.peer_addr())?;
     let time = SystemTime::now();
     let pass = passes
         .sign_in(request.token.as_deref(), &request.name, time)
@@ -104,6 +148,7 @@ impl ResponseError for Refused {
         match self {
             Self::Unreadable(error) => error.status_code(),
             Self::Name(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -111,9 +156,14 @@ impl ResponseError for Refused {
         let code = match self {
             Self::Unreadable(_) => "bad_request",
             Self::Name(_) => "bad_name",
+            Self::TooFast(_) => "too_fast",
         };
         let message = self.to_string();
-        secret(HttpResponse::build(self.status_code()).json(Told { code, message }))
+        let mut answer = HttpResponse::build(self.status_code());
+        if let Self::TooFast(wait) = self {
+            answer.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        }
+        secret(answer.json(Told { code, message }))
     }
 }
 
@@ -134,8 +184,8 @@ mod tests {
 
     /// The status and the body of the answer to a request.
     async fn answer(passes: &Passes, request: TestRequest) -> (u16, Value) {
-        let passes = passes.clone();
-        let app = init_service(App::new().configure(|app| configure(app, passes))).await;
+        let (passes, visits) = (passes.clone(), Visits::default());
+        let app = init_service(App::new().configure(|app| configure(app, passes, visits))).await;
         let answer = call_service(&app, request.uri("/sign-in").to_request()).await;
         assert_eq!(answer.headers().get(CACHE_CONTROL).unwrap(), "no-store");
         (answer.status().as_u16(), read_body_json(answer).await)
@@ -159,6 +209,30 @@ mod tests {
         let (status, new) = post(&passes, json!({ "token": "unknown" })).await;
         assert_eq!(status, 200, "a page whose pass is gone signs in again");
         assert_ne!(new["player"], ann["player"]);
+    }
+
+    #[actix_web::test]
+    async fn an_address_that_signs_in_too_often_has_to_wait_and_others_do_not() {
+        let (passes, visits) = (Passes::default(), Visits::default());
+        let app = App::new().configure(|app| configure(app, passes, visits));
+        let app = init_service(app).await;
+        let sign_in = async |address: &str| {
+            let request = TestRequest::post().uri("/sign-in").set_json(json!({}));
+            let address = address.parse().expect("an address");
+            call_service(&app, request.peer_addr(address).to_request()).await
+        };
+        for n in 0..BURST {
+            assert_eq!(
+                sign_in(&format!("192.0.2.1:{}", 4000 + n)).await.status(),
+                200
+            );
+        }
+        let refused = sign_in("192.0.2.1:80").await;
+        assert_eq!(refused.status(), 429);
+        assert_eq!(refused.headers().get(RETRY_AFTER).expect("a header"), "1");
+        let told: Value = read_body_json(refused).await;
+        assert_eq!(told["code"], "too_fast");
+        assert_eq!(sign_in("192.0.2.2:80").await.status(), 200);
     }
 
     #[actix_web::test]

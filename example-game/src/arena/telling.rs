@@ -2,7 +2,7 @@
 
 use courtside::prelude::*;
 
-use super::{Arena, Metadata, TICK_HZ};
+use super::{Arena, DUELLISTS, Metadata, TICK_HZ};
 use crate::chat::Line;
 use crate::game::{Event, Game, Outcome};
 use crate::messages::{
@@ -40,6 +40,12 @@ impl Arena {
         seat.is_some_and(|seat| ctx.member(seat.member).is_some_and(Member::is_connected))
     }
 
+    /// Whether there is a ship for a player: everywhere but in a duel, which others fly.
+    pub(super) fn may_fly(&self, member: MemberId) -> bool {
+        let has_ship = (self.roster.entry(member)).is_some_and(|entry| entry.seat.is_some());
+        !self.duel || has_ship || self.roster.seats().count() < DUELLISTS
+    }
+
     /// The name of an entry is that with which the player has signed in last.
     pub(super) fn rename(&mut self, member: MemberId, name: String, ctx: &mut RoomContext<Self>) {
         let Some(entry) = self.roster.entry_mut(member).filter(|e| e.name != name) else {
@@ -48,6 +54,7 @@ impl Arena {
         let before = std::mem::replace(&mut entry.name, name.clone());
         if let Some(seat) = entry.seat {
             self.game.rename(seat.ship, name.clone());
+            self.list(ctx);
             self.announce(format!("{before} is now {name}."), ctx);
         }
     }
@@ -66,6 +73,7 @@ impl Arena {
         };
         entry.seat = Some(roster::Seat { member, ship });
         self.tell_seats(member, ctx);
+        self.list(ctx);
         let Some(seat) = before else {
             return self.announce(format!("{name} has taken a ship."), ctx);
         };
@@ -87,8 +95,9 @@ impl Arena {
         entry.seat = None;
         let name = entry.name.clone();
         if let Some(row) = self.game.leave(ship) {
-            self.leaderboard.record(row);
+            self.records.leaderboard.record(row);
         }
+        self.list(ctx);
         self.announce(format!("{name} has left the field."), ctx);
         true
     }
@@ -194,7 +203,10 @@ impl Arena {
 
     fn end_round(&mut self, outcome: Outcome, ctx: &mut RoomContext<Self>) {
         for row in outcome.players {
-            self.leaderboard.record(row);
+            self.records.leaderboard.record(row);
+        }
+        if self.duel {
+            self.rate(ctx);
         }
         let winners = outcome.winners.iter().filter_map(|&ship| {
             let pilot = self.game.pilots().get(&ship)?;
@@ -212,11 +224,37 @@ impl Arena {
         self.list(ctx);
     }
 
+    /// Rates the players of a duel that has just ended, if there are two who have signed in: bots have no rating.
+    fn rate(&mut self, ctx: &mut RoomContext<Self>) {
+        let ratings = self.records.ratings.clone();
+        let players = self.roster.seats().filter_map(|(player, ship)| {
+            let pilot = self.game.pilots().get(&ship)?;
+            Some((player?, pilot.name.clone(), pilot.score))
+        });
+        let Ok([one, two]) = <[_; DUELLISTS]>::try_from(players.collect::<Vec<_>>()) else {
+            return;
+        };
+        let [of_one, of_two] = ratings.record([(one.0, one.2), (two.0, two.2)]);
+        let text = format!("Ratings: {} {of_one}, {} {of_two}.", one.1, two.1);
+        self.announce(text, ctx);
+    }
+
     pub(super) fn list(&self, ctx: &mut RoomContext<Self>) {
         let round = self.game.round();
+        let pilots = match self.duel {
+            true => self
+                .game
+                .pilots()
+                .values()
+                .map(|pilot| pilot.name.clone())
+                .collect(),
+            false => Vec::new(),
+        };
         ctx.set_metadata(&Metadata {
             round: round.number(),
             phase: round.phase(),
+            duel: self.duel,
+            pilots,
         });
     }
 }
