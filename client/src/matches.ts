@@ -34,7 +34,10 @@ export interface MatchesPort {
 
 /** A `match` of the application that waits for its room. */
 interface Search {
-  /** The `id` of its action, until that is answered. */
+  /**
+   * The `id` of its action, until that is answered. Before, the server tells only of an earlier search in the queue, which the
+   * client has cancelled.
+   */
   id: number | undefined;
   resolve(room: Room): void;
   reject(error: CourtsideError): void;
@@ -86,16 +89,20 @@ export class Matches {
 
   /** Leaves a queue. */
   cancel(queue: string): Promise<void> {
-    return this.sender.request({ action: 'match.cancel', queue });
+    return this.sender.request({ action: 'match.cancel', queue }, {}, { issued: () => void this.tickets.delete(queue) });
   }
 
   queued({ id, queue, waited_ms: waitedMs, party }: Queued): void {
+    if (id === undefined && !this.tickets.has(queue)) return; // The client has left the queue.
     this.tickets.set(queue, undefined);
+    // A search that was given up removes the ticket again.
     this.port.resolve(id);
+    if (!this.tickets.has(queue)) return;
     this.port.progress({ queue, state: 'queued', waitedMs, ...(party && { party }) });
   }
 
   matched({ queue, room, kind }: Matched): void {
+    if (!this.tickets.has(queue)) return; // The client has left the queue.
     this.tickets.set(queue, room);
     const search = this.searches.get(queue);
     if (search) this.join(queue, room, search);
@@ -104,7 +111,8 @@ export class Matches {
 
   over({ id, queue, reason }: NoMatch): void {
     this.tickets.delete(queue);
-    this.searches.get(queue)?.reject(new CourtsideError('no_match', `No match was found: ${reason}.`, { reason }));
+    const search = this.searches.get(queue);
+    if (search?.id === undefined) search?.reject(new CourtsideError('no_match', `No match was found: ${reason}.`, { reason }));
     this.port.resolve(id);
     this.port.progress({ queue, state: 'over', reason });
   }
@@ -133,13 +141,18 @@ export class Matches {
       return;
     }
     const action: Action = { action: 'match', queue, ...(data !== undefined && { data }), ...(party && { party }) };
-    search.id = this.sender.ask(action, () => void (search.id = undefined), (error) => search.reject(error), false);
+    const answered = (): void => {
+      search.id = undefined;
+      if (this.searches.get(queue) !== search) this.tickets.delete(queue);
+    };
+    search.id = this.sender.ask(action, answered, (error) => search.reject(error), false);
   }
 
   private join(queue: string, room: string, search: Search): void {
     void this.port.join(room).then(
       (joined) => {
-        this.tickets.delete(queue);
+        // Unless it is that of a newer search.
+        if (this.tickets.get(queue) === room) this.tickets.delete(queue);
         if (this.searches.get(queue) === search) search.resolve(joined);
         // The search was given up, so nobody else would leave the room.
         else void joined.leave().catch(() => {});

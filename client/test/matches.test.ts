@@ -118,6 +118,64 @@ test('an aborted search is not sent, or leaves the queue, or leaves the room', a
   assert.deepEqual(on.errors, []);
 });
 
+for (const format of FORMATS) {
+  test(`a search that follows a cancelled one at once is not ended by what becomes of that, in ${format}`, async () => {
+    for (const isAnswered of [true, false]) {
+      const on = stage({ format });
+      const first = new AbortController();
+      const given = outcome(on.client.match('duel', { signal: first.signal }));
+      await settle(on);
+      if (!isAnswered) on.server.holds = true;
+      // The older search has a match, or is over, while the cancellation is on its way.
+      if (isAnswered) on.server.matched('duel', 'd-1');
+      else on.server.noMatch('duel', 'timeout');
+      first.abort();
+      const second = on.client.match('duel');
+      await settle(on);
+      if (!isAnswered) {
+        on.server.holds = false;
+        for (const act of on.server.log.slice(-2)) on.server.process(on.server.session, act);
+        await settle(on);
+      }
+      assert.ok('error' in (await given));
+      assert.deepEqual(sent(on), ['match', 'match.cancel', 'match']);
+      assert.deepEqual(on.client.queues, ['duel']);
+      on.server.matched('duel', 'd-2');
+      await settle(on);
+      assert.equal((await second).id, 'd-2');
+      assert.deepEqual(on.client.queues, []);
+      assert.deepEqual(on.errors, []);
+    }
+  });
+}
+
+test('a queue is left in the step in which the client cancels, also before the server has answered the search', async () => {
+  const on = stage();
+  on.server.holds = true;
+  const first = new AbortController();
+  const given = outcome(on.client.match('duel', { signal: first.signal }));
+  await settle(on);
+  first.abort();
+  assert.ok('error' in (await given));
+  await settle(on);
+  const [search, cancel] = on.server.log;
+  on.server.process(on.server.session, search!);
+  await settle(on);
+  assert.deepEqual(on.client.queues, []);
+  on.server.process(on.server.session, cancel!);
+  on.server.holds = false;
+  await settle(on);
+  const matching = outcome(on.client.match('duel'));
+  await settle(on);
+  const cancelled = on.client.cancelMatch('duel');
+  assert.deepEqual(on.client.queues, []);
+  await settle(on);
+  await cancelled;
+  const ended = await matching;
+  assert.ok('error' in ended && ended.error.reason === 'cancelled');
+  assert.deepEqual(on.errors, []);
+});
+
 test('a room that refuses the client ends the search', async () => {
   const on = stage();
   const matching = outcome(on.client.match('duel'));

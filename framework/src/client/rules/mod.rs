@@ -45,7 +45,7 @@ use keepalive::Keepalive;
 use queue::{Queued, ResendQueue};
 use renewal::RenewalTimer;
 use rooms::Rooms;
-use searches::Searches;
+use searches::{Search, Searches};
 use subscriptions::Subscriptions;
 
 /// What the driver has to do after a frame.
@@ -91,8 +91,8 @@ enum Waiter {
     Sync,
     /// The rules, which have shown the server a fresh credential.
     Refresh,
-    /// The application, which waits for a match of this queue.
-    Search(String),
+    /// The application, which waits for a match.
+    Search(Search),
     /// The rules, which join the room of a match of this queue.
     JoinMatch(String),
     /// Nothing: the request's future was dropped. A room that it joins is left again.
@@ -320,7 +320,10 @@ impl Rules {
         if let Some(id) = action.id {
             self.last_id = id;
             let waiter = match (action.action, action.queue) {
-                (ActionName::Match, Some(queue)) => Waiter::Search(queue.to_owned()),
+                (ActionName::Match, Some(queue)) => Waiter::Search(Search {
+                    queue: queue.to_owned(),
+                    is_queued: false,
+                }),
                 _ => Waiter::Application,
             };
             self.waiters.insert(id, waiter);
@@ -331,6 +334,9 @@ impl Rules {
         if let (ActionName::Unsubscribe, Some(channel)) = (action.action, action.channel) {
             self.subscriptions.leave(channel);
         }
+        if let (ActionName::CancelMatch, Some(queue)) = (action.action, action.queue) {
+            self.leave_queue(queue);
+        }
         Ok(action.id)
     }
 
@@ -340,9 +346,9 @@ impl Rules {
             self.waiters.remove(&id);
             self.wishes.remove(&id);
         } else if let Some(waiter) = self.waiters.get_mut(&id)
-            && let Waiter::Search(queue) = std::mem::replace(waiter, Waiter::Abandoned)
+            && let Waiter::Search(search) = std::mem::replace(waiter, Waiter::Abandoned)
         {
-            self.abandon_search(id, &queue);
+            self.abandon_search(id, &search);
         }
     }
 

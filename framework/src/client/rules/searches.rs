@@ -17,6 +17,14 @@ use crate::ids::{MemberId, RoomId};
 #[derive(Debug, Default)]
 pub(crate) struct Searches(BTreeMap<String, Option<RoomId>>);
 
+/// A request of the application that waits for a match.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Search {
+    pub(crate) queue: String,
+    /// The server has answered it. Before, the server tells only of an earlier search, which the client has cancelled.
+    pub(crate) is_queued: bool,
+}
+
 impl Searches {
     /// The session is lost, and its searches have ended.
     pub(crate) fn clear(&mut self) {
@@ -52,18 +60,27 @@ impl Rules {
         }
         self.last_id += 1;
         let id = self.last_id;
-        self.waiters.insert(id, Waiter::Search(queue.to_owned()));
+        let search = Search {
+            queue: queue.to_owned(),
+            is_queued: true,
+        };
+        self.waiters.insert(id, Waiter::Search(search));
         if let Some(room) = room {
             self.join_match(queue.to_owned(), &room);
         }
         Some(Ok(id))
     }
 
-    /// The number of the request that waits for a match of a queue.
+    /// The number of the request that waits for a match of a queue, and is in that queue.
     fn search_in(&self, queue: &str) -> Option<u64> {
-        let is_it = |waiter: &Waiter| matches!(waiter, Waiter::Search(known) if known == queue);
+        let is_it = |waiter: &Waiter| matches!(waiter, Waiter::Search(search) if search.is_queued && search.queue == queue);
         let mut waiters = self.waiters.iter();
         waiters.find(|(_, waiter)| is_it(waiter)).map(|(id, _)| *id)
+    }
+
+    /// Whether the client has left a queue of which the server still tells.
+    fn has_left(&self, queue: &str) -> bool {
+        !self.searches.0.contains_key(queue) && self.search_in(queue).is_none()
     }
 
     pub(super) fn queued_for_match(
@@ -78,6 +95,12 @@ impl Rules {
             self.answer(id, Answer::Done);
             return Vec::new();
         }
+        let waiter = id.and_then(|id| self.waiters.get_mut(&id));
+        if let Some(Waiter::Search(search)) = waiter {
+            search.is_queued = true;
+        } else if id.is_none() && self.has_left(&queue) {
+            return Vec::new();
+        }
         self.searches.0.insert(queue.clone(), None);
         vec![Output::Emit(Event::Queued {
             queue,
@@ -87,6 +110,9 @@ impl Rules {
     }
 
     pub(super) fn matched(&mut self, queue: String, room: RoomId) -> Vec<Output> {
+        if self.has_left(&queue) {
+            return Vec::new();
+        }
         self.searches.0.insert(queue.clone(), Some(room.clone()));
         if self.search_in(&queue).is_some() {
             self.join_match(queue.clone(), &room);
@@ -158,13 +184,20 @@ impl Rules {
         let Some(search) = self.search_in(&queue) else {
             return Vec::new();
         };
-        self.abandon_search(search, &queue);
+        let is_queued = true;
+        self.abandon_search(search, &Search { queue, is_queued });
         vec![Output::Complete(search, Err(CallError::Refused(refusal)))]
     }
 
-    /// Leaves a queue. The application gets no event.
-    pub(super) fn abandon_search(&mut self, id: u64, queue: &str) {
-        if self.searches.0.remove(queue).is_some() {
+    /// The application leaves a queue. What the server still tells of that search concerns no later one.
+    pub(super) fn leave_queue(&mut self, queue: &str) {
+        self.searches.0.remove(queue);
+    }
+
+    /// Leaves a queue, for which this request has waited. The application gets no event.
+    pub(super) fn abandon_search(&mut self, id: u64, Search { queue, is_queued }: &Search) {
+        self.leave_queue(queue);
+        if *is_queued {
             // The request has had its answer.
             self.waiters.remove(&id);
         }

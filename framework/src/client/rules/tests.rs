@@ -1,5 +1,6 @@
 //! The rules, one situation at a time.
 
+mod searches;
 mod subscriptions;
 
 use serde_json::{Value, json};
