@@ -13,7 +13,7 @@ mod vanishing;
 use courtside::client::{CallError, Event, Party};
 use courtside::matchmaking::RankRule;
 use courtside_tests::queue_tools::{duels, enter, player, ranked, secs, start, wire};
-use courtside_tests::wire_tools::both;
+use courtside_tests::wire_tools::{Wire, both};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
@@ -136,6 +136,56 @@ fn a_search_is_cancelled_by_its_client() {
         assert_eq!(cancelled, Ok(()));
         let again = ann.cancel_match("duel").await.unwrap_err();
         assert_eq!(again.refusal().unwrap().code(), "not_queued");
+    });
+}
+
+#[test]
+fn a_search_is_cancelled_and_begun_again_in_one_step() {
+    both(async |format| {
+        let (server, played) = start(ranked(duels())).await;
+        let mut ann = wire(&server, 0, format, "ann-0").await;
+        enter(&mut ann).await;
+        // Neither waits for the answer to the one before, also after the match.
+        let leave_and_enter = async |wire: &mut Wire| {
+            let cancel = wire
+                .begin(json!({"action": "match.cancel", "queue": "duel"}))
+                .await;
+            let again = wire
+                .begin(json!({"action": "match", "queue": "duel"}))
+                .await;
+            let cancelled = wire.answer(cancel).await;
+            assert_eq!(cancelled["reason"], "cancelled", "{cancelled}");
+            let queued = wire.answer(again).await;
+            assert_eq!(queued["event"], "queued", "{queued}");
+        };
+        leave_and_enter(&mut ann).await;
+        let mut bob = wire(&server, 1, format, "bob-0").await;
+        enter(&mut bob).await;
+        let dissolved = ann.event("matched").await["room"].clone();
+        assert_eq!(bob.event("matched").await["room"], dissolved);
+        leave_and_enter(&mut ann).await;
+        assert_eq!(bob.event("queued").await["queue"], "duel");
+        let room = bob.event("matched").await["room"].clone();
+        assert_ne!(room, dissolved);
+        for wire in [&mut ann, &mut bob] {
+            wire.begin(json!({"action": "join", "room": room})).await;
+        }
+        assert_eq!(ann.event("joined").await["room"], room);
+        assert_eq!(bob.event("joined").await["room"], room);
+        assert_eq!(played.rooms().len(), 1);
+    });
+}
+
+#[test]
+fn a_client_that_gives_a_search_up_can_search_again_at_once() {
+    both(async |format| {
+        let (server, _) = start(ranked(duels())).await;
+        let ann = server.client(player(format, "ann", 0)).await.unwrap();
+        let given_up = timeout(secs(3), ann.find_match("duel", &())).await;
+        assert!(given_up.is_err());
+        let bob = server.client(player(format, "bob", 0)).await.unwrap();
+        let (a, b) = tokio::join!(ann.find_match("duel", &()), bob.find_match("duel", &()));
+        assert_eq!(a.unwrap().id(), b.unwrap().id());
     });
 }
 

@@ -1,8 +1,10 @@
 //! What a queue refuses, and what one client can ask of it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use courtside::BuildError;
 use courtside::matchmaking::{Match, MatchRule, RankRule, Tickets};
 use courtside::testing::TestServer;
 use courtside_tests::queue_tools::{
@@ -140,11 +142,11 @@ fn a_session_and_a_subject_have_so_many_tickets_at_a_time() {
         };
         let all: Vec<_> = (0..15).map(expected).collect();
         assert_eq!(answers, all);
-        // What has ended counts no longer.
-        of_ann[0]
-            .ask(json!({"action": "match.cancel", "queue": "q0"}))
-            .await;
+        // What is cancelled counts no longer, even before that is answered.
         of_ann[0].idle(secs(2)).await;
+        of_ann[0]
+            .begin(json!({"action": "match.cancel", "queue": "q0"}))
+            .await;
         assert_eq!(of_ann[0].ask(search("q4")).await["event"], "queued");
     });
 }
@@ -164,18 +166,23 @@ fn a_room_that_cannot_be_created_refuses_all_its_players() {
     });
 }
 
-/// A rule that panics, proposes nonsense, and then does its work.
-struct Moody(u32);
+/// A rule that panics, proposes nonsense, and then does its work. It panics as well when it is asked again how large a match is.
+#[derive(Default)]
+struct Moody {
+    ticks: u32,
+    is_asked: Cell<bool>,
+}
 
 impl MatchRule for Moody {
     fn most(&self) -> usize {
+        assert!(!self.is_asked.replace(true), "the rule was asked again");
         2
     }
 
     fn matches(&mut self, _: Duration, tickets: &Tickets) -> Vec<Match> {
-        self.0 += 1;
+        self.ticks += 1;
         let all: Vec<_> = tickets.by_age().collect();
-        match (self.0, all.as_slice()) {
+        match (self.ticks, all.as_slice()) {
             (1, _) => panic!("the rule was told to panic"),
             (2, [first, ..]) => vec![Match::of([*first, *first]), Match::default()],
             (_, [first, second, ..]) => vec![Match::of([*first, *second])],
@@ -187,10 +194,24 @@ impl MatchRule for Moody {
 #[test]
 fn a_faulty_rule_loses_no_ticket() {
     both(async |format| {
-        let (server, _) = start(ranked(Moody(0))).await;
+        let (server, _) = start(ranked(Moody::default())).await;
         let ann = server.client(player(format, "ann", 0)).await.unwrap();
         let bob = server.client(player(format, "bob", 0)).await.unwrap();
         let (a, b) = tokio::join!(ann.find_match("duel", &()), bob.find_match("duel", &()));
         assert_eq!(a.unwrap().id(), b.unwrap().id());
     });
+}
+
+#[test]
+fn a_rule_whose_matches_have_no_place_in_a_room_is_refused() {
+    let build = |most| builder(&Played::default(), ranked(RankRule::new(most))).build();
+    let refused = build(65).map(drop).unwrap_err().to_string();
+    let expected =
+        "`most` of the queue `duel` is 65: a match of so many players has no place in a room";
+    assert!(refused.contains(expected), "{refused}");
+    assert!(
+        !build(64)
+            .map(drop)
+            .is_err_and(|other| matches!(other, BuildError::BadSetting(_)))
+    );
 }

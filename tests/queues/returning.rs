@@ -12,7 +12,7 @@ use courtside_tests::queue_tools::{
 };
 use courtside_tests::wire_tools::{both, calm, quiet};
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 #[test]
 fn a_search_goes_on_over_lost_connections_and_other_workers() {
@@ -98,7 +98,10 @@ fn a_join_that_waits_for_the_others_survives_a_cut_and_a_move() {
         ann.begin(json!({"action": "join", "room": room})).await;
         ann.idle(secs(1)).await;
         ann.control.cut();
+        // Her move waits for no other player.
+        let began = Instant::now();
         let mut ann = back(&ann, &server, 1, "ann-0").await;
+        assert!(began.elapsed() < calm().handover);
         bob.begin(json!({"action": "join", "room": room})).await;
         assert_eq!(ann.event("joined").await["room"], room);
         assert_eq!(bob.event("joined").await["room"], room);

@@ -48,6 +48,8 @@ pub(crate) type MakeOptions = Arc<dyn Fn(&Made) -> Result<RawData, CodecError> +
 #[must_use = "a queue does nothing until a server has it"]
 pub struct Queue {
     pub(crate) rule: Box<dyn MatchRule>,
+    /// How many players the rule says that a match has at most.
+    pub(crate) most: usize,
     pub(crate) entry: MakeEntry,
     pub(crate) options: MakeOptions,
     pub(crate) bounds: Bounds,
@@ -64,9 +66,10 @@ impl fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue with this rule.
+    /// A queue with this rule, whose [`most`](MatchRule::most) is asked once, here.
     pub fn new(rule: impl MatchRule) -> Self {
         Self {
+            most: rule.most(),
             rule: Box::new(rule),
             entry: Arc::new(|_| Ok(Entry::default())),
             options: Arc::new(|_| Ok(RawData::null(Format::Json))),
@@ -134,7 +137,14 @@ impl Queue {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<(), BadSetting> {
+    /// Refuses what cannot work with rooms of so many seats.
+    pub(crate) fn check(&self, seats: usize) -> Result<(), BadSetting> {
+        BadSetting::unless(
+            self.most <= seats,
+            "most",
+            &self.most,
+            "a match of so many players has no place in a room of this queue's kind: raise `RoomConfig::capacity`, or let the rule make smaller matches",
+        )?;
         let some = "set more than zero";
         BadSetting::unless(!self.every.is_zero(), "every", &self.every, some)?;
         let time = self.bounds.join_within;

@@ -107,6 +107,8 @@ pub(crate) struct QueueCore<J> {
     name: Arc<str>,
     bounds: Bounds,
     rule: Box<dyn MatchRule>,
+    /// How many players a match has at most.
+    most: usize,
     members: HashMap<SessionId, Member<J>>,
     units: HashMap<TicketId, Unit>,
     parties: HashMap<Arc<str>, TicketId>,
@@ -118,11 +120,17 @@ pub(crate) struct QueueCore<J> {
 }
 
 impl<J> QueueCore<J> {
-    pub(crate) fn new(name: Arc<str>, bounds: Bounds, rule: Box<dyn MatchRule>) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        bounds: Bounds,
+        rule: Box<dyn MatchRule>,
+        most: usize,
+    ) -> Self {
         Self {
             name,
             bounds,
             rule,
+            most,
             members: HashMap::new(),
             units: HashMap::new(),
             parties: HashMap::new(),
@@ -185,7 +193,7 @@ impl<J> QueueCore<J> {
 
     /// The ticket that a session enters with: a new one, or its party's.
     fn ticket_for(&mut self, party: Option<Party>) -> Result<TicketId, Refusal> {
-        let most = self.rule.most();
+        let most = self.most;
         if let Some(party) = &party {
             let codes = 1..=MOST_CODE;
             if !codes.contains(&party.code.len()) || !(2..=most).contains(&party.size) {
@@ -320,7 +328,7 @@ impl<J> QueueCore<J> {
         let made = Made {
             queue: self.name.clone(),
             room: room.clone(),
-            missing: self.rule.most().saturating_sub(players.len()),
+            missing: self.most.saturating_sub(players.len()),
             players,
             data: pending.data,
         };
@@ -382,7 +390,7 @@ impl<J> QueueCore<J> {
         if players.is_empty()
             || players.len() < tickets.len()
             || distinct.len() < tickets.len()
-            || number > self.rule.most()
+            || number > self.most
         {
             return false;
         }
@@ -563,10 +571,10 @@ impl<J> QueueCore<J> {
 }
 
 /// The answer to a join whose match does not come about.
-fn dissolved() -> Refusal {
+pub(crate) fn dissolved() -> Refusal {
     Refusal::new(
         "match_dissolved",
-        "another player has not joined this match: the search goes on",
+        "this match was dissolved: `queued` or `no_match` says what has become of the search",
     )
 }
 

@@ -34,7 +34,10 @@ use super::ticket::{Ticket, TicketId, Tickets};
 /// }
 /// ```
 pub trait MatchRule: Send + 'static {
-    /// How many players a match has at most. No party may be larger.
+    /// How many players a match has at most. No party may be larger. [`Queue::new`](super::Queue::new) asks once.
+    ///
+    /// [`build`](crate::ServerBuilder::build) refuses a queue whose rooms have fewer seats
+    /// ([`RoomConfig::capacity`](crate::RoomConfig#structfield.capacity)).
     fn most(&self) -> usize;
 
     /// The matches to make now. `now` is the time since the server began, as in [`Ticket::since`].

@@ -23,7 +23,6 @@ use crate::runtime::messages::{
 };
 use crate::runtime::room_admission::refuse_join;
 use crate::runtime::server_inner::ServerInner;
-use crate::session::accounts::Charge;
 use crate::session::outbox::Delivery;
 use crate::session::tickets::{TicketChange, TicketState};
 use crate::wire::codec::CodecError;
@@ -42,7 +41,6 @@ struct Player {
     /// Where it was when it entered. That hub forwards items to where it is now.
     receiver: Receiver,
     attempt: u64,
-    _charge: Charge,
 }
 
 struct ServedQueue {
@@ -73,13 +71,14 @@ impl Matchmaker {
         let serve = |new: NewQueue| {
             let Queue {
                 rule,
+                most,
                 options,
                 bounds,
                 every,
                 ..
             } = new.queue;
             let served = ServedQueue {
-                core: QueueCore::new(new.name.clone(), bounds, rule),
+                core: QueueCore::new(new.name.clone(), bounds, rule, most),
                 name: new.name.clone(),
                 kind: new.kind,
                 players: HashMap::new(),
@@ -114,7 +113,6 @@ impl Matchmaker {
                 let player = Player {
                     receiver: request.receiver,
                     attempt: request.attempt,
-                    _charge: request.charge,
                 };
                 queue.players.insert(session, player);
                 if !queue.is_ticking {
@@ -293,7 +291,7 @@ impl Matchmaker {
         let Some(player) = self.forget(name, session) else {
             return;
         };
-        let change = self.change(name, (player.attempt, TicketState::Over));
+        let change = self.change(name, (player.attempt, TicketState::Begun));
         send_item(&player.receiver, change, None);
     }
 

@@ -394,7 +394,9 @@ impl ServerBuilder {
         }
         for queue in &self.queues {
             let owner = |bad: BadSetting| bad.of(format!("the queue `{}`", queue.name));
-            queue.queue.check().map_err(owner)?;
+            let kind = self.kinds.get(&*queue.kind);
+            let seats = kind.map_or(usize::MAX, |kind| kind.config().capacity);
+            queue.queue.check(seats).map_err(owner)?;
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Bench {
     fn with(rule: RankRule, bounds: Bounds) -> Self {
         Self {
             most: rule.most(),
-            core: QueueCore::new("duel".into(), bounds, Box::new(rule)),
+            core: QueueCore::new("duel".into(), bounds, Box::new(rule.clone()), rule.most()),
             known: BTreeMap::new(),
             rooms: 0,
             joins_ever: 0,

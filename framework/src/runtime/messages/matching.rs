@@ -8,7 +8,6 @@ use super::{JoinRequest, Receiver};
 use crate::ids::{RoomId, SessionId};
 use crate::matchmaking::Entry;
 use crate::runtime::permit::Permit;
-use crate::session::accounts::Charge;
 use crate::wire::codec::RawData;
 use crate::wire::party::Party;
 
@@ -23,8 +22,6 @@ pub(crate) struct MatchRequest {
     pub(crate) subject: Option<Arc<str>>,
     pub(crate) entry: Entry,
     pub(crate) party: Option<Party>,
-    /// The session's accounts are charged as long as it is in the queue.
-    pub(crate) charge: Charge,
     /// Counts as in flight until the queue has answered.
     pub(crate) _permit: Permit,
 }

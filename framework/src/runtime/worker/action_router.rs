@@ -15,6 +15,7 @@ use crate::origin::ActionNumber;
 use crate::runtime::flusher::Flusher;
 use crate::runtime::messages::{ConnectionId, Membership, Receiver, RoomMessage, Topic};
 use crate::runtime::permit::Permit;
+use crate::session::accounts::Charge;
 use crate::session::rate_limiter::{Pass, RateLimiter};
 use crate::session::subscriptions::Subscriptions;
 use crate::session::tickets::{OwnTickets, TicketChange};
@@ -60,7 +61,7 @@ struct Awaited {
 
 impl Awaited {
     fn is_empty(&self) -> bool {
-        self.leaving.is_empty() && self.late.is_empty() && self.tickets.is_empty()
+        self.leaving.is_empty() && self.late.is_empty() && self.tickets.is_blank()
     }
 }
 
@@ -187,10 +188,16 @@ impl ActionRouter {
     }
 
     /// The client looks for a match in a queue in which it has no ticket.
-    pub(crate) fn enter_queue(&self, queue: Arc<str>, attempt: u64) {
+    pub(crate) fn enter_queue(&self, queue: Arc<str>, attempt: u64, charge: Charge) {
         let mut awaited = self.awaited.borrow_mut();
         let tickets = &mut awaited.get_or_insert_default().tickets;
-        tickets.enter(queue, attempt);
+        tickets.enter(queue, attempt, Some(charge));
+    }
+
+    /// The client leaves a queue. False if it is not in it.
+    pub(crate) fn cancel_ticket(&self, queue: &str) -> bool {
+        let cancelled = self.await_no_longer(|awaited| awaited.tickets.cancel(queue));
+        cancelled.unwrap_or(false)
     }
 
     pub(crate) fn has_ticket(&self, queue: &str) -> bool {
@@ -204,16 +211,31 @@ impl ActionRouter {
         let awaited = self.awaited.borrow();
         awaited
             .as_ref()
-            .is_some_and(|awaited| !awaited.tickets.is_empty())
+            .is_some_and(|awaited| awaited.tickets.has_some())
     }
 
-    /// The queue that has a match for the session in this room.
-    pub(crate) fn match_in(&self, room: &RoomId) -> Option<Arc<str>> {
+    /// The session joins a room: see [`OwnTickets::join`].
+    pub(crate) fn join_match(&self, room: &RoomId) -> Option<Arc<str>> {
+        let mut awaited = self.awaited.borrow_mut();
+        awaited.as_mut()?.tickets.join(room)
+    }
+
+    /// How many joins wait in queues for other players.
+    pub(crate) fn joining_matches(&self) -> usize {
         let awaited = self.awaited.borrow();
-        awaited.as_ref()?.tickets.queue_of(room).cloned()
+        awaited
+            .as_ref()
+            .map_or(0, |awaited| awaited.tickets.joining())
     }
 
-    /// A ticket has changed. False if a later change has come before.
+    pub(crate) fn was_dissolved(&self, room: &RoomId) -> bool {
+        let awaited = self.awaited.borrow();
+        awaited
+            .as_ref()
+            .is_some_and(|awaited| awaited.tickets.was_dissolved(room))
+    }
+
+    /// A ticket has changed. False if the client must not learn of that.
     pub(crate) fn change_ticket(&self, change: &TicketChange) -> bool {
         let changed = self.await_no_longer(|awaited| awaited.tickets.change(change));
         changed.unwrap_or(false)
@@ -226,7 +248,7 @@ impl ActionRouter {
 
     /// The tickets of a session that has moved here.
     pub(crate) fn set_tickets(&self, tickets: OwnTickets) {
-        if !tickets.is_empty() {
+        if !tickets.is_blank() {
             self.awaited.borrow_mut().get_or_insert_default().tickets = tickets;
         }
     }

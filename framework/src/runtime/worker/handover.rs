@@ -369,7 +369,8 @@ impl SessionActor {
                 false => moving.asked.push((topic, question)),
             }
         }
-        if (!moving.late.is_empty() || self.joining > 0)
+        let is_late = !moving.late.is_empty();
+        if (is_late || self.joining_rooms() > 0)
             && let Some(left_out) = self.hub.shared.late_log.take(self.hub.now())
         {
             tracing::warn!(
@@ -381,8 +382,15 @@ impl SessionActor {
         self.transfer_if_ready(ctx);
     }
 
+    /// How many joins have to be answered before the session moves. Those that wait in queues for other players may take long:
+    /// their answers follow the session.
+    fn joining_rooms(&self) -> usize {
+        let in_queues = self.handle.router.joining_matches();
+        self.joining.saturating_sub(in_queues)
+    }
+
     pub(crate) fn transfer_if_ready(&mut self, ctx: &mut Context<Self>) {
-        let is_answered = self.joining + self.unsubscribing.len() == 0;
+        let is_answered = self.joining_rooms() + self.unsubscribing.len() == 0;
         if !self.hub.is_settled(self.id) {
             return;
         }
@@ -415,7 +423,7 @@ impl SessionActor {
             .with_outbox(|outbox| std::mem::replace(outbox, empty));
         self.hub.sessions.borrow_mut().remove(&self.id);
         let listings = self.take_listings();
-        let is_followed = !is_answered || !moving.late.is_empty();
+        let is_followed = !is_answered || self.joining > 0 || !moving.late.is_empty();
         let first_forwarder = self.trail.take().and_then(|trail| trail.first_forwarder);
         let first_forwarder = first_forwarder.or_else(|| Some(self.hub.address.clone()));
         let transfer = Box::new(SessionTransfer {

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::Refusal;
 use crate::ids::SessionId;
 use crate::matchmaking::Seeker;
+use crate::matchmaking::queue::dissolved;
 use crate::runtime::matchmaker::not_queued;
 use crate::runtime::messages::{HubItem, JoinRequest, MatchMessage, MatchRequest, SessionMessage};
 use crate::runtime::permit::Permit;
@@ -12,7 +13,8 @@ use crate::runtime::worker::hub::Hub;
 use crate::runtime::worker::session::SessionActor;
 use crate::session::accounts::Thing;
 use crate::session::outbox::Delivery;
-use crate::session::tickets::{TicketChange, TicketState};
+use crate::session::tickets::TicketChange;
+use crate::wire::action::JoinTarget;
 use crate::wire::codec::RawData;
 use crate::wire::frame::Encoded;
 use crate::wire::party::Party;
@@ -59,7 +61,9 @@ impl SessionActor {
         let (now, limits) = (self.hub.now(), &shared.config.limits);
         let charge = self.accounts().charge(Thing::Ticket, now, limits)?;
         let attempt = self.handle.router.received();
-        self.handle.router.enter_queue(queue.clone(), attempt);
+        self.handle
+            .router
+            .enter_queue(queue.clone(), attempt, charge);
         let request = MatchRequest {
             receiver: self.receiver(),
             queue: queue.clone(),
@@ -68,7 +72,6 @@ impl SessionActor {
             subject: self.visitor.claims.subject_key().cloned(),
             entry,
             party,
-            charge,
             _permit: permit,
         };
         self.tell_matchmaker(MatchMessage::Enter(Box::new(request)));
@@ -83,7 +86,7 @@ impl SessionActor {
         permit: Permit,
     ) -> Result<(), Refusal> {
         let known = self.hub.shared.queues.get_key_value(queue);
-        let known = known.filter(|(queue, _)| self.handle.router.has_ticket(queue));
+        let known = known.filter(|(queue, _)| self.handle.router.cancel_ticket(queue));
         let (queue, _) = known.ok_or_else(not_queued)?;
         let message = MatchMessage::Cancel {
             receiver: self.receiver(),
@@ -95,11 +98,20 @@ impl SessionActor {
         Ok(())
     }
 
+    /// Refuses a join that its client has sent before it knew that the match was dissolved. There never was a room, so nobody has
+    /// guessed an id.
+    pub(crate) fn check_match(&self, target: &JoinTarget) -> Result<(), Refusal> {
+        match target {
+            JoinTarget::Room(room) if self.handle.router.was_dissolved(room) => Err(dissolved()),
+            _ => Ok(()),
+        }
+    }
+
     /// Sends a join to the matchmaker, if it is for the room of a match. Gives back any other.
     pub(crate) fn join_match(&self, request: Box<JoinRequest>) -> Option<Box<JoinRequest>> {
         let queue = request
             .room()
-            .and_then(|room| self.handle.router.match_in(room));
+            .and_then(|room| self.handle.router.join_match(room));
         let Some(queue) = queue else {
             return Some(request);
         };
@@ -116,7 +128,7 @@ impl SessionActor {
 
     /// Ends all searches of the session, which has ended or overflowed.
     pub(crate) fn leave_queues(&self) {
-        if !self.handle.router.take_tickets().is_empty() {
+        if self.handle.router.take_tickets().has_some() {
             self.tell_matchmaker(MatchMessage::Gone(self.id));
         }
     }
@@ -127,7 +139,7 @@ impl SessionActor {
 }
 
 impl Hub {
-    /// The ticket of a session has changed. Without effect if a later change has come before.
+    /// The ticket of a session has changed. Without effect if its client must not learn of that.
     pub(crate) fn change_ticket(
         &self,
         session: SessionId,
@@ -147,7 +159,7 @@ impl Hub {
         if !local.router.change_ticket(&change) {
             return;
         }
-        if change.state == TicketState::Over {
+        if change.state.is_end() {
             local.address.do_send(SessionMessage::TicketOver);
         }
         if let Some(frame) = frame {

@@ -39,6 +39,7 @@ impl SessionActor {
                 options,
                 data,
             } => {
+                self.check_match(&target)?;
                 self.check_room_limit()?;
                 let wish = self.wish(&target, &options)?;
                 self.joining += 1;
