@@ -11,7 +11,7 @@ use courtside_tests::user_tools::{back, open, sign_in, way_back};
 use courtside_tests::wire_tools::{
     Desk, Log, Wire, both, calm, dial, names, numbers, quiet, turns,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 #[derive(Serialize, Message)]
@@ -63,6 +63,41 @@ fn a_client_reads_what_was_sent_before_and_then_why_it_is_disconnected() {
         // Nothing keeps the user from coming again: that is for `authenticate` to refuse.
         let again = open(&server, 0, format, "ann").await;
         assert!(again.welcome.get("reason").is_none());
+    });
+}
+
+/// Shows its members why before it disconnects them.
+#[derive(Default)]
+struct Court;
+
+#[derive(Deserialize, Message)]
+struct Judge;
+
+#[courtside::room]
+impl Court {
+    #[on]
+    fn judge(&mut self, from: &Member, _: Judge, ctx: &mut RoomContext<Self>) {
+        ctx.to(from.id()).send(&Note { n: 1 });
+        let session = from.session();
+        ctx.server().session(session).send(&Note { n: 2 }).unwrap();
+        let user = ctx.server().session(session);
+        user.disconnect(banned()).unwrap();
+    }
+}
+
+#[test]
+fn a_member_reads_what_its_room_has_sent_before_it_disconnects_it() {
+    both(async |format| {
+        let builder = Server::builder().config(calm()).room::<Court>();
+        let server = TestServer::start(sign_in(builder), 2).await.unwrap();
+        let mut ann = open(&server, 1, format, "ann").await;
+        let room = ann.ask(json!({"action": "join", "kind": "court"})).await;
+        ann.send(json!({"action": "send", "room": room["room"], "type": "judge"}))
+            .await;
+        let (events, code) = ann.end().await;
+        assert_eq!(names(&events), ["message", "message", "goodbye"]);
+        assert_eq!(numbers(&events, "message"), [1, 2]);
+        assert_eq!(code, Some(CloseCode(4901)));
     });
 }
 

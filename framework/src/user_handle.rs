@@ -13,6 +13,7 @@ use crate::handler::Message;
 use crate::ids::{RoomId, SessionId};
 use crate::room::outside::Outside;
 use crate::room_handle::TellAck;
+use crate::runtime::hub_address::HubAddress;
 use crate::runtime::instruction::{Task, Ticket, all};
 use crate::runtime::server_inner::ServerInner;
 use crate::server_handle::ServerHandle;
@@ -89,7 +90,9 @@ impl UserHandle {
 
     fn order(&self, order: SessionOrder) -> Result<UnboundedReceiver<()>, UserError> {
         let place = self.shared.admit_sending(order.bytes())?;
-        Ok(self.shared.send_to_sessions(&self.recipients, order, place))
+        let shared = &self.shared;
+        let send = |hub: &HubAddress, message| hub.send(message);
+        Ok(shared.send_to_sessions(&self.recipients, order, place, send))
     }
 
     /// The sessions, connected or within their window, in no particular order.

@@ -135,6 +135,7 @@ impl FollowedRooms {
             _ => {
                 let directory = &mut self.directory;
                 directory.begin(room, KIND, (), Fields::default(), None, 1);
+                directory.relist(room, false, false, serde_json::Value::Null);
             }
         }
         self.listings.flush(self.directory.take_changed()).len()

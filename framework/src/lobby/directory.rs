@@ -38,7 +38,7 @@ struct Kind {
     name: Arc<str>,
     terms: Terms,
     open: Index,
-    /// The rooms that are not private.
+    /// The rooms that lists show.
     public: BTreeSet<RoomId>,
     /// Whether changes of its rooms are noted.
     is_watched: bool,
@@ -53,6 +53,8 @@ struct RoomEntry<A> {
     seats_taken: usize,
     is_locked: bool,
     is_private: bool,
+    /// Whether it has said how it is listed.
+    has_begun: bool,
     metadata: Arc<Value>,
     /// The fields of the client for which the room was created.
     founded_on: Fields,
@@ -75,9 +77,14 @@ impl<A> RoomEntry<A> {
         !self.is_locked && !self.is_private && self.seats_taken < terms.matched.min(terms.capacity)
     }
 
-    /// As followers see it. `None`: it is private.
+    /// Whether lists and followers show it.
+    fn is_public(&self) -> bool {
+        self.has_begun && !self.is_private
+    }
+
+    /// As followers see it. `None`: they do not.
     fn shown(&self, capacity: usize) -> Option<Shown> {
-        (!self.is_private).then(|| Shown {
+        self.is_public().then(|| Shown {
             // A client may be on its way to a seat that is not free.
             members: self.seats_taken.min(capacity),
             capacity,
@@ -92,7 +99,7 @@ impl<A> RoomEntry<A> {
 pub(crate) struct Directory<A> {
     rooms: HashMap<RoomId, RoomEntry<A>>,
     kinds: HashMap<Arc<str>, Kind>,
-    /// The rooms that are not private.
+    /// The rooms that lists show.
     public: BTreeSet<RoomId>,
     /// The empty rooms, the one that has been empty longest first.
     empty: BTreeMap<u64, RoomId>,
@@ -142,15 +149,18 @@ impl<A: Clone> Directory<A> {
         let Some(kind) = self.kinds.get_mut(&entry.kind) else {
             return;
         };
-        note(&mut self.changed, kind, id);
+        let was_public = entry.is_public();
         if entry.is_open(&kind.terms) {
             kind.open.remove(entry.rank(), &entry.fields);
         }
         change(entry, &kind.terms);
+        if was_public || entry.is_public() {
+            note(&mut self.changed, kind, id);
+        }
         if entry.is_open(&kind.terms) {
             kind.open.insert(id, entry.rank(), &entry.fields);
         }
-        if entry.is_private {
+        if !entry.is_public() {
             kind.public.remove(id);
             self.public.remove(id);
         } else if !self.public.contains(id) {
@@ -181,7 +191,9 @@ impl<A: Clone> Directory<A> {
                 kind.open.remove(entry.rank(), &entry.fields);
             }
             kind.public.remove(id);
-            note(&mut self.changed, kind, id);
+            if entry.is_public() {
+                note(&mut self.changed, kind, id);
+            }
         }
         self.public.remove(id);
         if let Some(since) = entry.empty_since {
@@ -236,6 +248,7 @@ impl<A: Clone + fmt::Debug + Send> RoomDirectory<A> for Directory<A> {
             seats_taken,
             is_locked: false,
             is_private: false,
+            has_begun: false,
             metadata: Arc::default(),
             fields: founded_on.clone(),
             founded_on,
@@ -249,9 +262,6 @@ impl<A: Clone + fmt::Debug + Send> RoomDirectory<A> for Directory<A> {
         if entry.is_open(&kind.terms) {
             kind.open.insert(id, entry.rank(), &entry.fields);
         }
-        note(&mut self.changed, kind, id);
-        kind.public.insert(id.clone());
-        self.public.insert(id.clone());
         self.rooms.insert(id.clone(), entry);
     }
 
@@ -278,6 +288,7 @@ impl<A: Clone + fmt::Debug + Send> RoomDirectory<A> for Directory<A> {
         self.change(id, |entry, terms| {
             entry.is_locked = is_locked;
             entry.is_private = is_private;
+            entry.has_begun = true;
             let said = Fields::of(&metadata, &terms.match_on);
             entry.fields = said.or(&entry.founded_on);
             entry.metadata = Arc::new(metadata);

@@ -28,6 +28,9 @@ pub(crate) trait RoomDirectory<A>: fmt::Debug + Send {
     fn addresses(&self) -> Box<dyn Iterator<Item = &A> + '_>;
 
     /// Adds a new room, with this many seats taken: one for the client for which it was created, if there is one.
+    ///
+    /// Nobody sees it before its first [`relist`](Self::relist), since it may begin as a private one. Clients that ask for its
+    /// kind are sent there nevertheless: the room itself refuses them if it is private.
     fn begin(
         &mut self,
         id: &RoomId,
@@ -48,7 +51,7 @@ pub(crate) trait RoomDirectory<A>: fmt::Debug + Send {
     /// Releases a seat.
     fn release(&mut self, id: &RoomId);
 
-    /// A room has changed its listing.
+    /// A room has begun with this listing, or has changed it.
     fn relist(&mut self, id: &RoomId, is_locked: bool, is_private: bool, metadata: Value);
 
     /// Removes a room that has ended. Returns its address, if the room was known.

@@ -603,6 +603,7 @@ pub(crate) enum LobbyMessage {
     BeginMatch(Box<MatchedRoom>),
     /// A seat is free again.
     Release(RoomId),
+    /// A room has begun with this listing, or has changed it.
     Relist(RoomId, Listing),
     Ended(RoomId),
     /// The application wants a room to begin.

@@ -246,6 +246,9 @@ impl<R: Room> Actor for RoomActor<R> {
         }));
         let outcome = match created {
             Ok(Ok(core)) => {
+                // Whoever learns that the room has begun finds it in lists, so this does not wait for the end of the turn.
+                let listed = LobbyMessage::Relist(self.id.clone(), core.listing().clone());
+                self.shared.send_to_lobby(listed);
                 self.stage = Stage::Alive(Box::new(core));
                 self.carry_out(ctx);
                 Ok(())

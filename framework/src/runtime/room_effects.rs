@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 
 use crate::ids::RoomId;
 use crate::room::Room;
@@ -14,12 +15,51 @@ use crate::room::context::{RoomEffect, SendTarget};
 use crate::room::input::RoomInput;
 use crate::room::tell::{Admitted, RoomGone, TellAnswer};
 use crate::runtime::flusher::Flusher;
+use crate::runtime::hub_address::HubAddress;
 use crate::runtime::hub_batches::HubBatches;
 use crate::runtime::messages::{
     Broadcast, ChannelMessage, HubItem, LobbyMessage, Membership, PublishSource, RoomMessage, Topic,
 };
 use crate::runtime::room::{RoomActor, Stage};
 use crate::runtime::room_registry::RoomEntry;
+
+/// What a hook sends to hubs, until it sends something else or is over.
+#[derive(Default)]
+struct Outgoing {
+    batches: HubBatches,
+    /// The semaphores of the hubs that cannot keep up.
+    behind: Vec<Arc<Semaphore>>,
+}
+
+impl Outgoing {
+    fn push(&mut self, hub: &HubAddress, item: HubItem) {
+        self.batches.push(hub, item);
+    }
+
+    /// Joins the thread's other mail. What the hook sends to another actor after that cannot overtake it.
+    fn post(&mut self) {
+        let full = std::mem::take(&mut self.batches).send();
+        self.behind.extend(full);
+    }
+}
+
+/// Whether another actor may act on this effect before it has a thing that the same hook has sent before.
+fn leaves_by_itself<R: Room>(effect: &RoomEffect<R>) -> bool {
+    match effect {
+        RoomEffect::Tell { .. }
+        | RoomEffect::Broadcast { .. }
+        | RoomEffect::DisposeRoom(_)
+        | RoomEffect::ToSessions(_)
+        | RoomEffect::KeepOut { .. }
+        | RoomEffect::Relist
+        | RoomEffect::Publish { .. } => true,
+        // A job begins after the hook's turn; that a member's seat is free again concerns only other clients.
+        RoomEffect::Send { .. }
+        | RoomEffect::Enter { .. }
+        | RoomEffect::Exit { .. }
+        | RoomEffect::Spawn(_) => false,
+    }
+}
 
 impl<R: Room> RoomActor<R> {
     /// Carries out the effects of the last input. That runs no hooks, but it may drop values of the user's. If one of them panics,
@@ -43,9 +83,12 @@ impl<R: Room> RoomActor<R> {
         let mut effects = core.take_effects();
         let is_over = core.is_over();
         let next_due = core.next_due();
-        let mut outgoing = HubBatches::default();
+        let mut outgoing = Outgoing::default();
         let mut broken = None;
         for effect in effects.drain(..) {
+            if leaves_by_itself(&effect) {
+                outgoing.post();
+            }
             // A panic must not keep the other effects from being carried out.
             let apply = AssertUnwindSafe(|| self.apply(effect, &mut outgoing, ctx));
             if let Err(panic) = catch_unwind(apply) {
@@ -55,14 +98,14 @@ impl<R: Room> RoomActor<R> {
         if let Stage::Alive(core) = &mut self.stage {
             core.reuse(effects);
         }
-        let behind = outgoing.send();
+        outgoing.post();
         if is_over {
             self.end(ctx);
         } else {
             self.set_timer(next_due, ctx);
         }
         // Where hubs cannot keep up, the room waits for them.
-        for full in behind {
+        for full in outgoing.behind {
             let permit = async move { drop(full.acquire_owned().await) };
             ctx.wait(permit.into_actor(self));
         }
@@ -79,7 +122,7 @@ impl<R: Room> RoomActor<R> {
         }
     }
 
-    fn apply(&mut self, effect: RoomEffect<R>, outgoing: &mut HubBatches, ctx: &mut Context<Self>) {
+    fn apply(&mut self, effect: RoomEffect<R>, outgoing: &mut Outgoing, ctx: &mut Context<Self>) {
         let Stage::Alive(core) = &mut self.stage else {
             return;
         };
@@ -190,8 +233,10 @@ impl<R: Room> RoomActor<R> {
             RoomEffect::ToSessions(to) => {
                 // Only in a harness, nobody counts what a room sends.
                 if let Some(place) = to.place {
-                    let shared = &self.shared;
-                    let _unawaited = shared.send_to_sessions(&to.recipients, to.order, place);
+                    let flusher = Flusher::of_this_thread();
+                    let post = |hub: &HubAddress, message| flusher.to_hub(hub, message);
+                    let (shared, recipients) = (&self.shared, &to.recipients);
+                    let _unawaited = shared.send_to_sessions(recipients, to.order, place, post);
                 }
             }
             RoomEffect::KeepOut { to, admitted } => {

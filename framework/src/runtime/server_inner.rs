@@ -321,6 +321,17 @@ impl ServerInner {
 
     /// Gives sessions an instruction. With `in_order`, each session carries it out after all that it was given that way before.
     pub(crate) fn instruct(&self, recipients: &Recipients, task: &Task, in_order: bool) {
+        self.instruct_by(recipients, task, in_order, |hub, message| hub.send(message));
+    }
+
+    /// As [`instruct`](Self::instruct), with `send` to bring each instruction to the hub of its session.
+    fn instruct_by(
+        &self,
+        recipients: &Recipients,
+        task: &Task,
+        in_order: bool,
+        send: impl Fn(&HubAddress, HubMessage),
+    ) {
         let numbered: Vec<_> = {
             let mut sessions = lock(&self.sessions);
             let found = sessions.find(recipients);
@@ -332,28 +343,31 @@ impl ServerInner {
         };
         for (session, worker, number) in numbered {
             if let Some(hub) = self.hub(worker) {
-                hub.send(HubMessage::Instruct(Instruction {
+                let instruction = Instruction {
                     session,
                     number,
                     task: task.clone(),
-                }));
+                };
+                send(&hub, HubMessage::Instruct(instruction));
             }
         }
     }
 
-    /// Sends something to sessions that has its place. Each of them that it reaches sends an answer.
+    /// Sends something to sessions that has its place, with `send` to bring it to the hub of each. Each of them that it reaches
+    /// sends an answer.
     pub(crate) fn send_to_sessions(
         &self,
         recipients: &Recipients,
         order: SessionOrder,
         place: PublishPlace,
+        send: impl Fn(&HubAddress, HubMessage),
     ) -> UnboundedReceiver<()> {
         let (ticket, answered) = Ticket::new(place);
         let task = match order {
             SessionOrder::Send(event) => Task::Send(event, ticket),
             SessionOrder::Disconnect(why) => Task::Disconnect(why, ticket),
         };
-        self.instruct(recipients, &task, true);
+        self.instruct_by(recipients, &task, true, send);
         answered
     }
 

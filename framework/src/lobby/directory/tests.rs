@@ -19,10 +19,16 @@ fn directory(maps: &[&str]) -> Directory<usize> {
     let mut rooms = Directory::new(kinds.map(|(kind, terms)| (kind.to_owned(), terms)));
     for (n, map) in maps.iter().enumerate() {
         let id = format!("r{n}").into();
-        rooms.begin(&id, "arena", n, fields(&json!({"map": map})), None, 1);
+        begin(&mut rooms, &id, "arena", n, fields(&json!({"map": map})));
         rooms.release(&id);
     }
     rooms
+}
+
+/// Begins a public room, for a client that has a seat.
+fn begin(rooms: &mut Directory<usize>, id: &RoomId, kind: &str, n: usize, founded_on: Fields) {
+    rooms.begin(id, kind, n, founded_on, None, 1);
+    rooms.relist(id, false, false, Value::Null);
 }
 
 fn seat(rooms: &mut Directory<usize>, wish: &Value) -> Option<usize> {
@@ -75,11 +81,42 @@ fn private_rooms_are_for_those_who_know_them_and_locked_ones_for_the_room_to_jud
     assert_eq!(listed(&rooms, json!({})).0, ["r1", "r2"]);
 }
 
+/// Its hook `create` may make it private, on another thread, while the lobby goes on.
+#[test]
+fn nobody_sees_a_room_before_it_has_said_how_it_is_listed() {
+    for is_private in [true, false] {
+        let mut rooms = directory(&[]);
+        assert!(rooms.watch("arena").is_empty());
+        let id = RoomId::from("r0");
+        rooms.begin(&id, "arena", 0, Fields::default(), None, 1);
+        assert_eq!(seat(&mut rooms, &json!({})), Some(0), "it may be full");
+        assert!(!rooms.has_changed() && rooms.watch("arena").is_empty());
+        assert!(listed(&rooms, json!({})).0.is_empty());
+        rooms.relist(&id, false, is_private, Value::Null);
+        assert_eq!(rooms.has_changed(), !is_private);
+        assert_eq!(rooms.watch("arena").len(), usize::from(!is_private));
+        assert_eq!(
+            listed(&rooms, json!({"kind": "arena"})).0.len(),
+            usize::from(!is_private)
+        );
+    }
+}
+
+#[test]
+fn a_room_that_could_not_begin_leaves_nothing() {
+    let mut rooms = directory(&[]);
+    assert!(rooms.watch("arena").is_empty());
+    rooms.begin(&"r0".into(), "arena", 0, Fields::default(), None, 1);
+    assert_eq!(rooms.end(&"r0".into()), Some(0));
+    assert!(!rooms.has_changed() && rooms.is_deserted());
+    assert_eq!(seat(&mut rooms, &json!({})), None);
+}
+
 #[test]
 fn some_are_matched_and_more_are_held() {
     let mut rooms = directory(&[]);
     let id = RoomId::from("duel");
-    rooms.begin(&id, "duel", 7, Fields::default(), None, 1);
+    begin(&mut rooms, &id, "duel", 7, Fields::default());
     let mut matched = || rooms.seat_by_kind("duel", &Fields::default(), &[]);
     assert_eq!((matched(), matched()), (Some(7), None));
     assert_eq!(rooms.seat_by_id(&id), Some(7));
@@ -127,7 +164,7 @@ fn rooms_that_do_not_end_are_not_given_up_without_end() {
     let mut given_up = 0;
     for n in 0..=MOST_ENDING {
         let id = format!("r{n}").into();
-        rooms.begin(&id, "arena", n, Fields::default(), None, 1);
+        begin(&mut rooms, &id, "arena", n, Fields::default());
         rooms.release(&id);
         given_up += usize::from(rooms.give_up_empty().is_some());
     }
@@ -137,7 +174,7 @@ fn rooms_that_do_not_end_are_not_given_up_without_end() {
 #[test]
 fn a_list_goes_on_where_the_one_before_ended() {
     let mut rooms = directory(&["moon"; 5]);
-    rooms.begin(&"r9".into(), "duel", 9, Fields::default(), None, 1);
+    begin(&mut rooms, &"r9".into(), "duel", 9, Fields::default());
     let list = |query| listed(&rooms, query);
     assert_eq!(
         list(json!({"limit": 2})),
@@ -189,7 +226,7 @@ fn the_index_chooses_as_a_look_at_all_rooms_would() {
                 .map(|room| RoomId::from(format!("r{}", room.n)));
             match (below(random, 8), id) {
                 (0 | 1, _) => {
-                    rooms.begin(&format!("r{n}").into(), "arena", n, wish, None, 1);
+                    begin(&mut rooms, &format!("r{n}").into(), "arena", n, wish);
                     let (locked, private) = (false, false);
                     model.push(Plain {
                         n,

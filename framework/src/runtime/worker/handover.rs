@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use actix::{AsyncContext, Context};
+use actix::{ActorContext, AsyncContext, Context};
 
 use crate::ids::{ChannelName, SessionId};
 use crate::room::config::LeaveReason;
@@ -17,7 +17,7 @@ use crate::runtime::connection::send_queue::SendQueue;
 use crate::runtime::hub_address::HubAddress;
 use crate::runtime::instruction::{Instruction, Task};
 use crate::runtime::messages::{
-    ChannelMessage, Denied, HubMessage, ResumeRequest, RoomMessage, SessionMessage,
+    ChannelMessage, Denied, HubItem, HubMessage, ResumeRequest, RoomMessage, SessionMessage,
     SessionTransfer, Topic,
 };
 use crate::runtime::worker::hub::Hub;
@@ -468,26 +468,62 @@ impl SessionActor {
         self.stop_after_mailbox(ctx);
     }
 
-    /// Handles a request for the session, or forwards it if the session has moved.
-    pub(crate) fn attach_or_forward(
-        &mut self,
-        ctx: &mut Context<Self>,
-        resume_request: ResumeRequest,
-        to: HubAddress,
-    ) {
-        let home = self.hub.shared.home(self.id);
-        if home == Some(self.hub.address.worker) {
-            self.take_over(ctx, resume_request, to);
-        } else if let Some(hub) = home.and_then(|worker| self.hub.shared.hub(worker)) {
-            let message = HubMessage::TakeOver { resume_request, to };
-            self.hub.flusher.to_hub(&hub, message);
-        } else {
-            let denied = self.hub.denial_of_missing(&resume_request);
-            let refused = HubMessage::TakeOverRefused {
-                resume_request,
-                denied,
-            };
-            self.hub.flusher.to_hub(&to, refused);
+    /// Whether this actor is the session's, and neither what is left of one that has ended nor of one that has moved.
+    pub(crate) fn lives_here(&self) -> bool {
+        let sessions = self.hub.sessions.borrow();
+        let local = sessions.get(&self.id);
+        local.is_some_and(|local| Rc::ptr_eq(local, &self.handle))
+    }
+
+    /// The session has ended or moved, and this message was in its mailbox. What concerns the session wherever it is goes to the
+    /// hub, which knows where that is; nothing here may act for it any more.
+    pub(crate) fn pass_on(&mut self, ctx: &mut Context<Self>, message: SessionMessage) {
+        let session = self.id;
+        match message {
+            SessionMessage::Attach(resume_request) => {
+                let to = self.hub.address.clone();
+                self.hub.take_over(resume_request, to);
+            }
+            SessionMessage::TakeOver { resume_request, to } => {
+                self.hub.take_over(resume_request, to);
+            }
+            SessionMessage::Refreshed(refreshed) => {
+                self.hub
+                    .send_item(HubItem::Refreshed { session, refreshed });
+            }
+            SessionMessage::MayFollow(answer) => {
+                self.hub.send_item(HubItem::MayFollow { session, answer });
+            }
+            SessionMessage::Instructed(task) => self.hub.instruct(Instruction {
+                session,
+                number: None,
+                task,
+            }),
+            // Without a connection, it may not.
+            SessionMessage::AskToPost(request) => self.answer_post(*request),
+            SessionMessage::Stop => ctx.stop(),
+            // Of its connection here, or of what it took along or has given up.
+            SessionMessage::Received { .. }
+            | SessionMessage::Detached { .. }
+            | SessionMessage::Closed { .. }
+            | SessionMessage::Joined { .. }
+            | SessionMessage::JoinRefused
+            | SessionMessage::TicketOver
+            | SessionMessage::Unsubscribed(_)
+            | SessionMessage::HookAnswered(..)
+            | SessionMessage::HasRoom
+            | SessionMessage::MayGrant
+            | SessionMessage::Overflowed
+            | SessionMessage::Rehomed(_)
+            | SessionMessage::Settled
+            | SessionMessage::ListingCaughtUp(_)
+            | SessionMessage::Displaced
+            | SessionMessage::Posted { .. }
+            | SessionMessage::CountPosted { .. } => {}
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

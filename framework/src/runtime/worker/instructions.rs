@@ -91,16 +91,8 @@ impl Hub {
 }
 
 impl SessionActor {
-    /// Does what the application wants, or passes it on if the session has moved.
+    /// Does what the application wants.
     pub(crate) fn instructed(&mut self, ctx: &mut Context<Self>, task: Task) {
-        if !self.lives_here() {
-            let (session, number) = (self.id, None);
-            return self.hub.instruct(Instruction {
-                session,
-                number,
-                task,
-            });
-        }
         // A channel may send to the other worker already, where its answer would find no session yet. And what a session is like is
         // known when it has arrived.
         if let Some(moving) = &mut self.moving {
@@ -117,13 +109,6 @@ impl SessionActor {
             // The hub has done it.
             Task::Send(..) => {}
         }
-    }
-
-    /// Whether this actor is the session's, and neither what is left of one that has ended nor of one that has moved.
-    fn lives_here(&self) -> bool {
-        let sessions = self.hub.sessions.borrow();
-        let local = sessions.get(&self.id);
-        local.is_some_and(|local| Rc::ptr_eq(local, &self.handle))
     }
 
     /// Ends the session. Its client reads what waits for it, and then why it is disconnected.

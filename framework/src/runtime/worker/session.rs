@@ -473,6 +473,9 @@ impl Handler<SessionMessage> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, message: SessionMessage, ctx: &mut Self::Context) {
+        if !self.lives_here() {
+            return self.pass_on(ctx, message);
+        }
         match message {
             SessionMessage::Received {
                 connection,
@@ -481,10 +484,10 @@ impl Handler<SessionMessage> for SessionActor {
             } => self.received(connection, inbound, permit),
             SessionMessage::Attach(resume_request) => {
                 let to = self.hub.address.clone();
-                self.attach_or_forward(ctx, resume_request, to);
+                self.take_over(ctx, resume_request, to);
             }
             SessionMessage::TakeOver { resume_request, to } => {
-                self.attach_or_forward(ctx, resume_request, to)
+                self.take_over(ctx, resume_request, to)
             }
             SessionMessage::Detached { connection } => self.detached(ctx, connection),
             SessionMessage::Closed { connection } => {
@@ -530,7 +533,7 @@ impl Handler<SessionMessage> for SessionActor {
             SessionMessage::Overflowed => self.overflow(ctx),
             SessionMessage::Rehomed(topic) => self.rehomed(ctx, &topic),
             SessionMessage::Settled => self.transfer_if_ready(ctx),
-            SessionMessage::Refreshed(refreshed) => self.refreshed(ctx, refreshed),
+            SessionMessage::Refreshed(refreshed) => self.refreshed(ctx, *refreshed),
             SessionMessage::MayFollow(answer) => self.may_follow(*answer),
             SessionMessage::ListingCaughtUp(listing) => self.show_listing(listing),
             SessionMessage::Displaced => self.end(ctx, LeaveReason::Expired),

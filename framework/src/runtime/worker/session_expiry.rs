@@ -105,19 +105,12 @@ impl SessionActor {
     }
 
     /// The application has answered.
-    pub(crate) fn refreshed(&mut self, ctx: &mut Context<Self>, refreshed: Box<Refreshed>) {
-        if self.hub.shared.home(self.id) != Some(self.hub.address.worker) {
-            // The session has moved since; its own worker goes on with it.
-            let session = self.id;
-            self.hub
-                .forward(session, HubItem::Refreshed { session, refreshed });
-            return;
-        }
+    pub(crate) fn refreshed(&mut self, ctx: &mut Context<Self>, refreshed: Refreshed) {
         let Refreshed {
             id,
             action,
             outcome,
-        } = *refreshed;
+        } = refreshed;
         let refusal = match outcome {
             Ok(accepted) if accepted.claims.subject() == self.visitor.claims.subject() => {
                 let is_newest = self.credentials.accept(action);
