@@ -41,7 +41,7 @@ interface ListingEvents {
   ended: [error: CourtsideError];
 }
 
-/** What is asked for; equal text for equal wishes. */
+/** What is asked for. */
 type Wish = { kind: string } & FollowSettings;
 
 /** How long the client waits after one of `TRY_AGAIN` before it follows again; a random time of up to as much is added. */
@@ -60,13 +60,9 @@ export class RoomListing<M = any> {
   private version: number | undefined;
   /** @internal The server's number for it in this session; undefined until the server has answered. */
   number: number | undefined;
-  /** @internal */
-  readonly key: string;
 
   /** @internal Listings are made by `client.followRooms`. */
-  constructor(readonly wish: Wish, private readonly release: () => void) {
-    this.key = JSON.stringify([wish.kind, wish.filter ?? {}, wish.after, wish.limit]);
-  }
+  constructor(readonly wish: Wish, private readonly release: () => void) {}
 
   /** The kind of the rooms. */
   get kind(): string {
@@ -157,6 +153,10 @@ export class Listings {
   private readonly listings = new Set<RoomListing>();
   /** Listings that the server refused with one of `TRY_AGAIN`: they are followed again together. */
   private readonly hurried = new Set<RoomListing>();
+  /** Listings whose number the server has been asked for. */
+  private readonly asked = new Set<RoomListing>();
+  /** Numbers of listings that were given up, which the server still follows for this session. */
+  private readonly released = new Set<number>();
   private readonly calm: Timer;
 
   constructor(
@@ -196,6 +196,7 @@ export class Listings {
   /** A new session has begun, in which the client follows the same. */
   renew(): void {
     this.calmDown();
+    this.released.clear();
     for (const listing of this.listings) this.begin(listing, true);
   }
 
@@ -203,6 +204,7 @@ export class Listings {
   ended(error: CourtsideError): void {
     const all = [...this.listings];
     this.listings.clear();
+    this.released.clear();
     this.calmDown();
     for (const listing of all) listing.ended(error);
   }
@@ -211,13 +213,19 @@ export class Listings {
   private begin(listing: RoomListing, again: boolean): void {
     listing.restart();
     listing.number = undefined;
+    this.asked.add(listing);
     const answered = (reply: { listing: number } | undefined): void => {
-      if (reply === undefined) return;
-      listing.number = reply.listing;
-      // It was given up meanwhile.
-      if (!this.listings.has(listing)) this.unfollow(listing);
+      this.asked.delete(listing);
+      if (reply !== undefined) {
+        listing.number = reply.listing;
+        // It was given up meanwhile.
+        if (!this.listings.has(listing)) this.released.add(reply.listing);
+      }
+      this.unfollow();
     };
     const refused = (error: CourtsideError): void => {
+      this.asked.delete(listing);
+      this.unfollow();
       // After a lost session, it is followed again in the next one.
       if (error.code === 'session_lost' || !this.listings.has(listing)) return;
       if (again && TRY_AGAIN.includes(error.code)) return this.hurry(listing);
@@ -247,12 +255,19 @@ export class Listings {
   private release(listing: RoomListing): void {
     if (!this.listings.delete(listing)) return;
     this.hurried.delete(listing);
-    if (!this.isClosed()) this.unfollow(listing);
+    // Without a number, the server has not answered yet: the number is released when it does.
+    if (listing.number !== undefined) this.released.add(listing.number);
+    this.unfollow();
   }
 
-  private unfollow({ number, key }: RoomListing): void {
-    // Without a number, the server has not answered yet: then the answer leads here again.
-    if (number === undefined || [...this.listings].some((other) => other.key === key)) return;
-    this.sender.ask({ action: 'rooms.unfollow', listing: number }, () => {}, () => {});
+  /**
+   * Follows what was given up no longer. Only the server knows which wishes are the same listing, so what another one has the number of
+   * stays, and so does everything while the number of another one is on its way.
+   */
+  private unfollow(): void {
+    if (this.isClosed() || [...this.asked].some((other) => this.listings.has(other))) return;
+    const used = new Set([...this.listings].map(({ number }) => number));
+    for (const number of this.released) if (!used.has(number)) this.sender.ask({ action: 'rooms.unfollow', listing: number }, () => {}, () => {});
+    this.released.clear();
   }
 }

@@ -133,6 +133,45 @@ test('listings of the same rooms share what the server follows', async () => {
   assert.deepEqual(acts(on).at(-1), 'rooms.unfollow 1');
 });
 
+test('listings that the server gives one number share it, however they were asked for', async () => {
+  for (const [one, other] of [
+    [{ filter: { fields: { map: 'moon', size: 4 } } }, { filter: { fields: { size: 4, map: 'moon' } } }],
+    [{}, { limit: 50 }],
+    [{ limit: 200 }, { limit: 500 }],
+  ] as const) {
+    const on = stage();
+    const first = follow(on, one);
+    const second = follow(on, other);
+    await settle(on);
+    first.listing.unfollow();
+    on.server.relist({ added: [room('a')] });
+    await settle(on);
+    assert.deepEqual(acts(on), ['rooms.follow arena', 'rooms.follow arena']);
+    assert.equal(second.listing.rooms.length, 1);
+    second.listing.unfollow();
+    await settle(on);
+    assert.deepEqual(acts(on).at(-1), 'rooms.unfollow 1');
+  }
+});
+
+test('what is given up stays until it is known that another listing is not the same', async () => {
+  const on = stage();
+  const first = follow(on);
+  await settle(on);
+  const second = follow(on, { limit: 50 });
+  first.listing.unfollow();
+  await settle(on);
+  on.server.relist({ added: [room('a')] });
+  await settle(on);
+  assert.deepEqual(acts(on), ['rooms.follow arena', 'rooms.follow arena']);
+  assert.equal(second.listing.rooms.length, 1);
+  on.client.followRooms('closed_kind', {}, () => {}).onEnded(() => {});
+  second.listing.unfollow();
+  assert.equal(acts(on).length, 2);
+  await settle(on);
+  assert.deepEqual(acts(on).slice(2), ['rooms.follow closed_kind', 'rooms.unfollow 1']);
+});
+
 test('what is given up before the server has answered is unfollowed then', async () => {
   const on = stage();
   const { listing, lines } = follow(on);
