@@ -206,7 +206,8 @@ impl Client {
         Ok(())
     }
 
-    /// Follows these rooms no longer.
+    /// Follows these rooms no longer, for all of this client: the server gives listings of the same kind, filter and page one number,
+    /// so another [`RoomListing`] of the same rooms also hears nothing more. Follow once what several parts of a program show.
     ///
     /// # Errors
     ///
