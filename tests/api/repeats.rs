@@ -75,6 +75,25 @@ fn a_repeat_that_comes_too_early_is_told_to_wait() {
 }
 
 #[test]
+fn no_other_key_is_that_of_a_command_of_a_batch() {
+    run(async {
+        let site = Site::usual().await;
+        let commands = json!({ "commands": [{ "publish": news(1) }, { "publish": news(2) }] });
+        site.post_once("a", "/batch", commands).await.done();
+        for (number, header) in (3..).zip(["a#0", "a#1", "a:1", "a-1"]) {
+            let single = site.post_once(header, "/publish", news(number)).await;
+            assert_eq!(single.done(), json!({ "offset": number }), "{header}");
+        }
+        // A publication's own key is not that of a request either.
+        for (number, key) in (7..).zip(["all:a#0", "all:a"]) {
+            let own = json!({ "channel": "news", "data": number, "key": key });
+            let answer = site.post("/publish", own).await;
+            assert_eq!(answer.done(), json!({ "offset": number }), "{key}");
+        }
+    });
+}
+
+#[test]
 fn a_request_whose_client_goes_away_has_its_effect_once() {
     run(async {
         let site = Site::usual().await;

@@ -13,6 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::endpoint::{Call, Endpoint};
 use super::failure::{ErrorBody, Failure};
+use super::idempotency::command_slot;
 use super::input::{List, Object};
 use super::key::ApiScope;
 use super::publishing::{Broadcast, Publish};
@@ -175,12 +176,8 @@ impl Endpoint for Batch {
         }
         let mut results = Vec::with_capacity(commands.len());
         for (number, command) in commands.into_iter().enumerate() {
-            let slot = call
-                .slot
-                .as_ref()
-                .map(|slot| format!("{slot}#{number}").into());
             let call = Call {
-                slot,
+                slot: call.slot.as_ref().map(|slot| command_slot(slot, number)),
                 ..call.clone()
             };
             let outcome = command.run(&call).await;

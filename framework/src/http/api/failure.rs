@@ -124,6 +124,15 @@ impl Failure {
         )
     }
 
+    /// The request's time is over.
+    pub(super) fn not_finished() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timeout",
+            "the server has not finished this yet; it may have an effect later",
+        )
+    }
+
     pub(super) fn ended() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

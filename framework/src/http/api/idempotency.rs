@@ -59,6 +59,17 @@ pub(super) struct StoreBounds {
 /// Names a request: the name of the API's key, and the request's own key, so that two programs do not meet in one.
 pub(super) type Slot = Arc<str>;
 
+/// The slot of a request. Neither the name of a key, nor a key in a header, nor that of a publication has a space: so no two requests
+/// meet in one slot, and no publication that a slot makes has the key of another.
+pub(super) fn slot_of(name: &str, key: &str) -> Slot {
+    format!("{name} {key}").into()
+}
+
+/// The slot of one command of a batch.
+pub(super) fn command_slot(batch: &Slot, number: usize) -> Slot {
+    format!("{batch} {number}").into()
+}
+
 /// What the store says of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Begun {

@@ -1,5 +1,7 @@
 //! Answers the requests of an API.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,13 +15,13 @@ use super::Api;
 use super::endpoint::{Call, Operation, RawInput};
 use super::failure::{Failure, IN_PROGRESS};
 use super::health;
-use super::idempotency::{Answer, Begun, Slot, Store, StoreBounds, key_of};
+use super::idempotency::{Answer, Begun, Slot, Store, StoreBounds, key_of, slot_of};
 use super::input::{check_type, read_body};
 use super::key::{ApiError, ApiKey, ApiScope, Keys};
 use crate::server_handle::ServerHandle;
 use crate::session::quota::LogQuota;
 
-/// How long a request waits for its answer. It is carried out all the same.
+/// How long a request waits for its answer, and counts as in progress. It is carried out all the same.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An API, shared by all workers.
@@ -31,6 +33,8 @@ pub(super) struct Service {
     body_bytes: usize,
     /// The requests that may be in progress.
     requests: Arc<Semaphore>,
+    /// The requests that may be overdue: not finished at the end of their time. There may be as many as in progress.
+    overdue: Semaphore,
     store: Mutex<Store>,
     /// Limits the log lines that strangers can cause.
     refused: LogQuota,
@@ -64,12 +68,14 @@ impl Service {
             scope: operation.scope,
             run: operation.run,
         });
+        let requests = api.requests.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             server,
             keys: Keys::new(api.keys)?,
             routes: routes.collect(),
             body_bytes: api.body_bytes,
-            requests: Arc::new(Semaphore::new(api.requests.min(Semaphore::MAX_PERMITS))),
+            requests: Arc::new(Semaphore::new(requests)),
+            overdue: Semaphore::new(requests),
             store: Mutex::new(Store::new(StoreBounds {
                 number: api.idempotency_keys,
                 bytes: api.idempotency_bytes,
@@ -132,7 +138,7 @@ impl Service {
         }
         check_type(request.headers())?;
         let slot = key_of(request.headers())?;
-        let slot: Option<Slot> = slot.map(|slot| format!("{}:{slot}", key.name()).into());
+        let slot: Option<Slot> = slot.map(|slot| slot_of(key.name(), slot));
         let body = read_body(payload, self.body_bytes).await?;
         if let Some(slot) = &slot {
             let now = self.server.shared.now();
@@ -186,9 +192,12 @@ impl Service {
             service: self.clone(),
             slot: Some(slot),
         });
+        let service = self.clone();
         let task = actix_rt::spawn(async move {
             let name = call.key.name().to_owned();
-            let outcome = run(call, input).await;
+            let outcome = run(call, input);
+            let outcome = carried_out(outcome, permit, &service.overdue).await;
+            let outcome = outcome.unwrap_or_else(|| Err(Failure::not_finished()));
             match &outcome {
                 Ok(_) => tracing::debug!(key = name, operation = id, "carried out"),
                 Err(failure) => tracing::debug!(key = name, operation = id, ?failure, "refused"),
@@ -196,7 +205,6 @@ impl Service {
             if let Some(place) = place {
                 place.finish(&outcome);
             }
-            drop(permit);
             outcome
         });
         match timeout(PATIENCE, task).await {
@@ -205,11 +213,7 @@ impl Service {
                 tracing::error!(operation = id, %error, "a request to the API panicked");
                 Err(Failure::internal())
             }
-            Err(_) => Err(Failure::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                "timeout",
-                "the server has not finished this yet; it may have an effect later",
-            )),
+            Err(_) => Err(Failure::not_finished()),
         }
     }
 
@@ -217,6 +221,22 @@ impl Service {
         // A panic cannot leave it half changed.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits for what a request does, which is in progress until its time is over: what waits for a room that does not answer keeps no other
+/// request out. `None`: then too many were overdue, and nobody waits for this one any more.
+async fn carried_out<T>(
+    run: impl Future<Output = T>,
+    permit: OwnedSemaphorePermit,
+    overdue: &Semaphore,
+) -> Option<T> {
+    let mut run = pin!(run);
+    if let Ok(outcome) = timeout(PATIENCE, run.as_mut()).await {
+        return Some(outcome);
+    }
+    drop(permit);
+    let _place = overdue.try_acquire().ok()?;
+    Some(run.await)
 }
 
 /// The answer to a repeat. `None` for a first request.
@@ -279,4 +299,41 @@ pub(super) async fn not_allowed(allowed: Method) -> HttpResponse {
 pub(super) async fn unknown_route() -> HttpResponse {
     let message = "there is no such route: `docs` shows those that there are";
     Failure::new(StatusCode::NOT_FOUND, "unknown_route", message).into_response()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::sync::oneshot;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_does_not_finish_is_in_progress_until_its_time_is_over() {
+        let (requests, overdue) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
+        let begin = |run: oneshot::Receiver<u8>| {
+            let permit = requests.clone().try_acquire_owned().unwrap();
+            let overdue = overdue.clone();
+            tokio::spawn(async move { carried_out(run, permit, &overdue).await })
+        };
+        let (finish, run) = oneshot::channel();
+        let late = begin(run);
+        sleep(PATIENCE - Duration::from_millis(1)).await;
+        assert!(requests.clone().try_acquire_owned().is_err());
+        sleep(Duration::from_millis(2)).await;
+        // Nobody waits for a second one that is overdue.
+        let (_never, run) = oneshot::channel();
+        assert_eq!(begin(run).await.unwrap(), None);
+        finish.send(7).unwrap();
+        assert_eq!(late.await.unwrap(), Some(Ok(7)));
+        assert_eq!(
+            (requests.available_permits(), overdue.available_permits()),
+            (1, 1)
+        );
+        // One that is in time gives back its place when it has finished.
+        let permit = requests.clone().try_acquire_owned().unwrap();
+        assert_eq!(carried_out(async { 8 }, permit, &overdue).await, Some(8));
+        assert_eq!(requests.available_permits(), 1);
+    }
 }
