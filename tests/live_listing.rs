@@ -254,9 +254,11 @@ fn what_one_client_may_follow_is_bounded_and_it_is_told_why() {
         let builder = Server::builder().config(config).room::<Desk>();
         let server = TestServer::start(builder, 1).await.unwrap();
         let mut ann = Wire::open(&server, 0, format).await;
+        // Not the first page of the kind, which counts for nobody else.
+        let page = |limit: u64| json!({"after": "0", "limit": limit});
         let mut listings = Vec::new();
         for limit in 1..4 {
-            listings.push(follow(&mut ann, json!({"limit": limit})).await.listing);
+            listings.push(follow(&mut ann, page(limit)).await.listing);
         }
         let code = |answer: &Value| {
             answer["code"]
@@ -264,21 +266,21 @@ fn what_one_client_may_follow_is_bounded_and_it_is_told_why() {
                 .unwrap_or_else(|| panic!("{answer}"))
                 .to_owned()
         };
-        let many = ask_to_follow(&mut ann, json!({"limit": 9})).await;
+        let many = ask_to_follow(&mut ann, page(9)).await;
         assert_eq!(code(&many), "too_many_listings");
         assert!(
             many["message"].as_str().unwrap().contains("this session"),
             "{many}"
         );
         // To follow the same again counts as nothing, and brings the page.
-        let again = follow(&mut ann, json!({"limit": 1})).await;
+        let again = follow(&mut ann, page(1)).await;
         assert_eq!(again.listing, listings[0]);
         // Following and unfollowing at random is slowed down.
         let mut codes = Vec::new();
         for limit in 10..20 {
             let unfollow = json!({"action": "rooms.unfollow", "listing": listings.pop()});
             ann.ask(unfollow).await;
-            let answer = ask_to_follow(&mut ann, json!({"limit": limit})).await;
+            let answer = ask_to_follow(&mut ann, page(limit)).await;
             match answer["data"]["listing"].as_u64() {
                 Some(listing) => listings.push(listing),
                 None => {
@@ -289,12 +291,15 @@ fn what_one_client_may_follow_is_bounded_and_it_is_told_why() {
         }
         assert_eq!(codes, ["too_fast"]);
         let mut bob = Wire::open(&server, 0, format).await;
-        follow(&mut bob, json!({"limit": 30})).await;
-        follow(&mut bob, json!({"limit": 31})).await;
-        let full = ask_to_follow(&mut bob, json!({"limit": 32})).await;
+        follow(&mut bob, page(30)).await;
+        follow(&mut bob, page(31)).await;
+        let full = ask_to_follow(&mut bob, page(32)).await;
         assert_eq!(code(&full), "too_many_listings");
+        // Whoever comes can follow the first page.
+        let mut dora = Wire::open(&server, 0, format).await;
+        follow(&mut dora, json!({})).await;
         // What others follow already can be followed nevertheless, by whoever has not too many of his own.
-        follow(&mut bob, json!({"limit": 1})).await;
+        follow(&mut bob, page(1)).await;
         // When nobody follows them any more, there is room for others.
         ann.raw
             .send_close(courtside::CloseCode(1000), "")
@@ -302,7 +307,7 @@ fn what_one_client_may_follow_is_bounded_and_it_is_told_why() {
             .unwrap();
         sleep(A_WHILE).await;
         let mut carl = Wire::open(&server, 0, format).await;
-        follow(&mut carl, json!({"limit": 40})).await;
+        follow(&mut carl, page(40)).await;
     });
 }
 
@@ -316,6 +321,9 @@ fn what_cannot_be_followed_is_refused() {
             (json!({"kind": null}), "bad_field"),
             (json!({"filter": {"fields": {"mood": 1}}}), "bad_payload"),
             (json!({"filter": {"hasSpace": true}}), "bad_payload"),
+            (json!({"after": "a".repeat(65)}), "bad_payload"),
+            (json!({"after": "a b"}), "bad_payload"),
+            (json!({"after": ""}), "bad_field"),
             (json!({"filter": {"locked": 1}}), "bad_payload"),
             (json!({"filter": "moon"}), "bad_payload"),
             (

@@ -26,7 +26,8 @@ pub struct Creations {
     /// Beyond `living`, an action that would create a channel is answered with the error `too_many_channels`; beyond the rate, with
     /// `too_fast`.
     pub channels: Quota,
-    /// Listings of rooms that it follows: see [`ServerBuilder::listing`](crate::ServerBuilder::listing).
+    /// Different listings of rooms that it follows: see [`ServerBuilder::listing`](crate::ServerBuilder::listing). Sessions that
+    /// follow the same one share it. The first page of a kind, without a filter, does not count for `living` of a subject or an address.
     ///
     /// Beyond `living`, a `rooms.follow` is answered with the error `too_many_listings`; beyond the rate, with `too_fast`. To follow
     /// a filter that nobody else follows makes the lobby look at each room of the kind once, so a high rate costs its time.
@@ -115,7 +116,7 @@ impl Creations {
     pub(super) const OF_ADDRESS: Self = Self {
         rooms: Quota::new(1024, 32, 512),
         channels: Quota::new(16_384, 256, 4096),
-        listings: Quota::new(2048, 64, 1024),
+        listings: Quota::new(128, 8, 64),
         tickets: Quota::new(1024, 32, 512),
     };
 

@@ -142,7 +142,7 @@ pub struct Limits {
     /// Zero: no channel can begin by a pattern.
     pub channels_in_all: usize,
     /// The number of different listings of rooms that clients follow: of different kinds, filters or pages. All who follow the same
-    /// share one.
+    /// share one. The first page of a kind, without a filter, does not count: whoever comes can follow it.
     ///
     /// Default: 1,000.
     /// When it is reached, a `rooms.follow` that would begin another one is answered with the error `too_many_listings`.
@@ -162,7 +162,7 @@ pub struct Limits {
     /// Rooms, channels and searches for a match that all sessions of one [address](crate::ClientAddress) begin together.
     ///
     /// Default: 1,024 rooms at the same time, 32 new ones each second, 512 at once; 16,384 channels, 256 each second, 4,096 at
-    /// once; 2,048 listings, 64 each second, 1,024 at once; 1,024 searches, 32 each second, 512 at once. The server counts addresses as for [`connections_per_address`](#structfield.connections_per_address).
+    /// once; 128 listings, 8 each second, 64 at once; 1,024 searches, 32 each second, 512 at once. The server counts addresses as for [`connections_per_address`](#structfield.connections_per_address).
     pub address_creations: Creations,
     /// How many joins of one session may name rooms that do not exist.
     ///

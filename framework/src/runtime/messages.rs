@@ -4,6 +4,7 @@
 //! bounded count, so that no mailbox grows without a bound.
 
 mod channel;
+mod join;
 mod listing;
 mod matching;
 
@@ -15,7 +16,6 @@ use bytestring::ByteString;
 use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::claims::Claims;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, ListingId, MemberId, RoomId, SessionId};
 use crate::lobby::fields::Fields;
@@ -25,7 +25,6 @@ use crate::room::config::{DisposeReason, LeaveReason};
 use crate::room::context::Listing;
 use crate::room::create::CreateError;
 use crate::room::inbox::InboxPlace;
-use crate::room::input::Seat;
 use crate::room::kept_out::KeepOut;
 use crate::room::tell::{Admitted, TellAnswer};
 use crate::runtime::authentication::{Accepted, Unaccepted};
@@ -49,7 +48,7 @@ use crate::session::subscriptions::Subscriptions;
 use crate::session::tickets::{OwnTickets, TicketChange};
 use crate::session::time_limits::TimeLimits;
 use crate::time::Moment;
-use crate::wire::action::{Inbound, JoinTarget};
+use crate::wire::action::Inbound;
 use crate::wire::codec::{Format, RawData};
 use crate::wire::event::{Reconnect, ResumeFailure};
 use crate::wire::frame::Encoded;
@@ -59,6 +58,7 @@ pub(crate) use matching::{MatchMessage, MatchRequest, MatchedRoom};
 pub(crate) use channel::{
     Asks, ChannelAction, ChannelMessage, PublishReply, PublishSource, Subscription,
 };
+pub(crate) use join::JoinRequest;
 pub(crate) use listing::{ListingMessage, MayFollow};
 
 /// The address of a room of any type. Shared, because a `Recipient` allocates when it is cloned.
@@ -469,57 +469,6 @@ pub(crate) struct SessionTransfer {
     pub(crate) instructions: Option<InOrder<Task>>,
     /// What the application asked for during the move.
     pub(crate) tasks: Vec<Task>,
-}
-
-/// A session that wants to join a room.
-#[derive(Debug)]
-pub(crate) struct JoinRequest {
-    pub(crate) receiver: Receiver,
-    pub(crate) claims: Claims,
-    pub(crate) target: JoinTarget,
-    pub(crate) options: RawData,
-    /// What the client shows of itself, in a room with presence.
-    pub(crate) data: RawData,
-    pub(crate) id: Option<u64>,
-    /// The values of its options in the fields that the kind is matched on.
-    pub(crate) wish: Fields,
-    /// The accounts to which a room is charged that is created for it.
-    pub(crate) accounts: Accounts,
-    /// The rooms that refused it for lack of a place, although the lobby expected that they had one.
-    pub(crate) refused_by: Vec<RoomId>,
-    /// Whether the room was created for it.
-    pub(crate) is_founder: bool,
-    /// Whether the room was created for a match of which it is a player: a locked room takes it, too.
-    pub(crate) is_expected: bool,
-    pub(crate) permit: Permit,
-}
-
-impl JoinRequest {
-    /// Whether it asked for any room of the kind, and the lobby chose one that had begun before.
-    pub(crate) fn is_matched(&self) -> bool {
-        matches!(self.target, JoinTarget::Kind(..)) && !self.is_founder
-    }
-
-    pub(crate) fn seat(&self) -> Seat {
-        match self.is_expected {
-            true => Seat::Expected,
-            false if self.is_matched() => Seat::Found,
-            false => Seat::Asked,
-        }
-    }
-
-    /// The room that it asked for.
-    pub(crate) fn room(&self) -> Option<&RoomId> {
-        match &self.target {
-            JoinTarget::Room(room) => Some(room),
-            JoinTarget::Kind(..) => None,
-        }
-    }
-
-    /// Whether the session has ended since it asked.
-    pub(crate) fn is_given_up(&self) -> bool {
-        self.permit.is_closed()
-    }
 }
 
 /// Where it goes whether a room has begun.

@@ -4,13 +4,16 @@
 //! A room outlives the client that caused it, and a channel outlives its publications. Each is charged to the accounts for as
 //! long as it exists, so that no client can use up what is meant for all.
 
+pub(crate) mod listings;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use self::listings::ListingTally;
 use crate::address::ClientAddress;
-use crate::config::{Limits, Misses, Quota};
+use crate::config::{Creations, Limits, Misses, Quota};
 use crate::error::Refusal;
 
 /// What a client can create.
@@ -18,8 +21,6 @@ use crate::error::Refusal;
 pub(crate) enum Thing {
     Room,
     Channel,
-    /// It follows a listing of rooms.
-    Listing,
     /// Of a session that looks for a match.
     Ticket,
 }
@@ -36,7 +37,7 @@ enum Holder {
 struct Account {
     rooms: Tally,
     channels: Tally,
-    listings: Tally,
+    listings: ListingTally,
     misses: Pace,
     tickets: Tally,
 }
@@ -46,7 +47,6 @@ impl Account {
         match thing {
             Thing::Room => &self.rooms,
             Thing::Channel => &self.channels,
-            Thing::Listing => &self.listings,
             Thing::Ticket => &self.tickets,
         }
     }
@@ -74,6 +74,12 @@ impl Pace {
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         taken.is_ok()
+    }
+
+    /// Lets one more happen, if that is not too fast for the quota.
+    fn try_take_per_second(&self, now: Duration, quota: Quota) -> bool {
+        let each = Duration::from_nanos(1_000_000_000 / u64::from(quota.per_second.max(1)));
+        self.try_take(now, each, quota.burst)
     }
 
     /// How long until [`try_take`](Self::try_take) lets one more happen.
@@ -109,8 +115,7 @@ impl Tally {
             self.give_back();
             return Err(Excess::Many);
         }
-        let each = Duration::from_nanos(1_000_000_000 / u64::from(quota.per_second.max(1)));
-        if !self.pace.try_take(now, each, quota.burst) {
+        if !self.pace.try_take_per_second(now, quota) {
             self.give_back();
             return Err(Excess::Fast);
         }
@@ -144,22 +149,17 @@ impl Accounts {
             taken: 0,
         };
         for (holder, account) in self.0.iter() {
-            let creations = match holder {
-                Holder::Session => &limits.session_creations,
-                Holder::Subject => &limits.subject_creations,
-                Holder::Address => &limits.address_creations,
-            };
+            let creations = holder.creations(limits);
             let quota = match thing {
                 Thing::Room => creations.rooms,
                 Thing::Channel => creations.channels,
-                Thing::Listing => creations.listings,
                 Thing::Ticket => creations.tickets,
             };
             // Dropping the charge releases what was taken before.
             account
                 .tally(thing)
                 .take(now, quota)
-                .map_err(|excess| refusal(excess, thing, *holder))?;
+                .map_err(|excess| refusal(excess, thing.refused(), *holder))?;
             charge.taken += 1;
         }
         Ok(charge)
@@ -213,6 +213,14 @@ impl Accounts {
 }
 
 impl Holder {
+    fn creations(self, limits: &Limits) -> &Creations {
+        match self {
+            Self::Session => &limits.session_creations,
+            Self::Subject => &limits.subject_creations,
+            Self::Address => &limits.address_creations,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Session => "this session",
@@ -222,13 +230,22 @@ impl Holder {
     }
 }
 
-fn refusal(excess: Excess, thing: Thing, holder: Holder) -> Refusal {
-    let (code, things) = match thing {
-        Thing::Room => ("too_many_rooms", "rooms"),
-        Thing::Channel => ("too_many_channels", "channels"),
-        Thing::Listing => ("too_many_listings", "listings of rooms"),
-        Thing::Ticket => ("too_many_tickets", "searches for a match"),
-    };
+impl Thing {
+    /// The code of the refusal of one too many, and what it is about.
+    fn refused(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Room => ("too_many_rooms", "rooms"),
+            Self::Channel => ("too_many_channels", "channels"),
+            Self::Ticket => ("too_many_tickets", "searches for a match"),
+        }
+    }
+}
+
+fn refusal(
+    excess: Excess,
+    (code, things): (&'static str, &'static str),
+    holder: Holder,
+) -> Refusal {
     let holder = holder.name();
     match excess {
         Excess::Many => Refusal::new(

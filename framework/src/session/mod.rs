@@ -11,6 +11,7 @@ pub(crate) mod in_order;
 pub(crate) mod info;
 pub(crate) mod limits;
 pub(crate) mod liveness;
+mod long_queue;
 pub(crate) mod outbox;
 pub(crate) mod quota;
 pub(crate) mod rate_limiter;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use super::delivery::{Delivery, PresenceUpdate, ReplaceKey};
+use super::long_queue::{push_in_steps, trim};
 use crate::config::OutboxBounds;
 use crate::ids::{ChannelName, ListingId, RoomId};
 use crate::time::Moment;
@@ -576,26 +577,6 @@ impl Outbox {
         self.pending.append(&mut later.pending);
         self.pending_bytes += std::mem::take(&mut later.pending_bytes);
         self.check_bounds()
-    }
-}
-
-/// A queue with at most this many entries keeps its memory even when it is empty.
-const SMALL: usize = 64;
-
-/// From this many entries on, a queue grows by [`SMALL`] of them, and not to twice as many. Thousands of sessions that are sent a
-/// lot have such a queue each.
-const LONG: usize = 256;
-
-fn push_in_steps<T>(queue: &mut VecDeque<T>, entry: T) {
-    if queue.len() >= LONG && queue.len() == queue.capacity() {
-        queue.reserve_exact(SMALL);
-    }
-    queue.push_back(entry);
-}
-
-fn trim<T>(queue: &mut VecDeque<T>) {
-    if queue.capacity() > SMALL && queue.len() < queue.capacity() / 4 {
-        queue.shrink_to((queue.len() * 2).max(SMALL));
     }
 }
 

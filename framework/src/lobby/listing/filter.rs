@@ -92,6 +92,11 @@ impl Filter {
         })
     }
 
+    /// Whether all rooms match.
+    pub(super) fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+
     pub(super) fn shape(&self) -> Shape {
         let locked = usize::from(self.is_locked.is_some()) * LOCKED;
         let has_space = usize::from(self.has_space.is_some()) * HAS_SPACE;

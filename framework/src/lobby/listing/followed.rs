@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use super::registry::Listing;
 use crate::ids::ListingId;
-use crate::session::accounts::Charge;
+use crate::session::accounts::listings::ListingCharge;
 
 /// A session's listings, each with its charge to the session's accounts: both are given back when this is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct FollowedListings(Vec<(Arc<Listing>, Charge)>);
+pub(crate) struct FollowedListings(Vec<(Arc<Listing>, ListingCharge)>);
 
 impl FollowedListings {
     pub(crate) fn contains(&self, listing: ListingId) -> bool {
         self.0.iter().any(|(known, _)| known.id == listing)
     }
 
-    pub(crate) fn insert(&mut self, listing: Arc<Listing>, charge: Charge) {
+    pub(crate) fn insert(&mut self, listing: Arc<Listing>, charge: ListingCharge) {
         self.0.push((listing, charge));
     }
 

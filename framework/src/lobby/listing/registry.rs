@@ -18,6 +18,13 @@ pub(crate) struct ListingKey {
     pub(crate) limit: usize,
 }
 
+impl ListingKey {
+    /// The first rooms of a kind, without a filter: what whoever comes looks at. There are few of these.
+    pub(crate) fn is_first_page(&self) -> bool {
+        self.after.is_none() && self.filter.is_open()
+    }
+}
+
 /// A listing that somebody follows. It exists until the last reference to it is dropped.
 #[derive(Debug)]
 pub(crate) struct Listing {
@@ -29,6 +36,8 @@ pub(crate) struct Listing {
 #[derive(Debug, Default)]
 struct Known {
     listings: HashMap<ListingKey, (ListingId, Weak<Listing>)>,
+    /// How many of them are not first pages.
+    counted: usize,
     /// How many there were ever.
     ever: u64,
 }
@@ -39,15 +48,20 @@ pub(crate) struct ListingRegistry(Arc<Mutex<Known>>);
 
 impl ListingRegistry {
     /// The listing of a key, which begins if there is none. `None`: there are as many as there may be.
+    ///
+    /// First pages do not count, so that they can begin whatever else is followed; with none at all allowed, they cannot begin either.
     pub(crate) fn open(&self, key: ListingKey, most: usize) -> Option<Arc<Listing>> {
         let mut known = lock(&self.0);
         let listed = known.listings.get(&key);
         if let Some(listing) = listed.and_then(|(_, listing)| listing.upgrade()) {
             return Some(listing);
         }
-        if known.listings.len() >= most {
+        // One whose last reference is being dropped at this moment has counted already.
+        let adds = usize::from(listed.is_none() && !key.is_first_page());
+        if most == 0 || known.counted + adds > most {
             return None;
         }
+        known.counted += adds;
         known.ever += 1;
         let id = ListingId(known.ever);
         let listing = Arc::new(Listing {
@@ -73,6 +87,7 @@ impl Drop for Listing {
             .is_some_and(|(id, _)| *id == self.id)
         {
             known.listings.remove(&self.key);
+            known.counted -= usize::from(!self.key.is_first_page());
         }
     }
 }
@@ -87,15 +102,19 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 mod tests {
     use super::*;
 
+    fn key(after: Option<&str>, limit: usize) -> ListingKey {
+        ListingKey {
+            kind: "arena".into(),
+            filter: Filter::default(),
+            after: after.map(RoomId::from),
+            limit,
+        }
+    }
+
     #[test]
     fn equal_listings_are_one_until_nobody_has_it() {
         let registry = ListingRegistry::default();
-        let key = |limit| ListingKey {
-            kind: "arena".into(),
-            filter: Filter::default(),
-            after: None,
-            limit,
-        };
+        let key = |limit| key(Some("a"), limit);
         let first = registry.open(key(5), 2).unwrap();
         let again = registry.open(key(5), 2).unwrap();
         assert!(Arc::ptr_eq(&first, &again));
@@ -108,5 +127,18 @@ mod tests {
         drop(again);
         let new = registry.open(key(5), 2).unwrap();
         assert!(new.id > other.id, "an id is never used again");
+    }
+
+    #[test]
+    fn first_pages_begin_also_when_there_are_as_many_listings_as_there_may_be() {
+        let registry = ListingRegistry::default();
+        let _second_page = registry.open(key(Some("a"), 50), 1).unwrap();
+        assert!(registry.open(key(Some("b"), 50), 1).is_none());
+        let first_page = registry.open(key(None, 50), 1).unwrap();
+        let _short = registry.open(key(None, 20), 1).unwrap();
+        drop(first_page);
+        assert!(registry.open(key(Some("b"), 50), 1).is_none());
+        assert!(registry.open(key(Some("b"), 50), 2).is_some());
+        assert!(registry.open(key(None, 50), 0).is_none());
     }
 }

@@ -12,7 +12,7 @@ use crate::runtime::messages::{HubItem, ListingMessage, LobbyMessage, MayFollow,
 use crate::runtime::permit::Permit;
 use crate::runtime::worker::session::SessionActor;
 use crate::runtime::worker::session_actions::take_call;
-use crate::session::accounts::Thing;
+use crate::session::accounts::listings::ChargedListing;
 use crate::session::outbox::Outbox;
 use crate::wire::action::FollowRooms;
 use crate::wire::event;
@@ -45,6 +45,11 @@ impl SessionActor {
         let filter: RoomFilter = filter.map_err(|error| {
             Refusal::new("bad_payload", format!("`filter` does not fit: {error}"))
         })?;
+        // A listing lives as long as it is followed, so its key is no longer than an id.
+        if after.as_ref().is_some_and(|room| !room.is_good()) {
+            let message = "`after` must be the id of a room";
+            return Err(Refusal::new("bad_payload", message));
+        }
         let limit = limit.map_or(USUAL_PAGE, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)
         });
@@ -116,7 +121,11 @@ impl SessionActor {
         let follows = |followed: &FollowedListings| followed.contains(listing.id);
         if !self.listings.as_deref().is_some_and(follows) {
             let now = self.hub.now();
-            let charge = self.accounts().charge(Thing::Listing, now, limits)?;
+            let charged = ChargedListing {
+                id: listing.id,
+                is_first_page: listing.key.is_first_page(),
+            };
+            let charge = self.accounts().charge_listing(charged, now, limits)?;
             let followed = self.listings.get_or_insert_default();
             followed.insert(listing.clone(), charge);
             self.hub.enter_topic(Topic::Listing(listing.id), self.id);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::long_queue::{LONG, SMALL};
 use super::*;
 use proptest::prelude::*;
 
