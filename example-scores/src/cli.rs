@@ -16,6 +16,7 @@ use clap::Parser;
         example-scores --feed worldcup.json          a file in openfootball's format\n  \
         example-scores --speed 60                    a match in two seconds\n  \
         example-scores --bind 0.0.0.0:4100           for the phone in the same network\n  \
+        example-scores --data scores                 keeps what was published over a restart\n  \
         example-scores --feed-key $(openssl rand -hex 16)   a match that a referee pushes in by HTTP"
 )]
 pub(crate) struct Cli {
@@ -26,6 +27,10 @@ pub(crate) struct Cli {
     /// Show no replay, but the match that a referee pushes in by HTTP with this key, of 32 characters at least
     #[arg(long, value_name = "KEY", conflicts_with_all = ["feed", "pause", "once"])]
     pub(crate) feed_key: Option<String>,
+
+    /// Keep what was published in this directory, so that a visitor misses nothing when the server restarts
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 
     /// Minutes of football per second: at 10, the default, a match takes about eleven seconds. With --feed-key, a minute is a minute
     #[arg(long, value_name = "N", value_parser = speed)]

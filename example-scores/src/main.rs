@@ -66,7 +66,12 @@ async fn serve(cli: Cli) -> Result<(), Problem> {
     let (pushed, accepted) = PushedFeed::new(cli.speed());
     let opening = pushed.opening();
     let pushed = cli.feed_key.as_ref().map(|_| pushed);
-    let server = server::build(scoreboard.clone(), passes.clone(), pushed)?;
+    let server = server::build(
+        scoreboard.clone(),
+        passes.clone(),
+        pushed,
+        cli.data.as_deref(),
+    )?;
     let api = match &cli.feed_key {
         Some(key) => {
             referee::open(&server, &opening).await?;

@@ -1,9 +1,9 @@
 //! The server: who is admitted, the channels, one call, the pages.
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::TcpListener, path::Path, time::Duration};
 
 use courtside::{
-    Api, ApiKey, ApiRoutes, ApiScope, Presence, PublishError, ServerBuilder, prelude::*,
+    Api, ApiKey, ApiRoutes, ApiScope, Journal, Presence, PublishError, ServerBuilder, prelude::*,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,13 +39,22 @@ const HISTORY_OF_A_MATCH: usize = 25;
 const HISTORY_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Builds the server. It must be called within an actix `System`.
+///
+/// `data` is the directory of its journal, if it has one.
 pub(crate) fn build(
     scoreboard: Scoreboard,
     passes: Passes,
     pushed: Option<PushedFeed>,
+    data: Option<&Path>,
 ) -> Result<Server, Problem> {
-    let built = builder(scoreboard, passes, pushed).build();
-    built.map_err(|error| Problem::Server(error.to_string()))
+    let builder = builder(scoreboard, passes, pushed);
+    let builder = match data {
+        Some(directory) => builder.journal(Journal::dir(directory)),
+        None => builder,
+    };
+    builder
+        .build()
+        .map_err(|error| Problem::Server(error.to_string()))
 }
 
 /// With a referee, there is a room for what the referee pushes in.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -88,7 +89,7 @@ impl Refusal {
 /// The code of a refusal that says nothing about the client.
 const UNAVAILABLE: &str = "unavailable";
 
-/// Why a server cannot be built: always a mistake in the program, found when it starts.
+/// Why a server cannot be built: a mistake in the program, found when it starts, or a journal that cannot be opened.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -150,6 +151,14 @@ pub enum BuildError {
     /// A setting has a value that cannot work, in `Config` or in the `RoomConfig` of a kind of room.
     #[error(transparent)]
     BadSetting(#[from] BadSetting),
+    /// The journal cannot be opened; `problem` says why, and what to do.
+    #[error("the journal in `{}` cannot be opened: {problem}", .directory.display())]
+    Journal {
+        /// The directory of the journal.
+        directory: PathBuf,
+        /// Why, and what to do.
+        problem: String,
+    },
     /// The server was built outside of an actix `System`.
     #[error(
         "a server needs an actix system around it: build it in a function under #[actix_web::main]"

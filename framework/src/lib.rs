@@ -95,7 +95,7 @@ mod http;
 mod ids;
 #[cfg_attr(
     not(test),
-    allow(dead_code, reason = "no session, room or channel writes a journal yet")
+    allow(dead_code, reason = "no session or room writes to a journal yet")
 )]
 mod journal;
 #[cfg(feature = "jwt")]
@@ -145,6 +145,8 @@ pub use http::api::key::{ApiError, ApiKey, ApiScope};
 pub use http::api::{Api, ApiRoutes};
 pub use http::socket::watch_socket;
 pub use ids::{ChannelName, MemberId, RoomId, SessionId};
+pub use journal::gate::JournalSync;
+pub use journal::settings::{Journal, JournalHealth};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtAlgorithm, JwtError, JwtVerifier};
 pub use lobby::info::{RoomInfo, RoomList};
@@ -196,6 +198,8 @@ mod pages {
     mod from_colyseus {}
     #[doc = include_str!("../../docs/from-socket-io.md")]
     mod from_socket_io {}
+    #[doc = include_str!("../../docs/durability.md")]
+    mod durability {}
     #[cfg(feature = "api")]
     #[doc = include_str!("../../docs/http-api.md")]
     mod http_api {}

@@ -13,6 +13,7 @@ use crate::channel::error::ChannelError;
 use crate::channel::history::{HistoryPage, HistoryQuery};
 use crate::channel::publish::{Admitted, PublishError, PublishGate, PublishKey};
 use crate::ids::{ChannelName, SessionId};
+use crate::journal::settings::JournalHealth;
 use crate::lobby::info::{ListQuery, RoomInfo};
 use crate::memory::Memory;
 use crate::observer::Stats;
@@ -116,8 +117,8 @@ impl ServerHandle {
     /// the id of a row or of a request. A key is for one channel: the same key on another channel is another key.
     ///
     /// Each channel remembers the newest [`Config::publish_keys`](crate::Config::publish_keys) keys for
-    /// [`Config::publish_keys_age`](crate::Config::publish_keys_age), in memory: not across a restart of the server, and not if the
-    /// channel is evicted because of [`Limits::channels_in_all`](crate::Limits::channels_in_all).
+    /// [`Config::publish_keys_age`](crate::Config::publish_keys_age), in memory: across a restart of the server only with a
+    /// [journal](crate::ServerBuilder::journal), and not if the channel is evicted because of [`Limits::channels_in_all`](crate::Limits::channels_in_all).
     ///
     /// # Errors
     ///
@@ -246,6 +247,15 @@ impl ServerHandle {
         self.shared.send_to_channel(&channel, message);
         let present = present.await.map_err(|_| PresenceError::Unavailable)?;
         Ok(present.into_iter().map(PresenceMember::new).collect())
+    }
+
+    /// How the [journal](crate::ServerBuilder::journal) does. `None`: the server keeps none.
+    ///
+    /// Watch it: while it is stalled, nothing that is published is delivered.
+    #[must_use]
+    pub fn journal_health(&self) -> Option<JournalHealth> {
+        let journal = self.shared.journal()?;
+        Some(journal.health(self.shared.now()))
     }
 
     /// A page of a channel's history: the newest publications, those before an offset, or those after a position.

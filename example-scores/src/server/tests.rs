@@ -138,7 +138,7 @@ fn received(state: &Value) -> Value {
 #[actix_web::test]
 async fn the_server_offers_every_channel_that_is_published_to() {
     let scoreboard = Scoreboard::default();
-    let server = build(scoreboard.clone(), Passes::default(), None).unwrap();
+    let server = build(scoreboard.clone(), Passes::default(), None, None).unwrap();
     let feed = Feed::parse(include_str!("../../fixtures/excerpt-2022.json")).unwrap();
     let plan = Plan {
         speed: 1e9,

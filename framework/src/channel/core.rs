@@ -19,10 +19,13 @@ use super::patterns::ChannelPatterns;
 use super::publish::PublishKey;
 use super::quota::ChannelQuota;
 use super::recent_keys::{KeyBounds, RecentKeys};
+use super::recorder::Recorder;
+use super::recovered::RecoveredChannel;
 use super::registry::{ActiveChannel, ChannelRegistry};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::ids::{ChannelName, SessionId};
+use crate::journal::record_list::RecordList;
 use crate::origin::{InputOrigin, SessionOrigin};
 use crate::session::accounts::{Accounts, Charge, Thing};
 use crate::wire::codec::{CodecError, RawData};
@@ -44,6 +47,8 @@ pub(crate) struct ChannelCore<H, L: ChannelLogs> {
     pub(super) channels: ChannelRegistry<H, L::Log, Charge>,
     /// The channels whose changes of presence are due, and when.
     pub(super) presence_due: BTreeSet<(Duration, ChannelName)>,
+    /// Only with a journal.
+    recorder: Option<Recorder>,
 }
 
 impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
@@ -65,6 +70,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             follows: Follows::default(),
             channels: ChannelRegistry::new(),
             presence_due: BTreeSet::new(),
+            recorder: None,
         }
     }
 
@@ -72,6 +78,61 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
     pub(crate) fn remembering(mut self, keys: KeyBounds) -> Self {
         self.keys = keys;
         self
+    }
+
+    /// Records what happens from now on, for a journal: the time that the core is handed must be that of the wall clock.
+    ///
+    /// `channels` are those of the journal. `is_renewed`: they have begun new epochs, which the journal does not contain yet.
+    pub(crate) fn record(
+        &mut self,
+        now: Duration,
+        channels: Vec<(ChannelName, RecoveredChannel<L::Log>)>,
+        is_renewed: bool,
+    ) {
+        let mut recorder = Recorder::default();
+        self.channels.note_ended();
+        for (name, recovered) in channels {
+            let RecoveredChannel::Offered { kind, log, keys } = recovered else {
+                tracing::warn!(channel = %name, "the journal has a channel that is not offered any more, and forgets it");
+                recorder.ended(&name);
+                continue;
+            };
+            if !kind.is_exact && !self.quota.try_take() {
+                tracing::warn!(channel = %name, "given up, because the server may have fewer channels than before");
+                recorder.ended(&name);
+                continue;
+            }
+            self.channels.begin(&name, kind, log, None);
+            if let Some(channel) = self.channels.get_mut(&name) {
+                channel.keys = Some(keys).filter(|keys| !keys.is_empty());
+                if is_renewed {
+                    recorder.snap(&name, channel);
+                }
+            }
+            self.channels.used(&name, now);
+        }
+        self.recorder = Some(recorder);
+    }
+
+    /// The records of what has happened since the last call: none without a journal.
+    pub(crate) fn take_records(&mut self) -> RecordList {
+        let ended = self.channels.take_ended();
+        let Some(recorder) = &mut self.recorder else {
+            return RecordList::default();
+        };
+        ended.iter().for_each(|name| recorder.ended(name));
+        recorder.take()
+    }
+
+    /// Records a whole channel, so that the journal needs nothing earlier of it.
+    pub(crate) fn snap(&mut self, name: &ChannelName) {
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        match self.channels.get(name) {
+            Some(channel) => recorder.snap(name, channel),
+            None => recorder.ended(name),
+        }
     }
 
     /// Takes an input, and appends what follows from it to `effects`.
@@ -106,6 +167,11 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                 key,
                 accounts,
             } => self.publish(now, from, (channel, data, key), accounts.as_ref(), effects),
+            ChannelInput::RefusePublish {
+                from,
+                channel,
+                refusal,
+            } => refuse(Publisher::Client(from), channel, refusal, effects),
             ChannelInput::Presence {
                 from,
                 channel,
@@ -166,6 +232,9 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
             let followers = self.follows.of(name);
             if let Some(channel) = self.channels.get_mut(name) {
                 channel.followers = followers;
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.snap(name, channel);
+                }
             }
         }
         self.channels.get_mut(name).ok_or_else(Refusal::failed)
@@ -318,6 +387,7 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
         effects: &mut Effects<H>,
     ) {
         let keys = self.keys;
+        let recorded_key = self.recorder.as_ref().and_then(|_| key.clone());
         // The session checks what clients ask for, and a channel that exists has its kind: only a new one is searched for.
         let find = |patterns: &ChannelPatterns| patterns.find(name.as_str()).cloned();
         let channel = match self.channel(now, &name, find, accounts, effects) {
@@ -369,6 +439,9 @@ impl<H: Clone + PartialEq, L: ChannelLogs> ChannelCore<H, L> {
                 channel: name.clone(),
                 error,
             }),
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.published(&name, &from, recorded_key.as_ref(), &publication, now);
         }
         answer(from, &name, offset, effects);
         self.channels.used(&name, now);

@@ -145,6 +145,12 @@ pub(crate) enum ChannelInput<H> {
         /// The accounts to which the channel is charged if it begins with this. `None`: nobody's.
         accounts: Option<Accounts>,
     },
+    /// A client's publication is refused, because the server can take none at the moment.
+    RefusePublish {
+        from: Requester<H>,
+        channel: ChannelName,
+        refusal: Refusal,
+    },
     /// A subscriber changes what others see of it or, without data, asks who is present.
     Presence {
         from: Requester<H>,

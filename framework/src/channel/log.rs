@@ -19,6 +19,9 @@ pub(crate) trait ChannelLogs {
 
     /// The log of a channel that begins.
     fn open(&mut self, channel: &ChannelName, bounds: LogBounds) -> Self::Log;
+
+    /// The log of a channel that goes on: with its epoch, and the offset of its newest publication, but without publications.
+    fn continued(&mut self, epoch: &str, offset: u64, bounds: LogBounds) -> Self::Log;
 }
 
 /// The publications of one channel, as many of the newest as its bounds allow.
@@ -43,6 +46,15 @@ pub(crate) trait ChannelLog {
 
     /// Forgets publications that are too old.
     fn expire(&mut self, now: Duration);
+
+    /// The publications that are kept, with the times at which they were made, the oldest first.
+    fn kept(&self) -> impl Iterator<Item = (Duration, &Publication)>;
+
+    /// Appends a publication that was made before, with its offset.
+    fn restore(&mut self, publication: Publication, at: Duration);
+
+    /// Begins a new epoch, with the publications and the offset of the one before.
+    fn renew_epoch(&mut self);
 }
 
 /// How much a log keeps. It forgets the oldest publications first.

@@ -22,8 +22,18 @@ impl ChannelLogs for MemoryLogs {
     type Log = MemoryLog;
 
     fn open(&mut self, _: &ChannelName, bounds: LogBounds) -> MemoryLog {
-        MemoryLog::new(format!("{:x}", Uuid::new_v4().as_u64_pair().0), bounds)
+        MemoryLog::new(new_epoch(), bounds)
     }
+
+    fn continued(&mut self, epoch: &str, offset: u64, bounds: LogBounds) -> MemoryLog {
+        let mut log = MemoryLog::new(epoch.to_owned(), bounds);
+        log.offset = offset;
+        log
+    }
+}
+
+fn new_epoch() -> String {
+    format!("{:x}", Uuid::new_v4().as_u64_pair().0)
 }
 
 #[derive(Debug)]
@@ -54,6 +64,17 @@ impl MemoryLog {
         items.map(|(_, publication)| publication.clone()).collect()
     }
 
+    fn push(&mut self, publication: Publication, now: Duration) {
+        self.bytes += publication.data.bytes().len();
+        self.items.push_back((now, publication));
+        while self.items.len() > self.bounds.least
+            && (self.items.len() > self.bounds.size || self.bytes > self.bounds.bytes)
+        {
+            self.forget_oldest();
+        }
+        self.expire(now);
+    }
+
     fn forget_oldest(&mut self) {
         if let Some((_, publication)) = self.items.pop_front() {
             self.bytes -= publication.data.bytes().len();
@@ -75,14 +96,7 @@ impl ChannelLog for MemoryLog {
     fn publish(&mut self, data: RawData, now: Duration) -> u64 {
         self.offset += 1;
         let offset = self.offset;
-        self.bytes += data.bytes().len();
-        self.items.push_back((now, Publication { offset, data }));
-        while self.items.len() > self.bounds.least
-            && (self.items.len() > self.bounds.size || self.bytes > self.bounds.bytes)
-        {
-            self.forget_oldest();
-        }
-        self.expire(now);
+        self.push(Publication { offset, data }, now);
         offset
     }
 
@@ -163,6 +177,21 @@ impl ChannelLog for MemoryLog {
         {
             self.forget_oldest();
         }
+    }
+
+    fn kept(&self) -> impl Iterator<Item = (Duration, &Publication)> {
+        self.items
+            .iter()
+            .map(|(at, publication)| (*at, publication))
+    }
+
+    fn restore(&mut self, publication: Publication, at: Duration) {
+        self.offset = self.offset.max(publication.offset);
+        self.push(publication, at);
+    }
+
+    fn renew_epoch(&mut self) {
+        self.epoch = new_epoch();
     }
 }
 

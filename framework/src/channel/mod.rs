@@ -23,6 +23,8 @@ pub(crate) mod publish;
 pub(crate) mod publishing;
 pub(crate) mod quota;
 pub(crate) mod recent_keys;
+mod recorder;
+pub(crate) mod recovered;
 pub(crate) mod registry;
 pub(crate) mod subscriber;
 pub(crate) mod subscribers;

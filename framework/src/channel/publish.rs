@@ -27,7 +27,8 @@ pub enum PublishError {
     BadKey,
     /// As many publications are on their way to their channels as [`Config::publish_backlog`](crate::Config::publish_backlog) or
     /// [`Config::publish_backlog_bytes`](crate::Config::publish_backlog_bytes) allows. Nothing was published: try again a little
-    /// later, or drop it.
+    /// later, or drop it. With a [`Journal`](crate::Journal) that cannot be written at the moment, publications stay on their way
+    /// until it can.
     #[error("too many publications are on their way (`Config::publish_backlog`): try again later")]
     Busy,
     /// The channel would be a new one, and the server has as many as
@@ -76,6 +77,10 @@ impl PublishKey {
             1..=KEY_BYTES => Ok(Self(key.into())),
             _ => Err(PublishError::BadKey),
         }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -61,6 +61,12 @@ impl RecentKeys {
         }
     }
 
+    /// The keys, with the times and offsets of their publications, the oldest first.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (Duration, &PublishKey, u64)> {
+        let kept = self.order.iter();
+        kept.filter_map(|(at, key)| Some((*at, key, *self.offsets.get(key)?)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

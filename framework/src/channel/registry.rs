@@ -80,6 +80,8 @@ pub(crate) struct ChannelRegistry<H, L, C> {
     agenda: BTreeMap<(Duration, u64), ChannelName>,
     /// Counts uses of channels.
     moment: u64,
+    /// The channels that were forgotten since somebody has looked. `None`: nobody looks.
+    ended: Option<Vec<ChannelName>>,
 }
 
 impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
@@ -89,11 +91,26 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
             idle: BTreeMap::new(),
             agenda: BTreeMap::new(),
             moment: 0,
+            ended: None,
         }
+    }
+
+    /// Notes from now on which channels are forgotten, for [`take_ended`](Self::take_ended).
+    pub(crate) fn note_ended(&mut self) {
+        self.ended = Some(Vec::new());
+    }
+
+    /// The channels that were forgotten since the last call.
+    pub(crate) fn take_ended(&mut self) -> Vec<ChannelName> {
+        self.ended.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(crate) fn contains(&self, name: &ChannelName) -> bool {
         self.channels.contains_key(name)
+    }
+
+    pub(crate) fn get(&self, name: &ChannelName) -> Option<&ActiveChannel<H, L, C>> {
+        self.channels.get(name)
     }
 
     pub(crate) fn get_mut(&mut self, name: &ChannelName) -> Option<&mut ActiveChannel<H, L, C>> {
@@ -164,6 +181,9 @@ impl<H: Clone + PartialEq, L: ChannelLog, C> ChannelRegistry<H, L, C> {
         let Some(channel) = self.channels.remove(name) else {
             return false;
         };
+        if let Some(ended) = &mut self.ended {
+            ended.push(name.clone());
+        }
         if let Some(place) = channel.idle {
             self.idle.remove(&place);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::compaction::{Compaction, CompactionBounds};
 use super::error::AppendError;
-use super::gate::{Batch, JournalSync, Leaving, OutputGate, UNDER_WAY};
+use super::gate::{Batch, Health, JournalSync, Leaving, OutputGate, UNDER_WAY};
 use super::place::Place;
 use super::record::Closed;
 use super::record_list::Owner;
@@ -118,7 +118,12 @@ impl<S: Storage> Committer<S> {
         if let Some(batch) = self.next_batch(gate, now) {
             match self.write(&batch, now) {
                 Ok(()) => {
-                    released = lock(gate).written(self.number);
+                    let mut gate_now = lock(gate);
+                    if *gate_now.health() != Health::Good {
+                        tracing::info!("the journal can be written again");
+                    }
+                    released = gate_now.written(self.number);
+                    drop(gate_now);
                     if self.sync == JournalSync::Always {
                         // Other threads submit meanwhile, and share the next sync.
                         self.writer.sync()?;
@@ -126,7 +131,12 @@ impl<S: Storage> Committer<S> {
                     }
                 }
                 Err(error) if error.may_pass() => {
-                    lock(gate).stall(now, &error);
+                    let mut gate = lock(gate);
+                    if *gate.health() == Health::Good {
+                        tracing::error!(%error, "nothing leaves this server until its journal can be written");
+                    }
+                    gate.stall(now, &error);
+                    drop(gate);
                     self.stalled = Some((batch, after(now, RETRY)));
                 }
                 Err(error) => return Err(error),

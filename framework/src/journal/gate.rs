@@ -9,16 +9,17 @@ use std::time::Duration;
 use super::error::AppendError;
 use super::record_list::{Mark, RecordList};
 
-/// When what was written is synced to the disk, and whether the gate waits for that.
+/// When a journal forces what it has written to the disk: see [`Journal::sync`](crate::Journal::sync).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum JournalSync {
-    /// Once for each segment. What was committed survives the end of the process; a failure of the machine may lose up to a
-    /// segment.
+pub enum JournalSync {
+    /// Once for each segment of 64 MiB. What was acknowledged survives the end of the process; a failure of the machine may lose up to
+    /// a segment. Then channels begin new epochs, so that subscribers learn that they may have missed something.
     #[default]
     Never,
-    /// This often. A failure of the machine loses what was written since.
+    /// This often, while the server goes on. A failure of the machine loses what was written since, as with `Never`.
     Every(Duration),
-    /// At each commit, and the gate waits for it. A failure of the machine loses nothing that a client knows of.
+    /// Before anything is delivered or acknowledged. A failure of the machine loses nothing that anybody knows of. Everything that is
+    /// published during one sync shares the next one.
     Always,
 }
 
@@ -98,7 +99,7 @@ pub(crate) struct OutputGate<T> {
     writing: Vec<Leaving<T>>,
     /// What was written and waits for the disk, by the number of its last list.
     written: VecDeque<(u64, Vec<Leaving<T>>)>,
-    /// How many lists of each lane are held.
+    /// How many lists of each lane are held, or are being sent.
     lanes: Vec<usize>,
     under_way: usize,
     is_full: bool,
@@ -235,9 +236,17 @@ impl<T> OutputGate<T> {
         self.release(lists)
     }
 
+    /// Lists that left were sent. Until then, no later list of their lanes passes, which would overtake them.
+    pub(crate) fn sent(&mut self, lanes: impl IntoIterator<Item = Lane>) {
+        for lane in lanes {
+            if let Some(held) = self.lanes.get_mut(lane.0) {
+                *held = held.saturating_sub(1);
+            }
+        }
+    }
+
     fn release(&mut self, lists: Vec<Leaving<T>>) -> Vec<Leaving<T>> {
         for list in &lists {
-            self.lanes[list.lane.0] -= 1;
             self.under_way = self.under_way.saturating_sub(list.bytes);
         }
         self.is_full &= self.under_way > self.bound / 2;
@@ -328,6 +337,11 @@ mod tests {
         assert!(gate.next_batch(1).unwrap().is_empty());
         assert_eq!(words(gate.written(1)), [""; 0]);
         assert_eq!(words(gate.synced(1)), ["a", "later"]);
+        hold(&mut gate, A, none(), "behind what is being sent");
+        gate.sent([A, A]);
+        gate.next_batch(1).unwrap();
+        assert_eq!(words(gate.written(1)), ["behind what is being sent"]);
+        gate.sent([A]);
         assert_eq!(
             gate.submit(A, none(), "at once", 10),
             Submitted::Passed("at once")

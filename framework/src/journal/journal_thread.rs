@@ -62,6 +62,16 @@ impl<T> Shared<T> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Shuts the gate for good, unless something has come to it.
+    fn close_gate(&self) -> bool {
+        let mut gate = self.gate();
+        let is_idle = gate.is_idle();
+        if is_idle {
+            gate.end("the journal was closed".to_owned());
+        }
+        is_idle
+    }
+
     fn wake(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut state);
@@ -218,15 +228,22 @@ impl<S: Storage, T, O: Outlet<T>, C: Fn() -> Duration> Run<S, T, O, C> {
                 (gate.is_full(), gate.is_idle())
             };
             if !step.released.is_empty() || is_full != was_full {
+                let lanes: Vec<_> = step.released.iter().map(|list| list.lane).collect();
                 self.outlet.release(step.released, is_full);
+                self.shared.gate().sent(lanes);
                 was_full = is_full;
             }
             if !step.rewrite.is_empty() {
                 self.outlet.rewrite(step.rewrite);
             }
             match self.shared.wish() {
-                Some(Wish::Close(closed)) if is_idle => return self.committer.close(closed),
-                Some(Wish::Stop) => return Ok(()),
+                Some(Wish::Close(closed)) if is_idle && self.shared.close_gate() => {
+                    return self.committer.close(closed);
+                }
+                Some(Wish::Stop) => {
+                    self.shared.gate().end("the journal was stopped".to_owned());
+                    return Ok(());
+                }
                 _ => {}
             }
             let time = step.due.map(|due| due.saturating_sub(now));

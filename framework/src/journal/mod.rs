@@ -28,6 +28,7 @@ pub(crate) mod records;
 pub(crate) mod recovery;
 pub(crate) mod replay;
 pub(crate) mod segment;
+pub(crate) mod settings;
 pub(crate) mod settled;
 pub(crate) mod storage;
 pub(crate) mod sync_thread;

@@ -14,22 +14,16 @@ use tokio::sync::Semaphore;
 
 use crate::channel::core::ChannelCore;
 use crate::channel::effect::ChannelEffect;
-use crate::channel::frames::Readers;
 use crate::channel::input::{ChannelInput, Publisher, ReadHistory, Requester, Subscribe};
 use crate::channel::memory_log::MemoryLogs;
 use crate::channel::publish::PublishError;
-use crate::channel::recent_keys::KeyBounds;
-use crate::ids::ChannelName;
 use crate::origin::SessionOrigin;
+use crate::runtime::channel_outward::ChannelOutward;
 use crate::runtime::hub_address::HubAddress;
-use crate::runtime::hub_batches::HubBatches;
-use crate::runtime::messages::{
-    Broadcast, ChannelMessage, End, HubItem, PublishReply, PublishSource, Receiver, Subscription,
-    Topic,
-};
+use crate::runtime::messages::{ChannelMessage, End, PublishSource, Receiver, Subscription};
 use crate::runtime::permit::Permit;
 use crate::runtime::server_inner::ServerInner;
-use crate::session::outbox::{Delivery, ReplaceKey};
+use crate::runtime::server_journal::ChannelLane;
 
 /// How often the core is told that time has passed.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -38,6 +32,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 pub(crate) struct ChannelShard {
     shared: Arc<ServerInner>,
     core: ChannelCore<HubAddress, MemoryLogs>,
+    /// The way through the journal's gate. `None`: there is no journal.
+    lane: Option<ChannelLane>,
     /// Empty between inputs. Kept for its memory.
     effects: Vec<ChannelEffect<HubAddress>>,
     /// The timer that is set, and its time.
@@ -45,45 +41,67 @@ pub(crate) struct ChannelShard {
 }
 
 impl ChannelShard {
-    pub(crate) fn new(shared: Arc<ServerInner>) -> Self {
-        let core = ChannelCore::new(
+    /// The shard of this number, among so many.
+    pub(crate) fn new(shared: Arc<ServerInner>, number: usize, shards: usize) -> Self {
+        let mut core = ChannelCore::new(
             shared.channels.clone(),
             shared.config.limits,
             shared.channel_quota.clone(),
             MemoryLogs,
         );
-        let core = core.remembering(KeyBounds {
-            number: shared.config.publish_keys,
-            age: shared.config.publish_keys_age,
+        core = core.remembering(shared.key_bounds());
+        let lane = shared.journal().map(|journal| {
+            let channels =
+                journal.take_channels(|name| shared.shard_number(name, shards) == number);
+            core.record(shared.now(), channels, journal.is_renewed());
+            journal.lane(number)
         });
+        if let Some(lane) = &lane {
+            let _behind = lane.submit(core.take_records(), ChannelOutward::default());
+        }
         Self {
             shared,
             core,
+            lane,
             effects: Vec::new(),
             timer: None,
         }
     }
 
-    pub(crate) fn start_on(thread: &ArbiterHandle, shared: &Arc<ServerInner>) -> Addr<Self> {
+    pub(crate) fn start_on(
+        thread: &ArbiterHandle,
+        shared: &Arc<ServerInner>,
+        (number, shards): (usize, usize),
+    ) -> Addr<Self> {
         let shared = shared.clone();
-        Self::start_in_arbiter(thread, |_| Self::new(shared))
+        Self::start_in_arbiter(thread, move |_| Self::new(shared, number, shards))
     }
 
-    /// Brings an input to the core and carries out what follows. Returns what is to be sent to hubs.
-    fn step(
-        &mut self,
-        input: ChannelInput<HubAddress>,
-        mut reply: Option<PublishReply>,
-    ) -> HubBatches {
+    /// Brings an input to the core, and adds what follows to `outward`.
+    fn step(&mut self, input: ChannelInput<HubAddress>, outward: &mut ChannelOutward) {
         let now = self.shared.now();
         let mut effects = std::mem::take(&mut self.effects);
         self.core.step(now, input, &mut effects);
-        let mut outgoing = HubBatches::default();
         for effect in effects.drain(..) {
-            apply(effect, &mut outgoing, &mut reply);
+            outward.add(effect);
         }
         self.effects = effects;
-        outgoing
+    }
+
+    /// Sends what has followed: with a journal, after its records are committed. Returns the semaphores of the hubs whose backlog
+    /// is full.
+    fn send(&mut self, outward: ChannelOutward) -> Vec<Arc<Semaphore>> {
+        match &self.lane {
+            None => {
+                let is_awaited = outward.is_awaited;
+                let (hubs, _holds) = outward.tell();
+                match is_awaited {
+                    true => hubs.send_now(),
+                    false => hubs.send(),
+                }
+            }
+            Some(lane) => lane.submit(self.core.take_records(), outward),
+        }
     }
 }
 
@@ -107,8 +125,22 @@ impl ChannelShard {
         self.timer = Some((due, timer));
     }
 
+    fn take(
+        &mut self,
+        input: ChannelInput<HubAddress>,
+        mut outward: ChannelOutward,
+        ctx: &mut Context<Self>,
+    ) {
+        self.step(input, &mut outward);
+        self.set_timer(ctx);
+        let behind = self.send(outward);
+        self.wait_for(behind, ctx);
+    }
+
     fn let_time_pass(&mut self, ctx: &mut Context<Self>) {
-        let behind = self.step(ChannelInput::Clock, None).send();
+        let mut outward = ChannelOutward::default();
+        self.step(ChannelInput::Clock, &mut outward);
+        let behind = self.send(outward);
         self.set_timer(ctx);
         self.wait_for(behind, ctx);
     }
@@ -120,198 +152,6 @@ impl ChannelShard {
             ctx.wait(permit.into_actor(self));
         }
     }
-}
-
-fn apply(
-    effect: ChannelEffect<HubAddress>,
-    outgoing: &mut HubBatches,
-    reply: &mut Option<PublishReply>,
-) {
-    match effect {
-        ChannelEffect::Publish {
-            home,
-            channel,
-            frame,
-            readers,
-        } => {
-            let delivery = match readers {
-                Readers::Newest => newest_of(&channel),
-                Readers::Whole | Readers::Delta => Delivery::Sequenced,
-            };
-            let topic = Topic::of_channel(channel, readers == Readers::Delta);
-            let broadcast = Broadcast {
-                frame,
-                delivery,
-                except: None,
-            };
-            outgoing.push(&home, HubItem::Publish(topic, broadcast));
-        }
-        ChannelEffect::Followed { to, publication } => to.push(publication),
-        ChannelEffect::Reply {
-            home,
-            session,
-            frame,
-        } => {
-            let item = HubItem::Direct {
-                session,
-                frame,
-                delivery: Delivery::Sequenced,
-            };
-            outgoing.push(&home, item);
-        }
-        ChannelEffect::Subscribed {
-            home,
-            session,
-            channel,
-            attempt,
-            is_delta,
-            frame,
-            watches,
-        } => {
-            let item = HubItem::Subscribed {
-                session,
-                channel,
-                attempt,
-                is_delta,
-                frame,
-                watches,
-            };
-            outgoing.push(&home, item);
-        }
-        ChannelEffect::SubscribeRefused {
-            home,
-            session,
-            channel,
-            attempt,
-            frame,
-        } => {
-            let item = HubItem::SubscribeRefused {
-                session,
-                channel,
-                attempt,
-                frame,
-            };
-            outgoing.push(&home, item);
-        }
-        ChannelEffect::History {
-            home,
-            session,
-            frame,
-        } => outgoing.push(&home, HubItem::History { session, frame }),
-        ChannelEffect::Unsubscribed {
-            home,
-            session,
-            channel,
-            attempt,
-            frame,
-        } => {
-            let item = HubItem::Exit {
-                session,
-                topic: Topic::Channel(channel),
-                stay: attempt,
-                frame,
-                is_over: false,
-            };
-            outgoing.push(&home, item);
-        }
-        ChannelEffect::Adopt {
-            home,
-            session,
-            format,
-            channel,
-            is_delta,
-            watches,
-        } => {
-            let item = HubItem::Adopt {
-                session,
-                format,
-                topic: Topic::of_channel(channel, is_delta),
-                watches,
-            };
-            outgoing.push(&home, item);
-        }
-        ChannelEffect::Newest {
-            home,
-            session,
-            channel,
-            frame,
-        } => {
-            let item = HubItem::Newest {
-                session,
-                channel,
-                frame,
-            };
-            outgoing.push(&home, item);
-        }
-        ChannelEffect::ShowChange {
-            home,
-            channel,
-            frame,
-            delivery,
-        } => {
-            let broadcast = Broadcast {
-                frame,
-                delivery,
-                except: None,
-            };
-            outgoing.push(&home, HubItem::Publish(Topic::Presence(channel), broadcast));
-        }
-        ChannelEffect::ShowList {
-            home,
-            session,
-            frame,
-        } => {
-            let item = HubItem::Direct {
-                session,
-                frame,
-                delivery: Delivery::Plain,
-            };
-            outgoing.push(&home, item);
-        }
-        ChannelEffect::Rehomed {
-            home,
-            session,
-            channel,
-            to,
-        } => {
-            let item = HubItem::Rehomed {
-                session,
-                topic: Topic::Channel(channel),
-                to,
-            };
-            outgoing.push(&home, item);
-        }
-        ChannelEffect::Published { offset } => {
-            if let Some(reply) = reply.take() {
-                // The application may have stopped waiting.
-                let _gone = reply.send(Ok(offset));
-            }
-        }
-        ChannelEffect::Dropped {
-            origin,
-            channel,
-            refusal,
-        } => {
-            let reply = reply.take();
-            let told = reply.map(|reply| reply.send(Err(PublishError::of_refusal(&refusal))));
-            if !matches!(told, Some(Ok(()))) {
-                tracing::warn!(%channel, %origin, %refusal, "a publication was dropped");
-            }
-        }
-        ChannelEffect::NotEncoded {
-            origin,
-            channel,
-            error,
-        } => tracing::error!(%channel, %origin, %error, "an event cannot be encoded"),
-        ChannelEffect::GivenUp { channel } => {
-            tracing::debug!(%channel, "given up, because the server has as many channels as it may");
-        }
-    }
-}
-
-/// How a publication is delivered of which only the newest matters.
-pub(crate) fn newest_of(channel: &ChannelName) -> Delivery {
-    Delivery::Latest(Arc::new(ReplaceKey::Publication(channel.clone())))
 }
 
 /// A client's action, as the core knows it.
@@ -350,10 +190,8 @@ impl Handler<ChannelMessage> for ChannelShard {
     type Result = ();
 
     fn handle(&mut self, message: ChannelMessage, ctx: &mut Self::Context) {
-        let (mut is_awaited, mut reply) = (false, None);
-        // A permit, or a publication's place, is held until its input has had its effects.
-        let (mut _place, mut _ticket) = (None, None);
-        let (input, _permit) = match message {
+        let mut outward = ChannelOutward::default();
+        let (input, permit) = match message {
             ChannelMessage::Subscribe(subscription) => {
                 let Subscription {
                     receiver,
@@ -370,7 +208,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                     permit,
                     ticket,
                 } = *subscription;
-                _ticket = ticket;
+                outward.holds.ticket = ticket;
                 let subscribe = Subscribe {
                     from: requester(receiver, id, Some(&permit)),
                     channel,
@@ -410,7 +248,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                 permit,
                 ticket,
             } => {
-                _ticket = ticket;
+                outward.holds.ticket = ticket;
                 let input = match answer {
                     Some((receiver, id)) => ChannelInput::Unsubscribe {
                         from: requester(receiver, id, permit.as_ref()),
@@ -435,18 +273,28 @@ impl Handler<ChannelMessage> for ChannelShard {
                 let (from, admitted, permit) = match source {
                     PublishSource::Client(receiver, id, permit) => {
                         let client = requester(receiver, id, Some(&permit));
+                        if self.lane.as_ref().is_some_and(ChannelLane::is_full) {
+                            let refusal = PublishError::Busy.into();
+                            let refuse = ChannelInput::RefusePublish {
+                                from: client,
+                                channel,
+                                refusal,
+                            };
+                            outward.holds.permit = Some(permit);
+                            return self.take(refuse, outward, ctx);
+                        }
                         (Publisher::Client(client), None, Some(permit))
                     }
                     PublishSource::Room(room, admitted) => {
                         (Publisher::Room(room), Some(admitted), None)
                     }
                     PublishSource::Application(sender, admitted) => {
-                        reply = Some(sender);
+                        outward.reply = Some(sender);
                         (Publisher::Application, Some(admitted), None)
                     }
                 };
                 let key = admitted.and_then(|admitted| {
-                    _place = admitted.place;
+                    outward.holds.place = admitted.place;
                     admitted.key
                 });
                 let input = ChannelInput::Publish {
@@ -482,8 +330,9 @@ impl Handler<ChannelMessage> for ChannelShard {
                 page,
                 reply,
             } => {
-                // The application may have stopped waiting.
-                let _gone = reply.send(self.core.history(self.shared.now(), &channel, &page));
+                let page = self.core.history(self.shared.now(), &channel, &page);
+                outward.history = Some((reply, page));
+                let _behind = self.send(outward);
                 return;
             }
             ChannelMessage::Rehome {
@@ -496,7 +345,7 @@ impl Handler<ChannelMessage> for ChannelShard {
                 if !question.claim() {
                     return;
                 }
-                is_awaited = true;
+                outward.is_awaited = true;
                 let input = ChannelInput::Rehome {
                     session,
                     channel,
@@ -507,14 +356,14 @@ impl Handler<ChannelMessage> for ChannelShard {
             }
             ChannelMessage::Follow(pattern, sink) => (ChannelInput::Follow(pattern, sink), None),
             ChannelMessage::Unfollow(sink) => (ChannelInput::Unfollow(sink), None),
+            ChannelMessage::Snap(channel) => {
+                self.core.snap(&channel);
+                let _behind = self.send(outward);
+                return;
+            }
         };
-        let outgoing = self.step(input, reply);
-        self.set_timer(ctx);
-        let behind = match is_awaited {
-            true => outgoing.send_now(),
-            false => outgoing.send(),
-        };
-        self.wait_for(behind, ctx);
+        outward.holds.permit = permit;
+        self.take(input, outward, ctx);
     }
 }
 
@@ -534,7 +383,7 @@ mod tests {
             let builder = crate::Server::builder().channel("news", Channel::open());
             let server = builder.build().unwrap();
             let hub = Hub::start(server.shared.clone());
-            let mut shard = ChannelShard::new(server.shared.clone());
+            let mut shard = ChannelShard::new(server.shared.clone(), 0, 1);
             let question = ClaimOnce::default();
             let rehome = ChannelMessage::Rehome {
                 session: SessionId::random(),

@@ -5,6 +5,7 @@
 
 pub(crate) mod actor_address;
 pub(crate) mod authentication;
+pub(crate) mod channel_outward;
 pub(crate) mod channel_shard;
 pub(crate) mod claim_once;
 pub(crate) mod connection;
@@ -13,6 +14,7 @@ mod ended_rooms;
 pub(crate) mod flusher;
 pub(crate) mod hub_address;
 pub(crate) mod hub_batches;
+mod hub_sending;
 pub(crate) mod instruction;
 pub(crate) mod listings;
 pub(crate) mod lobby;
@@ -28,6 +30,7 @@ mod room_effects;
 mod room_inbox;
 pub(crate) mod room_registry;
 pub(crate) mod server_inner;
+pub(crate) mod server_journal;
 pub(crate) mod sign_in;
 mod topic;
 pub(crate) mod visitor;

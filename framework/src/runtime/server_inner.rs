@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -19,6 +19,7 @@ use crate::channel::backlog::{PublishBacklog, PublishPlace};
 use crate::channel::patterns::ChannelPatterns;
 use crate::channel::publish::{PublishError, PublishGate};
 use crate::channel::quota::ChannelQuota;
+use crate::channel::recent_keys::KeyBounds;
 use crate::config::Config;
 use crate::error::Refusal;
 use crate::handler::{AppData, ReplyTo, hint};
@@ -39,6 +40,7 @@ use crate::runtime::hub_address::HubAddress;
 use crate::runtime::instruction::{Instruction, SESSION_CALLS, Task, Ticket};
 use crate::runtime::messages::{ChannelMessage, HubMessage, LobbyMessage, MatchMessage};
 use crate::runtime::room_registry::RoomRegistry;
+use crate::runtime::server_journal::{ServerJournal, unix_time};
 use crate::runtime::visitor::Visitor;
 use crate::session::accounts::{Accounts, Book};
 use crate::session::directory::{Begun, Recipients, SessionDirectory, WorkerIndex};
@@ -88,6 +90,8 @@ pub(crate) struct ServerInner {
     pub(crate) queues: HashMap<Arc<str>, MakeEntry>,
     /// Set once, when the server is built, if there is a queue.
     pub(crate) matchmaker: OnceLock<MatchmakerAddress>,
+    /// Set before the shards begin. Empty: the server keeps no journal.
+    journal: OnceLock<ServerJournal>,
     /// Starts a shard for a publication that comes before the first worker has started one.
     pub(crate) first_shard: OnceLock<FirstShard>,
     shards: OnceLock<Vec<ShardAddress>>,
@@ -136,7 +140,9 @@ pub(crate) struct ServerInner {
     /// Bounds the log entries about hooks of channels that take too long.
     pub(crate) hook_log: LogQuota,
     began: Instant,
-    /// Unix milliseconds at `began`.
+    /// What the clock that the rules know showed at `began`.
+    shown: Duration,
+    /// Unix milliseconds when that clock showed zero.
     began_at: u64,
 }
 
@@ -164,11 +170,8 @@ impl ServerInner {
         observers: Observers,
     ) -> Self {
         let ledger = Arc::new(Ledger::new(config.limits.bytes_in_all));
-        let began_at = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| {
-                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-            });
+        let began_at = unix_time();
+        let began_at = u64::try_from(began_at.as_millis()).unwrap_or(u64::MAX);
         Self {
             run: uuid::Uuid::new_v4().as_fields().0,
             data,
@@ -181,6 +184,7 @@ impl ServerInner {
             lobby: OnceLock::new(),
             queues: HashMap::new(),
             matchmaker: OnceLock::new(),
+            journal: OnceLock::new(),
             first_shard: OnceLock::new(),
             shards: OnceLock::new(),
             publishing: PublishBacklog::new(
@@ -216,6 +220,7 @@ impl ServerInner {
             late_log: LogQuota::default(),
             hook_log: LogQuota::default(),
             began: Instant::now(),
+            shown: Duration::ZERO,
             began_at,
             config,
         }
@@ -224,6 +229,30 @@ impl ServerInner {
     pub(crate) fn with_queues(mut self, queues: HashMap<Arc<str>, MakeEntry>) -> Self {
         self.queues = queues;
         self
+    }
+
+    /// Lets the clock that the rules know show the wall clock's time: a journal's times outlive the server.
+    pub(crate) fn with_unix_time(mut self) -> Self {
+        self.shown = Duration::from_millis(self.began_at);
+        self.began_at = 0;
+        self
+    }
+
+    /// Sets the journal, before any shard begins.
+    pub(crate) fn set_journal(&self, journal: ServerJournal) {
+        let _set = self.journal.set(journal);
+    }
+
+    pub(crate) fn journal(&self) -> Option<&ServerJournal> {
+        self.journal.get()
+    }
+
+    /// How many idempotency keys each channel remembers, and for how long.
+    pub(crate) fn key_bounds(&self) -> KeyBounds {
+        KeyBounds {
+            number: self.config.publish_keys,
+            age: self.config.publish_keys_age,
+        }
     }
 
     pub(crate) fn with_listing(mut self, listing: ListingRule) -> Self {
@@ -243,7 +272,13 @@ impl ServerInner {
 
     /// The time since the server began, which the rules receive as `now`.
     pub(crate) fn now(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.began)
+        self.shown + Instant::now().saturating_duration_since(self.began)
+    }
+
+    /// The same for a thread that may outlive the server.
+    pub(crate) fn clock(&self) -> impl Fn() -> Duration + Send + 'static {
+        let (shown, began) = (self.shown, self.began);
+        move || shown + Instant::now().saturating_duration_since(began)
     }
 
     /// The server's clock, in Unix milliseconds. It never goes back.
@@ -494,8 +529,13 @@ impl ServerInner {
     /// The shard of a channel. The same name always maps to the same shard, so that a channel has one owner.
     fn shard_of(&self, channel: &ChannelName) -> Option<&ShardAddress> {
         let shards = self.shards.get()?;
+        shards.get(self.shard_number(channel, shards.len()))
+    }
+
+    /// The number of a channel's shard, among so many.
+    pub(crate) fn shard_number(&self, channel: &ChannelName, shards: usize) -> usize {
         let hash = self.shard_of_name.hash_one(channel.as_str());
-        shards.get((hash % shards.len().max(1) as u64) as usize)
+        (hash % shards.max(1) as u64) as usize
     }
 }
 
@@ -506,6 +546,9 @@ impl PublishGate for ServerInner {
         }
         if self.has_ended() {
             return Err(PublishError::Ended);
+        }
+        if self.journal().is_some_and(ServerJournal::is_full) {
+            return Err(PublishError::Busy);
         }
         self.publishing.try_take(bytes).ok_or(PublishError::Busy)
     }

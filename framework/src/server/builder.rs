@@ -19,6 +19,11 @@ use crate::config::{BadSetting, Config};
 use crate::error::{BuildError, Refusal};
 use crate::handler::{AnyShared, AppData, Handlers, Message};
 use crate::http::admission::Admission;
+use crate::journal::error::OpenError;
+use crate::journal::file_storage::FileStorage;
+#[cfg(test)]
+use crate::journal::memory_storage::MemoryStorage;
+use crate::journal::settings::Journal;
 use crate::lobby::info::{ListQuery, RoomList};
 use crate::lobby::lister::{Lister, ListingRule};
 use crate::lobby::listing::filter::RoomFilter;
@@ -35,6 +40,7 @@ use crate::runtime::lobby::{self, Lobby};
 use crate::runtime::matchmaker::{Matchmaker, NewQueue};
 use crate::runtime::room::{KindOf, RoomKind};
 use crate::runtime::server_inner::{ServerHandlers, ServerInner};
+use crate::runtime::server_journal::{OpenedJournal, ServerJournal, boot_id};
 use crate::runtime::sign_in::SignIn;
 use crate::server_handle::ServerHandle;
 
@@ -54,6 +60,10 @@ pub struct ServerBuilder {
     /// The first mistake; reported by `build`, so that the builder's methods chain.
     mistake: Option<BuildError>,
     single_threaded: bool,
+    journal: Option<Journal>,
+    /// The journal's files are these, and not those of its directory.
+    #[cfg(test)]
+    journal_storage: Option<Arc<MemoryStorage>>,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -80,6 +90,9 @@ impl ServerBuilder {
             observers: Observers::default(),
             mistake: None,
             single_threaded: false,
+            journal: None,
+            #[cfg(test)]
+            journal_storage: None,
         };
         builder.handle(list_rooms)
     }
@@ -378,6 +391,26 @@ impl ServerBuilder {
         self
     }
 
+    /// Keeps channels in a journal, so that they survive the end of the process, also by SIGKILL: their histories, offsets and epochs,
+    /// and the keys of [`publish_once`](ServerHandle::publish_once). Default: everything ends with the process.
+    ///
+    /// Publications are delivered and acknowledged after they were written. Subscribers go on over a restart as after a lost
+    /// connection: they subscribe with their position (the clients do so by themselves), and receive what they have missed. Sessions,
+    /// rooms, subscriptions and presence are not in the journal.
+    ///
+    /// `docs/durability.md` says what survives what, and what to do if a journal cannot be opened.
+    pub fn journal(mut self, journal: Journal) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Writes the journal to a simulated disk.
+    #[cfg(test)]
+    pub(crate) fn journal_storage(mut self, storage: MemoryStorage) -> Self {
+        self.journal_storage = Some(Arc::new(storage));
+        self
+    }
+
     /// Runs rooms, channels and the lobby on the thread that builds the server: for tests on a paused clock.
     #[cfg(feature = "testing")]
     pub(crate) fn single_threaded(mut self) -> Self {
@@ -388,6 +421,9 @@ impl ServerBuilder {
     /// Refuses settings that cannot work: all of them, in this one place.
     fn check(&self) -> Result<(), BadSetting> {
         self.config.check()?;
+        if let Some(journal) = &self.journal {
+            journal.check()?;
+        }
         for (kind, registered) in &self.kinds {
             let owner = |bad: BadSetting| bad.of(format!("the rooms of kind `{kind}`"));
             registered.config().check().map_err(owner)?;
@@ -405,7 +441,9 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// If a name was registered twice, a pattern or a bound is invalid, or there is no actix `System`.
+    /// If a name was registered twice, a pattern or a bound is invalid, or there is no actix `System`. With a
+    /// [journal](Self::journal), also if that cannot be opened: another server has it, or it is damaged, or a newer version has
+    /// written it; the error says what to do.
     pub fn build(self) -> Result<Server, BuildError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
@@ -429,10 +467,24 @@ impl ServerBuilder {
         );
         let entries = self.queues.iter();
         let entries = entries.map(|queue| (queue.name.clone(), queue.queue.entry.clone()));
-        let shared = shared
+        let mut shared = shared
             .with_listing(self.listing)
             .with_queues(entries.collect());
+        if self.journal.is_some() {
+            shared = shared.with_unix_time();
+        }
         let shared = Arc::new(shared);
+        #[cfg(test)]
+        let storage = self.journal_storage;
+        #[cfg(not(test))]
+        let storage = None;
+        if let Some(journal) = self.journal {
+            let started = open_journal(&journal, storage, &shared);
+            shared.set_journal(started.map_err(|problem| BuildError::Journal {
+                directory: journal.directory().to_owned(),
+                problem,
+            })?);
+        }
         let (queues, of_queues) = (self.queues, shared.clone());
         let (kinds, of_lobby) = (self.kinds, shared.clone());
         let mut threads = Threads::new(shared.clone());
@@ -447,7 +499,7 @@ impl ServerBuilder {
             let _set = shared.matchmaker.set(matchmaker.into());
         }
         let lobby = if self.single_threaded {
-            let shard = ChannelShard::new(shared.clone()).start();
+            let shard = ChannelShard::new(shared.clone(), 0, 1).start();
             shared.begin_shards(|| vec![shard.into()]);
             Lobby::new(of_lobby, kinds, Vec::new()).start()
         } else {
@@ -456,15 +508,18 @@ impl ServerBuilder {
                 .collect();
             if !of_rooms.is_empty() {
                 shared.begin_shards(|| {
-                    let shard = |thread| ChannelShard::start_on(thread, &shared).into();
-                    of_rooms.iter().map(shard).collect()
+                    let number = of_rooms.len();
+                    let shard = |(n, thread)| ChannelShard::start_on(thread, &shared, (n, number));
+                    let shards = of_rooms.iter().enumerate().map(shard);
+                    shards.map(Into::into).collect()
                 });
             }
             // The lobby has its own thread, so that a room that blocks its thread does not delay joins to other rooms.
             let thread = threads.begin();
             // Empty until now: nothing else has `shared` yet.
             let of_shard = thread.clone();
-            let start = move |shared: &Arc<_>| ChannelShard::start_on(&of_shard, shared).into();
+            let start =
+                move |shared: &Arc<_>| ChannelShard::start_on(&of_shard, shared, (0, 1)).into();
             let _set = shared.first_shard.set(Box::new(start));
             Lobby::start_in_arbiter(&thread, move |_| Lobby::new(of_lobby, kinds, of_rooms))
         };
@@ -475,6 +530,28 @@ impl ServerBuilder {
             threads,
         ))
     }
+}
+
+/// Reads the journal, and starts its thread. `storage` replaces the files of the directory in tests. The error is for people.
+fn open_journal(
+    journal: &Journal,
+    #[cfg(test)] storage: Option<Arc<MemoryStorage>>,
+    #[cfg(not(test))] storage: Option<Arc<FileStorage>>,
+    shared: &Arc<ServerInner>,
+) -> Result<ServerJournal, String> {
+    let options = journal.options();
+    let (patterns, keys) = (shared.channels.clone(), shared.key_bounds());
+    if let Some(storage) = storage {
+        let opened = OpenedJournal::open(storage, options, 0, patterns, keys);
+        let opened = opened.map_err(|error| error.to_string())?;
+        return opened.start(shared).map_err(|error| error.to_string());
+    }
+    let storage = FileStorage::open(journal.directory()).map_err(OpenError::Directory);
+    let opened = storage.and_then(|storage| {
+        OpenedJournal::open(Arc::new(storage), options, boot_id(), patterns, keys)
+    });
+    let opened = opened.map_err(|error| error.to_string())?;
+    opened.start(shared).map_err(|error| error.to_string())
 }
 
 /// The call with which clients list the rooms.

@@ -1,6 +1,7 @@
 //! The orderly shutdown of a server.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -9,6 +10,9 @@ use crate::runtime::messages::{DrainHub, LobbyMessage, MatchMessage};
 use crate::runtime::server_inner::ServerInner;
 use crate::time::millis;
 use crate::wire::event::Reconnect;
+
+/// The journal has at least so long to be closed.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// Refuses new clients, ends the searches for matches and the rooms, sends every client a goodbye, and waits for the rooms' jobs. Further calls wait for the same drain.
 pub(super) async fn drain(shared: &ServerInner) {
@@ -40,5 +44,9 @@ pub(super) async fn drain(shared: &ServerInner) {
     let _late = timeout(left(), futures_util::future::join_all(drained)).await;
     let _late = timeout(left(), shared.ended_rooms.are_over()).await;
     shared.ended_rooms.give_up(None);
+    if let Some(journal) = shared.journal() {
+        // A disk that is full must not keep the process alive.
+        let _late = timeout(left().max(LEAST), journal.close()).await;
+    }
     *is_drained = true;
 }

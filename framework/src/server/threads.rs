@@ -34,5 +34,8 @@ impl Drop for Threads {
             // Returns false if it has already ended with its system.
             let _runs = thread.stop();
         }
+        if let Some(journal) = self.shared.journal() {
+            journal.end();
+        }
     }
 }

@@ -126,6 +126,11 @@ impl Encoded {
         Self(Arc::new(event))
     }
 
+    /// About how much memory it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.0.size()
+    }
+
     /// Counts its memory in `ledger`, once, as long as anybody refers to it.
     pub(crate) fn count(&self, ledger: &Arc<Ledger>) {
         if self.0.ledger.get().is_none() && self.0.ledger.set(ledger.clone()).is_ok() {

@@ -18,6 +18,7 @@ use crate::wire::codec::Format;
 use crate::wire::codec::decode;
 
 pub(super) mod delta;
+mod journal;
 mod keys;
 mod latest;
 mod limits;

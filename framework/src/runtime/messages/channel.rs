@@ -152,6 +152,8 @@ pub(crate) enum ChannelMessage {
     /// The application follows the channels of a pattern.
     Follow(Arc<FollowPattern>, Arc<FollowSink>),
     Unfollow(Weak<FollowSink>),
+    /// The journal needs the whole channel once more.
+    Snap(ChannelName),
 }
 
 /// Who publishes.

@@ -98,7 +98,7 @@ impl Hub {
         if address.thread().is_some() {
             // This starts a shard only if rooms and channels have no threads of their own: otherwise the shards were started
             // before.
-            shared.begin_shards(|| vec![ChannelShard::new(shared.clone()).start().into()]);
+            shared.begin_shards(|| vec![ChannelShard::new(shared.clone(), 0, 1).start().into()]);
         }
         let hub = Rc::new(Self {
             shared,

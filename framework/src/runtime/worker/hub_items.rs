@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::ids::{ChannelName, ListingId, RoomId, SessionId};
 use crate::room::config::LeaveReason;
-use crate::runtime::channel_shard::newest_of;
+use crate::runtime::channel_outward::newest_of;
 use crate::runtime::messages::{
     Broadcast, HubItem, Membership, RoomMessage, SessionMessage, Topic,
 };
