@@ -2,6 +2,8 @@
 //!
 //! [`read`] finds which action it is, its room and its id, and leaves the application's data encoded.
 
+mod fields;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -12,6 +14,7 @@ use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub(super) use self::fields::{ActionFields, FieldKey, FieldMut, Scalar};
 use super::codec::{RawData, decode};
 use super::{json, msgpack};
 use crate::error::Refusal;
@@ -179,133 +182,6 @@ pub(crate) struct FrameError(String);
 impl FrameError {
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
-    }
-}
-
-/// The value of a field that is a text, a number or a flag.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) enum Scalar<'a> {
-    /// The field is absent or null.
-    #[default]
-    Absent,
-    /// Borrowed from the frame unless it has escapes.
-    Text(Cow<'a, str>),
-    Number(u64),
-    Flag(bool),
-    /// Something else, which is wrong in every field.
-    Other,
-}
-
-/// The fields of an action. Those of the application, and `since`, are still encoded. `None`: the field is absent or null.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct ActionFields<'a> {
-    /// The keys that the frame has had, one bit for each.
-    seen: u32,
-    pub(super) action: Scalar<'a>,
-    pub(super) id: Scalar<'a>,
-    pub(super) room: Scalar<'a>,
-    pub(super) kind: Scalar<'a>,
-    pub(super) mode: Scalar<'a>,
-    pub(super) options: Option<RawData>,
-    pub(super) type_: Scalar<'a>,
-    pub(super) data: Option<RawData>,
-    pub(super) channel: Scalar<'a>,
-    pub(super) since: Option<RawData>,
-    pub(super) last: Scalar<'a>,
-    pub(super) from: Scalar<'a>,
-    pub(super) delta: Scalar<'a>,
-    pub(super) before: Scalar<'a>,
-    pub(super) limit: Scalar<'a>,
-    pub(super) presence: Scalar<'a>,
-    pub(super) received: Scalar<'a>,
-    pub(super) token: Scalar<'a>,
-    pub(super) filter: Option<RawData>,
-    pub(super) after: Scalar<'a>,
-    pub(super) listing: Scalar<'a>,
-    pub(super) queue: Scalar<'a>,
-    pub(super) party: Option<RawData>,
-}
-
-/// The key of a field.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-pub(super) enum FieldKey {
-    Action,
-    Id,
-    Room,
-    Kind,
-    Mode,
-    Options,
-    Type,
-    Data,
-    Channel,
-    Since,
-    Last,
-    From,
-    Delta,
-    Before,
-    Limit,
-    Presence,
-    Received,
-    Token,
-    Filter,
-    After,
-    Listing,
-    Queue,
-    Party,
-    /// No action has a field of this key. It is ignored.
-    #[serde(other)]
-    Unknown,
-}
-
-/// The place for the value of a field.
-pub(super) enum FieldMut<'f, 'a> {
-    Scalar(&'f mut Scalar<'a>),
-    Raw(&'f mut Option<RawData>),
-}
-
-impl<'a> ActionFields<'a> {
-    /// Notes that the frame has a key, also with null as its value. Returns false if the frame has had the key before. Keys that
-    /// no action has may be there several times.
-    pub(super) fn note(&mut self, key: FieldKey) -> bool {
-        if matches!(key, FieldKey::Unknown) {
-            return true;
-        }
-        let bit = 1_u32 << key as u32;
-        let is_first = self.seen & bit == 0;
-        self.seen |= bit;
-        is_first
-    }
-
-    /// The place for the value of `key`. `None` for a key that no action has.
-    pub(super) fn field_mut(&mut self, key: FieldKey) -> Option<FieldMut<'_, 'a>> {
-        use FieldMut::{Raw, Scalar};
-        Some(match key {
-            FieldKey::Action => Scalar(&mut self.action),
-            FieldKey::Id => Scalar(&mut self.id),
-            FieldKey::Room => Scalar(&mut self.room),
-            FieldKey::Kind => Scalar(&mut self.kind),
-            FieldKey::Mode => Scalar(&mut self.mode),
-            FieldKey::Options => Raw(&mut self.options),
-            FieldKey::Type => Scalar(&mut self.type_),
-            FieldKey::Data => Raw(&mut self.data),
-            FieldKey::Channel => Scalar(&mut self.channel),
-            FieldKey::Since => Raw(&mut self.since),
-            FieldKey::Last => Scalar(&mut self.last),
-            FieldKey::From => Scalar(&mut self.from),
-            FieldKey::Delta => Scalar(&mut self.delta),
-            FieldKey::Before => Scalar(&mut self.before),
-            FieldKey::Limit => Scalar(&mut self.limit),
-            FieldKey::Presence => Scalar(&mut self.presence),
-            FieldKey::Received => Scalar(&mut self.received),
-            FieldKey::Token => Scalar(&mut self.token),
-            FieldKey::Filter => Raw(&mut self.filter),
-            FieldKey::After => Scalar(&mut self.after),
-            FieldKey::Listing => Scalar(&mut self.listing),
-            FieldKey::Queue => Scalar(&mut self.queue),
-            FieldKey::Party => Raw(&mut self.party),
-            FieldKey::Unknown => return None,
-        })
     }
 }
 
